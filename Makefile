@@ -1,0 +1,53 @@
+# respike: `make reproduce` runs the whole workflow at quick size, `make test` the tests. Nothing else has to be typed first.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -v $(name))))
+CORES ?= $(shell nproc)
+CONFIG ?=
+REFERENCE := $(wildcard ../shared/golden)
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
+
+.PHONY: help reproduce test test-all check bench report lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+reproduce: .venv/ready  ## run the whole workflow (CONFIG=workflow/presets/paper.yaml for another size)
+	@$(SNAKEMAKE)
+	@$(BIN)/python -m respike report.where
+
+test: .venv/ready  ## fast tests
+	$(BIN)/pytest
+
+test-all: .venv/ready  ## fast and slow tests
+	$(BIN)/pytest -m "slow or not slow"
+
+check: .venv/ready  ## format, lint, fast tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/pytest
+
+bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for one study)
+	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+report: .venv/ready  ## one self-contained HTML page of all results
+	$(SNAKEMAKE) --report results/report.html
+
+lock: .venv/ready  ## write the versions installed now to requirements.lock and environment.yml
+	$(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu//' | grep -v '^pip==' > requirements.lock
+	$(BIN)/python workflow/write_environment.py
+
+clean:  ## remove results and the environment
+	rm -rf results .snakemake .venv
+
+.venv/ready: requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	  { echo "respike needs Python 3.11, found: $$($(PYTHON) --version 2>&1 || echo none); install it or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@command -v $(or $(CXX),g++) >/dev/null || \
+	  { echo "respike needs a C++ compiler ($(or $(CXX),g++) not found); install g++ or run make CXX=/path/to/compiler" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,87 @@
+"""Command line: `python -m respike modes.fit --out fit.pt --seed 0 ...` calls `respike.modes.fit.run(out=..., seed=0, ...)`.
+
+Every rule of the workflow is such a line and can be pasted into a terminal. `python -m respike modes.fit --help` shows
+what a stage takes. Settings are given as JSON.
+"""
+
+import argparse
+import importlib
+import inspect
+import json
+import os
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# One thread per job: on small networks two threads cost many times the CPU time; parallel jobs are faster.
+# Set before numpy and torch are imported, and by every job in the same way, so that results do not depend on the machine.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+from respike.core import config, files, fingerprint  # noqa: E402  (the threads come first)
+
+REFUSED = 2  # exit status when the input cannot be used
+
+
+def main(arguments: list[str]) -> int:
+    """Run one stage; 0 when it ended well, 2 with a message when its input cannot be used."""
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        sys.stdout.write(f"{__doc__}\n")
+        return 0
+    stage, *rest = arguments
+    try:
+        run = _stage(stage)
+        values = _parse(stage, run, rest)
+        files.maker.update(stage=stage, code=fingerprint.code(stage), arguments=rest)
+        run(**values)
+    except (ValueError, FileNotFoundError, OSError, MemoryError) as error:
+        if os.environ.get("RESPIKE_TRACEBACK"):
+            raise
+        sys.stderr.write(f"respike {stage}: {error}\n")
+        return REFUSED
+    return 0
+
+
+def _stage(name: str) -> Callable[..., None]:
+    module = f"respike.{name}"
+    try:
+        return importlib.import_module(module).run
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(error.name + ".")):
+            raise ValueError(
+                f"there is no stage {name!r}; stages are named <study>.<stage>, as in modes.fit"
+            ) from error
+        raise
+    except AttributeError as error:
+        raise ValueError(f"{module} is not a stage: it has no function run") from error
+
+
+def _parse(stage: str, run: Callable[..., None], arguments: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"respike {stage}", description=inspect.getdoc(run), allow_abbrev=False)
+    hints = typing.get_type_hints(run)
+    for name, parameter in inspect.signature(run).parameters.items():
+        required = parameter.default is inspect.Parameter.empty
+        many = {"nargs": "*"} if typing.get_origin(hints[name]) is list else {}
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", dest=name, required=required, default=argparse.SUPPRESS, **many
+        )
+    given = vars(parser.parse_args(arguments))
+    return {name: _value(text, hints[name], name) for name, text in given.items()}
+
+
+def _value(text: Any, hint: Any, name: str) -> Any:
+    if isinstance(text, list):
+        return [_value(part, typing.get_args(hint)[0], name) for part in text]
+    if hint in (str, Path):
+        return hint(text)
+    try:
+        plain = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise config.ConfigError(f"--{name.replace('_', '-')} {text!r} is not JSON ({error})") from error
+    return config.convert(plain, hint, f"--{name.replace('_', '-')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

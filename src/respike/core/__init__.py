@@ -1,0 +1,1 @@
+"""What several studies need. Knows no study."""

@@ -1,0 +1,158 @@
+"""Files made by the workflow: written whole or not at all, and checked when they are read.
+
+Beside each file, in the folder `.made`, stands a small record with the hash of its content and of what made it.
+A file without a record was brought by the user and is taken as it is.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+maker: dict[
+    str, Any
+] = {}  # what is running: stage, code fingerprint, settings, inputs, versions; set by the command line
+
+
+class CorruptFile(ValueError):
+    """A file of the workflow does not hold what was written into it."""
+
+
+def record_path(path: Path) -> Path:
+    """Where the record of `path` stands: results/modes/fit.pt -> results/modes/.made/fit.pt.json."""
+    return path.parent / ".made" / f"{path.name}.json"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the file's bytes, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A temporary path that becomes `path` when the block ends well, and vanishes when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".tmp-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _write_record(path, temporary)
+        _publish(temporary, path)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{path} was not written ({error.strerror}); free space or choose another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_record(path: Path, content: Path) -> None:
+    record = record_path(path)
+    record.parent.mkdir(exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=record.parent)
+    with os.fdopen(handle, "w") as file:
+        json.dump({"sha256": digest(content), "bytes": content.stat().st_size, **maker}, file, indent=1, sort_keys=True)
+    _publish(Path(name), record)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Sync and rename. Temporary files are private to their owner; the result gets the usual mode."""
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o666 & ~mask)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def checked(path: str | Path) -> Path:
+    """`path`, after comparing its content with its record.
+
+    Raises FileNotFoundError if it is missing and CorruptFile if the content changed since it was written.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml"
+        )
+    record = record_path(path)
+    if record.is_file():
+        expected = json.loads(record.read_text())["sha256"]
+        found = digest(path)
+        if found != expected:
+            raise CorruptFile(
+                f"{path} was changed after it was written (sha256 {found[:12]}, expected {expected[:12]}); "
+                f"delete it and run the workflow again"
+            )
+    return path
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Parquet file of `table`, without its index."""
+    with whole(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Table in the Parquet file `path`; ValueError when one of `columns` is missing."""
+    table = pd.read_parquet(checked(path))
+    missing = set(columns or ()) - set(table.columns)
+    if missing:
+        raise ValueError(f"{path} has no column {sorted(missing)}; it has {list(table.columns)}")
+    return table
+
+
+def write_arrays(path: str | Path, **arrays: Any) -> None:
+    """Compressed npz file of the named arrays. Arrays of objects are refused."""
+    objects = [name for name, array in arrays.items() if np.asarray(array).dtype == object]
+    if objects:
+        raise ValueError(f"{path}: {objects} are arrays of objects; write plain numbers or text")
+    with whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
+    """Arrays in the npz file `path`; ValueError when one of `names` is missing."""
+    with np.load(checked(path), allow_pickle=False) as stored:
+        missing = set(names) - set(stored.files)
+        if missing:
+            raise ValueError(f"{path} has no array {sorted(missing)}; it has {stored.files}")
+        return {name: stored[name] for name in stored.files}
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Text file in UTF-8."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
+    """Torch file of a plain dict: tensors, numbers, text, lists and dicts of them."""
+    import torch  # noqa: PLC0415  (a second to import, and tables and figures do not need it)
+
+    with whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Content of a torch file, on the CPU; CorruptFile when it holds anything but plain data or cannot be read."""
+    import torch  # noqa: PLC0415
+
+    try:
+        return torch.load(checked(path), map_location="cpu", weights_only=True)
+    except (FileNotFoundError, CorruptFile):
+        raise
+    except Exception as error:  # torch raises a different class for each way a file can be broken
+        raise CorruptFile(
+            f"{path} is not a checkpoint of respike ({type(error).__name__}); delete it and run again"
+        ) from error

@@ -1,0 +1,104 @@
+"""Fingerprint of a stage's code, so that an edit reruns the stages it can change and no others."""
+
+import ast
+import hashlib
+import importlib.metadata
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `respike`
+VERSIONED = ("brian2", "h5py", "mujoco", "numba", "numpy", "pandas", "sbi", "scipy", "sklearn", "torch")
+DISTRIBUTION = {"sklearn": "scikit-learn"}  # where the package has another name than the module
+
+
+@cache
+def code(stage: str) -> str:
+    """Twelve hex digits that change when the meaning of `stage` changes, for instance code("modes.fit").
+
+    Covered are the stage's module, every respike module it imports (and so on), the data files of its study and core
+    that these modules name, and major.minor of the packages that set the numbers. Comments, blank lines and docstrings
+    are not covered. Raises FileNotFoundError for an unknown stage.
+    """
+    modules = closure(f"respike.{stage}")
+    if not modules:
+        raise FileNotFoundError(f"no stage {stage!r}: {SOURCE / 'respike' / stage.replace('.', '/')}.py does not exist")
+    total = hashlib.sha256()
+    for name in sorted(modules):
+        total.update(f"{name} {meaning(_file(name))}\n".encode())
+        for data in data_files(_file(name)):
+            total.update(f"{data.name} {hashlib.sha256(data.read_bytes()).hexdigest()}\n".encode())
+    for package in sorted(packages(modules)):
+        total.update(f"{package} {version(package)}\n".encode())
+    return total.hexdigest()[:12]
+
+
+@cache
+def closure(module: str) -> frozenset[str]:
+    """Names of `module` and of all respike modules it imports, directly or not."""
+    file = _file(module)
+    if file is None:
+        return frozenset()
+    found, new = {module}, {module}
+    while new:
+        new = {name for module in new for name in _imported(_file(module)) if _file(name)} - found
+        found |= new
+    return frozenset(found)
+
+
+def packages(modules: frozenset[str]) -> set[str]:
+    """Those of the packages that set numbers which `modules` import."""
+    roots = {name.split(".")[0] for module in modules for name in _imported(_file(module))}
+    return roots & set(VERSIONED)
+
+
+def version(package: str) -> str:
+    """Major and minor version of an installed package, for instance 2.3."""
+    return ".".join(importlib.metadata.version(DISTRIBUTION.get(package, package)).split(".")[:2])
+
+
+@cache
+def meaning(file: Path) -> str:
+    """Hash of what a Python file says, without comments, blank lines and docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@cache
+def data_files(file: Path) -> tuple[Path, ...]:
+    """Data files beside `file` whose name stands in it as text: tables, templates, C++ sources."""
+    texts = {node.value for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if _is_text(node)}
+    return tuple(
+        sorted(path for path in file.parent.rglob("*") if path.suffix not in {".py", ".pyc"} and path.name in texts)
+    )
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+@cache
+def _imported(file: Path) -> frozenset[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names | {parent for name in names for parent in _parents(name)})
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+
+@cache
+def _file(module: str) -> Path | None:
+    stem = SOURCE.joinpath(*module.split("."))
+    candidates = (stem.with_suffix(".py"), stem / "__init__.py")
+    return next((file for file in candidates if module.startswith("respike") and file.is_file()), None)

@@ -1,0 +1,84 @@
+"""Spikes of a population as flat arrays, their binning, and their file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from respike.core import files
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spikes of `n_cells` cells between 0 s and `duration`, in any order.
+
+    `trials` numbers the trial of each spike; all trials have the same duration.
+    """
+
+    times: Float[np.ndarray, " spike"]  # s
+    cells: Int[np.ndarray, " spike"]
+    n_cells: int
+    duration: float  # s
+    trials: Int[np.ndarray, " spike"] | None = None
+    n_trials: int = 1
+
+    def __post_init__(self) -> None:
+        late = int(np.sum((self.times < 0) | (self.times > self.duration)))
+        if late:
+            raise ValueError(
+                f"{late} spikes fall outside the recording (last {np.max(self.times):.3f} s, duration {self.duration:.3f} s); "
+                "are the times in milliseconds?"
+            )
+        if len(self.cells) != len(self.times) or (
+            len(self.cells) and not 0 <= self.cells.min() <= self.cells.max() < self.n_cells
+        ):
+            raise ValueError(f"cells must be {len(self.times)} numbers from 0 to {self.n_cells - 1}")
+
+    @property
+    def trial(self) -> Int[np.ndarray, " spike"]:
+        """Trial of each spike; all 0 when there is one trial."""
+        return np.zeros(len(self.times), dtype=np.int64) if self.trials is None else self.trials
+
+
+def from_raster(raster: Bool[np.ndarray, "trial step cell"] | Int[np.ndarray, "trial step cell"], dt: float) -> Spikes:
+    """Spikes of a raster with steps of `dt` seconds; each spike stands in the middle of its step."""
+    trials, steps, cells = np.nonzero(raster)
+    n_trials, n_steps, n_cells = raster.shape
+    return Spikes((steps + 0.5) * dt, cells, n_cells, n_steps * dt, trials, n_trials)
+
+
+def bin_counts(spikes: Spikes, width: float) -> Int[np.ndarray, "trial bin cell"]:
+    """Spike counts in bins of `width` seconds; a last bin that would be cut short is left out."""
+    n_bins = int(np.floor(spikes.duration / width * (1 + 1e-12)))
+    index = np.floor(spikes.times / width * (1 + 1e-12)).astype(np.int64)
+    inside = index < n_bins
+    place = (spikes.trial[inside] * n_bins + index[inside]) * spikes.n_cells + spikes.cells[inside]
+    counts = np.bincount(place, minlength=spikes.n_trials * n_bins * spikes.n_cells)
+    return counts.reshape(spikes.n_trials, n_bins, spikes.n_cells)
+
+
+def write(path: str | Path, spikes: Spikes) -> None:
+    """npz file of `spikes`."""
+    files.write_arrays(
+        path,
+        times=spikes.times,
+        cells=np.asarray(spikes.cells, dtype=np.int32),
+        trials=np.asarray(spikes.trial, dtype=np.int32),
+        n_cells=spikes.n_cells,
+        n_trials=spikes.n_trials,
+        duration=spikes.duration,
+    )
+
+
+def read(path: str | Path) -> Spikes:
+    """Spikes in the npz file `path`, as written by `write`."""
+    stored = files.read_arrays(path, "times", "cells", "trials", "n_cells", "n_trials", "duration")
+    return Spikes(
+        times=stored["times"],
+        cells=stored["cells"].astype(np.int64),
+        n_cells=int(stored["n_cells"]),
+        duration=float(stored["duration"]),
+        trials=stored["trials"].astype(np.int64),
+        n_trials=int(stored["n_trials"]),
+    )

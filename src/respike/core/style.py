@@ -1,0 +1,43 @@
+"""How figures look: sizes, colours, the raster, and saving each figure as PDF and PNG."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float, Int
+
+from respike.core import files
+
+mpl.use("agg")
+from matplotlib import pyplot as plt  # noqa: E402  (the backend comes first)
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+EXCITATORY, INHIBITORY = "#D55E00", "#0072B2"
+WIDTH = 3.6  # one column, inches; a page is twice as wide
+
+plt.style.use(Path(__file__).with_name("respike.mplstyle"))
+
+
+def panels(rows: int = 1, columns: int = 1, height: float = 2.7, **options) -> tuple[Figure, np.ndarray]:
+    """Figure of rows x columns panels, each one column wide and `height` inches high, and the array of axes."""
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH * columns, height * rows), squeeze=False, **options)
+    return figure, axes
+
+
+def raster(
+    axes: Axes, times: Float[np.ndarray, " spike"], cells: Int[np.ndarray, " spike"], color: str = "black"
+) -> None:
+    """A dot for each spike: time in s to the right, cell number upwards."""
+    axes.plot(times, cells, ".", markersize=1.5, markeredgewidth=0, color=color)
+    axes.set(xlabel="time (s)", ylabel="cell")
+
+
+def save(figure: Figure, folder: str | Path, name: str, dataset: str) -> None:
+    """Write folder/name.pdf and folder/name.png, the data set named in the lower right corner, and close the figure."""
+    figure.text(0.995, 0.003, dataset, ha="right", va="bottom", fontsize=5, color="0.5")
+    for suffix in ("pdf", "png"):
+        with files.whole(Path(folder) / f"{name}.{suffix}") as temporary:
+            # no date in the file: the same figure has the same bytes
+            figure.savefig(temporary, metadata={"CreationDate": None} if suffix == "pdf" else {"Software": None})
+    plt.close(figure)

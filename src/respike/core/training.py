@@ -1,0 +1,98 @@
+"""The one training loop: logged, resumable bit for bit, and the same on every number of cores.
+
+A step draws its random numbers from the step number (`seeds.generator(seed, "batch", step)`), so the state to keep is
+what the parts hold (weights, optimiser, best weights so far) and the log.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+
+from respike.core import files
+
+SAVE_SECONDS = 20.0  # work lost at most when a training is killed
+
+
+class Part(Protocol):
+    """Anything with a state: modules, optimisers, our own records of the best weights."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+def partial_path(output: Path) -> Path:
+    """Where an unfinished training of `output` keeps its state; not an output, so the workflow leaves it alone."""
+    return output.parent / ".partial" / output.name
+
+
+def train(
+    parts: Mapping[str, Part],
+    step: Callable[[int], dict[str, float]],
+    n_steps: int,
+    output: Path,
+    settings: Mapping[str, Any],
+    report_every: int = 50,
+) -> pd.DataFrame:
+    """Call step(0), ..., step(n_steps - 1) and return the table of what the steps gave, one row per step.
+
+    The state is saved beside `output` every SAVE_SECONDS; a training with the same `settings` that was cut off goes on
+    from there, one with other settings starts anew. The caller writes `output` and then calls `forget(output)`.
+    """
+    state = _resume(output, settings)
+    rows = state["rows"] if state else []
+    if state:
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+    started = saved = time.monotonic()
+    for number in range(len(rows), n_steps):
+        rows.append({"step": number, **step(number)})
+        now = time.monotonic()
+        if now - saved > SAVE_SECONDS:
+            _save(parts, rows, output, settings)
+            saved = now
+        if (number + 1) % report_every == 0 or number + 1 == n_steps:
+            _report(rows, n_steps, (now - started) / max(1, number + 1 - (len(state["rows"]) if state else 0)))
+    return pd.DataFrame(rows)
+
+
+def forget(output: Path) -> None:
+    """Remove the state of the finished training of `output`."""
+    partial_path(output).unlink(missing_ok=True)
+    files.record_path(partial_path(output)).unlink(missing_ok=True)
+
+
+def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:
+    state = {name: part.state_dict() for name, part in parts.items()}
+    key = _key(settings)
+    files.write_checkpoint(partial_path(output), {"parts": state, "rows": rows, "key": key, "torch": torch.__version__})
+
+
+def _key(settings: Mapping[str, Any]) -> str:
+    return repr((sorted(settings.items()), files.maker.get("code")))
+
+
+def _resume(output: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    path = partial_path(output)
+    if not path.exists():
+        return None
+    try:
+        state = files.read_checkpoint(path)
+    except files.CorruptFile as error:
+        print(f"unfinished training discarded: {error}", flush=True)
+        return None
+    if state["key"] != _key(settings):
+        print(f"unfinished training discarded: {path} was made with other settings or code", flush=True)
+        return None
+    print(f"going on after step {len(state['rows'])} from {path}", flush=True)
+    return state
+
+
+def _report(rows: list[dict], n_steps: int, seconds_per_step: float) -> None:
+    values = "  ".join(f"{name} {value:.4g}" for name, value in rows[-1].items() if name != "step")
+    left = (n_steps - len(rows)) * seconds_per_step
+    print(f"step {len(rows)}/{n_steps}  {values}  {1 / seconds_per_step:.1f} steps/s  {left:.0f} s left", flush=True)

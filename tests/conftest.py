@@ -1,0 +1,36 @@
+"""What all tests share: a fixed seed, one thread, no left-over global state, and the folder of reference cases."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def rng():
+    """Random number generator with a fixed seed."""
+    return np.random.default_rng(20240601)
+
+
+def reference_cases(study: str, pattern: str) -> list:
+    """Cases of the published program for `study` whose file name fits `pattern`; a skip with its reason when there are none.
+
+    For use as pytest.mark.parametrize("case", reference_cases("modes", "mante_*.npz")).
+    """
+    folder = os.environ.get("RESPIKE_REFERENCE")
+    if not folder:
+        return [
+            pytest.param(None, marks=pytest.mark.skip(reason="RESPIKE_REFERENCE names no folder of reference cases"))
+        ]
+    cases = sorted((Path(folder) / study).glob(pattern))
+    if not cases:
+        return [pytest.param(None, marks=pytest.mark.skip(reason=f"no {pattern} in {folder}/{study}"))]
+    return [pytest.param(case, id=case.stem) for case in cases]

@@ -1,0 +1,45 @@
+# All studies together: the joined metrics table and the scorecard.
+
+
+rule metrics_table:
+    input:
+        tables=expand("results/{study}/metrics.parquet", study=STUDIES),
+    output:
+        table="results/metrics.parquet",
+    log:
+        "results/report/log/tables.txt",
+    benchmark:
+        "results/report/benchmark/tables.tsv"
+    params:
+        code=code("report.tables"),
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    shell:
+        "python -m respike report.tables --tables {input.tables} --out {output.table} > {log} 2>&1"
+
+
+rule scorecard:
+    input:
+        metrics="results/metrics.parquet",
+    output:
+        csv=report("results/scorecard.csv", caption="../report/scorecard.rst", category="scorecard"),
+        html="results/scorecard.html",
+    log:
+        "results/report/log/scorecard.txt",
+    benchmark:
+        "results/report/benchmark/scorecard.tsv"
+    params:
+        code=code("report.scorecard"),
+        size=config["run"]["size"],
+        studies=STUDIES,
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    shell:
+        "python -m respike report.scorecard --metrics {input.metrics} --studies {params.studies}"
+        " --size {params.size} --csv {output.csv} --html {output.html} > {log} 2>&1"
