@@ -27,9 +27,7 @@ def reference_cases(study: str, pattern: str) -> list:
     """
     folder = os.environ.get("RESPIKE_REFERENCE")
     if not folder:
-        return [
-            pytest.param(None, marks=pytest.mark.skip(reason="RESPIKE_REFERENCE names no folder of reference cases"))
-        ]
+        return [pytest.param(None, marks=pytest.mark.skip(reason="RESPIKE_REFERENCE names no folder of reference cases"))]
     cases = sorted((Path(folder) / study).glob(pattern))
     if not cases:
         return [pytest.param(None, marks=pytest.mark.skip(reason=f"no {pattern} in {folder}/{study}"))]

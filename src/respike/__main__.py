@@ -50,9 +50,7 @@ def _stage(name: str) -> Callable[..., None]:
         return importlib.import_module(module).run
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise ValueError(
-                f"there is no stage {name!r}; stages are named <study>.<stage>, as in modes.fit"
-            ) from error
+            raise ValueError(f"there is no stage {name!r}; stages are named <study>.<stage>, as in modes.fit") from error
         raise
     except AttributeError as error:
         raise ValueError(f"{module} is not a stage: it has no function run") from error
@@ -64,9 +62,7 @@ def _parse(stage: str, run: Callable[..., None], arguments: list[str]) -> dict[s
     for name, parameter in inspect.signature(run).parameters.items():
         required = parameter.default is inspect.Parameter.empty
         many = {"nargs": "*"} if typing.get_origin(hints[name]) is list else {}
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", dest=name, required=required, default=argparse.SUPPRESS, **many
-        )
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, required=required, default=argparse.SUPPRESS, **many)
     given = vars(parser.parse_args(arguments))
     return {name: _value(text, hints[name], name) for name, text in given.items()}
 

@@ -22,9 +22,7 @@ def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError for an unknown key (with the nearest valid one), a wrong type or a value out of range.
     """
     config = _complete(config, schema)
-    errors = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.absolute_path)
-    )
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.absolute_path))
     if errors:
         raise ConfigError("\n".join(_explain(error) for error in errors))
     return config
@@ -49,9 +47,7 @@ def _complete(value: Any, schema: Mapping[str, Any]) -> Any:
 def _explain(error: jsonschema.ValidationError) -> str:
     place = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        return "\n".join(
-            _unknown(key, place, error.schema) for key in error.instance if key not in error.schema["properties"]
-        )
+        return "\n".join(_unknown(key, place, error.schema) for key in error.instance if key not in error.schema["properties"])
     about = error.schema.get("description", "")
     return f"config: {place or 'top level'} = {error.instance!r}: {error.message}" + (f" ({about})" if about else "")
 
@@ -89,11 +85,7 @@ def convert(value: Any, hint: Any, place: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(hint, value)
     if origin in (types.UnionType, typing.Union):
-        return (
-            None
-            if value is None
-            else convert(value, next(a for a in typing.get_args(hint) if a is not type(None)), place)
-        )
+        return None if value is None else convert(value, next(a for a in typing.get_args(hint) if a is not type(None)), place)
     if origin is typing.Literal:
         return _one_of(value, typing.get_args(hint), place)
     if origin is tuple:

@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-maker: dict[
-    str, Any
-] = {}  # what is running: stage, code fingerprint, settings, inputs, versions; set by the command line
+maker: dict[str, Any] = {}  # what is running: stage, code fingerprint, settings, inputs, versions; set by the command line
 
 
 class CorruptFile(ValueError):
@@ -82,9 +80,7 @@ def checked(path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml"
-        )
+        raise FileNotFoundError(f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml")
     record = record_path(path)
     if record.is_file():
         expected = json.loads(record.read_text())["sha256"]

@@ -61,9 +61,7 @@ def meaning(file: Path) -> str:
     """Hash of what a Python file says, without comments, blank lines and docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
@@ -72,9 +70,7 @@ def meaning(file: Path) -> str:
 def data_files(file: Path) -> tuple[Path, ...]:
     """Data files beside `file` whose name stands in it as text: tables, templates, C++ sources."""
     texts = {node.value for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if _is_text(node)}
-    return tuple(
-        sorted(path for path in file.parent.rglob("*") if path.suffix not in {".py", ".pyc"} and path.name in texts)
-    )
+    return tuple(sorted(path for path in file.parent.rglob("*") if path.suffix not in {".py", ".pyc"} and path.name in texts))
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -36,9 +36,7 @@ def find(folder: str | Path, source: Source, key: str, also: tuple[str, ...] = (
             f"{folder}: no {names} ({source.about}); {state}. {source.obtain} The folder is the config value {key}."
         )
     if source.sha256 and files.digest(path) != source.sha256:
-        raise ValueError(
-            f"{path}: sha256 {files.digest(path)}, expected {source.sha256}; download it again. {source.obtain}"
-        )
+        raise ValueError(f"{path}: sha256 {files.digest(path)}, expected {source.sha256}; download it again. {source.obtain}")
     return path
 
 

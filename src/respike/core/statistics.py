@@ -75,9 +75,7 @@ def autocovariance(counts: Num[np.ndarray, "*batch bin"], max_lag: int) -> Float
     return np.fft.irfft(power, size)[..., : max_lag + 1] / n
 
 
-def spectrum(
-    counts: Num[np.ndarray, "*batch bin"], width: float
-) -> tuple[np.ndarray, Float[np.ndarray, "*batch frequency"]]:
+def spectrum(counts: Num[np.ndarray, "*batch bin"], width: float) -> tuple[np.ndarray, Float[np.ndarray, "*batch frequency"]]:
     """One-sided power spectral density of the rates (Hz^2 / Hz) and its frequencies (Hz), by Welch's method."""
     values = np.asarray(counts, dtype=float) / width
     return signal.welch(values, fs=1 / width, nperseg=min(values.shape[-1], 1024), detrend="constant")

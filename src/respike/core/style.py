@@ -25,9 +25,7 @@ def panels(rows: int = 1, columns: int = 1, height: float = 2.7, **options) -> t
     return figure, axes
 
 
-def raster(
-    axes: Axes, times: Float[np.ndarray, " spike"], cells: Int[np.ndarray, " spike"], color: str = "black"
-) -> None:
+def raster(axes: Axes, times: Float[np.ndarray, " spike"], cells: Int[np.ndarray, " spike"], color: str = "black") -> None:
     """A dot for each spike: time in s to the right, cell number upwards."""
     axes.plot(times, cells, ".", markersize=1.5, markeredgewidth=0, color=color)
     axes.set(xlabel="time (s)", ylabel="cell")

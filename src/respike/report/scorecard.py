@@ -50,18 +50,14 @@ def claims(study: str) -> list[pd.Series]:
         raise ValueError(f"{path}: columns {list(table.columns)}, expected {list(CLAIM)}")
     wrong = table[~table["rule"].isin(RULES)]
     if len(wrong):
-        raise ValueError(
-            f"{path}: rule {wrong.iloc[0]['rule']!r} of {wrong.iloc[0]['item']!r}, expected one of {RULES}"
-        )
+        raise ValueError(f"{path}: rule {wrong.iloc[0]['rule']!r} of {wrong.iloc[0]['item']!r}, expected one of {RULES}")
     return [row for _, row in table.iterrows()]
 
 
 def judge(study: str, claim: pd.Series, measured: pd.DataFrame, size: str) -> dict:
     """Scorecard row of one claim: the mean over seeds, each seed's value in the note, and the verdict."""
     found = measured[
-        (measured["study"] == study)
-        & (measured["variant"] == claim["variant"])
-        & (measured["metric"] == claim["metric"])
+        (measured["study"] == study) & (measured["variant"] == claim["variant"]) & (measured["metric"] == claim["metric"])
     ]
     value = found["value"].mean() if claim["metric"] and len(found) else np.nan
     datasets = ", ".join(sorted(found["dataset"].unique()))
