@@ -1,0 +1,156 @@
+"""What one simulation is reduced to: the 17 numbers that rules are filtered by (section "metrics" of the paper's methods).
+
+Standard deviations divide by n. A cell too quiet to be judged counts as 0 in the CV and the Fano factors and as 1 in the
+autocovariance, so a silent network has finite values. A simulation that did not finish has none: every metric is nan.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from respike.core import statistics
+from respike.core.spikes import Spikes
+
+METRICS = (
+    "rate",  # Hz, excitatory cells
+    "cv_isi",  # irregularity, mean over cells
+    "kl_isi",  # distance of the pooled intervals from those of a Poisson process
+    "spatial_Fano",  # over cells, mean over bins
+    "temporal_Fano",  # over bins, mean over cells
+    "auto_cov",  # mean |autocorrelation| within half a second
+    "fft",  # summed amplitude spectrum of the population rate
+    "w_blow",  # share of weight samples that stand at a bound
+    "std_rate_temporal",  # of the population rate, spikes per cell and 1 ms
+    "std_rate_spatial",  # Hz, over cells
+    "std_cv",
+    "w_creep",  # relative drift of the mean weight during the recording
+    "rate_i",  # Hz, inhibitory cells
+    "weef",  # final mean weight of each type of synapse
+    "weif",
+    "wief",
+    "wiif",
+)
+FINISHED = "finished"  # the other outcomes: blow_up, silent, saturated, nan, wall_limit
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """Bins and bounds of the metrics."""
+
+    w_max: float = 20.0  # upper bound of a plastic weight, leak conductances
+    fine: float = 0.001  # s, bins of the population rate
+    middle: float = 0.01  # s, bins of the autocovariance
+    coarse: float = 0.1  # s, bins of the Fano factors
+    half_window: float = 0.5  # s, lags of the autocovariance
+    isi_edges: int = 100  # on [0, 1] s
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one simulation leaves. Times in s since the start of the simulation."""
+
+    e_times: Float[np.ndarray, " spike"]
+    e_cells: Int[np.ndarray, " spike"]
+    n_e: int  # recorded excitatory cells
+    i_times: Float[np.ndarray, " spike"]
+    i_cells: Int[np.ndarray, " spike"]
+    n_i: int  # recorded inhibitory cells; 0: rate_i is nan
+    start: float  # the recorded window is [start, stop)
+    stop: float
+    weight_times: Float[np.ndarray, " sample"] = field(default_factory=lambda: np.zeros(0))
+    weights: Mapping[str, Float[np.ndarray, "sample synapse"]] = field(default_factory=dict)  # by type: EE, EI, IE, II
+    blow_up: float = -1.0  # -1: finished, else the time (s) at which the simulation stopped
+    outcome: str = FINISHED
+
+
+def summarise(recording: Recording, settings: SummarySettings = SummarySettings()) -> dict[str, float]:  # noqa: B008  (frozen)
+    """The metrics of METRICS in their order; all nan when the simulation did not finish or left no weights."""
+    if recording.outcome != FINISHED or recording.blow_up != -1 or not recording.weights:
+        return dict.fromkeys(METRICS, float("nan"))
+    values = {**activity(recording, settings), **weight_metrics(recording, settings.w_max)}
+    return {name: float(values[name]) for name in METRICS}
+
+
+def activity(recording: Recording, settings: SummarySettings) -> dict[str, float]:
+    """The metrics of the spikes."""
+    duration = recording.stop - recording.start
+    spikes = Spikes(recording.e_times - recording.start, recording.e_cells, recording.n_e, duration)
+    rates = statistics.rate(spikes)
+    cv = np.nan_to_num(statistics.isi_cv(spikes))
+    fine = binned(recording, settings.fine).mean(1)
+    coarse = binned(recording, settings.coarse)
+    return {
+        "rate": rates.mean(),
+        "rate_i": len(recording.i_times) / (recording.n_i * duration) if recording.n_i else np.nan,
+        "cv_isi": cv.mean(),
+        "std_cv": cv.std(),
+        "kl_isi": poisson_distance(statistics.intervals(spikes)[0], rates.mean(), settings.isi_edges),
+        "spatial_Fano": fano(coarse, 1).mean(),
+        "temporal_Fano": fano(coarse, 0).mean(),
+        "auto_cov": mean_autocovariance(binned(recording, settings.middle).T, round(settings.half_window / settings.middle)),
+        "fft": 2 / len(fine) * np.abs(np.fft.rfft(fine))[1 : len(fine) // 2].sum(),
+        "std_rate_temporal": fine.std(),
+        "std_rate_spatial": rates.std(),
+    }
+
+
+def binned(recording: Recording, width: float) -> Float[np.ndarray, "bin cell"]:
+    """Spike counts of the excitatory cells between the edges start, start + width, ... below stop; the last bin is closed.
+
+    As published, the last started bin is missing: 99 bins of 0.1 s in a window of 10 s.
+    """
+    edges = np.arange(recording.start, recording.stop, width)
+    index = np.searchsorted(edges, recording.e_times, side="right") - 1
+    index[recording.e_times == edges[-1]] -= 1
+    n_bins = len(edges) - 1
+    inside = (index >= 0) & (index < n_bins)
+    place = index[inside] * recording.n_e + recording.e_cells[inside]
+    return np.bincount(place, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
+
+
+def fano(counts: Float[np.ndarray, "bin cell"], axis: int) -> Float[np.ndarray, " other"]:
+    """Fano factor along `axis`; 0 where there are at most 3 spikes."""
+    return np.where(counts.sum(axis) > 3, np.nan_to_num(statistics.fano(counts, axis)), 0.0)
+
+
+def poisson_distance(isi: Float[np.ndarray, " interval"], rate: float, n_edges: int) -> float:
+    """|KL divergence| of the intervals, in bins on [0, 1] s, from the exponential with their mean; 0 when there are none."""
+    edges = np.linspace(0, 1, n_edges)
+    share = np.histogram(np.clip(isi, 0, 1), edges)[0] / max(len(isi), 1)
+    survival = np.exp(-(0.01 if rate <= 0.1 or not len(isi) else 1 / isi.mean()) * edges)
+    expected = survival[:-1] - survival[1:]
+    held = share > 0
+    with np.errstate(divide="ignore"):
+        return abs(np.sum(share[held] * np.log(share[held] / expected[held])))
+
+
+def mean_autocovariance(counts: Float[np.ndarray, "cell bin"], max_lag: int) -> float:
+    """|Autocorrelation| relative to its maximum, averaged over the lags -max_lag..max_lag and over cells.
+
+    A cell whose count hardly changes (sd up to 0.05) counts as 1.
+    """
+    lively = counts[counts.std(1) > 0.05]
+    size = np.abs(statistics.autocovariance(lively, counts.shape[1] - 1))
+    one_sided = size[:, : max_lag + 1] / size.max(1, keepdims=True)
+    each = (2 * one_sided.sum(1) - one_sided[:, 0]) / (2 * max_lag + 1)
+    return (each.sum() + len(counts) - len(lively)) / len(counts)
+
+
+def weight_metrics(recording: Recording, w_max: float) -> dict[str, float]:
+    """The metrics of the sampled weights; a final mean is nan where the type is not plastic."""
+    inside = (recording.weight_times > recording.start) & (recording.weight_times < recording.stop)
+    types = recording.weights.items()
+    at_bound = [np.mean((weights[inside] == 0) | (weights[inside] == w_max)) for _, weights in types]
+    final = {f"w{kind.lower()}f": weights[-1].mean() for kind, weights in types}
+    return {
+        "w_blow": np.mean(at_bound),
+        "w_creep": max(creep(weights[0].mean(), weights[-1].mean()) for _, weights in types),
+        **{name: final.get(name, np.nan) for name in METRICS[-4:]},
+    }
+
+
+def creep(first: float, last: float) -> float:
+    """|Change| of a mean weight relative to the mean of its two values; 0 when both are close to 0."""
+    return abs(2 * (last - first) / (first + last)) if first + last > 0.1 else 0.0
