@@ -70,7 +70,8 @@ def meaning(file: Path) -> str:
 def data_files(file: Path) -> tuple[Path, ...]:
     """Data files beside `file` whose name stands in it as text: tables, templates, C++ sources."""
     texts = {node.value for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if _is_text(node)}
-    return tuple(sorted(path for path in file.parent.rglob("*") if path.suffix not in {".py", ".pyc"} and path.name in texts))
+    found = (path for path in file.parent.rglob("*") if path.suffix not in {".py", ".pyc"} and path.name in texts)
+    return tuple(sorted(path for path in found if path.is_file()))
 
 
 def _is_text(node: ast.AST) -> bool:
