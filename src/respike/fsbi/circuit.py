@@ -1,0 +1,186 @@
+"""The whole network of one study as a Brian2 project: populations, input, connections, what is recorded, what ends a run.
+
+Everything that may differ between two runs of a binary (rule, seed, constants, durations, connection probabilities) is a
+shared variable, set on its command line before cells are wired and initial values drawn.
+"""
+
+import itertools
+
+import brian2
+import numpy as np
+
+from respike.fsbi import model
+from respike.fsbi.expressions import CPP, N_HIDDEN
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
+
+LONGEST = 1e5  # s; a run ends when `control` says so
+DELAY = DELAY_STEPS * DT * brian2.second
+INPUT = """
+next_step : integer
+gap : 1 (shared)  # 1/log(1 - rate*dt)
+"""
+GAP = "int(log(1 - rand())*gap)"  # steps without a spike: geometric, as for one Bernoulli draw per step
+DRAW = f"next_step = t_in_timesteps + 1 + {GAP}"
+CONTROL = """
+rate : 1  # running rate of E, Hz
+arrived : 1  # E spikes that arrived in this step
+quiet : integer  # steps since the last one
+outcome : integer  # place in OUTCOMES
+looks : integer  # the same, from the last look at cells and weights
+stop_step : integer  # -1 while the run goes on
+keep_rate : 1 (shared)  # exp(-dt/tau_rate)
+per_spike : 1 (shared)  # 1/(tau_rate*n_e)
+rate_max : 1 (shared)
+w_max : 1 (shared)
+end_step : integer (shared)
+quiet_max : integer (shared)
+full_share : 1 (shared)  # share of sampled weights at a bound that counts as saturated
+full_samples : integer (shared)  # samples in a row
+cpu_limit : 1 (shared)  # s
+record_step : integer (shared)
+n_recorded_e : integer (shared)
+n_recorded_i : integer (shared)
+seed_low : integer (shared)
+seed_high : integer (shared)
+keep_weights : integer (shared)  # whether all weights are written at the end
+"""
+CHECK = """
+rate = rate*keep_rate + arrived*per_spike
+quiet = int(arrived == 0)*(quiet + 1)
+arrived = 0
+outcome = verdict(rate >= rate_max, quiet > quiet_max, looks, t_in_timesteps + 1 >= end_step)
+stop_step = t_in_timesteps + 1
+"""
+LOOK = "looks = inspect(w_max, full_share, full_samples, cpu_limit)"
+# The generator takes 32 bits; the rest of the seed says how far to go on in its sequence.
+SEED = """
+brian::_random_generators[0].seed((unsigned long)(uint32_t)_array_control_seed_low[0]);
+for (int _skip = 0; _skip < _array_control_seed_high[0]; _skip++) brian::_random_generators[0].rand();
+"""
+FLUSH_DENORMALS = """
+#if defined(__SSE__)
+_mm_setcsr(_mm_getcsr() | 0x8040);  // decayed conductances would otherwise cost ten times the time
+#endif
+"""
+VERDICT = """
+static int verdict(const bool blown_up, const bool silent, const int looks, const bool over)
+{
+    const int outcome = blown_up ? 1 : silent ? 2 : looks;
+    if (outcome || over) Network::_globally_stopped = true;
+    return outcome;
+}
+"""
+
+
+@brian2.implementation("cpp", VERDICT)
+@brian2.check_units(blown_up=bool, silent=bool, looks=1, over=bool, result=1)
+def verdict(blown_up, silent, looks, over):
+    """Place in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
+    raise NotImplementedError
+
+
+def inspector(rule: str) -> brian2.Function:
+    """The function that looks at cells and sampled weights of a network of this family of rules."""
+    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[rule])
+    code = (CPP / "control.h").read_text(encoding="utf-8").replace("MONITORS}", monitors + "}")
+
+    @brian2.implementation("cpp", code)
+    @brian2.check_units(high=1, full_share=1, full_samples=1, cpu_limit=1, result=1)
+    def inspect(high, full_share, full_samples, cpu_limit):
+        raise NotImplementedError
+
+    return inspect
+
+
+def assemble(network: Network) -> brian2.Network:
+    """The network on the present Brian2 device, with a run of no definite length in it."""
+    populations = {name: population(network, name) for name in "EI"}
+    inputs = brian2.NeuronGroup(network.n_input, INPUT, threshold="t_in_timesteps >= next_step", reset=DRAW, name="inputs")
+    controls = control(network)
+    hidden = []
+    if network.rule == "mlp":
+        hidden = [brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden")]
+    order = itertools.count(step=2)
+    external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
+    recurrent = [
+        model.connection(populations[kind[0]], populations[kind[1]], network.rule, kind, next(order), name=kind)
+        for kind in TYPES
+    ]
+    counters = [
+        model.arrival_traces(
+            populations[name], model.population_traces(network.rule, name)[0], next(order), name=f"arrivals_{name}"
+        )
+        for name in "EI"
+    ]
+    rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
+    rate.connect()
+    spikes = [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+
+    brian2.device.insert_code("before_start", FLUSH_DENORMALS)
+    brian2.device.apply_run_args()
+    brian2.device.insert_code("main", SEED)
+    for synapses in external + recurrent:
+        itself = " if k != i" if synapses.source is synapses.target else ""
+        synapses.connect(j=f"k for k in sample(N_post, p=p){itself}")
+    samples = [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.rule]]
+    for synapses in recurrent:
+        synapses.w = "w_start"
+    start(populations, inputs, controls, network.rule)
+
+    everything = [*populations.values(), inputs, controls, *hidden, *external, *recurrent, *counters, rate, *samples, *spikes]
+    net = brian2.Network(*(part for part in everything if part is not None), name="network")
+    net.run(LONGEST * brian2.second)
+    return net
+
+
+def population(network: Network, name: str) -> brian2.NeuronGroup:
+    """E or I, with the traces that its connections need."""
+    pre, post = model.population_traces(network.rule, name)
+    return model.cells(network.rule, network.n_e if name == "E" else network.n_i, pre, post, name=name)
+
+
+def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:
+    """External input: all synapses of one fixed weight."""
+    synapses = brian2.Synapses(
+        inputs,
+        target,
+        "p : 1 (shared)\nw_input : 1 (shared)",
+        on_pre="g_ampa_post += w_input",
+        delay=DELAY,
+        name=f"inputs_{target.name}",
+    )
+    synapses.pre.order = order
+    return synapses
+
+
+def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
+    """Samples of the weights of synapses that are equally spaced in the order of storage (presynaptic cell first)."""
+    name = f"weights_{synapses.name}"
+    first = np.arange(N_SAMPLES)  # replaced when the binary knows how many synapses there are
+    monitor = brian2.StateMonitor(
+        synapses, "w", record=first, dt=SAMPLE_EVERY * brian2.second, when="end", order=-1, name=name
+    )
+    brian2.device.insert_code(
+        "main",
+        f"for (int _k = 0; _k < {N_SAMPLES}; _k++) _array_{name}__indices[_k] ="
+        f" (int32_t)((int64_t)_k * _array_{synapses.name}_N[0] / {N_SAMPLES});",
+    )
+    return monitor
+
+
+def control(network: Network) -> brian2.NeuronGroup:
+    """The one unit that follows the running rate of E and stops the run."""
+    group = brian2.NeuronGroup(1, CONTROL, name="control", namespace={"verdict": verdict, "inspect": inspector(network.rule)})
+    group.run_regularly(LOOK, dt=SAMPLE_EVERY * brian2.second, when="end", order=0, name="control_look")
+    group.run_regularly(CHECK, when="end", order=1, name="control_check")
+    return group
+
+
+def start(populations, inputs, controls, rule: str) -> None:
+    """Initial values, drawn after the command line has been read."""
+    for group in populations.values():
+        group.v = "v_rest"
+        if rule == "mlp":
+            group.v_trace = "v_rest"
+    inputs.next_step = GAP
+    controls.rate = "rate_max/2"

@@ -1,0 +1,69 @@
+# The simulator of fsbi: one binary per network, chunks of rules run by it.
+# Included by fsbi.smk, which defines the wildcards, FSBI and fsbi_simulation.
+
+
+rule fsbi_build:
+    output:
+        binary="results/fsbi/build/{network}.json",
+    log:
+        "results/fsbi/log/{network}_build.txt",
+    benchmark:
+        "results/fsbi/benchmark/{network}_build.tsv"
+    params:
+        code=code("fsbi.build"),
+        settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["network"], sort_keys=True),
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    shell:
+        "python -m respike fsbi.build --network {params.settings:q} --folder results/fsbi/build"
+        " --out {output.binary} > {log} 2>&1"
+
+
+rule fsbi_simulate:
+    input:
+        rules="results/fsbi/{network}/{part}/rules_{first}.parquet",
+        binary="results/fsbi/build/{network}.json",
+    output:
+        chunk="results/fsbi/{network}/{part}/simulated_{first}.parquet",
+    log:
+        "results/fsbi/log/{network}_{part}_simulated_{first}.txt",
+    benchmark:
+        "results/fsbi/benchmark/{network}_{part}_simulated_{first}.tsv"
+    params:
+        code=code("fsbi.simulate"),
+        settings=fsbi_simulation,
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=240,
+        mem_mb=1000,
+    shell:
+        "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
+        " --settings {params.settings:q} > {log} 2>&1"
+
+
+rule fsbi_record:
+    input:
+        rules="results/fsbi/{network}/example/rules_{first}.parquet",
+        binary="results/fsbi/build/{network}.json",
+    output:
+        chunk="results/fsbi/{network}/example/recorded_{first}.parquet",
+        recordings="results/fsbi/{network}/example/recordings_{first}.npz",
+    log:
+        "results/fsbi/log/{network}_example_recorded_{first}.txt",
+    benchmark:
+        "results/fsbi/benchmark/{network}_example_recorded_{first}.tsv"
+    params:
+        code=code("fsbi.simulate"),
+        settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["simulation"], sort_keys=True),
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=60,
+        mem_mb=1000,
+    shell:
+        "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
+        " --recordings {output.recordings} --settings {params.settings:q} > {log} 2>&1"
