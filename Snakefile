@@ -8,7 +8,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-STUDIES = ["modes"]
+STUDIES = ["v1"]
 
 
 include: "workflow/rules/common.smk"

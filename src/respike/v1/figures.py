@@ -1,0 +1,252 @@
+"""The figures of the study: recording and fitted networks side by side.
+
+`shown` names the variants in figures that show a few; of each the first replicate is drawn.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from respike.core import files, statistics, style
+
+DATA_COLOR = "black"
+COLORS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+
+
+class Shown(NamedTuple):
+    """What the figures draw: the recording, and some networks with their names."""
+
+    movie: Float[np.ndarray, "frame row column"]
+    train: Bool[np.ndarray, "trial step cell"]
+    test: Bool[np.ndarray, "trial step cell"]
+    models: dict[str, dict[str, np.ndarray]]
+    logs: dict[str, pd.DataFrame]
+    measures: pd.DataFrame
+    truth: dict[str, np.ndarray] | None
+    dataset: str
+    bin_seconds: float
+
+    @property
+    def n_cells(self) -> int:
+        """Recorded cells."""
+        return self.test.shape[2]
+
+    def runs(self, name: str) -> Bool[np.ndarray, "trial step cell"]:
+        """Free runs of the recorded cells of a model."""
+        return self.models[name]["spikes"][:, :, : self.n_cells]
+
+
+def run(
+    *,
+    recording: Path,
+    runs: list[Path],
+    logs: list[Path],
+    names: list[str],
+    shown: list[str],
+    metrics: Path,
+    ground_truth: list[Path],
+    folder: Path,
+) -> None:
+    """Draw every figure into `folder`. `runs`, `logs` and `names` (variant_replicate) go together; `ground_truth` is empty
+    for recorded data."""
+    drawn = gather(recording, dict(zip(names, zip(runs, logs, strict=True), strict=True)), shown, metrics, ground_truth)
+    draw = (movie, rasters, training, psth, correlation_matrices, correlation_scatter, couplings, self_couplings, methods)
+    for figure in draw:
+        style.save(figure(drawn), folder, figure.__name__, drawn.dataset)
+
+
+def gather(
+    recording: Path, made: dict[str, tuple[Path, Path]], shown: list[str], metrics: Path, ground_truth: list[Path]
+) -> Shown:
+    """Read what the figures need; ValueError for a variant in `shown` that was not fitted."""
+    unknown = [name for name in shown if f"{name}_0" not in made]
+    if unknown:
+        raise ValueError(f"v1.shown: {unknown} are not among v1.variants, {sorted({n.rsplit('_', 1)[0] for n in made})}")
+    stored = files.read_arrays(recording, "movie", "spikes", "split", "dataset", "bin_ms")
+    models = {name: files.read_arrays(made[f"{name}_0"][0], "spikes", "w_rec", "threshold") for name in shown}
+    first = stored["spikes"].shape[1] - next(iter(models.values()))["spikes"].shape[1]
+    train, test = (stored["spikes"][stored["split"] == part, first:] for part in ("train", "test"))
+    return Shown(
+        stored["movie"],
+        train,
+        test,
+        models,
+        {name: files.read_table(made[f"{name}_0"][1]) for name in shown},
+        files.read_table(metrics),
+        next((files.read_arrays(path, "couplings", "n_visible") for path in ground_truth), None),
+        str(stored["dataset"]),
+        float(stored["bin_ms"]) / 1000,
+    )
+
+
+def movie(drawn: Shown) -> plt.Figure:
+    """Six frames of the movie as the network sees it."""
+    figure, axes = style.panels(1, 6, height=1.3)
+    figure.set_size_inches(2 * style.WIDTH, 1.4)
+    for panel, frame in zip(axes[0], np.linspace(0, len(drawn.movie) - 1, 6).astype(int), strict=True):
+        panel.imshow(drawn.movie[frame], cmap="gray", vmin=0, vmax=1)
+        panel.set(title=f"{frame * drawn.bin_seconds:.2f} s", xticks=[], yticks=[])
+    return figure
+
+
+def rasters(drawn: Shown) -> plt.Figure:
+    """Figure 1: one trial of the data above, one free run of the last shown network below; training left, test right."""
+    name = list(drawn.models)[-1]
+    figure, axes = style.panels(2, 2, height=2.0, sharex=True, sharey=True)
+    columns = ((drawn.train[0], "data, training trial"), (drawn.test[0], "data, test trial"))
+    for column, (trial, title) in enumerate(columns):
+        _raster(axes[0, column], trial, drawn.bin_seconds, title)
+        _raster(axes[1, column], drawn.runs(name)[column], drawn.bin_seconds, f"{name}, free run {column + 1}")
+    for panel in axes[0]:
+        panel.set(xlabel="")
+    for panel in axes[:, 1]:
+        panel.set(ylabel="")
+    return figure
+
+
+def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: float, title: str) -> None:
+    step, cell = np.nonzero(trial)
+    style.raster(panel, step * bin_seconds, cell)
+    panel.set(title=title)
+
+
+def training(drawn: Shown) -> plt.Figure:
+    """Figure 2: training loss (left axis) and validation loss (right axis) of each shown network, and the best step."""
+    figure, axes = style.panels(1, len(drawn.logs), height=2.2)
+    for panel, (name, log) in zip(axes[0], drawn.logs.items(), strict=True):
+        seen = log.dropna(subset=["validation"])
+        best = seen.loc[seen["validation"].idxmin()]
+        right = panel.twinx()
+        right.spines["right"].set_visible(True)
+        panel.plot(log["step"] + 1, log["train"], color=COLORS[1], linewidth=0.7)
+        right.plot(seen["step"] + 1, seen["validation"], color=DATA_COLOR, linestyle="--", linewidth=0.9)
+        panel.axvline(best["step"] + 1, color="0.6", linewidth=0.7)
+        panel.set(title=f"{name}: best step {best['step'] + 1:.0f}, validation {best['validation']:.4f}", xlabel="step")
+        panel.set_ylabel("training loss", color=COLORS[1])
+        right.set_ylabel("validation loss (dashed)")
+        panel.tick_params(axis="y", colors=COLORS[1])
+    return figure
+
+
+def psth(drawn: Shown) -> plt.Figure:
+    """Figure 3: trial mean of the most active cells, test data against the free runs of each network."""
+    cells = np.argsort(-drawn.test.mean((0, 1)), kind="stable")[:8]
+    rows = -(-len(cells) // 2)
+    figure, axes = style.panels(rows, 2, height=1.2, sharex=True)
+    time = np.arange(drawn.test.shape[1]) * drawn.bin_seconds
+    for panel, cell in zip(axes.flat, cells, strict=False):
+        panel.plot(time, drawn.test[:, :, cell].mean(0), color="0.7", linewidth=0.8, label="data (test)")
+        for color, name in zip(COLORS, drawn.models, strict=False):
+            panel.plot(time, drawn.runs(name)[:, :, cell].mean(0), color=color, linewidth=0.8, label=name)
+        panel.set(title=f"cell {cell}", ylim=(0, None))
+    for panel in axes[-1]:
+        panel.set(xlabel="time (s)")
+    figure.supylabel("spike probability per bin", fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(drawn.models) + 1)
+    return figure
+
+
+def correlation_matrices(drawn: Shown) -> plt.Figure:
+    """Figure 4: noise correlations, lower triangle, of the data and each network on one scale."""
+    matrices = {"data (test)": statistics.noise_correlation(drawn.test)}
+    matrices |= {name: statistics.noise_correlation(drawn.runs(name)) for name in drawn.models}
+    limit = np.nanpercentile(np.abs(statistics.lower_triangle(matrices["data (test)"])), 98)
+    figure, axes = style.panels(1, len(matrices), height=2.2)
+    figure.set_size_inches(2.0 * len(matrices) + 0.6, 2.1)
+    for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
+        below = np.where(np.tri(len(matrix), k=-1, dtype=bool), matrix, np.nan)
+        image = panel.imshow(below, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        panel.set(title=name, xlabel="cell")
+    axes[0, 0].set(ylabel="cell")
+    figure.colorbar(image, ax=axes[0], label="noise correlation", shrink=0.8)
+    return figure
+
+
+def correlation_scatter(drawn: Shown) -> plt.Figure:
+    """Figure 7: noise correlation of each pair, network against data."""
+    data = statistics.lower_triangle(statistics.noise_correlation(drawn.test))
+    found = {name: statistics.lower_triangle(statistics.noise_correlation(drawn.runs(name))) for name in drawn.models}
+    found["training trials (ceiling)"] = statistics.lower_triangle(statistics.noise_correlation(drawn.train))
+    figure, axes = style.panels(1, len(found), height=2.2, sharex=True, sharey=True)
+    figure.set_size_inches(1.9 * len(found) + 0.4, 2.2)
+    for panel, (name, values) in zip(axes[0], found.items(), strict=True):
+        panel.axline((0, 0), slope=1, color="0.8", linewidth=0.7)
+        panel.plot(data, values, ".", markersize=3)
+        panel.set(title=f"{name}\nR² {statistics.r2(data, values):.2f}", xlabel="data (test)")
+    axes[0, 0].set(ylabel="noise correlation, model")
+    return figure
+
+
+def couplings(drawn: Shown) -> plt.Figure:
+    """Figure 5: summed couplings in logit units, from (to the right) and to (downwards); recorded cells before the line."""
+    found = {name: model["w_rec"].sum(2) / model["threshold"] for name, model in drawn.models.items()}
+    if drawn.truth is not None:
+        found = {"truth": drawn.truth["couplings"].sum(2)} | found
+    figure, axes = style.panels(1, len(found), height=2.2)
+    figure.set_size_inches(2.3 * len(found) + 0.2, 2.1)
+    for panel, (name, matrix) in zip(axes[0], found.items(), strict=True):
+        limit = np.percentile(np.abs(matrix), 98) or 1.0
+        image = panel.imshow(matrix, cmap="bwr", vmin=-limit, vmax=limit)
+        if len(matrix) > drawn.n_cells:
+            panel.axvline(drawn.n_cells - 0.5, color="black", linewidth=0.6)
+            panel.axhline(drawn.n_cells - 0.5, color="black", linewidth=0.6)
+        panel.set(title=name, xlabel="from cell")
+        figure.colorbar(image, ax=panel, shrink=0.8)
+    axes[0, 0].set(ylabel="to cell")
+    return figure
+
+
+def self_couplings(drawn: Shown) -> plt.Figure:
+    """Figure 6: how a cell's own spike acts on it in the following bins, logit units."""
+    cells = range(min(drawn.n_cells, 50))
+    columns = min(10, len(cells))
+    rows = -(-len(cells) // columns)
+    figure, axes = style.panels(rows, columns, height=0.9, sharex=True, sharey=True)
+    figure.set_size_inches(2 * style.WIDTH, 0.3 + 0.95 * rows)
+    for panel in list(axes.flat)[len(cells) :]:
+        panel.set_visible(False)
+    for panel, cell in zip(axes.flat, cells, strict=False):
+        panel.axhline(0, color="0.8", linewidth=0.5)
+        if drawn.truth is not None and drawn.truth["n_visible"] == drawn.n_cells:
+            known = drawn.truth["couplings"][cell, cell]
+            panel.plot(np.arange(1, len(known) + 1), known, color=DATA_COLOR, linewidth=0.9, label="truth")
+        for color, (name, model) in zip(COLORS, drawn.models.items(), strict=False):
+            own = model["w_rec"][cell, cell, ::-1] / model["threshold"]
+            panel.plot(np.arange(1, len(own) + 1), own, color=color, linewidth=0.8, label=name)
+        panel.set_title(f"cell {cell}", fontsize=6)
+    figure.supxlabel("lag (bins)", fontsize=8)
+    figure.supylabel("self-coupling (logit)", fontsize=8)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=len(handles[0]))
+    return figure
+
+
+def methods(drawn: Shown) -> plt.Figure:
+    """Figure 8: each way of fitting by likelihood, PSTH and noise correlation; mean over replicates, each one a dot."""
+    table = drawn.measures
+    n_runs = max(len(model["spikes"]) for model in drawn.models.values())
+    wanted = {
+        "nll": "test NLL (nat/bin/cell)",
+        f"psth r ({n_runs} trials)": "PSTH r",
+        f"noise correlation R2 ({n_runs} trials)": "noise correlation R²",
+    }
+    order = list(dict.fromkeys(table.loc[table["metric"].isin(wanted), "variant"]))
+    figure, axes = style.panels(1, 3, height=0.25 * len(order) + 0.7, sharey=True)
+    figure.set_size_inches(2.2 * style.WIDTH, 0.22 * len(order) + 0.8)
+    for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
+        for place, variant in enumerate(order):
+            values = table.loc[(table["metric"] == metric) & (table["variant"] == variant), "value"]
+            if len(values):
+                panel.barh(place, values.mean(), color=COLORS[0] if variant in drawn.models else "0.7", height=0.7)
+                panel.plot(values, [place] * len(values), ".", color="black", markersize=3)
+        panel.set(xlabel=label)
+    axes[0, 0].set(yticks=range(len(order)), yticklabels=order)
+    axes[0, 0].invert_yaxis()
+    shown = table.loc[table["metric"] == "nll", "value"]
+    axes[0, 0].set_xlim(0.95 * shown.min(), min(1.02 * shown.max(), 1.5 * shown.median()))
+    return figure

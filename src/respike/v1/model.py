@@ -1,0 +1,125 @@
+"""The network: a convolutional view of the movie in front of recurrent, stochastic spiking cells.
+
+u = (v - threshold) / threshold;  p = sigmoid(temperature u);  a cell spikes when p > uniform, which is to say
+v > threshold (1 + logit(uniform) / temperature). Axes: trial, step, cell; recorded cells first, hidden cells after them.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from respike.v1 import recurrence
+from respike.v1.params import Network
+
+
+class Pass(NamedTuple):
+    """One pass through all steps of a batch of trials."""
+
+    voltage: Float[Tensor, "trial step cell"]
+    scaled: Float[Tensor, "trial step cell"]  # u
+    logits: Float[Tensor, "trial step cell"]  # temperature u
+    spikes: Float[Tensor, "trial step cell"]  # the cells' own
+
+    @property
+    def probabilities(self) -> Float[Tensor, "trial step cell"]:
+        """Chance of a spike in each bin."""
+        return torch.sigmoid(self.logits)
+
+
+def pooled(x: Float[Tensor, "frame filter row column"], side: int, stride: int) -> Float[Tensor, "frame filter row column"]:
+    """Max-pooling to ceil(size / stride): an odd surplus of padding goes to the right and the bottom."""
+    padding = []
+    for size in (x.shape[3], x.shape[2]):
+        total = max((math.ceil(size / stride) - 1) * stride + side - size, 0)
+        padding += [total // 2, total - total // 2]
+    left, right, top, bottom = padding
+    if left == top and stride > 1 and right - left <= 1 and bottom - top <= 1:  # torch pads so by itself, without a copy
+        return functional.max_pool2d(x, side, stride, padding=left, ceil_mode=True)
+    return functional.max_pool2d(functional.pad(x, padding, value=-math.inf), side, stride)
+
+
+class FrontEnd(nn.Module):
+    """Convolutions with ReLU and max-pooling: windows of frames in, a flat vector (row, column, filter) per step out."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        channels = (network.movie_frames, *network.filters)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, side, padding="same")
+            for before, after, side in zip(channels[:-1], channels[1:], network.kernels, strict=True)
+        )
+        self.pools = tuple(zip(network.pools, network.strides, strict=True))
+        self.to(memory_format=torch.channels_last)  # half the time on a CPU, and the order wanted at the end
+
+    def forward(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step feature"]:
+        x = windows.contiguous(memory_format=torch.channels_last)
+        for layer, (side, stride) in zip(self.layers, self.pools, strict=True):
+            x = torch.relu(pooled(layer(x), side, stride))  # in this order the ReLU sees a quarter of the numbers
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+    def size(self, pixels: int) -> int:
+        """Length of the vector for frames of pixels x pixels."""
+        side = pixels
+        for _, stride in self.pools:
+            side = math.ceil(side / stride)
+        return side * side * self.layers[-1].out_channels
+
+
+class SpikingNetwork(nn.Module):
+    """Recorded and hidden cells with couplings over D bins, driven by the movie."""
+
+    def __init__(self, network: Network, n_recorded: int, pixels: int) -> None:
+        super().__init__()
+        self.network, self.n_recorded, self.pixels = network, n_recorded, pixels
+        self.n_cells = n_recorded + network.hidden
+        self.front_end = FrontEnd(network)
+        n_features = self.front_end.size(pixels)
+        self.w_in = nn.Parameter(torch.zeros(n_features, self.n_cells))
+        self.w_rec = nn.Parameter(torch.zeros(self.n_cells, self.n_cells, network.history))  # post, pre, oldest bin first
+        self.bias = nn.Parameter(torch.zeros(self.n_cells))
+        self.surrogate = recurrence.Surrogate(network.surrogate, network.threshold, network.dampening, network.temperature)
+        allowed = {"full": torch.ones, "self": torch.eye, "none": torch.zeros}[network.coupling]
+        size = (self.n_cells,) if network.coupling == "self" else (self.n_cells, self.n_cells)
+        self.register_buffer("allowed", allowed(*size)[:, :, None], persistent=False)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the weights: Glorot uniform kernels, normal couplings cut at two standard deviations, no bias."""
+        for layer in self.front_end.layers:
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+        for weights, fan_in in ((self.w_in, len(self.w_in)), (self.w_rec, self.n_cells * self.network.history)):
+            spread = 1 / math.sqrt(fan_in)
+            nn.init.trunc_normal_(weights, std=spread, a=-2 * spread, b=2 * spread, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    def drive(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step cell"]:
+        """Input of each cell from the movie, and its bias; the same in all trials."""
+        return self.front_end(windows) @ self.w_in + self.bias
+
+    def free(self, drive: Float[Tensor, "step cell"], uniforms: Float[Tensor, "trial step cell"]) -> Pass:
+        """Run on the network's own spikes, from silence."""
+        nobody = torch.zeros(len(uniforms), self.network.history + len(drive), 0, dtype=torch.bool, device=drive.device)
+        return self._run(drive, uniforms, nobody)
+
+    def forced(
+        self,
+        drive: Float[Tensor, "step cell"],
+        recorded: Bool[Tensor, "trial history+step visible"],
+        uniforms: Float[Tensor, "trial step cell"] | None = None,
+    ) -> Pass:
+        """Recorded cells act through their recorded spikes, hidden cells through their own (which need `uniforms`)."""
+        if uniforms is None and self.network.hidden:
+            raise ValueError("a network with hidden cells draws their spikes: uniforms needed")
+        return self._run(drive, uniforms, recorded)
+
+    def _run(self, drive: Tensor, uniforms: Tensor | None, recorded: Tensor) -> Pass:
+        threshold, temperature = self.network.threshold, self.network.temperature
+        level = None if uniforms is None else threshold * (1 + torch.logit(uniforms) / temperature)
+        weights = (self.w_rec * self.allowed).permute(1, 2, 0).flip(1)
+        voltage, spikes = recurrence.run(drive, weights, level, recorded, self.surrogate)
+        scaled = (voltage - threshold) / threshold
+        return Pass(voltage, scaled, temperature * scaled if temperature != 1 else scaled, spikes)

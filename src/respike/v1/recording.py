@@ -1,0 +1,213 @@
+"""The raw files of the data set, and what becomes of them: frames of one size, binary bins, windows.
+
+CRCNS pvc-11, monkey 1, natural movie: `natural_movie.mat` holds the frames (MATLAB v7 or older, variable M, row x column x
+frame) and `data_monkey1_natural_movie.mat` the spike times (MATLAB v7.3, data/EVENTS, a cell array unit x trial of times
+in seconds, stored transposed as references). The stand-in is written in the same two formats.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import scipy.io
+from jaxtyping import Bool, Float, Int, Num, Shaped
+from scipy import ndimage
+
+from respike.core.sources import Source
+
+OBTAIN = (
+    "Free account at crcns.org, data set pvc-11 (Kohn, Smith), archive data_and_scripts.tar.gz; docs/v1.md tells the steps. "
+    "The data may not be passed on."
+)
+MOVIE = Source("natural_movie.mat", "frames of the natural movie", OBTAIN)
+MOVIE_ALSO = ("natural_movie_one.mat",)
+EVENTS = Source("data_monkey1_natural_movie.mat", "spike times of monkey 1", OBTAIN)
+LATE_SECONDS, LATE_SHARE = 1.0, 0.02  # spikes so far, and so many, past the end are an error; fewer are dropped and counted
+EARLY_END = 0.8  # a recording whose last spike comes before this share of the movie belongs to another movie
+
+
+class SpikeTimes(NamedTuple):
+    """All spikes as flat arrays."""
+
+    times: Float[np.ndarray, " spike"]  # s from the start of the trial
+    trials: Int[np.ndarray, " spike"]
+    units: Int[np.ndarray, " spike"]
+    n_trials: int
+    n_units: int
+
+
+class Binned(NamedTuple):
+    """One bin per frame, and the spikes that got lost on the way."""
+
+    spikes: Bool[np.ndarray, "trial bin unit"]
+    late: int  # after the last bin
+    merged: int  # second and further spikes in a bin
+
+
+def read_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
+    """Frames in `path`, grey values 0 to 1; ValueError that names file and field when they cannot be used."""
+    frames = _variable(path, "M")
+    if frames.ndim != 3 or frames.dtype.kind not in "uif" or 0 in frames.shape:
+        raise ValueError(f"{path}: M is {frames.dtype} of shape {frames.shape}; expected numbers, row x column x frame")
+    if not np.isfinite(frames).all():
+        bad = np.unique(np.argwhere(~np.isfinite(frames))[:, 2])
+        raise ValueError(f"{path}: M has {len(bad)} frames with nan or infinity, first frame {bad[0]}; expected grey values")
+    if frames.min() < 0:
+        raise ValueError(f"{path}: M has negative values (least {frames.min()}); expected grey values from 0")
+    return unit_scale(frames)
+
+
+def _variable(path: Path, name: str) -> np.ndarray:
+    try:
+        content = scipy.io.loadmat(path, variable_names=[name])
+    except NotImplementedError as error:
+        raise ValueError(f"{path}: a MATLAB v7.3 file; expected v7 or older (in MATLAB: save(file, 'M', '-v7'))") from error
+    except Exception as error:  # scipy raises a different class for each way a file can be broken
+        raise ValueError(f"{path}: not a MATLAB file that can be read ({type(error).__name__}); copy it again") from error
+    if name not in content:
+        held = [field[0] for field in scipy.io.whosmat(path)]
+        raise ValueError(f"{path}: no variable {name!r}; it has {held}")
+    return content[name]
+
+
+def unit_scale(frames: Num[np.ndarray, "row column frame"]) -> Float[np.ndarray, "row column frame"]:
+    """Grey values 0 to 1. Whole numbers are divided by the largest of their type, floats above 1.5 by 255."""
+    if frames.dtype.kind in "ui":
+        return frames / np.iinfo(frames.dtype).max
+    return frames / 255 if frames.max() > 1.5 else frames.astype(float)
+
+
+def resize(frames: Float[np.ndarray, "row column frame"], pixels: int) -> Float[np.ndarray, "pixel pixel frame"]:
+    """Frames of pixels x pixels: blurred by (f - 1) / 2 for a factor f > 1, then linear on the grid of pixel centres."""
+    factors = np.array(frames.shape[:2]) / pixels
+    blur = np.maximum((factors - 1) / 2, 0)
+    zoom = (*(1 / factors), 1)
+    blurred = ndimage.gaussian_filter(frames, (*blur, 0), mode="mirror")
+    return ndimage.zoom(blurred, zoom, order=1, mode="mirror", grid_mode=True)
+
+
+def read_spike_times(path: Path) -> SpikeTimes:
+    """Spike times in `path`; ValueError that names file and field when they cannot be used."""
+    if not h5py.is_hdf5(path):
+        with path.open("rb") as file:
+            old = file.read(10).startswith(b"MATLAB 5")
+        state = "a MATLAB file older than v7.3" if old else "not an HDF5 file"
+        raise ValueError(f"{path}: {state}; expected MATLAB v7.3 (in MATLAB: save(file, 'data', '-v7.3'))")
+    try:
+        with h5py.File(path, "r") as file:
+            cells = _cells(path, file)
+    except ValueError:
+        raise
+    except Exception as error:  # h5py raises a different class for each way a file can be broken
+        raise ValueError(f"{path}: data/EVENTS cannot be read ({type(error).__name__}: {error}); copy it again") from error
+    return _flat(path, cells)
+
+
+def _cells(path: Path, file: h5py.File) -> list[list[np.ndarray]]:
+    group = file.get("data")
+    events = group.get("EVENTS") if isinstance(group, h5py.Group) else None
+    if not isinstance(events, h5py.Dataset):
+        held = f"data has {sorted(group)}" if isinstance(group, h5py.Group) else f"the file has {sorted(file)}"
+        raise ValueError(f"{path}: no field data/EVENTS; {held}")
+    if h5py.check_ref_dtype(events.dtype) is None or events.ndim != 2:
+        raise ValueError(f"{path}: data/EVENTS is {events.dtype} of shape {events.shape}; expected a cell array unit x trial")
+    return [[_cell(path, file, ref, trial, unit) for unit, ref in enumerate(row)] for trial, row in enumerate(events[()])]
+
+
+def _cell(path: Path, file: h5py.File, reference: h5py.Reference, trial: int, unit: int) -> np.ndarray:
+    place = f"{path}: data/EVENTS{{{unit + 1}, {trial + 1}}} (unit, trial)"
+    if not reference:
+        raise ValueError(f"{place} points nowhere; expected a vector of spike times")
+    cell = file[reference]
+    if not isinstance(cell, h5py.Dataset):
+        raise ValueError(f"{place} is a {type(cell).__name__}; expected a vector of spike times")
+    if cell.attrs.get("MATLAB_empty", 0):
+        return np.empty(0)
+    if cell.dtype.kind not in "fui" or (cell.ndim > 1 and max(cell.shape) != cell.size):
+        raise ValueError(f"{place} is {cell.dtype} of shape {cell.shape}; expected a vector of spike times")
+    return cell[()].astype(float).ravel()
+
+
+def _flat(path: Path, cells: list[list[np.ndarray]]) -> SpikeTimes:
+    counts = np.array([[len(cell) for cell in row] for row in cells])
+    if not counts.sum():
+        raise ValueError(f"{path}: all {counts.size} cells of data/EVENTS are empty; expected spike times")
+    times = np.concatenate([cell for row in cells for cell in row])
+    trials, units = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
+    bad = np.flatnonzero(~(times >= 0))
+    if len(bad):
+        first = bad[0]
+        raise ValueError(
+            f"{path}: data/EVENTS has {len(bad)} spike times below 0 or nan, first {times[first]} "
+            f"(unit {units[first] + 1}, trial {trials[first] + 1}); expected seconds from the start of the trial"
+        )
+    return SpikeTimes(times, trials, units, *counts.shape)
+
+
+def check_duration(path: Path, spikes: SpikeTimes, movie: Path, frames: int, bin_seconds: float) -> None:
+    """ValueError when spike times and movie cannot belong together."""
+    duration, last = frames * bin_seconds, spikes.times.max()
+    late = int(np.sum(spikes.times >= duration))
+    said = f"{movie.name} lasts {frames} frames x {bin_seconds:g} s = {duration:g} s (v1.data.bin_ms)"
+    if late and (last > duration + LATE_SECONDS or late > LATE_SHARE * len(spikes.times)):
+        hint = "are the times in milliseconds?" if last > 20 * duration else "does the movie have all its frames?"
+        raise ValueError(
+            f"{path}: data/EVENTS has {late} of {len(spikes.times)} spikes after the end of the movie (last {last:g} s); "
+            f"{said}; {hint}"
+        )
+    if last < EARLY_END * duration:
+        raise ValueError(f"{path}: data/EVENTS ends with a spike at {last:g} s; {said}; is it the movie of this recording?")
+
+
+def bin_spikes(spikes: SpikeTimes, n_bins: int, bin_seconds: float) -> Binned:
+    """Whether a unit fired in each bin. The bin is int(time / width), so a time on an edge may fall one bin early."""
+    index = (spikes.times / bin_seconds).astype(np.int64)
+    inside = index < n_bins
+    binned = np.zeros((spikes.n_trials, n_bins, spikes.n_units), dtype=bool)
+    binned[spikes.trials[inside], index[inside], spikes.units[inside]] = True
+    return Binned(binned, int(np.sum(~inside)), int(inside.sum() - binned.sum()))
+
+
+def windows(
+    movie: Float[np.ndarray, "frame row column"], n_frames: int, first_step: int
+) -> Float[np.ndarray, "step window row column"]:
+    """The `n_frames` frames up to and including each step from `first_step` on, oldest first, float32."""
+    views = np.lib.stride_tricks.sliding_window_view(movie.astype(np.float32), n_frames, 0)  # start, row, column, frame
+    return np.ascontiguousarray(views[first_step - n_frames + 1 :].transpose(0, 3, 1, 2))
+
+
+def first_step(n_frames: int, history: int) -> int:
+    """First bin with a full window of the movie and a full history of spikes behind it."""
+    return max(n_frames - 1, history)
+
+
+def write_mat(path: Path, frames: Shaped[np.ndarray, "row column frame"]) -> None:
+    """`natural_movie.mat`, as the data set has it."""
+    with path.open("wb") as file:  # scipy would add .mat to a path
+        scipy.io.savemat(file, {"M": frames}, do_compression=True)
+
+
+def write_events(path: Path, cells: list[list[Float[np.ndarray, " spike"]]]) -> None:
+    """`data_monkey1_natural_movie.mat`, as the data set has it, from spike times [trial][unit]."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        references = file.create_group("#refs#")
+        events = file.create_dataset("data/EVENTS", (len(cells), len(cells[0])), dtype=h5py.ref_dtype)
+        for trial, row in enumerate(cells):
+            for unit, times in enumerate(row):
+                cell = _write_cell(references, f"{trial}_{unit}", times)
+                events[trial, unit] = cell.ref
+        events.attrs["MATLAB_class"] = np.bytes_("cell")
+        file["data"].attrs["MATLAB_class"] = np.bytes_("struct")
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(116) + bytes(8) + b"\x00\x02IM")
+
+
+def _write_cell(group: h5py.Group, name: str, times: Float[np.ndarray, " spike"]) -> h5py.Dataset:
+    empty = not len(times)
+    content = np.zeros(2, dtype=np.uint64) if empty else np.asarray(times, dtype=float)[None]
+    cell = group.create_dataset(name, data=content)
+    cell.attrs["MATLAB_class"] = np.bytes_("double")
+    if empty:
+        cell.attrs["MATLAB_empty"] = np.uint8(1)
+    return cell
