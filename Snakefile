@@ -8,7 +8,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-STUDIES = ["v1"]
+STUDIES = ["modes", "v1"]
 
 
 include: "workflow/rules/common.smk"

@@ -61,17 +61,26 @@ def _parse(stage: str, run: Callable[..., None], arguments: list[str]) -> dict[s
     hints = typing.get_type_hints(run)
     for name, parameter in inspect.signature(run).parameters.items():
         required = parameter.default is inspect.Parameter.empty
-        many = {"nargs": "*"} if typing.get_origin(hints[name]) is list else {}
+        many = {"nargs": "*"} if typing.get_origin(hints[name]) is list else {"nargs": "?"} if _optional(hints[name]) else {}
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, required=required, default=argparse.SUPPRESS, **many)
     given = vars(parser.parse_args(arguments))
     return {name: _value(text, hints[name], name) for name, text in given.items()}
 
 
+def _optional(hint: Any) -> bool:
+    """Whether a value may be left out, as in `--digits` alone: rules write it where a job has no such input."""
+    return type(None) in typing.get_args(hint)
+
+
 def _value(text: Any, hint: Any, name: str) -> Any:
+    if _optional(hint):
+        return None if text is None else _value(text, typing.get_args(hint)[0], name)
     if isinstance(text, list):
         return [_value(part, typing.get_args(hint)[0], name) for part in text]
     if hint in (str, Path):
         return hint(text)
+    if typing.get_origin(hint) is typing.Literal:
+        return config.convert(text, hint, f"--{name.replace('_', '-')}")
     try:
         plain = json.loads(text)
     except json.JSONDecodeError as error:

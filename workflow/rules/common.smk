@@ -10,8 +10,12 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+from itertools import product
+
 from respike.core import config as respike_config
 from respike.core import fingerprint
+from respike.modes import idx
+from respike.modes.params import network_size
 
 # Jobs use the Python that runs Snakemake and the code of this checkout, whatever the shell's PATH says.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -36,6 +40,25 @@ def settings(*path):
     for key in path:
         part = part[key]
     return json.dumps(part, sort_keys=True)
+
+
+def refuse(check, *values):
+    """Call `check(*values)` before any job runs; what it refuses with a ValueError stops the workflow with its message."""
+    try:
+        check(*values)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def present(folder, names, standin):
+    """Inputs of a stage that reads a user's `folder`: those of its files that exist, so that the stage can say what is missing.
+
+    Without a folder, all `names` in the folder `standin`, which the workflow makes.
+    """
+    if folder is None:
+        return [f"{standin}/{name}" for name in names]
+    candidates = [Path(folder) / name for stem in names for name in (stem, f"{stem}.gz")]
+    return [str(path) for path in candidates if path.is_file()]
 
 
 wildcard_constraints:

@@ -21,24 +21,26 @@ def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ConfigError for an unknown key (with the nearest valid one), a wrong type or a value out of range.
     """
-    config = _complete(config, schema)
+    config = _complete(config, schema, schema)
     errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.absolute_path))
     if errors:
         raise ConfigError("\n".join(_explain(error) for error in errors))
     return config
 
 
-def _complete(value: Any, schema: Mapping[str, Any]) -> Any:
+def _complete(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     if schema.get("type") == "object" and isinstance(value, Mapping):
         properties = schema.get("properties", {})
         filled = {key: part["default"] for key, part in properties.items() if "default" in part}
         empty = {key: {} for key, part in properties.items() if part.get("type") == "object" and "default" not in part}
-        merged = {**filled, **empty, **value}
         rest = schema.get("additionalProperties")
         other = rest if isinstance(rest, Mapping) else {}
-        return {key: _complete(part, properties.get(key, other)) for key, part in merged.items()}
+        merged = {**filled, **empty, **value}
+        return {key: _complete(part, properties.get(key, other), root) for key, part in merged.items()}
     if schema.get("type") == "array" and isinstance(value, list):
-        return [_complete(part, schema.get("items", {})) for part in value]
+        return [_complete(part, schema.get("items", {}), root) for part in value]
     if schema.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value

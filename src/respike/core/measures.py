@@ -9,7 +9,7 @@ COLUMNS = ("study", "variant", "seed", "dataset", "metric", "value", "unit", "n"
 
 
 class Measure(NamedTuple):
-    """One measured number; `n` is how many trials, cells or images it rests on."""
+    """One measured number; `n` is how many trials, cells or images it rests on, `seed` -1 if it rests on all seeds."""
 
     variant: str
     seed: int

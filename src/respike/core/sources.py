@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pooch
 
-from respike.core import files
-
 
 @dataclass(frozen=True)
 class Source:
@@ -15,7 +13,7 @@ class Source:
     name: str
     about: str  # what it is
     obtain: str  # where and how a user gets it, licence included
-    sha256: str | None = None  # of the published file, when we know it
+    checksum: str | None = None  # of the published file, when we know it: "sha256:..." or "md5:..."
     url: str | None = None  # where it can be downloaded without an account
 
 
@@ -35,13 +33,16 @@ def find(folder: str | Path, source: Source, key: str, also: tuple[str, ...] = (
         raise FileNotFoundError(
             f"{folder}: no {names} ({source.about}); {state}. {source.obtain} The folder is the config value {key}."
         )
-    if source.sha256 and files.digest(path) != source.sha256:
-        raise ValueError(f"{path}: sha256 {files.digest(path)}, expected {source.sha256}; download it again. {source.obtain}")
+    if source.checksum and not pooch.hashes.hash_matches(path, source.checksum):
+        raise ValueError(f"{path}: its checksum is not {source.checksum}; get the file again. {source.obtain}")
     return path
 
 
 def download(folder: str | Path, source: Source) -> Path:
-    """Fetch `source` into `folder` unless it is there already with the right checksum; needs its url and sha256."""
-    if source.url is None or source.sha256 is None:
+    """Fetch `source` into `folder` unless it is there already with the right checksum; needs its url and checksum.
+
+    Raises ValueError without them, or when the downloaded file has another checksum.
+    """
+    if source.url is None or source.checksum is None:
         raise ValueError(f"{source.name} cannot be downloaded by the workflow. {source.obtain}")
-    return Path(pooch.retrieve(source.url, f"sha256:{source.sha256}", fname=source.name, path=folder))
+    return Path(pooch.retrieve(source.url, source.checksum, fname=source.name, path=folder))

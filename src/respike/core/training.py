@@ -25,6 +25,17 @@ class Part(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
+def device(name: str) -> torch.device:
+    """Where to train: "cpu", "cuda", or "auto" for a GPU when there is one. One CPU thread in any case.
+
+    Raises ValueError for "cuda" on a machine without a usable GPU.
+    """
+    torch.set_num_threads(1)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("run.device = 'cuda': no usable GPU was found; expected one, or run.device: auto in the config")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
 def partial_path(output: Path) -> Path:
     """Where an unfinished training of `output` keeps its state; not an output, so the workflow leaves it alone."""
     return output.parent / ".partial" / output.name

@@ -1,0 +1,75 @@
+"""What is measured on trained networks: decisions, mode importance, coordinates in mode space. Plain arrays in and out."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+KIM_LEVEL = 0.7  # Kim et al. 2019: the output must pass +-0.7 in the response window
+EPSILON = 1e-12
+
+
+def decision(output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]) -> Bool[np.ndarray, " trial"]:
+    """Whether the mean output over the last fifth of each trial has the sign of the target (the last 100 of 500 steps)."""
+    last = len(output) // 5
+    return np.sign(output[-last:].mean(0)) == np.sign(target[-1])
+
+
+def kim_criterion(
+    output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]
+) -> Bool[np.ndarray, " trial"]:
+    """Whether the output passes 0.7 on the target's side somewhere in the last two fifths of the trial (200 of 500 steps).
+
+    A maximum over a window is lenient: the output may return or cross to the other side; see `decision`.
+    """
+    last = 2 * len(output) // 5
+    return (output[-last:] * np.sign(target[-1])).max(0) > KIM_LEVEL
+
+
+def squared_error(output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]) -> float:
+    """Mean squared error over all steps and trials."""
+    return float(np.mean((output - target) ** 2))
+
+
+def importance(
+    pin: Float[np.ndarray, "*replica cell mode"],
+    scores: Float[np.ndarray, "*replica mode"],
+    pout: Float[np.ndarray, "*replica cell mode"],
+) -> Float[np.ndarray, "*replica mode"]:
+    """Importance tau of each mode (Li and Huang 2023): its scaled norms plus its score."""
+    return importance_of_norms(np.linalg.norm(pin, axis=-2), scores, np.linalg.norm(pout, axis=-2))
+
+
+def importance_of_norms(norm_pin, scores, norm_pout):
+    """tau_p = gamma (|pin_p| + |pout_p|) + |l_p| with gamma = sum |l| / sum (|pin| + |pout|); axes (replica, mode)."""
+    norms, sizes = norm_pin + norm_pout, np.abs(scores)
+    gamma = sizes.sum(-1, keepdims=True) / norms.sum(-1, keepdims=True)
+    return gamma * norms + sizes
+
+
+def ranked(
+    tau: Float[np.ndarray, "replica mode"], scores: Float[np.ndarray, "replica mode"]
+) -> tuple[Float[np.ndarray, " mode"], Float[np.ndarray, " mode"]]:
+    """Importance sorted from large to small and averaged over replicas, and |l| in the same order."""
+    order = np.argsort(-tau, axis=1, kind="stable")
+    return np.take_along_axis(tau, order, 1).mean(0), np.take_along_axis(np.abs(scores), order, 1).mean(0)
+
+
+def log_slope(values: Float[np.ndarray, " mode"], first: int, last: int) -> float:
+    """Slope of log value against log rank over the ranks first..last (counted from 1, both included)."""
+    ranks = np.arange(first, last + 1)
+    return float(np.polyfit(np.log(ranks), np.log(values[first - 1 : last]), 1)[0])
+
+
+def slope_ranks(neurons: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rank ranges of the two fitted lines of figure 5: 1-9 and 10-19, or 1-10 and 11-18 for 200 neurons."""
+    return ((1, 10), (11, 18)) if neurons == 200 else ((1, 9), (10, 19))
+
+
+def mode_basis(win: Float[np.ndarray, "cell input"], pin: Float[np.ndarray, "cell mode"]) -> Float[np.ndarray, "cell mode"]:
+    """Orthonormal directions of the input modes after the inputs: Gram-Schmidt over [win, pin], the part of pin."""
+    basis: list[np.ndarray] = []
+    for column in np.concatenate([win, pin], axis=1).T.astype(float):
+        rest = column.copy()
+        for direction in basis:
+            rest -= direction @ rest * direction
+        basis.append(rest / max(np.linalg.norm(rest), EPSILON))
+    return np.stack(basis[win.shape[1] :], axis=1)

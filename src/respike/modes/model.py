@@ -1,0 +1,145 @@
+"""Networks whose recurrent matrix is a sum of modes, W = pin diag(l) pout^T: the equations (section 3 of the paper).
+
+In step i = 0, 1, ... of a spiking network, with s, r of the step before:
+    I <- A_INPUT I + Win x_i + W r
+    v <- g (A_MEMBRANE v + (1 - A_MEMBRANE) I) (1 - s)        g = 1 unless the neuron fired in the last 5 steps
+    h <- A_RISE h + step_h s ;  r <- A_DECAY r + step_r h       (single filter: r <- A_DECAY r + step_r s)
+    s <- 1 where v > 1
+A neuron that fired is thus reset one step later, and its spike reaches the readout one step later.
+Axes: step, trial, cell.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from respike.core.cells import fast_sigmoid_step
+from respike.modes import kernel
+from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
+
+
+class Activity(NamedTuple):
+    """What a network did: filtered spikes or rates, membrane before reset, spikes (None in rate networks)."""
+
+    r: Float[Tensor, "step trial cell"]
+    before_reset: Float[Tensor, "step trial cell"]
+    spikes: UInt8[Tensor, "step trial cell"] | None
+
+    @property
+    def v(self) -> Float[Tensor, "step trial cell"]:
+        """Membrane: 0 in the step after a spike."""
+        v = self.before_reset.clone()
+        if self.spikes is not None:
+            v[1:] *= 1 - self.spikes[:-1]
+        return v
+
+
+class Network(nn.Module):
+    """Weights of a network, drawn as in the paper: normal, mean 0; sd 1/sqrt of the number of inputs, modes, outputs.
+
+    The sd of the scores l is 1/sqrt(N). `output_sd` replaces that of the output weights.
+    """
+
+    def __init__(self, size: Size, generator: torch.Generator, output_sd: float | None = None, train_scores: bool = True):
+        super().__init__()
+
+        def normal(sd: float, *shape: int) -> nn.Parameter:
+            return nn.Parameter(sd * torch.randn(*shape, generator=generator))
+
+        self.win = normal(1 / math.sqrt(size.inputs), size.neurons, size.inputs)
+        self.pin = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
+        self.pout = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
+        self.scores = normal(1 / math.sqrt(size.neurons), size.modes).requires_grad_(train_scores)
+        self.wout = normal(output_sd or 1 / math.sqrt(size.outputs), size.outputs, size.neurons)
+
+
+def run_spiking(
+    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter, refractory: str = "float32_compat"
+) -> Activity:
+    """Activity of the spiking network for the input current `drive` = Win x; compiled on the CPU, plain elsewhere.
+
+    refractory: "float32_compat" rounds times as the published program does (5 or 6 steps), "steps" counts (6 steps).
+    """
+    if drive.device.type != "cpu":
+        return run_spiking_plainly(network, drive, synapse, refractory)
+    r, flags, membrane = kernel.SpikingNetwork.apply(
+        drive, network.pin, network.scores, network.pout, synapse, refractory == "steps"
+    )
+    return Activity(r, membrane, flags & int(kernel.SPIKED))
+
+
+def run_spiking_plainly(
+    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter, refractory: str = "float32_compat"
+) -> Activity:
+    """The same as run_spiking in plain torch operations, on any device."""
+    current = v = s = r = h = torch.zeros_like(drive[0])
+    scale = DT if refractory == "float32_compat" else 1.0
+    last = torch.full_like(v, -1.0 if refractory == "float32_compat" else -1000.0)
+    kept = []
+    for step, x in enumerate(drive.unbind()):
+        free = (step * scale > last + REFRACTORY_STEPS * scale).to(v.dtype)
+        current = A_INPUT * current + x + recurrent(network, r)
+        before_reset = free * (A_MEMBRANE * v + (1 - A_MEMBRANE) * current)
+        v = before_reset * (1 - s)
+        h = s if synapse.single else A_RISE * h + synapse.step_h * s
+        r = A_DECAY * r + synapse.step_r * h
+        s = fast_sigmoid_step(v - 1, SLOPE)
+        last = last + (step * scale - last) * s.detach()
+        kept.append((r, before_reset, s.detach().to(torch.uint8)))
+    return Activity(*(torch.stack(part) for part in zip(*kept, strict=True)))
+
+
+def run_rate(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
+    """Activity of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v."""
+    v = r = torch.zeros_like(drive[0])
+    kept = []
+    for x in drive.unbind():
+        v = A_MEMBRANE * v + (1 - A_MEMBRANE) * (x + recurrent(network, r))
+        r = torch.tanh(v)
+        kept.append((r, v))
+    r, v = (torch.stack(part) for part in zip(*kept, strict=True))
+    return Activity(r, v, None)
+
+
+def recurrent(network: Network, r: Float[Tensor, "trial cell"]) -> Float[Tensor, "trial cell"]:
+    """W r through the modes: two thin products instead of an N x N matrix."""
+    return (r @ network.pout * network.scores) @ network.pin.T
+
+
+def drive_of(network: Network, inputs: Float[Tensor, "step trial input"]) -> Float[Tensor, "step trial cell"]:
+    """Input current Win x of every step at once."""
+    return inputs @ network.win.T
+
+
+def encoded_drive(network: Network, images, n_steps: int, rng) -> Float[Tensor, "step trial cell"]:
+    """Input current of Poisson-encoded images (trial, pixel; uint8), drawn from `rng`."""
+    start, index = kernel.encode(images, n_steps, rng)
+    if network.win.device.type == "cpu":
+        return kernel.EncodedDrive.apply(network.win, start, index, len(images))
+    rows = torch.repeat_interleave(torch.arange(len(start) - 1), torch.from_numpy(start).diff())
+    inputs = torch.zeros(n_steps * len(images), images.shape[1])
+    inputs[rows, torch.from_numpy(index).long()] = 1
+    return drive_of(network, inputs.view(n_steps, len(images), -1).to(network.win.device))
+
+
+def read_steps(network: Network, activity: Float[Tensor, "step trial cell"]) -> Float[Tensor, "step trial output"]:
+    """Output at every step, y_i = Wout r_i (contextual task)."""
+    return activity @ network.wout.T
+
+
+def read_peaks(network: Network, activity: Float[Tensor, "step trial cell"]) -> Float[Tensor, "trial output"]:
+    """Logits from each neuron's largest activity over the trial, Wout max_i r_i (digits)."""
+    return activity.max(0).values @ network.wout.T
+
+
+def step_loss(output: Float[Tensor, "step trial"], target: Float[Tensor, "step trial"]) -> Tensor:
+    """Loss of the contextual task: square root of the summed squared error over steps and trials."""
+    return torch.sqrt(((output - target) ** 2).sum())
+
+
+def digit_loss(logits: Float[Tensor, "trial class"], labels: Tensor, kind: str) -> Tensor:
+    """Cross-entropy. kind "reference" takes the softmax twice, as published (chance 2.3026, floor 1.4612); "logits" once."""
+    return nn.functional.cross_entropy(torch.softmax(logits, 1) if kind == "reference" else logits, labels)

@@ -1,0 +1,101 @@
+"""Constants of the paper and the settings of a training. Times in seconds; weights without unit; threshold 1."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["digits", "contextual", "switch"]
+Cell = Literal["spike", "rate"]
+
+DT = 0.002  # s, one step
+TAU_INPUT = 0.010  # s, tau_s: input current
+TAU_MEMBRANE = 0.020  # s, tau_m
+TAU_DECAY = 0.030  # s, tau_d: decay of the filtered spikes
+TAU_RISE = 0.002  # s, tau_r: their rise (double filter)
+THRESHOLD = 1.0
+REFRACTORY_STEPS = 5
+SLOPE = 25.0  # of the surrogate derivative
+
+A_INPUT = math.exp(-DT / TAU_INPUT)
+A_MEMBRANE = math.exp(-DT / TAU_MEMBRANE)
+A_DECAY = math.exp(-DT / TAU_DECAY)
+A_RISE = math.exp(-DT / TAU_RISE)
+
+PIXELS = 784
+CLASSES = 10
+CHANNELS = 4  # contextual integration: two of evidence, two of context
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Coefficients of the synaptic filter: h <- rise h + step_h s ; r <- A_DECAY r + step_r (h or, if single, s)."""
+
+    single: bool
+    step_h: float
+    step_r: float
+
+
+FILTERS = {
+    "single": Filter(True, 0.0, DT / TAU_DECAY),
+    "double": Filter(False, 1.0, 1 - A_DECAY),  # contextual task
+    "double_digits": Filter(False, DT / (TAU_DECAY * TAU_RISE), DT),  # differs from the line above by a factor 1.034
+}
+
+
+def spike_filter(task: Task, kind: Literal["single", "double"]) -> Filter:
+    """Synaptic filter of a task; the published programs scale the double filter differently for digits."""
+    return FILTERS["double_digits" if (task, kind) == ("digits", "double") else kind]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a network is."""
+
+    inputs: int
+    neurons: int
+    modes: int
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of one task's trainings (config: modes.digits, modes.contextual, modes.switch)."""
+
+    steps: int  # T, steps of DT in one trial
+    batches: int
+    batch: int  # trials in a batch
+    learning_rate: float
+    clip: float  # largest global norm of the gradient
+    repeats: int = 1  # Adam steps on the same batch
+    loss: Literal["reference", "logits"] = "logits"  # digits: reference applies the softmax twice, as published
+    filter: Literal["single", "double"] = "double"
+    refractory: Literal["float32_compat", "steps"] = "float32_compat"
+    train_scores: bool = True  # l; the published figure code freezes them in rate networks, the stored networks do not
+    output_sd: float = 0.1  # initial sd of the output weights of the contextual task; the paper's 1 does not fit its curves
+    rate_readout: Literal["activity", "potential"] = "activity"  # rate networks: read out tanh(v), or v itself
+    switch_probability: float = 0.0  # share of trials that swap the context in the response (context-switch variant)
+    switch_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How much is simulated to evaluate a network (config: modes.evaluation)."""
+
+    images: int  # test images at most
+    repeats: int  # fresh spikes for the same images
+    trials: int  # trials of contextual integration
+
+
+def variant(task: Task, cell: Cell, neurons: int, modes: int) -> str:
+    """Name of a kind of network in tables and files, for instance digits_spike_N100_P3."""
+    return f"{task}_{cell}_N{neurons}_P{modes}"
+
+
+def network_size(task: Task, neurons: int, modes: int, redundant_modes: bool = False) -> Size:
+    """Size of a network; ValueError for more modes than neurons unless `redundant_modes` says it is meant."""
+    if modes > neurons and not redundant_modes:
+        raise ValueError(
+            f"modes.networks: {modes} modes for {neurons} neurons; expected at most {neurons}, the largest rank of the "
+            "recurrent matrix. If it is meant, as in the published grid, set modes.redundant_modes: true in the config"
+        )
+    return Size(PIXELS, neurons, modes, CLASSES) if task == "digits" else Size(CHANNELS, neurons, modes, 1)

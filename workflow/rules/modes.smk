@@ -1,0 +1,180 @@
+# Mode-based spiking networks: digits -> one training per network -> fresh trials -> measures -> figures.
+MODES = config["modes"]
+MODES_NETWORKS = [
+    f"{kind['task']}_{kind['cell']}_N{neurons}_P{modes}_replica{replica}"
+    for kind in MODES["networks"]
+    for neurons in kind["neurons"]
+    for modes in kind["modes"]
+    for replica in range(kind["replicas"])
+]
+MODES_FIGURES = ["1", "2a", "2b", "2c", "2d", "2e", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "4c", "4d", "5"]
+
+
+for kind in MODES["networks"]:
+    for neurons, modes in product(kind["neurons"], kind["modes"]):
+        refuse(network_size, kind["task"], neurons, modes, MODES["redundant_modes"])
+
+
+wildcard_constraints:
+    task="digits|contextual|switch",
+    cell="spike|rate",
+    neurons=r"\d+",
+    modes=r"\d+",
+    replica=r"\d+",
+
+
+rule modes:
+    input:
+        "results/modes/metrics.parquet",
+        expand("results/modes/figures/fig{number}.{form}", number=MODES_FIGURES, form=["pdf", "png"]),
+
+
+rule modes_standin:
+    output:
+        expand("results/modes/standin/{name}", name=idx.FILES),
+    log:
+        "results/modes/log/standin.txt",
+    benchmark:
+        "results/modes/benchmark/standin.tsv"
+    params:
+        code=code("modes.standin"),
+        folder="results/modes/standin",
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    shell:
+        "python -m respike modes.standin --folder {params.folder} > {log} 2>&1"
+
+
+rule modes_data:
+    input:
+        lambda wildcards: present(MODES["digits_dir"], idx.FILES, "results/modes/standin"),
+    output:
+        digits="results/modes/digits.npz",
+    log:
+        "results/modes/log/data.txt",
+    benchmark:
+        "results/modes/benchmark/data.tsv"
+    params:
+        code=code("modes.data"),
+        folder=MODES["digits_dir"] or "results/modes/standin",
+        standin="" if MODES["digits_dir"] else "scikit-learn digits",
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=5,
+        mem_mb=2000,
+    shell:
+        "python -m respike modes.data --folder {params.folder:q} --standin {params.standin:q}"
+        " --out {output.digits} > {log} 2>&1"
+
+
+rule modes_fit:
+    input:
+        digits=lambda wildcards: "results/modes/digits.npz" if wildcards.task == "digits" else [],
+    output:
+        network="results/modes/fits/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.pt",
+        log="results/modes/fits/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.parquet",
+    log:
+        "results/modes/log/fit_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.txt",
+    benchmark:
+        "results/modes/benchmark/fit_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.tsv"
+    params:
+        code=code("modes.fit"),
+        settings=lambda wildcards: settings("modes", wildcards.task),
+        redundant=settings("modes", "redundant_modes"),
+        seed=config["run"]["seed"],
+        device=config["run"]["device"],
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=240,
+        mem_mb=4000,
+    shell:
+        "python -m respike modes.fit --digits {input.digits:q} --out {output.network} --log {output.log}"
+        " --task {wildcards.task} --cell {wildcards.cell} --neurons {wildcards.neurons} --modes {wildcards.modes}"
+        " --replica {wildcards.replica} --seed {params.seed} --settings {params.settings:q}"
+        " --redundant-modes {params.redundant} --device {params.device} > {log} 2>&1"
+
+
+rule modes_simulate:
+    input:
+        network="results/modes/fits/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.pt",
+        digits=lambda wildcards: "results/modes/digits.npz" if wildcards.task == "digits" else [],
+    output:
+        trials="results/modes/simulations/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.npz",
+    log:
+        "results/modes/log/simulate_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.txt",
+    benchmark:
+        "results/modes/benchmark/simulate_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.tsv"
+    params:
+        code=code("modes.simulate"),
+        settings=settings("modes", "evaluation"),
+        steps=lambda wildcards: MODES[wildcards.task]["steps"],
+        seed=config["run"]["seed"],
+        device=config["run"]["device"],
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=30,
+        mem_mb=4000,
+    shell:
+        "python -m respike modes.simulate --network {input.network} --digits {input.digits:q} --out {output.trials}"
+        " --seed {params.seed} --steps {params.steps} --settings {params.settings:q} --device {params.device} > {log} 2>&1"
+
+
+rule modes_metrics:
+    input:
+        simulations=expand("results/modes/simulations/{network}.npz", network=MODES_NETWORKS),
+        logs=expand("results/modes/fits/{network}.parquet", network=MODES_NETWORKS),
+    output:
+        table="results/modes/metrics.parquet",
+    log:
+        "results/modes/log/metrics.txt",
+    benchmark:
+        "results/modes/benchmark/metrics.tsv"
+    params:
+        code=code("modes.metrics"),
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=30,
+        mem_mb=4000,
+    shell:
+        "python -m respike modes.metrics --simulations {input.simulations} --logs {input.logs}"
+        " --out {output.table} > {log} 2>&1"
+
+
+rule modes_figures:
+    input:
+        simulations=expand("results/modes/simulations/{network}.npz", network=MODES_NETWORKS),
+        logs=expand("results/modes/fits/{network}.parquet", network=MODES_NETWORKS),
+        metrics="results/modes/metrics.parquet",
+    output:
+        expand("results/modes/figures/fig{number}.pdf", number=MODES_FIGURES),
+        *[
+            report(
+                f"results/modes/figures/fig{number}.png",
+                caption=f"../report/modes_fig{number}.rst",
+                category="modes",
+                labels={"figure": number},
+            )
+            for number in MODES_FIGURES
+        ],
+    log:
+        "results/modes/log/figures.txt",
+    benchmark:
+        "results/modes/benchmark/figures.tsv"
+    params:
+        code=code("modes.figures"),
+        folder="results/modes/figures",
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=30,
+        mem_mb=4000,
+    shell:
+        "python -m respike modes.figures --simulations {input.simulations} --logs {input.logs}"
+        " --metrics {input.metrics} --folder {params.folder} > {log} 2>&1"
