@@ -1,4 +1,4 @@
-"""Every case of the published SMNN programs that is there: spikes identical, values and gradients within the README's tolerance."""
+"""Every case of the published SMNN programs that is there: identical spikes, values and gradients within tolerance."""
 
 from functools import cache
 

@@ -36,14 +36,14 @@ rule modes_standin:
         "results/modes/log/standin.txt",
     benchmark:
         "results/modes/benchmark/standin.tsv"
-    params:
-        code=code("modes.standin"),
-        folder="results/modes/standin",
     conda:
         "../../environment.yml"
     resources:
         runtime=5,
         mem_mb=1000,
+    params:
+        code=code("modes.standin"),
+        folder="results/modes/standin",
     shell:
         "python -m respike modes.standin --folder {params.folder} > {log} 2>&1"
 
@@ -57,15 +57,15 @@ rule modes_data:
         "results/modes/log/data.txt",
     benchmark:
         "results/modes/benchmark/data.tsv"
-    params:
-        code=code("modes.data"),
-        folder=MODES["digits_dir"] or "results/modes/standin",
-        standin="" if MODES["digits_dir"] else "scikit-learn digits",
     conda:
         "../../environment.yml"
     resources:
         runtime=5,
         mem_mb=2000,
+    params:
+        code=code("modes.data"),
+        folder=MODES["digits_dir"] or "results/modes/standin",
+        standin="" if MODES["digits_dir"] else "scikit-learn digits",
     shell:
         "python -m respike modes.data --folder {params.folder:q} --standin {params.standin:q}"
         " --out {output.digits} > {log} 2>&1"
@@ -81,17 +81,17 @@ rule modes_fit:
         "results/modes/log/fit_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.txt",
     benchmark:
         "results/modes/benchmark/fit_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=240,
+        mem_mb=4000,
     params:
         code=code("modes.fit"),
         settings=lambda wildcards: settings("modes", wildcards.task),
         redundant=settings("modes", "redundant_modes"),
         seed=config["run"]["seed"],
         device=config["run"]["device"],
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=240,
-        mem_mb=4000,
     shell:
         "python -m respike modes.fit --digits {input.digits:q} --out {output.network} --log {output.log}"
         " --task {wildcards.task} --cell {wildcards.cell} --neurons {wildcards.neurons} --modes {wildcards.modes}"
@@ -109,17 +109,17 @@ rule modes_simulate:
         "results/modes/log/simulate_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.txt",
     benchmark:
         "results/modes/benchmark/simulate_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=30,
+        mem_mb=4000,
     params:
         code=code("modes.simulate"),
         settings=settings("modes", "evaluation"),
         steps=lambda wildcards: MODES[wildcards.task]["steps"],
         seed=config["run"]["seed"],
         device=config["run"]["device"],
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=30,
-        mem_mb=4000,
     shell:
         "python -m respike modes.simulate --network {input.network} --digits {input.digits:q} --out {output.trials}"
         " --seed {params.seed} --steps {params.steps} --settings {params.settings:q} --device {params.device} > {log} 2>&1"
@@ -135,13 +135,13 @@ rule modes_metrics:
         "results/modes/log/metrics.txt",
     benchmark:
         "results/modes/benchmark/metrics.tsv"
-    params:
-        code=code("modes.metrics"),
     conda:
         "../../environment.yml"
     resources:
         runtime=30,
         mem_mb=4000,
+    params:
+        code=code("modes.metrics"),
     shell:
         "python -m respike modes.metrics --simulations {input.simulations} --logs {input.logs}"
         " --out {output.table} > {log} 2>&1"
@@ -167,14 +167,14 @@ rule modes_figures:
         "results/modes/log/figures.txt",
     benchmark:
         "results/modes/benchmark/figures.tsv"
-    params:
-        code=code("modes.figures"),
-        folder="results/modes/figures",
     conda:
         "../../environment.yml"
     resources:
         runtime=30,
         mem_mb=4000,
+    params:
+        code=code("modes.figures"),
+        folder="results/modes/figures",
     shell:
         "python -m respike modes.figures --simulations {input.simulations} --logs {input.logs}"
         " --metrics {input.metrics} --folder {params.folder} > {log} 2>&1"

@@ -10,13 +10,13 @@ rule metrics_table:
         "results/report/log/tables.txt",
     benchmark:
         "results/report/benchmark/tables.tsv"
-    params:
-        code=code("report.tables"),
     conda:
         "../../environment.yml"
     resources:
         runtime=5,
         mem_mb=1000,
+    params:
+        code=code("report.tables"),
     shell:
         "python -m respike report.tables --tables {input.tables} --out {output.table} > {log} 2>&1"
 
@@ -31,15 +31,15 @@ rule scorecard:
         "results/report/log/scorecard.txt",
     benchmark:
         "results/report/benchmark/scorecard.tsv"
-    params:
-        code=code("report.scorecard"),
-        size=config["run"]["size"],
-        studies=STUDIES,
     conda:
         "../../environment.yml"
     resources:
         runtime=5,
         mem_mb=1000,
+    params:
+        code=code("report.scorecard"),
+        size=config["run"]["size"],
+        studies=STUDIES,
     shell:
         "python -m respike report.scorecard --metrics {input.metrics} --studies {params.studies}"
         " --size {params.size} --csv {output.csv} --html {output.html} > {log} 2>&1"

@@ -57,10 +57,13 @@ def whole(path: str | Path) -> Iterator[Path]:
 def _write_record(path: Path, content: Path) -> None:
     record = record_path(path)
     record.parent.mkdir(exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=record.parent)
-    with os.fdopen(handle, "w") as file:
-        json.dump({"sha256": digest(content), "bytes": content.stat().st_size, **maker}, file, indent=1, sort_keys=True)
-    _publish(Path(name), record)
+    facts = {"sha256": digest(content), "bytes": content.stat().st_size, **maker}
+    temporary = record.with_name(f".tmp-{content.name}")
+    try:
+        temporary.write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+        _publish(temporary, record)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _publish(temporary: Path, path: Path) -> None:

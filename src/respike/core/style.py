@@ -32,7 +32,9 @@ def raster(axes: Axes, times: Float[np.ndarray, " spike"], cells: Int[np.ndarray
 
 
 def save(figure: Figure, folder: str | Path, name: str, dataset: str) -> None:
-    """Write folder/name.pdf and folder/name.png, the data set named in the lower right corner, and close the figure."""
+    """Write folder/name.pdf and folder/name.png, the data set named in a strip at the bottom, and close the figure."""
+    strip = 0.16 / figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
     figure.text(0.995, 0.003, dataset, ha="right", va="bottom", fontsize=5, color="0.5")
     for suffix in ("pdf", "png"):
         with files.whole(Path(folder) / f"{name}.{suffix}") as temporary:

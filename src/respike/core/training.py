@@ -80,7 +80,7 @@ def forget(output: Path) -> None:
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
     key = _key(settings)
-    files.write_checkpoint(partial_path(output), {"parts": state, "rows": rows, "key": key, "torch": torch.__version__})
+    files.write_checkpoint(partial_path(output), {"parts": state, "rows": rows, "key": key, "torch": str(torch.__version__)})
 
 
 def _key(settings: Mapping[str, Any]) -> str:

@@ -76,8 +76,9 @@ def figure_1(folder: Path, digits: Trials | None, task: Trials | None) -> None:
     """Example stimuli and wanted outputs (figure 1)."""
     figure, axes = style.panels(1, 2)
     if digits:
-        axes[0, 0].bar(range(len(digits["rates"])), np.sort(digits["rates"])[::-1], color="0.5")
-        axes[0, 0].set(xlabel="cell, sorted", ylabel="rate (Hz)", title="digits: rates of the network")
+        shown = axes[0, 0].imshow(digits["sample_image"] / 255, cmap="gray")
+        axes[0, 0].set(xticks=[], yticks=[], title=f"digit {digits['sample_label']}")
+        figure.colorbar(shown, ax=axes[0, 0], label="spike probability per 2 ms step")
     if task:
         stimulus_panel(axes[0, 1], task, 0)
     style.save(figure, folder, "fig1", dataset_of(task))
@@ -86,12 +87,13 @@ def figure_1(folder: Path, digits: Trials | None, task: Trials | None) -> None:
 def stimulus_panel(axes: Axes, task: Trials, trial: int) -> None:
     """Evidence, context and target of one trial against time."""
     time = np.arange(len(task["target"])) * MS
-    for channel, (name, color) in enumerate(zip(("evidence 1", "evidence 2", "context 1", "context 2"), COLORS, strict=False)):
-        values = task["inputs"][:, trial, channel] + 6 * (3 - channel)
-        axes.plot(time, values, color=color, linewidth=0.6, label=name)
-    axes.plot(time, task["target"][:, trial] - 4, color="black", label="target")
-    axes.set(xlabel="time (ms)", yticks=[], title="contextual integration: one trial")
-    axes.legend(fontsize=5, loc="upper right")
+    names = ("target", "context 2", "context 1", "evidence 2", "evidence 1")
+    signals = [task["target"][:, trial], *(task["inputs"][:, trial, channel] for channel in (3, 2, 1, 0))]
+    levels = 5.0 * np.arange(len(names))
+    for level, values, color in zip(levels, signals, ("black", *COLORS), strict=False):
+        axes.axhline(level, color="0.85", linewidth=0.5)
+        axes.plot(time, values + level, color=color, linewidth=0.8)
+    axes.set(xlabel="time (ms)", yticks=levels, yticklabels=names, title="contextual integration: one trial")
 
 
 def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, kinds: list[tuple[str, str]], scale: float = 1.0) -> None:
@@ -162,7 +164,7 @@ def figure_membrane(folder: Path, trials: Trials | None, name: str) -> None:
     if not trials:
         return absent(folder, name, "spiking network of this task")
     figure, axes = style.panels(3, 1, height=1.1, sharex=True)
-    cells = np.argsort(-trials["sample_spikes"].sum(0), kind="stable")[:3]
+    cells = np.argsort(-trials["sample_spikes"].sum(0, dtype=int), kind="stable")[:3]
     time = np.arange(len(trials["sample_v"])) * MS
     for panel, cell in zip(axes[:, 0], cells, strict=True):
         panel.plot(time, np.minimum(trials["sample_v"][:, cell], THRESHOLD), color="black", linewidth=0.8)
@@ -278,12 +280,8 @@ def figure_4cd(folder: Path, switch: Trials | None, orthonormal: bool) -> None:
     name = "fig4d" if orthonormal else "fig4c"
     if not switch:
         return absent(folder, name, "network trained on context switches")
-    clouds = switch["through_pin"]
-    if orthonormal:
-        # the basis is orthonormal and pin^T r is known: solve for the part of r that pin sees
-        basis = analysis.mode_basis(switch["win"], switch["pin"])
-        clouds = clouds @ np.linalg.pinv(switch["pin"]) @ basis
-    clouds, plain = projected(clouds), ~switch["switched"][: clouds.shape[1]]
+    clouds = projected(switch["through_basis" if orthonormal else "through_pin"])
+    plain = ~switch["switched"][: clouds.shape[1]]
     figure = style.plt.figure(figsize=(style.WIDTH, 3.2), layout="constrained")
     axes = space(figure, (1, 1, 1), "switch trials (lines) over plain trials (dots)")
     for color, (condition, chosen) in zip(COLORS, conditions(switch, clouds.shape[1]).items(), strict=False):

@@ -8,13 +8,15 @@ import torch
 
 from respike.core import files, seeds, training
 from respike.core.tasks import contextual
-from respike.modes import model
+from respike.modes import analysis, model
 from respike.modes.params import DT, Evaluation, Size, Training, spike_filter
 
 CHUNK = 250  # trials at a time, to bound the memory
 
 
-def run(*, network: Path, digits: Path | None, out: Path, seed: int, steps: int, settings: Evaluation, device: str = "cpu") -> None:
+def run(
+    *, network: Path, digits: Path | None, out: Path, seed: int, steps: int, settings: Evaluation, device: str = "cpu"
+) -> None:
     """Simulate `network` on new trials of `steps` steps: test images with new spikes, or new stimuli; write an npz file."""
     stored = files.read_checkpoint(network)
     net, task, options = load(stored, network, device)
@@ -74,6 +76,8 @@ def simulate_digits(network, cell, options, stored, settings, rng, steps) -> dic
         "labels": stored["test_labels"][chosen],
         "rates": counts / (settings.repeats * n_images * steps * DT),
         "dataset": stored["dataset"],
+        "sample_image": stored["test_images"][part[0]].reshape(28, 28),
+        "sample_label": stored["test_labels"][part[0]],
         **sample_of(activity),
     }
 
@@ -94,6 +98,7 @@ def simulate_contextual(network, cell, options, settings, rng, steps, task) -> d
         "switched": trials.inputs[0, :, 2] != trials.inputs[-1, :, 2],
         "through_pin": (r[:, few] @ network.pin).cpu().numpy(),
         "through_pout": (r[:, few] @ network.pout).cpu().numpy(),
+        "through_basis": r[:, few].cpu().numpy() @ analysis.mode_basis(network.win.cpu().numpy(), network.pin.cpu().numpy()),
         "rates": spike_counts(activity) / (settings.trials * steps * DT),
         "inputs": trials.inputs[:, :4],
         "dataset": "contextual integration (synthetic by definition)",

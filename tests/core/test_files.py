@@ -1,0 +1,104 @@
+"""Files appear whole or not at all, and a changed byte is found when they are read."""
+
+import errno
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from respike.core import files
+from respike.core.spikes import Spikes, read, write
+
+
+def test_table_round_trip(tmp_path):
+    table = pd.DataFrame({"name": ["a", "b"], "value": [0.5, np.nan]})
+    files.write_table(tmp_path / "t.parquet", table)
+    pd.testing.assert_frame_equal(files.read_table(tmp_path / "t.parquet"), table)
+
+
+def test_arrays_and_spikes_round_trip(tmp_path):
+    spikes = Spikes(np.array([0.2, 0.1]), np.array([1, 0]), 3, 1.0, np.array([0, 1]), 2)
+    write(tmp_path / "s.npz", spikes)
+    again = read(tmp_path / "s.npz")
+    np.testing.assert_array_equal(again.times, spikes.times)
+    assert (again.n_cells, again.n_trials, again.duration) == (3, 2, 1.0)
+
+
+def test_a_failed_writer_leaves_nothing_and_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def fail():
+        with files.whole(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert files.checked(path).read_text() == "old"
+    assert sorted(item.name for item in tmp_path.iterdir()) == [".made", "a.txt"]
+
+
+def test_a_full_disk_is_told_and_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    files.write_arrays(path, x=np.arange(3))
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"a\.npz was not written.*No space left.*free space"):
+        files.write_arrays(path, x=np.arange(4))
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_one_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "a.npz"
+    files.write_arrays(path, x=np.arange(100))
+    content = bytearray(path.read_bytes())
+    content[-30] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(files.CorruptFile, match="changed after it was written"):
+        files.read_arrays(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none.parquet does not exist; run the rule"):
+        files.read_table(tmp_path / "none.parquet")
+
+
+def test_missing_columns_and_arrays_are_named(tmp_path):
+    files.write_table(tmp_path / "t.parquet", pd.DataFrame({"a": [1]}))
+    files.write_arrays(tmp_path / "a.npz", a=np.zeros(1))
+    with pytest.raises(ValueError, match=r"no column \['b'\]"):
+        files.read_table(tmp_path / "t.parquet", ["a", "b"])
+    with pytest.raises(ValueError, match=r"no array \['b'\]"):
+        files.read_arrays(tmp_path / "a.npz", "b")
+
+
+def test_arrays_of_objects_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="arrays of objects"):
+        files.write_arrays(tmp_path / "a.npz", x=np.array([{}, []], dtype=object))
+    assert not (tmp_path / "a.npz").exists()
+
+
+def test_checkpoints_hold_plain_data_only(tmp_path):
+    files.write_checkpoint(tmp_path / "c.pt", {"weights": {"w": torch.arange(3)}, "n": 3})
+    assert files.read_checkpoint(tmp_path / "c.pt")["n"] == 3
+    torch.save({"function": os.getcwd}, tmp_path / "evil.pt")
+    with pytest.raises(files.CorruptFile, match="is not a checkpoint of respike"):
+        files.read_checkpoint(tmp_path / "evil.pt")
+
+
+def test_results_are_readable_by_colleagues(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        files.write_text(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644

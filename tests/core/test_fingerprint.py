@@ -1,0 +1,48 @@
+"""The fingerprint follows imports and ignores comments, docstrings and blank lines."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+STAGE = "modes.metrics"
+
+
+def fingerprint(folder: Path, stage: str = STAGE) -> str:
+    program = f"from respike.core.fingerprint import code; print(code({stage!r}))"
+    return subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(folder)}, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(SOURCE, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "src"
+
+
+def edit(copy: Path, name: str, old: str, new: str) -> None:
+    path = copy / "respike" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_what_changes_the_fingerprint_and_what_does_not(copy):
+    before = fingerprint(copy)
+    edit(copy, "core/statistics.py", '"""Firing rate of each cell', '"""Rate of each cell')
+    edit(copy, "modes/metrics.py", "LEARNED = 1.7", "LEARNED = 1.7  # another comment\n")
+    edit(copy, "modes/fit.py", "settings.clip", "settings.clip * 2")
+    assert fingerprint(copy) == before, "comments, docstrings and modules that are not imported must not matter"
+    edit(copy, "core/statistics.py", "axis: int = 0", "axis: int = 1")
+    assert fingerprint(copy) != before, "an imported module counts"
+
+
+def test_an_unknown_stage_is_told():
+    from respike.core.fingerprint import code  # noqa: PLC0415
+
+    with pytest.raises(FileNotFoundError, match=r"no stage 'modes\.nonsense'"):
+        code("modes.nonsense")
