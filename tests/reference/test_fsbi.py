@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from respike.fsbi.summary import Recording, SummarySettings, summarise
 
+from respike.fsbi.summary import Recording, SummarySettings, summarise
 from tests.conftest import reference_cases
 
 

@@ -9,14 +9,14 @@ rule fsbi_build:
         "results/fsbi/log/{network}_build.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_build.tsv"
-    params:
-        code=code("fsbi.build"),
-        settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["network"], sort_keys=True),
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=2000,
+    params:
+        code=code("fsbi.build"),
+        settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["network"], sort_keys=True),
     shell:
         "python -m respike fsbi.build --network {params.settings:q} --folder results/fsbi/build"
         " --out {output.binary} > {log} 2>&1"
@@ -32,14 +32,14 @@ rule fsbi_simulate:
         "results/fsbi/log/{network}_{part}_simulated_{first}.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_{part}_simulated_{first}.tsv"
-    params:
-        code=code("fsbi.simulate"),
-        settings=fsbi_simulation,
     conda:
         "../../environment.yml"
     resources:
         runtime=240,
         mem_mb=1000,
+    params:
+        code=code("fsbi.simulate"),
+        settings=fsbi_simulation,
     shell:
         "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
         " --settings {params.settings:q} > {log} 2>&1"
@@ -56,14 +56,14 @@ rule fsbi_record:
         "results/fsbi/log/{network}_example_recorded_{first}.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_example_recorded_{first}.tsv"
-    params:
-        code=code("fsbi.simulate"),
-        settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["simulation"], sort_keys=True),
     conda:
         "../../environment.yml"
     resources:
         runtime=60,
         mem_mb=1000,
+    params:
+        code=code("fsbi.simulate"),
+        settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["simulation"], sort_keys=True),
     shell:
         "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
         " --recordings {output.recordings} --settings {params.settings:q} > {log} 2>&1"

@@ -43,7 +43,7 @@ rule modes_standin:
         mem_mb=1000,
     params:
         code=code("modes.standin"),
-        folder="results/modes/standin",
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "python -m respike modes.standin --folder {params.folder} > {log} 2>&1"
 
@@ -174,7 +174,7 @@ rule modes_figures:
         mem_mb=4000,
     params:
         code=code("modes.figures"),
-        folder="results/modes/figures",
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "python -m respike modes.figures --simulations {input.simulations} --logs {input.logs}"
         " --metrics {input.metrics} --folder {params.folder} > {log} 2>&1"
