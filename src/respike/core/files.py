@@ -139,8 +139,9 @@ def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Torch file of a plain dict: tensors, numbers, text, lists and dicts of them."""
     import torch  # noqa: PLC0415  (a second to import, and tables and figures do not need it)
 
-    with whole(path) as temporary:
-        torch.save(content, temporary)
+    # a file object: given a path, torch writes its name into the archive, and it is a new one each time
+    with whole(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
