@@ -44,7 +44,7 @@ clean:  ## remove results and the environment
 
 .venv/ready: requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
-	  { echo "respike needs Python 3.11, found: $$($(PYTHON) --version 2>&1 || echo none); install it or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	  { echo "respike needs Python 3.11, found: $$("$(PYTHON)" --version 2>/dev/null || echo none); install it or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@command -v $(or $(CXX),g++) >/dev/null || \
 	  { echo "respike needs a C++ compiler ($(or $(CXX),g++) not found); install g++ or run make CXX=/path/to/compiler" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv

@@ -4,6 +4,7 @@ A step draws its random numbers from the step number (`seeds.generator(seed, "ba
 what the parts hold (weights, optimiser, best weights so far) and the log.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 
 from respike.core import files
 
-SAVE_SECONDS = 20.0  # work lost at most when a training is killed
+SAVE_SECONDS = float(os.environ.get("RESPIKE_SAVE_SECONDS", "20"))  # work lost at most when a training is killed
 
 
 class Part(Protocol):

@@ -1,0 +1,211 @@
+"""The workflow as users see it: dry runs, exact reruns, refusals before any job, and a training that survives kill -9."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {
+    "modes": {
+        "networks": [
+            {"task": "digits", "cell": "spike", "neurons": [10], "modes": [2], "replicas": 1},
+            {"task": "contextual", "cell": "spike", "neurons": [10], "modes": [2], "replicas": 1},
+        ],
+        "digits": {"steps": 10, "batches": 3, "batch": 8},
+        "contextual": {"steps": 20, "batches": 3, "batch": 8},
+        "evaluation": {"images": 10, "repeats": 1, "trials": 10},
+    }
+}
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Snakemake in `folder` as a user would; its output and exit status."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=500)
+
+
+def planned(folder: Path, *arguments: str) -> dict[str, int]:
+    """Jobs a dry run of study modes announces, by rule."""
+    done = snakemake(folder, "-n", "--configfile", "tiny.yaml", *arguments, "--", "modes")
+    assert done.returncode == 0, done.stderr
+    table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\ntotal", done.stdout + done.stderr, re.S)
+    if table is None:
+        return {}
+    pairs = [line.split() for line in table[1].splitlines()]
+    return {rule: int(count) for rule, count in pairs if rule != "modes"}
+
+
+def overlay(folder: Path, change: dict) -> None:
+    """Write tiny.yaml with `change` laid over it."""
+    (folder / "tiny.yaml").write_text(yaml.safe_dump({"modes": {**TINY["modes"], **change}}))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy of the project in which study modes has run at a tiny size."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("src", "workflow", "profiles"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml", "environment.yml"):
+        shutil.copy(ROOT / name, folder / name)
+    overlay(folder, {})
+    done = snakemake(folder, "--configfile", "tiny.yaml", "--", "modes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def project(finished):
+    """The finished project; what the test changes in its sources and config is put back."""
+    yield finished
+    shutil.copytree(ROOT / "src", finished / "src", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    overlay(finished, {})
+
+
+def edit(project: Path, name: str, old: str, new: str) -> None:
+    path = project / "src" / "respike" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_nothing_changed_runs_nothing(project):
+    (project / "results/modes/digits.npz").touch()
+    assert planned(project) == {}
+
+
+def test_an_edited_comment_runs_nothing(project):
+    edit(project, "modes/fit.py", "    network = model.Network(", "    # a comment\n    network = model.Network(")
+    assert planned(project) == {}
+
+
+def test_an_edited_stage_runs_that_stage_and_what_follows(project):
+    edit(project, "modes/metrics.py", "LEARNED = 1.7", "LEARNED = 1.8")
+    assert planned(project) == {"modes_metrics": 1, "modes_figures": 1}
+
+
+def test_an_edited_core_module_runs_the_stages_that_import_it(project):
+    edit(project, "core/statistics.py", "at_least: int = 3", "at_least: int = 4")
+    assert planned(project) == {"modes_metrics": 1, "modes_figures": 1}
+
+
+def test_a_changed_key_runs_what_reads_it(project):
+    overlay(project, {"evaluation": {"images": 10, "repeats": 1, "trials": 11}})
+    assert planned(project) == {"modes_simulate": 2, "modes_metrics": 1, "modes_figures": 1}
+
+
+def test_another_folder_of_digits_runs_no_contextual_job(project, tmp_path):
+    for path in (project / "results/modes/standin").glob("*ubyte"):
+        shutil.copy(path, tmp_path / path.name)
+    overlay(project, {"digits_dir": str(tmp_path)})
+    expected = {"modes_data": 1, "modes_fit": 1, "modes_simulate": 1, "modes_metrics": 1, "modes_figures": 1}
+    assert planned(project) == expected
+
+
+def test_another_replica_trains_only_itself(project):
+    networks = [{**TINY["modes"]["networks"][0], "replicas": 2}, TINY["modes"]["networks"][1]]
+    overlay(project, {"networks": networks})
+    assert planned(project) == {"modes_fit": 1, "modes_simulate": 1, "modes_metrics": 1, "modes_figures": 1}
+
+
+def test_every_target_has_a_plan():
+    studies = re.search(r"STUDIES = (\[.*?\])", (ROOT / "Snakefile").read_text(), re.S)[1]
+    done = snakemake(
+        ROOT,
+        "-n",
+        "--nolock",
+        "--forceall",
+        "--quiet",
+        "rules",
+        "--",
+        "all",
+        *json.loads(studies.replace("'", '"').replace(",]", "]")),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+REFUSALS = {
+    "mistyped key": ({"evaluatoin": {}}, r"unknown key 'modes.evaluatoin'; did you mean 'evaluation'\?"),
+    "out of range": ({"evaluation": {"trials": 3}}, r"modes.evaluation.trials = 3: 3 is less than the minimum of 10"),
+    "wrong type": ({"digits": {"batches": "many"}}, r"modes.digits.batches = 'many': 'many' is not of type 'integer'"),
+    "more modes than neurons": (
+        {"networks": [{**TINY["modes"]["networks"][0], "modes": [11]}]},
+        r"11 modes for 10 neurons; expected at most 10",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_bad_config_is_refused_before_any_job(project, change, message):
+    before = sorted((path, path.stat().st_mtime_ns) for path in (project / "results").rglob("*"))
+    overlay(project, change)
+    done = snakemake(project, "--configfile", "tiny.yaml", "--", "modes")
+    assert done.returncode != 0
+    assert re.search(message, done.stdout + done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted((path, path.stat().st_mtime_ns) for path in (project / "results").rglob("*")) == before
+
+
+def test_a_training_survives_kill_9(tmp_path):
+    settings = {"steps": 60, "batches": 400, "batch": 16, "learning_rate": 0.005, "clip": 20.0}
+    kind = ["--task", "contextual", "--cell", "spike", "--neurons", "20", "--modes", "2", "--replica", "0"]
+    options = [*kind, "--seed", "0", "--digits"]
+
+    def start(folder):
+        where = ["--out", str(folder / "n.pt"), "--log", str(folder / "n.parquet"), "--settings", json.dumps(settings)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RESPIKE_SAVE_SECONDS": "0.05"}
+        command = [sys.executable, "-m", "respike", "modes.fit", *where, *options]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    straight = start(tmp_path / "a")
+    assert straight.wait() == 0
+    killed = start(tmp_path / "b")
+    partial = tmp_path / "b" / ".partial" / "n.pt"
+    while not partial.exists():
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "b" / "n.pt").exists()
+    again = start(tmp_path / "b")
+    assert "going on after step" in again.communicate()[0]
+    assert (tmp_path / "a" / "n.pt").read_bytes() == (tmp_path / "b" / "n.pt").read_bytes()
+
+
+def test_environment_file_has_the_locked_versions():
+    locked = [line.strip() for line in (ROOT / "requirements.lock").read_text().splitlines() if line.strip()]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["dependencies"][-1]["pip"] == locked
+    assert "python=3.11" in environment["dependencies"]
+
+
+def make(folder: Path, *arguments: str, path: str) -> subprocess.CompletedProcess:
+    environment = {"PATH": path, "HOME": str(folder)}
+    command = [shutil.which("make"), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_missing_python_or_compiler_is_one_clear_line(tmp_path):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "nproc", "touch", "rm", "bash"):
+        (tools / name).symlink_to(shutil.which(name))
+    done = make(tmp_path, "test", path=str(tools))
+    assert done.returncode != 0
+    assert "respike needs Python 3.11, found: none" in done.stderr
+    (tools / "python3.11").symlink_to(sys.executable)
+    done = make(tmp_path, "test", path=str(tools))
+    assert "respike needs a C++ compiler (g++ not found)" in done.stderr
+    assert not (tmp_path / ".venv").exists()
