@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,8 +23,9 @@ import numpy as np
 
 from respike.core import files
 from respike.fsbi import circuit, codegen
-from respike.fsbi.params import DT, PLASTIC, TYPES, Network
+from respike.fsbi.params import DT, Network
 
+HEADERS = ["<cstring>", "<type_traits>", '"lanes.h"']
 HERE = Path(__file__).parent
 SOURCES = ("params.py", "model.py", "expressions.py", "circuit.py", "build.py", "codegen")
 # Exact float semantics: no reordering and no fused operations, so that differently shaped loops give the same bits.
@@ -117,6 +118,8 @@ def generate(place: Path, network: Network) -> dict:
     with standalone(network):
         circuit.assemble(network)
         device = brian2.device
+        for header in codegen.HEADERS:
+            shutil.copy(HERE / "codegen" / header, place / header)
         device.build(directory=str(place), compile=False, run=False)
         return {"network": asdict(network), "settable": settable(device), "results": results(device, network)}
 
@@ -127,7 +130,7 @@ def standalone(network: Network) -> Iterator[None]:
     preferences = {
         "core.default_float_dtype": np.float32,
         "codegen.cpp.extra_compile_args_gcc": flags(network),
-        "codegen.cpp.headers": ["<cstring>", "<immintrin.h>"] if platform.machine() == "x86_64" else ["<cstring>"],
+        "codegen.cpp.headers": HEADERS,
     }
     before = {name: brian2.prefs[name] for name in preferences}
     brian2.set_device("cpp_standalone", build_on_run=False)
@@ -138,7 +141,7 @@ def standalone(network: Network) -> Iterator[None]:
             brian2.prefs[name] = value
         brian2.start_scope()
         brian2.defaultclock.dt = DT * brian2.second
-        with codegen.templates(network):
+        with codegen.templates(circuit.loops(network)) if network.templates == "fast" else nullcontext():
             yield
     finally:
         for name, value in before.items():
@@ -158,18 +161,9 @@ def settable(device) -> dict[str, int]:
 
 def results(device, network: Network) -> dict[str, dict]:
     """Files that a run leaves, by name: where, and of which type."""
-    names = [
-        "control.outcome",
-        "control.stop_step",
-        "control.rate",
-        *(f"spikes_{name}.{part}" for name in "EI" for part in ("i", "t", "N")),
-    ]
-    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.rule] for part in ("w", "t")]
-    names += [f"{kind}.w" for kind in TYPES]
     places = {f"{var.owner.name}.{var.name}": var for var in [*device.arrays, *device.dynamic_arrays_2d]}
-    return {
-        name: {"file": device.get_array_filename(places[name]), "dtype": str(np.dtype(places[name].dtype))} for name in names
-    }
+    wanted = {name: places[name] for name in circuit.results(network)}
+    return {name: {"file": device.get_array_filename(var), "dtype": str(np.dtype(var.dtype))} for name, var in wanted.items()}
 
 
 COLD = ("create_generator", "variable_set", "before_run_", "after_run_")  # code objects that run once

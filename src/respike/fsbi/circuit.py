@@ -10,6 +10,7 @@ import brian2
 import numpy as np
 
 from respike.fsbi import model
+from respike.fsbi.codegen import Loops, deferral, is_null
 from respike.fsbi.expressions import CPP, N_HIDDEN
 from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
 
@@ -92,8 +93,8 @@ def inspector(rule: str) -> brian2.Function:
     return inspect
 
 
-def assemble(network: Network) -> brian2.Network:
-    """The network on the present Brian2 device, with a run of no definite length in it."""
+def assemble(network: Network) -> None:
+    """Put the network on the present Brian2 device, with a run of no definite length."""
     populations = {name: population(network, name) for name in "EI"}
     inputs = brian2.NeuronGroup(network.n_input, INPUT, threshold="t_in_timesteps >= next_step", reset=DRAW, name="inputs")
     controls = control(network)
@@ -129,8 +130,47 @@ def assemble(network: Network) -> brian2.Network:
 
     everything = [*populations.values(), inputs, controls, *hidden, *external, *recurrent, *counters, rate, *samples, *spikes]
     net = brian2.Network(*(part for part in everything if part is not None), name="network")
+    for synapses in external + recurrent if network.templates == "fast" else ():
+        brian2.device.insert_code("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
+    for kind in PLASTIC[network.rule] if network.templates == "fast" and network.rule == "poly" else ():
+        brian2.device.insert_code("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
+    for synapses in recurrent:
+        brian2.device.insert_code("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
     net.run(LONGEST * brian2.second)
-    return net
+
+
+def forget(synapses: brian2.Synapses, variable: str) -> str:
+    """C++ that frees an array of a connection."""
+    name = f"brian::_dynamic_array_{synapses.name}_{variable}"
+    return f"std::remove_reference<decltype({name})>::type().swap({name});"
+
+
+def loops(network: Network) -> Loops:
+    """What the fast loops must know of this network."""
+    sizes = {"E": network.n_e, "I": network.n_i}
+    recorded = {
+        f"spikes_{name}": {
+            "from_step": "_array_control_record_step[0]",
+            "cells": f"_array_control_n_recorded_{name.lower()}[0]",
+        }
+        for name in "EI"
+    }
+    if network.rule == "mlp":
+        return Loops(recorded=recorded, results=frozenset(results(network)))
+    return Loops(
+        deferred={f"{kind}_post": deferral(kind, f"x_pre_{kind}", sizes[kind[1]], ("beta", "gamma")) for kind in TYPES},
+        null_arrival={f"{kind}_pre": is_null(kind, ("alpha", "kappa")) for kind in TYPES},
+        recorded=recorded,
+        results=frozenset(results(network)),
+    )
+
+
+def results(network: Network) -> list[str]:
+    """Variables whose values a run leaves in files."""
+    names = ["control.outcome", "control.stop_step", "control.rate"]
+    names += [f"spikes_{name}.{part}" for name in "EI" for part in ("i", "t", "N")]
+    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.rule] for part in ("w", "t")]
+    return names + [f"{kind}.w" for kind in TYPES]
 
 
 def population(network: Network, name: str) -> brian2.NeuronGroup:

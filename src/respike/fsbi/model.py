@@ -179,7 +179,7 @@ def connection(source, target, rule: str, kind: str, order: int, **options) -> b
         synapse_equations(rule, kind),
         on_pre=on_arrival(rule, kind),
         on_post=post,
-        delay=DELAY_STEPS * DT * brian2.second,
+        delay={"pre": DELAY_STEPS * DT * brian2.second, **({"post": 0 * brian2.second} if post else {})},
         namespace={"bounded": bounded, "mlp": mlp},
         **options,
     )

@@ -1,0 +1,109 @@
+// Blocks of 16 synapses: numbers, and how they are read from and written to arrays. The first n lanes are in use.
+// Lane by lane the operations are those of single numbers, so results do not depend on the width of the machine.
+#ifndef RESPIKE_LANES_H
+#define RESPIKE_LANES_H
+
+#include <cstdint>
+#include <cstring>
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
+enum { LANES = 16 };
+typedef float vf __attribute__((vector_size(4 * LANES)));
+typedef int32_t vi __attribute__((vector_size(4 * LANES)));
+
+static inline vf bounded(const vf x, const float low, const float high)
+{
+    const vf lowest = low - vf{}, highest = high - vf{};
+    const vf above = x < lowest ? lowest : x;
+    return above > highest ? highest : above;
+}
+
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+
+static inline __mmask16 first(const int n) { return (__mmask16)((1u << n) - 1u); }
+static inline vf load(const float *from, const int n) { return (vf)_mm512_maskz_loadu_ps(first(n), from); }
+static inline void store(float *to, const vf x, const int n) { _mm512_mask_storeu_ps(to, first(n), (__m512)x); }
+static inline vi load(const uint16_t *from, const int n)
+{
+    return (vi)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(n), from));
+}
+static inline vi load(const int32_t *from, const int n) { return (vi)_mm512_maskz_loadu_epi32(first(n), from); }
+static inline void store(uint16_t *to, const vi x, const int n)
+{
+    _mm512_mask_cvtepi32_storeu_epi16(to, first(n), (__m512i)x);
+}
+static inline vf gather(const float *from, const vi index, const int n)
+{
+    return (vf)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), first(n), (__m512i)index, from, 4);
+}
+static inline vi gather(const uint32_t *from, const vi index, const int n)
+{
+    return (vi)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), first(n), (__m512i)index, from, 4);
+}
+// Reads two bytes beyond the last number.
+static inline vi gather(const uint16_t *from, const vi index, const int n)
+{
+    const __m512i both = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), first(n), (__m512i)index, from, 2);
+    return (vi)_mm512_and_epi32(both, _mm512_set1_epi32(0xffff));
+}
+static inline void scatter(float *to, const vi index, const vf x, const int n)
+{
+    _mm512_mask_i32scatter_ps(to, first(n), (__m512i)index, (__m512)x, 4);
+}
+static inline int highest(const vi x) { return _mm512_reduce_max_epi32((__m512i)x); }
+static inline vf fused(const vf a, const vf b, const vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+
+#else
+
+template <class T> static inline vf load_lanes(const T *from, const int n)
+{
+    vf x = {};
+    for (int k = 0; k < n; k++) x[k] = from[k];
+    return x;
+}
+static inline vf load(const float *from, const int n) { return load_lanes(from, n); }
+template <class T> static inline vi load(const T *from, const int n)
+{
+    vi x = {};
+    for (int k = 0; k < n; k++) x[k] = from[k];
+    return x;
+}
+static inline void store(float *to, const vf x, const int n) { for (int k = 0; k < n; k++) to[k] = x[k]; }
+static inline void store(uint16_t *to, const vi x, const int n) { for (int k = 0; k < n; k++) to[k] = (uint16_t)x[k]; }
+static inline vf gather(const float *from, const vi index, const int n)
+{
+    vf x = {};
+    for (int k = 0; k < n; k++) x[k] = from[index[k]];
+    return x;
+}
+template <class T> static inline vi gather(const T *from, const vi index, const int n)
+{
+    vi x = {};
+    for (int k = 0; k < n; k++) x[k] = from[index[k]];
+    return x;
+}
+static inline void scatter(float *to, const vi index, const vf x, const int n)
+{
+    for (int k = 0; k < n; k++) to[index[k]] = x[k];
+}
+static inline int highest(const vi x)
+{
+    int most = x[0];
+    for (int k = 1; k < LANES; k++) most = x[k] > most ? x[k] : most;
+    return most;
+}
+static inline vf fused(const vf a, const vf b, const vf c)
+{
+    vf x;
+    for (int k = 0; k < LANES; k++) x[k] = __builtin_fmaf(a[k], b[k], c[k]);
+    return x;
+}
+
+#endif
+
+static inline float fused(const float a, const float b, const float c) { return __builtin_fmaf(a, b, c); }
+static inline vf spread(const float x) { return x - vf{}; }
+
+#endif
