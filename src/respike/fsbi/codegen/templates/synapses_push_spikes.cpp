@@ -6,7 +6,7 @@
     {% set _forward = owner.prepost == 'pre' %}
     {{owner.name}}.prepare({{_delays}}.empty() ? 0 : &{{_delays}}[0], {{_delays}}.size(), {{_source_dt}},
         {{get_array_name(owner.synapses.variables['_synaptic_post' if _forward else '_synaptic_pre'], access_data=False)}},
-        {{constant_or_scalar('_n_sources', variables['_n_sources']) if _forward else constant_or_scalar('_n_targets', variables['_n_targets'])}},
+        {{constant_or_scalar('_n_sources', variables['_n_sources'])}},
         {{'true' if _forward else 'false'}}, {{'false' if owner.name in deferred else 'true'}});
 {% endblock %}
 
