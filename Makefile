@@ -12,8 +12,8 @@ export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-reproduce: .venv/ready  ## run the whole workflow (CONFIG=workflow/presets/paper.yaml for another size)
-	@$(SNAKEMAKE)
+reproduce: .venv/ready  ## run the whole workflow (ONLY=modes for one study, CONFIG=workflow/presets/paper.yaml for another size)
+	@$(SNAKEMAKE) -- $(or $(ONLY),all)
 	@$(BIN)/python -m respike report.where
 
 test: .venv/ready  ## fast tests

@@ -103,17 +103,43 @@ def holds(claim: pd.Series, value: float) -> bool:
 
 
 def page(card: pd.DataFrame) -> str:
-    """The scorecard as one HTML page that needs no network."""
-    counts = card["verdict"].value_counts()
-    summary = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("met", "not met", "not comparable"))
-    head = "".join(f"<th scope='col'>{escape(name.replace('_', ' '))}</th>" for name in COLUMNS)
-    body = "\n".join(_row(row) for _, row in card.iterrows())
+    """The scorecard as one HTML page that needs no network: a summary, then a section per study."""
     template = Path(__file__).with_name("scorecard.html").read_text(encoding="utf-8")
-    return template.replace("{{summary}}", summary).replace("{{head}}", head).replace("{{body}}", body)
+    studies = [(str(study), rows) for study, rows in card.groupby("study", sort=False)]
+    summary = "\n".join(_summary(study, rows) for study, rows in studies)
+    sections = "\n".join(_section(study, rows) for study, rows in studies)
+    return template.replace("{{summary}}", summary).replace("{{sections}}", sections)
 
 
-def _row(row: pd.Series) -> str:
-    cells = "".join(f"<td>{escape(_text(row[name]))}</td>" for name in COLUMNS)
+def _summary(study: str, rows: pd.DataFrame) -> str:
+    """One line of the summary: how many claims met, missed, measured but not comparable, and not measured."""
+    measured = rows["value"].notna()
+    counts = [int((rows["verdict"] == verdict).sum()) for verdict in ("met", "not met")]
+    counts += [int((measured & (rows["verdict"] == "not comparable")).sum()), int((~measured).sum())]
+    cells = "".join(f"<td>{count}</td>" for count in counts)
+    return f"<tr><th scope='row'><a href='#{escape(study)}'>{escape(study)}</a></th>{cells}</tr>"
+
+
+def _section(study: str, rows: pd.DataFrame) -> str:
+    """What was measured, in the order met, not met, not comparable; what was not measured folded away."""
+    order = rows["verdict"].map({"met": 0, "not met": 1, "not comparable": 2})
+    rows = rows.iloc[np.argsort(order, kind="stable")]
+    measured, rest = rows[rows["value"].notna()], rows[rows["value"].isna()]
+    folded = (
+        f"<details><summary>{len(rest)} claims not measured in this run</summary>{_table(rest)}</details>" if len(rest) else ""
+    )
+    return f"<section id='{escape(study)}'><h2>{escape(study)}</h2>{_table(measured)}{folded}</section>"
+
+
+def _table(rows: pd.DataFrame) -> str:
+    names = [name for name in COLUMNS if name not in {"study", "size"}]
+    head = "".join(f"<th scope='col'>{escape(name.replace('_', ' '))}</th>" for name in names)
+    body = "\n".join(_row(row, names) for _, row in rows.iterrows())
+    return f"<div class='scroll'><table class='claims'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _row(row: pd.Series, names: list[str]) -> str:
+    cells = "".join(f"<td class='{name}'>{escape(_text(row[name]))}</td>" for name in names)
     return f"<tr class='{row['verdict'].replace(' ', '-')}'>{cells}</tr>"
 
 

@@ -1,0 +1,96 @@
+"""The scorecard: verdicts by rule, reasons, and a claims file per study that can be judged."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from respike.core import files, measures
+from respike.core.measures import Measure
+from respike.report import scorecard, tables
+
+CLAIM = {
+    "item": "accuracy",
+    "source": "table 1",
+    "paper_value": 0.9,
+    "unit": "",
+    "variant": "a",
+    "metric": "accuracy",
+    "rule": "within",
+    "tolerance": 0.05,
+    "dataset": "",
+    "size": "",
+    "note": "",
+}
+MEASURED = measures.table(
+    "modes", [Measure("a", seed, "digits", "accuracy", value, "", 10) for seed, value in ((0, 0.86), (1, 0.9))]
+)
+
+
+def judged(run_size="quick", **changes) -> dict:
+    return scorecard.judge("modes", pd.Series({**CLAIM, **changes}), MEASURED, run_size)
+
+
+@pytest.mark.parametrize(
+    ("rule", "paper_value", "tolerance", "verdict"),
+    [
+        ("within", 0.9, 0.05, "met"),
+        ("within", 0.9, 0.01, "not met"),
+        ("at least", 0.88, np.nan, "met"),
+        ("at least", 0.9, 0.01, "not met"),
+        ("at most", 0.9, np.nan, "met"),
+        ("at most", 0.8, 0.02, "not met"),
+    ],
+)
+def test_verdicts_follow_the_rule_on_the_mean_over_seeds(rule, paper_value, tolerance, verdict):
+    row = judged(rule=rule, paper_value=paper_value, tolerance=tolerance)
+    assert row["verdict"] == verdict
+    assert row["value"] == pytest.approx(0.88)
+    assert "seeds: 0.86, 0.9" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dataset": "MNIST"}, "the claim is about MNIST, measured on digits"),
+        ({"size": "paper"}, "the claim needs paper size, this run is quick"),
+        ({"variant": "b"}, "not measured in this run"),
+        ({"metric": ""}, "not measured"),
+        ({"rule": "none"}, "no verdict possible"),
+    ],
+)
+def test_claims_that_cannot_be_decided_say_why(changes, reason):
+    row = judged(**changes)
+    assert row["verdict"] == "not comparable"
+    assert reason in row["note"]
+
+
+STUDIES = sorted(path.parent.name for path in scorecard.PACKAGE.glob("*/claims.csv"))
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_claim_says_what_and_where(study):
+    for row in scorecard.claims(study):
+        assert row["item"], row
+        assert row["source"], row["item"]
+        assert row["size"] in {"", *scorecard.SIZES}, row["item"]
+        if row["rule"] != "none":
+            assert row["metric"], row["item"]
+            assert np.isfinite(row["paper_value"]), row["item"]
+
+
+def test_stages_write_csv_and_html(tmp_path):
+    files.write_table(tmp_path / "a.parquet", MEASURED)
+    tables.run(tables=[tmp_path / "a.parquet"], out=tmp_path / "all.parquet")
+    pages = {"csv": tmp_path / "s.csv", "html": tmp_path / "s.html"}
+    scorecard.run(metrics=tmp_path / "all.parquet", studies=["modes"], size="quick", **pages)
+    card = pd.read_csv(tmp_path / "s.csv")
+    assert list(card.columns) == list(scorecard.COLUMNS)
+    assert len(card) == len(scorecard.claims("modes"))
+    html = (tmp_path / "s.html").read_text()
+    assert html.count("<tr") == len(card) + 4  # a row per claim, two heads of claims, head and line of the summary
+    assert "{{" not in html
+
+
+def test_a_measure_twice_is_refused():
+    with pytest.raises(ValueError, match="measured twice"):
+        measures.table("modes", [Measure("a", 0, "d", "m", 1.0, "", 1)] * 2)
