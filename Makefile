@@ -17,17 +17,17 @@ reproduce: .venv/ready  ## run the whole workflow (ONLY=modes for one study, CON
 	@$(BIN)/python -m respike report.where
 
 test: .venv/ready  ## fast tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(CORES) --dist loadfile
 
 test-all: .venv/ready  ## fast and slow tests
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n $(CORES) --dist loadfile -m "slow or not slow"
 
 check: .venv/ready  ## format, lint, fast tests
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(CORES) --dist loadfile
 
 bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for one study)
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
