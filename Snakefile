@@ -8,7 +8,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-STUDIES = ["modes", "v1"]
+STUDIES = ["modes", "v1", "fsbi"]
 
 
 include: "workflow/rules/common.smk"

@@ -132,3 +132,22 @@ SAMPLE_EVERY = 0.1  # s
 N_HIDDEN = (50, 4)  # units of the two fixed layers of the mlp rule
 MLP_SCALE = (2.0, 2.0, 1.0, 15.0, 15.0, 15.0)  # of x_pre, x_post, w, <V>, C_exc, C_inh before the first layer
 OUTCOMES = ("finished", "blow_up", "silent", "saturated", "nan", "wall_limit")  # in the order of the binary's codes
+METRICS = (  # what a simulation is reduced to, in the order of the released files
+    "rate",  # Hz, excitatory cells
+    "cv_isi",  # irregularity, mean over cells
+    "kl_isi",  # distance of the pooled intervals from those of a Poisson process
+    "spatial_Fano",  # over cells, mean over bins
+    "temporal_Fano",  # over bins, mean over cells
+    "auto_cov",  # mean |autocorrelation| within half a second
+    "fft",  # summed amplitude spectrum of the population rate
+    "w_blow",  # share of weight samples that stand at a bound
+    "std_rate_temporal",  # of the population rate, spikes per cell and 1 ms
+    "std_rate_spatial",  # Hz, over cells
+    "std_cv",
+    "w_creep",  # relative drift of the mean weight during the recording
+    "rate_i",  # Hz, inhibitory cells
+    "weef",  # final mean weight of each type of synapse
+    "weif",
+    "wief",
+    "wiif",
+)

@@ -12,27 +12,9 @@ from jaxtyping import Float, Int
 
 from respike.core import statistics
 from respike.core.spikes import Spikes
+from respike.fsbi.params import METRICS, OUTCOMES
 
-METRICS = (
-    "rate",  # Hz, excitatory cells
-    "cv_isi",  # irregularity, mean over cells
-    "kl_isi",  # distance of the pooled intervals from those of a Poisson process
-    "spatial_Fano",  # over cells, mean over bins
-    "temporal_Fano",  # over bins, mean over cells
-    "auto_cov",  # mean |autocorrelation| within half a second
-    "fft",  # summed amplitude spectrum of the population rate
-    "w_blow",  # share of weight samples that stand at a bound
-    "std_rate_temporal",  # of the population rate, spikes per cell and 1 ms
-    "std_rate_spatial",  # Hz, over cells
-    "std_cv",
-    "w_creep",  # relative drift of the mean weight during the recording
-    "rate_i",  # Hz, inhibitory cells
-    "weef",  # final mean weight of each type of synapse
-    "weif",
-    "wief",
-    "wiif",
-)
-FINISHED = "finished"  # the other outcomes: blow_up, silent, saturated, nan, wall_limit
+FINISHED = OUTCOMES[0]
 
 
 @dataclass(frozen=True)

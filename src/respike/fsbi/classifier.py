@@ -1,0 +1,87 @@
+"""Probability that a rule meets a set of conditions, from the rules simulated so far: it thins the proposals."""
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from respike.core import files
+
+HIDDEN = 16  # units
+PENALTY = 1.0  # L2; chosen on the surrogate, where it ranks rules best at 500 and at 2,000 rules
+COMMITTEE = 5  # networks, averaged
+QUIET = 2  # a class with fewer rules cannot be learned
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Committee of networks with one hidden layer. With no member, every rule is as good as any other."""
+
+    mean: Float[np.ndarray, " parameter"]
+    scale: Float[np.ndarray, " parameter"]
+    w_in: Float[np.ndarray, "member parameter hidden"]
+    b_in: Float[np.ndarray, "member hidden"]
+    w_out: Float[np.ndarray, "member hidden"]
+    b_out: Float[np.ndarray, " member"]
+    threshold: float  # above 0: keep exactly the rules whose probability is at least this; 0: prefer the probable ones
+
+    def probability(self, theta: Float[np.ndarray, "rule parameter"]) -> Float[np.ndarray, " rule"]:
+        """Mean over the committee."""
+        if not len(self.b_out):
+            return np.ones(len(theta))
+        hidden = np.maximum(np.einsum("rp,mph->mrh", (theta - self.mean) / self.scale, self.w_in) + self.b_in[:, None], 0)
+        score = np.einsum("mrh,mh->mr", hidden, self.w_out) + self.b_out[:, None]
+        return (1 / (1 + np.exp(-score))).mean(0)
+
+    def weight(self, theta: Float[np.ndarray, "rule parameter"]) -> Float[np.ndarray, " rule"]:
+        """How much each proposal is preferred."""
+        probability = self.probability(theta)
+        return (probability >= self.threshold).astype(float) if self.threshold else probability
+
+
+def train(
+    theta: Float[np.ndarray, "rule parameter"], good: Bool[np.ndarray, " rule"], seed: int, lose: float = 0.0
+) -> Classifier:
+    """Classifier of `good` rules; without members when there are too few of either kind to learn from.
+
+    `lose` is the share of the good rules that may fall below the threshold; 0: no threshold.
+    """
+    scaler = StandardScaler().fit(theta)
+    learnable = min(good.sum(), (~good).sum()) >= QUIET
+    nets = [_network(scaler.transform(theta), good, seed + number) for number in range(COMMITTEE * learnable)]
+    empty = np.zeros((0, theta.shape[1], HIDDEN))
+    members = Classifier(
+        mean=scaler.mean_,
+        scale=scaler.scale_,
+        w_in=np.stack([net.coefs_[0] for net in nets]) if nets else empty,
+        b_in=np.stack([net.intercepts_[0] for net in nets]) if nets else empty[:, 0],
+        w_out=np.stack([net.coefs_[1][:, 0] for net in nets]) if nets else empty[:, 0],
+        b_out=np.array([net.intercepts_[1][0] for net in nets]),
+        threshold=0.0,
+    )
+    if not nets or not lose:
+        return members
+    return replace(members, threshold=np.quantile(members.probability(theta[good]), lose))
+
+
+def _network(features: np.ndarray, good: np.ndarray, seed: int) -> MLPClassifier:
+    net = MLPClassifier((HIDDEN,), alpha=PENALTY, random_state=seed % 2**32, max_iter=200, learning_rate_init=3e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the penalty, not the number of steps, limits the fit
+        return net.fit(features, good)
+
+
+def write(path: Path, classifier: Classifier) -> None:
+    """npz file of the classifier."""
+    files.write_arrays(path, **vars(classifier))
+
+
+def read(path: Path) -> Classifier:
+    """Classifier kept in `path`."""
+    stored = files.read_arrays(path, *Classifier.__dataclass_fields__)
+    return Classifier(**{**stored, "threshold": float(stored["threshold"])})

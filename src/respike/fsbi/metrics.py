@@ -1,0 +1,165 @@
+"""Everything measured in the study as one tidy table: who meets what, round by round, and how good the inference is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from respike.core import files, measures
+from respike.core.measures import Measure
+from respike.fsbi.params import OUTCOMES, RULES, THETA
+from respike.fsbi.targets import GROUPS, Interval, Target, group, meets, metrics_of, plausible
+from respike.fsbi.whitening import components, whiten
+
+TUTORIAL_RATE = (5.0, 10.0)  # Hz, the aim of the published tutorial
+TUTORIAL_MARGIN = (3.0, 15.0)  # Hz, of its training set
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the rules of a round were proposed for."""
+
+    metrics: tuple[str, ...] = ()
+    aim: dict[str, tuple[float, ...]] = field(default_factory=dict)  # where it differs from the table of targets
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bounds of the metrics, and the schedule of each network."""
+
+    targets: dict[str, Target]
+    schedule: dict[str, tuple[Aim, ...]]
+
+
+def run(
+    *,
+    tables: list[Path],
+    longevity: list[Path],
+    posteriors: list[Path],
+    compare: Path,
+    out: Path,
+    settings: Measured,
+    seed: int,
+) -> None:
+    """Metrics table from the tables of all rounds, the longevity tests, the examined posteriors and the comparison."""
+    rounds = [files.read_table(path) for path in tables]
+    rows = [
+        *(row for table in rounds for row in of_round(table, first_round(rounds, table), settings, seed)),
+        *(
+            row
+            for rule in RULES
+            for row in of_release([table for table in rounds if rule_of(table) == rule], rule, settings, seed)
+        ),
+        *(row for path in longevity for row in of_longevity(files.read_table(path), settings, seed)),
+        *(row for path in posteriors for row in of_posterior(files.read_arrays(path), seed)),
+        *(
+            Measure(f"compare_{row.method}", seed, "surrogate", "acceptance", row.acceptance, "", row.n)
+            for row in files.read_table(compare).itertuples()
+        ),
+    ]
+    files.write_table(out, measures.table("fsbi", rows))
+
+
+def rule_of(table: pd.DataFrame) -> str:
+    """The family of the rules in `table`."""
+    return next(rule for rule in RULES if set(THETA[rule]) <= set(table.columns))
+
+
+def first_round(tables: list[pd.DataFrame], like: pd.DataFrame) -> pd.DataFrame:
+    """Table of the prior draws of the same family."""
+    return next(table for table in tables if rule_of(table) == rule_of(like))
+
+
+def of_round(table: pd.DataFrame, prior: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
+    """Measures of the rules of one round."""
+    rule, number, dataset = rule_of(table), int(table["round"].iloc[0]), table["dataset"].iloc[0]
+    values = {**fractions(table, rule, settings.targets), **spectrum(table, rule)}
+    values |= {f"outcome_{name}": float((table["outcome"] == name).mean()) for name in OUTCOMES}
+    if "drawn" in table:
+        values["inside_box"] = table["inside"].sum() / table["drawn"].sum()
+    aim = aim_of(settings, rule, number)
+    if aim:
+        values |= against_prior(table, prior, aim)
+        values |= misses(table)
+    for name, value in values.items():
+        yield Measure(f"{rule}_pi{number}", seed, dataset, name, float(value), "", len(table))
+
+
+def fractions(table: pd.DataFrame, rule: str, targets: dict[str, Target]) -> dict[str, float]:
+    """Share of rules that meet each group of conditions, and each plausibility condition alone."""
+    groups = {name: plausible(targets, group(name, rule)) for name in GROUPS}
+    single = {f"in_{name}": {name: target.plausible} for name, target in targets.items() if target.plausible and name in table}
+    return {name: float(meets(table, conditions).mean()) for name, conditions in {**groups, **single}.items()}
+
+
+def spectrum(table: pd.DataFrame, rule: str) -> dict[str, float]:
+    """Share of the variance that the first and the last principal component of the whitened rules explain."""
+    if len(table) < 2:
+        return {}
+    share = components(whiten(table, rule))[1]
+    return {"pca_first": share[0], "pca_last": share[-1]}
+
+
+def aim_of(settings: Measured, rule: str, number: int) -> dict[str, Interval]:
+    """The boxes that the rules of a round were proposed for; empty for the prior and for released rules without a schedule."""
+    schedule = settings.schedule.get(rule, ())
+    entry = schedule[number] if 0 <= number < len(schedule) else Aim()
+    return {name: tuple(entry.aim.get(name, settings.targets[name].aim)) for name in entry.metrics}
+
+
+def against_prior(table: pd.DataFrame, prior: pd.DataFrame, aim: dict[str, Interval]) -> dict[str, float]:
+    """Share of proposals that fall into the aim, the same for the prior, and their ratio (nan when no prior rule does)."""
+    ours, theirs = float(meets(table, aim).mean()), float(meets(prior, aim).mean())
+    return {"in_aim": ours, "in_aim_prior": theirs, "gain": ours / theirs if theirs else np.nan}
+
+
+def misses(table: pd.DataFrame) -> dict[str, float]:
+    """Median distance between the value a rule was proposed for and the value it has, for rules that finished."""
+    finished = table[table["outcome"] == OUTCOMES[0]]
+    names = [name.removeprefix("aim_") for name in table.columns if name.startswith("aim_")]
+    return {
+        f"miss_{name}": float((finished[name] - finished[f"aim_{name}"]).abs().median()) for name in names if len(finished)
+    }
+
+
+def of_release(tables: list[pd.DataFrame], rule: str, settings: Measured, seed: int) -> Iterator[Measure]:
+    """The counts of the published tutorial, over the rules of all rounds."""
+    if not tables:
+        return
+    table = pd.concat(tables, ignore_index=True)
+    good = meets(table, plausible(settings.targets, group("plausible", rule)))
+    rates = {"rate_5_to_10": meets(table, {"rate": TUTORIAL_RATE}), "rate_3_to_15": meets(table, {"rate": TUTORIAL_MARGIN})}
+    counted = {"plausible": good, **rates, **{f"plausible_{name}": good & met for name, met in rates.items()}}
+    for name, met in counted.items():
+        yield Measure(f"{rule}_all", seed, table["dataset"].iloc[0], f"{name}_fraction", float(met.mean()), "", len(table))
+        yield Measure(f"{rule}_all", seed, table["dataset"].iloc[0], f"{name}_count", float(met.sum()), "rules", len(table))
+
+
+def of_longevity(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
+    """Share of the survivors that still meet each condition after the long simulation; nothing when there were none."""
+    if not len(table):
+        return
+    rule = rule_of(table)
+    finite = table[list(metrics_of(rule))].notna().any(axis=1)
+    for name, value in {"finite": float(finite.mean()), **fractions(table, rule, settings.targets)}.items():
+        yield Measure(f"{rule}_longevity", seed, table["dataset"].iloc[0], name, value, "", len(table))
+
+
+def of_posterior(examined: dict[str, np.ndarray], seed: int) -> Iterator[Measure]:
+    """Calibration of one ensemble: coverage of central intervals, and how unlikely the ranks are if it is calibrated.
+
+    `sbc_p` is the smallest Kolmogorov-Smirnov p-value over the parameters times their number.
+    """
+    ranks = examined["ranks"]
+    if not len(ranks):
+        return
+    distance = np.abs(ranks - 0.5)
+    smallest = min(stats.kstest(column, "uniform").pvalue for column in ranks.T)
+    values = {f"coverage_{level}": (distance <= level / 200).mean() for level in (50, 90)}
+    values["sbc_p"] = min(1.0, smallest * ranks.shape[1])
+    variant = f"{examined['rule']}_pi{examined['round']}"
+    for name, value in values.items():
+        yield Measure(variant, seed, str(examined["dataset"]), name, float(value), "", len(ranks))

@@ -1,0 +1,99 @@
+"""The structured array in which the authors released their rules: read, checked, written. Never unpickled."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.lib import format as npy
+
+from respike.core import files
+from respike.fsbi.params import THETA
+from respike.fsbi.targets import metrics_of
+
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def dtype(rule: str) -> np.dtype:
+    """Record of one rule: its name (32 hex digits), theta with the input rate last, and the metrics.
+
+    >>> dtype("poly").itemsize, dtype("mlp").itemsize
+    (592, 560)
+    """
+    metrics = [(name, "<f8") for name in metrics_of(rule)]
+    return np.dtype([("seed", "<U64"), ("theta", "<f8", (len(THETA[rule]),)), *metrics])
+
+
+def read(path: Path, rule: str) -> pd.DataFrame:
+    """Table of a released file: theta columns, metrics, and `name`. The metrics of a blown-up rule are nan.
+
+    Raises ValueError when the file holds pickled objects, is not an array of this format or belongs to the other family.
+    """
+    files.checked(path)
+    with path.open("rb") as file:
+        found = _dtype_in(file, path)
+    if found.hasobject:
+        raise ValueError(
+            f"{path}: holds pickled Python objects, which could run any code; expected plain records {_fields(rule)}"
+        )
+    if found != dtype(rule):
+        raise ValueError(
+            f"{path}: {_difference(found, rule)}; is it a file of the {rule} family, listed under fsbi.{rule}.released?"
+        )
+    try:
+        records = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: cannot be read ({error}); it is cut short, download it again") from error
+    return table(records, rule)
+
+
+def _dtype_in(file, path: Path) -> np.dtype:
+    """The dtype that the header of an npy file names, without reading what follows."""
+    try:
+        return HEADERS[npy.read_magic(file)](file)[2]
+    except (ValueError, SyntaxError, KeyError) as error:
+        head = path.read_bytes()[:24]
+        hint = "a Git LFS pointer, run `git lfs pull`" if head.startswith(b"version https://git-lfs") else "not an npy file"
+        raise ValueError(f"{path}: {hint} (it begins with {head!r}); expected the released structured array") from error
+
+
+def _fields(rule: str) -> str:
+    return f"seed, theta ({len(THETA[rule])}), {', '.join(metrics_of(rule))}"
+
+
+def _difference(found: np.dtype, rule: str) -> str:
+    """In which fields `found` differs from the released format, in words."""
+    if found.names is None:
+        return f"an array of {found}, expected records with the fields {_fields(rule)}"
+    expected = dtype(rule)
+    missing = [name for name in expected.names if name not in found.names]
+    other = [name for name in found.names if name not in expected.names]
+    shared = [name for name in expected.names if name in found.names]
+    changed = [f"field {name} is {found[name]}, expected {expected[name]}" for name in shared if found[name] != expected[name]]
+    parts = [f"missing fields {missing}" if missing else "", f"unknown fields {other}" if other else "", *changed]
+    return (
+        ", ".join(part for part in parts if part) or f"the fields stand in the order {found.names}, expected {expected.names}"
+    )
+
+
+def table(records: np.ndarray, rule: str) -> pd.DataFrame:
+    """Table of released records."""
+    theta = pd.DataFrame(records["theta"], columns=list(THETA[rule]))
+    metrics = pd.DataFrame({name: records[name] for name in metrics_of(rule)})
+    return pd.concat([theta, metrics, pd.DataFrame({"name": records["seed"]})], axis=1)
+
+
+def records(rules: pd.DataFrame, rule: str, names: Sequence[str]) -> np.ndarray:
+    """Released records of a table of rules with metrics."""
+    array = np.zeros(len(rules), dtype(rule))
+    array["seed"] = list(names)
+    array["theta"] = rules[list(THETA[rule])].to_numpy(float)
+    for name in metrics_of(rule):
+        array[name] = rules[name].to_numpy(float)
+    return array
+
+
+def write(path: Path, array: np.ndarray) -> None:
+    """npy file of released records."""
+    with files.whole(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)

@@ -1,0 +1,148 @@
+# What the rules of fsbi are asked for: chunks, rounds, and the part of the config each job reads. No rule.
+FSBI = config["fsbi"]
+FSBI_NETWORKS = FSBI["networks"]
+FSBI_DATASET = {"surrogate": "surrogate", "simulate": "simulated", "released": "released"}
+
+
+def fsbi_refuse(key, found, expected):
+    raise WorkflowError(f"config: fsbi.{key} = {found!r}: {expected}")
+
+
+for network in FSBI_NETWORKS:
+    space = FSBI[network]
+    if space["rounds"] > len(space["schedule"]):
+        fsbi_refuse(f"{network}.rounds", space["rounds"], f"schedule has only {len(space['schedule'])} entries; add one per round")
+    for number, entry in enumerate(space["schedule"]):
+        if entry["rules"] % space["chunk"]:
+            fsbi_refuse(
+                f"{network}.schedule[{number}].rules",
+                entry["rules"],
+                f"expected a multiple of fsbi.{network}.chunk = {space['chunk']}, so that adding rules keeps the old chunks",
+            )
+    if space["data"] == "released" and len(space["released"]) < space["rounds"]:
+        fsbi_refuse(f"{network}.released", space["released"], f"expected {space['rounds']} .npy files of the authors, one per round")
+
+
+def fsbi_entry(wildcards):
+    """How the rules of a round are drawn."""
+    return FSBI[wildcards.network]["schedule"][int(wildcards.round)]
+
+
+def fsbi_chunks(wildcards, kind):
+    """Files of one kind, one per chunk of the round."""
+    count = fsbi_entry(wildcards)["rules"]
+    firsts = range(0, count, FSBI[wildcards.network]["chunk"])
+    return [f"results/fsbi/{wildcards.network}/round{wildcards.round}/{kind}_{first}.parquet" for first in firsts]
+
+
+def fsbi_proposed(wildcards):
+    """Rules of the round; none when they were released by the authors."""
+    return [] if FSBI[wildcards.network]["data"] == "released" else fsbi_chunks(wildcards, "rules")
+
+
+def fsbi_found(wildcards):
+    """What came of the rules of the round."""
+    space = FSBI[wildcards.network]
+    if space["data"] == "released":
+        return [space["released"][int(wildcards.round)]]
+    return fsbi_chunks(wildcards, FSBI_DATASET[space["data"]])
+
+
+def fsbi_dataset(wildcards):
+    """Name of the data set, as it stands in every table and figure."""
+    space = FSBI[wildcards.network]
+    size = f"{space['network']['n_e']} + {space['network']['n_i']} cells"
+    return f"simulated network, {size}" if space["data"] == "simulate" else FSBI_DATASET[space["data"]]
+
+
+def fsbi_before(wildcards):
+    """Tables of all rounds before this one."""
+    return [f"results/fsbi/{wildcards.network}/round{round}/table.parquet" for round in range(int(wildcards.round))]
+
+
+def fsbi_tables_of(network):
+    """Tables of all rounds of a network."""
+    return [f"results/fsbi/{network}/round{round}/table.parquet" for round in range(FSBI[network]["rounds"])]
+
+
+def fsbi_tables(wildcards):
+    """Tables of all rounds."""
+    return fsbi_tables_of(wildcards.network)
+
+
+def fsbi_members(wildcards):
+    """Ensemble that proposes the rules of the round; none when they come from the prior."""
+    if not fsbi_entry(wildcards)["metrics"]:
+        return []
+    folder = f"results/fsbi/{wildcards.network}/round{wildcards.round}"
+    return [f"{folder}/member{number}.pt" for number in range(FSBI[wildcards.network]["fit"]["members"])]
+
+
+def fsbi_thinning(wildcards):
+    """Classifier that thins the proposals of the round, if it has one."""
+    thinned = int(wildcards.round) and fsbi_entry(wildcards)["thin"] != "none"
+    return [f"results/fsbi/{wildcards.network}/round{wildcards.round}/classifier.npz"] if thinned else []
+
+
+def fsbi_targets(wildcards):
+    """Bounds of all metrics, with what the round changes."""
+    own = fsbi_entry(wildcards)["aim"]
+    return {name: {**bounds, "aim": own.get(name, bounds["aim"])} for name, bounds in FSBI["targets"].items()}
+
+
+def fsbi_proposal(wildcards):
+    """Settings of fsbi.data: the bounds of the metrics conditioned on, and no others."""
+    metrics = fsbi_entry(wildcards)["metrics"]
+    targets = fsbi_targets(wildcards)
+    aims = {name: {"aim": targets[name]["aim"]} for name in metrics if name in targets}
+    return json.dumps({"metrics": metrics, "targets": aims, "patience": FSBI[wildcards.network]["patience"]}, sort_keys=True)
+
+
+def fsbi_simulation(wildcards):
+    """Settings of fsbi.simulate; the survivors of the longevity test run longer."""
+    simulation = FSBI[wildcards.network]["simulation"]
+    if wildcards.part == "longevity":
+        simulation = {**simulation, "protocol": {**simulation["protocol"], "settle": FSBI["longevity"]["settle"]}}
+    return json.dumps(simulation, sort_keys=True)
+
+
+def fsbi_fitted_rounds(network):
+    """Rounds whose rules an estimator proposed."""
+    space = FSBI[network]
+    return [round for round in range(1, space["rounds"]) if space["schedule"][round]["metrics"]]
+
+
+def fsbi_posteriors(network):
+    """What was found out about each trained ensemble of a network."""
+    return [f"results/fsbi/{network}/round{round}/posterior.npz" for round in fsbi_fitted_rounds(network)]
+
+
+def fsbi_survival():
+    """Settings of fsbi.survivors."""
+    longevity = FSBI["longevity"]
+    chosen = {"condition": longevity["condition"], "rules": longevity["rules"], "targets": FSBI["targets"]}
+    return json.dumps(chosen, sort_keys=True)
+
+
+def fsbi_longevity_rules(wildcards):
+    """Rules of the longevity test; none when the authors released their results."""
+    released = FSBI[wildcards.network]["data"] == "released"
+    return [] if released else [f"results/fsbi/{wildcards.network}/longevity/rules_0.parquet"]
+
+
+def fsbi_longevity_found(wildcards):
+    """What became of the survivors."""
+    space = FSBI[wildcards.network]
+    if space["data"] == "released":
+        return [space["released_longevity"]]
+    return [f"results/fsbi/{wildcards.network}/longevity/{FSBI_DATASET[space['data']]}_0.parquet"]
+
+
+def fsbi_measured():
+    """Settings of fsbi.metrics: the bounds, and the schedule of each network."""
+    schedules = {network: FSBI[network]["schedule"][: FSBI[network]["rounds"]] for network in FSBI_NETWORKS}
+    aims = {
+        network: [{"metrics": entry["metrics"], "aim": entry["aim"]} for entry in schedule]
+        for network, schedule in schedules.items()
+    }
+    return json.dumps({"targets": FSBI["targets"], "schedule": aims}, sort_keys=True)
