@@ -255,10 +255,35 @@ rule fsbi_longevity:
         " --dataset {params.dataset:q} > {log} 2>&1"
 
 
+rule fsbi_whole:
+    input:
+        chunks=lambda wildcards: FSBI[wildcards.network]["released_whole"],
+    output:
+        table="results/fsbi/{network}/whole/table.parquet",
+        records="results/fsbi/{network}/whole/table.npy",
+    log:
+        "results/fsbi/log/{network}_whole_table.txt",
+    benchmark:
+        "results/fsbi/benchmark/{network}_whole_table.tsv"
+    params:
+        code=code("fsbi.table"),
+        dataset="released",
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    shell:
+        "python -m respike fsbi.table --rules --chunks {input.chunks} --out {output.table}"
+        " --records {output.records} --rule {wildcards.network} --round -2"
+        " --dataset {params.dataset:q} > {log} 2>&1"
+
+
 rule fsbi_metrics:
     input:
         tables=[path for network in FSBI_NETWORKS for path in fsbi_tables_of(network)],
         longevity=expand("results/fsbi/{network}/longevity/table.parquet", network=FSBI_NETWORKS),
+        whole=fsbi_whole_tables(),
         posteriors=[path for network in FSBI_NETWORKS for path in fsbi_posteriors(network)],
         compare="results/fsbi/compare.parquet",
     output:
@@ -278,5 +303,5 @@ rule fsbi_metrics:
         mem_mb=4000,
     shell:
         "python -m respike fsbi.metrics --tables {input.tables} --longevity {input.longevity}"
-        " --posteriors {input.posteriors} --compare {input.compare} --out {output}"
+        " --whole {input.whole} --posteriors {input.posteriors} --compare {input.compare} --out {output}"
         " --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"

@@ -10,6 +10,7 @@ def fsbi_refuse(key, found, expected):
 
 for network in FSBI_NETWORKS:
     space = FSBI[network]
+    space["network"]["rule"] = network
     if space["rounds"] > len(space["schedule"]):
         fsbi_refuse(f"{network}.rounds", space["rounds"], f"schedule has only {len(space['schedule'])} entries; add one per round")
     for number, entry in enumerate(space["schedule"]):
@@ -146,3 +147,8 @@ def fsbi_measured():
         for network, schedule in schedules.items()
     }
     return json.dumps({"targets": FSBI["targets"], "schedule": aims}, sort_keys=True)
+
+
+def fsbi_whole_tables():
+    """Tables of everything the authors released, where the config names the files."""
+    return [f"results/fsbi/{network}/whole/table.parquet" for network in FSBI_NETWORKS if FSBI[network]["released_whole"]]

@@ -38,6 +38,7 @@ def run(
     *,
     tables: list[Path],
     longevity: list[Path],
+    whole: list[Path],
     posteriors: list[Path],
     compare: Path,
     out: Path,
@@ -48,11 +49,7 @@ def run(
     rounds = [files.read_table(path) for path in tables]
     rows = [
         *(row for table in rounds for row in of_round(table, first_round(rounds, table), settings, seed)),
-        *(
-            row
-            for rule in RULES
-            for row in of_release([table for table in rounds if rule_of(table) == rule], rule, settings, seed)
-        ),
+        *(row for path in whole for row in of_release(files.read_table(path), settings, seed)),
         *(row for path in longevity for row in of_longevity(files.read_table(path), settings, seed)),
         *(row for path in posteriors for row in of_posterior(files.read_arrays(path), seed)),
         *(
@@ -125,17 +122,15 @@ def misses(table: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def of_release(tables: list[pd.DataFrame], rule: str, settings: Measured, seed: int) -> Iterator[Measure]:
-    """The counts of the published tutorial, over the rules of all rounds."""
-    if not tables:
-        return
-    table = pd.concat(tables, ignore_index=True)
+def of_release(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
+    """The counts of the published tutorial, over all rules that the authors released."""
+    rule = rule_of(table)
     good = meets(table, plausible(settings.targets, group("plausible", rule)))
     rates = {"rate_5_to_10": meets(table, {"rate": TUTORIAL_RATE}), "rate_3_to_15": meets(table, {"rate": TUTORIAL_MARGIN})}
     counted = {"plausible": good, **rates, **{f"plausible_{name}": good & met for name, met in rates.items()}}
     for name, met in counted.items():
-        yield Measure(f"{rule}_all", seed, table["dataset"].iloc[0], f"{name}_fraction", float(met.mean()), "", len(table))
-        yield Measure(f"{rule}_all", seed, table["dataset"].iloc[0], f"{name}_count", float(met.sum()), "rules", len(table))
+        yield Measure(f"{rule}_whole", seed, table["dataset"].iloc[0], f"{name}_fraction", float(met.mean()), "", len(table))
+        yield Measure(f"{rule}_whole", seed, table["dataset"].iloc[0], f"{name}_count", float(met.sum()), "rules", len(table))
 
 
 def of_longevity(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
