@@ -33,7 +33,10 @@ bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for o
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 report: .venv/ready  ## one self-contained HTML page of all results
-	$(SNAKEMAKE) --report results/report.html
+	@$(SNAKEMAKE) -- all
+	@$(SNAKEMAKE) --rulegraph dot 2>/dev/null > results/rules.dot
+	@$(BIN)/python -m respike report.page --results results --captions workflow/report --graph results/rules.dot --out results/report.html
+	@echo "report     results/report.html"
 
 lock: .venv/ready  ## write the versions installed now to requirements.lock and environment.yml
 	$(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu//' | grep -v '^pip==' > requirements.lock

@@ -1,12 +1,14 @@
 """The scorecard: verdicts by rule, reasons, and a claims file per study that can be judged."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import scorecard, tables
+from respike.report import page, scorecard, tables
 
 CLAIM = {
     "item": "accuracy",
@@ -94,3 +96,37 @@ def test_stages_write_csv_and_html(tmp_path):
 def test_a_measure_twice_is_refused():
     with pytest.raises(ValueError, match="measured twice"):
         measures.table("modes", [Measure("a", 0, "d", "m", 1.0, "", 1)] * 2)
+
+
+DOT = """digraph snakemake_dag {
+	0[label = "all"];
+	1[label = "modes_fit"];
+	2[label = "modes_metrics"];
+	1 -> 2
+	2 -> 0
+}"""
+
+
+def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path):
+    results = tmp_path / "results"
+    card = pd.DataFrame([judged(), judged(metric="")], columns=list(scorecard.COLUMNS))
+    files.write_text(results / "scorecard.csv", card.to_csv(index=False))
+    picture = results / "modes" / "figures" / "fig1.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"\x89PNG")
+    (tmp_path / "modes_fig1.rst").write_text("A caption with ``code`` & <signs>.\n")
+    (tmp_path / "rules.dot").write_text(DOT)
+    page.run(results=results, captions=tmp_path, graph=tmp_path / "rules.dot", out=results / "report.html")
+    html = (results / "report.html").read_text()
+    assert html.count("data-measured='yes'") == 1
+    assert html.count("data-measured='no'") == 1
+    assert "A caption with code &amp; &lt;signs&gt;." in html
+    assert "modes_fit" in html
+    assert not re.findall(r"(?:src|href)=['\"]https?://", html)
+    assert "{{" not in html
+
+
+def test_the_page_without_a_scorecard_says_what_to_run(tmp_path):
+    (tmp_path / "rules.dot").write_text(DOT)
+    with pytest.raises(FileNotFoundError, match=r"scorecard\.csv does not exist; run the rule"):
+        page.run(results=tmp_path, captions=tmp_path, graph=tmp_path / "rules.dot", out=tmp_path / "r.html")

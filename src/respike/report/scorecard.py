@@ -33,8 +33,8 @@ def run(*, metrics: Path, studies: list[str], size: str, csv: Path, html: Path) 
     measured = files.read_table(metrics, measures.COLUMNS)
     rows = [judge(study, claim, measured, size) for study in studies for claim in claims(study)]
     card = pd.DataFrame(rows, columns=list(COLUMNS))
-    files.write_text(csv, card.to_csv(index=False))
-    files.write_text(html, page(card))
+    files.writetext(csv, card.to_csv(index=False))
+    files.writetext(html, page(card))
 
 
 def claims(study: str) -> list[pd.Series]:
@@ -104,15 +104,21 @@ def holds(claim: pd.Series, value: float) -> bool:
 
 def page(card: pd.DataFrame) -> str:
     """The scorecard as one HTML page that needs no network: a summary, then a section per study."""
-    template = Path(__file__).with_name("scorecard.html").read_text(encoding="utf-8")
+    template = Path(__file__).with_name("scorecard.html").readtext(encoding="utf-8")
     studies = [(str(study), rows) for study, rows in card.groupby("study", sort=False)]
-    summary = "\n".join(_summary(study, rows) for study, rows in studies)
     sections = "\n".join(_section(study, rows) for study, rows in studies)
-    return template.replace("{{summary}}", summary).replace("{{sections}}", sections)
+    return template.replace("{{summary}}", summary(card)).replace("{{sections}}", sections)
+
+
+def summary(card: pd.DataFrame) -> str:
+    """Table of how many claims of each study were met, missed, measured but not comparable, and not measured."""
+    names = ("study", "met", "not met", "not comparable", "not measured")
+    head = "".join(f"<th scope='col'>{name}</th>" for name in names)
+    body = "\n".join(_summary(str(study), rows) for study, rows in card.groupby("study", sort=False))
+    return f"<div class='scroll'><table class='summary'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _summary(study: str, rows: pd.DataFrame) -> str:
-    """One line of the summary: how many claims met, missed, measured but not comparable, and not measured."""
     measured = rows["value"].notna()
     counts = [int((rows["verdict"] == verdict).sum()) for verdict in ("met", "not met")]
     counts += [int((measured & (rows["verdict"] == "not comparable")).sum()), int((~measured).sum())]
@@ -139,11 +145,12 @@ def _table(rows: pd.DataFrame) -> str:
 
 
 def _row(row: pd.Series, names: list[str]) -> str:
-    cells = "".join(f"<td class='{name}'>{escape(_text(row[name]))}</td>" for name in names)
+    cells = "".join(f"<td class='{name}'>{escape(text(row[name]))}</td>" for name in names)
     return f"<tr class='{row['verdict'].replace(' ', '-')}'>{cells}</tr>"
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A cell of the table: numbers to four digits, nothing for a missing one."""
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.4g}"
     return str(value)

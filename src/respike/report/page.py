@@ -1,0 +1,176 @@
+"""All results on one HTML page that works offline: scorecard, figures by study, rule graph, costs, provenance."""
+
+import base64
+import io
+import json
+import platform
+import re
+from html import escape
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+import respike
+from respike.core import files, fingerprint, style
+from respike.report import scorecard
+
+LARGEST = 20e6  # bytes
+
+
+def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
+    """Write the page `out` from the folder `results`, the captions of the figures and the rule graph (dot text).
+
+    Raises FileNotFoundError when there is no scorecard yet and ValueError when the page would be too large to pass on.
+    """
+    card = pd.read_csv(
+        files.checked(results / "scorecard.csv"), keep_default_na=False, na_values={"value": [""], "paper_value": [""]}
+    )
+    figures = [figure(path, captions) for path in sorted(results.glob("*/figures/*.png"))]
+    parts = {
+        "summary": scorecard.summary(card),
+        "claims": claims_table(card),
+        "figures": sections(figures),
+        "graph": rule_graph(graph.read_text(encoding="utf-8")),
+        "costs": costs(results),
+        "provenance": provenance(results),
+    }
+    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    for name, part in parts.items():
+        page = page.replace("{{" + name + "}}", part)
+    if len(page) > LARGEST:
+        raise ValueError(f"{out}: {len(page) / 1e6:.0f} MB, expected at most {LARGEST / 1e6:.0f} MB; draw smaller figures")
+    files.write_text(out, page)
+
+
+def claims_table(card: pd.DataFrame) -> str:
+    """Every claim in one table that the page can sort and filter."""
+    names = [name for name in scorecard.COLUMNS if name != "size"]
+    head = "".join(
+        f"<th scope='col' aria-sort='none'><button type='button'>{escape(name.replace('_', ' '))}</button></th>"
+        for name in names
+    )
+    body = "\n".join(_claim(row, names) for _, row in card.iterrows())
+    return f"<table class='claims' id='claims'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _claim(row: pd.Series, names: list[str]) -> str:
+    cells = "".join(f"<td class='{name}'>{escape(scorecard.text(row[name]))}</td>" for name in names)
+    measured = "yes" if np.isfinite(pd.to_numeric(row["value"])) else "no"
+    data = f"data-verdict='{row['verdict']}' data-study='{row['study']}' data-measured='{measured}'"
+    return f"<tr class='{row['verdict'].replace(' ', '-')}' {data}>{cells}</tr>"
+
+
+def figure(path: Path, captions: Path) -> dict[str, str]:
+    """Study, name, caption and content of one figure."""
+    study = path.parent.parent.name
+    source = captions / f"{study}_{path.stem}.rst"
+    caption = source.read_text(encoding="utf-8").strip() if source.exists() else path.stem
+    content = base64.b64encode(files.checked(path).read_bytes()).decode()
+    return {"study": study, "name": escape(path.stem), "caption": escape(plain(caption), quote=True), "content": content}
+
+
+def plain(caption: str) -> str:
+    """A caption without the marks of reStructuredText."""
+    return re.sub(r"``?|\*\*?|\\", "", caption).replace("\n", " ")
+
+
+def sections(figures: list[dict[str, str]]) -> str:
+    """Figures by study, each a button that shows it large."""
+    by_study: dict[str, list[dict[str, str]]] = {}
+    for item in figures:
+        by_study.setdefault(item["study"], []).append(item)
+    return "\n".join(_section(study, items) for study, items in by_study.items())
+
+
+def _section(study: str, items: list[dict[str, str]]) -> str:
+    shown = "\n".join(
+        f"<figure><button type='button' class='enlarge' aria-label='enlarge {item['name']}'>"
+        f"<img loading='lazy' alt='{item['caption']}' src='data:image/png;base64,{item['content']}'></button>"
+        f"<figcaption><b>{item['name']}</b> {item['caption']}</figcaption></figure>"
+        for item in items
+    )
+    return f"<section id='{study}'><h3>{escape(study)}</h3><div class='grid'>{shown}</div></section>"
+
+
+def rule_graph(dot: str) -> str:
+    """The rules and what they need, as SVG: one column per study, time running downwards."""
+    names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', dot, re.M))
+    edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot) if names[b] != "all"]
+    rules = nx.DiGraph(edges)
+    depth = {rule: level for level, layer in enumerate(nx.topological_generations(rules)) for rule in layer}
+    place = positions(rules, depth)
+    drawn, axes = style.panels(1, 1, height=0.45 * (max(depth.values()) + 2))
+    drawn.set_figwidth(1.9 * (1 + max(x for x, _ in place.values())))
+    nx.draw_networkx_edges(rules, place, ax=axes[0, 0], edge_color="0.7", arrowsize=6, width=0.6, node_size=300)
+    for rule, (x, y) in place.items():
+        axes[0, 0].text(
+            x, y, rule, ha="center", va="center", fontsize=6, bbox={"boxstyle": "round", "fc": "white", "ec": "0.6", "lw": 0.5}
+        )
+    axes[0, 0].set_axis_off()
+    text = io.StringIO()
+    drawn.savefig(text, format="svg", metadata={"Date": None})
+    style.plt.close(drawn)
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def positions(rules: nx.DiGraph, depth: dict[str, int]) -> dict[str, tuple[float, float]]:
+    """Where each rule stands: a column per study (the first word of its name), rules of one depth side by side."""
+    columns: dict[str, dict[int, list[str]]] = {}
+    for rule in sorted(rules, key=lambda rule: (depth[rule], rule)):
+        columns.setdefault(rule.split("_")[0], {}).setdefault(depth[rule], []).append(rule)
+    place, left = {}, 0.0
+    for levels in columns.values():
+        width = max(len(level) for level in levels.values())
+        for level, members in levels.items():
+            for number, rule in enumerate(members):
+                place[rule] = (left + (number + 0.5) * width / len(members), -float(level))
+        left += width
+    return place
+
+
+def costs(results: Path) -> str:
+    """CPU seconds and memory of each rule in this run, and the table of `make bench` when there is one."""
+    tables = []
+    for path in sorted(results.glob("*/benchmark/*.tsv")):
+        rows = pd.read_csv(path, sep="\t", na_values="-")
+        tables.append(
+            {
+                "study": path.parent.parent.name,
+                "rule": path.stem.split("_")[0],
+                "cpu": rows["cpu_time"].sum(),
+                "mb": rows["max_rss"].max(),
+            }
+        )
+    if not tables:
+        return "<p>no run times recorded</p>"
+    spent = (
+        pd.DataFrame(tables).groupby(["study", "rule"]).agg(jobs=("cpu", "size"), cpu_s=("cpu", "sum"), peak_mb=("mb", "max"))
+    )
+    parts = [html_table(spent.reset_index())]
+    if (results / "bench.csv").exists():
+        parts += ["<h3>make bench</h3>", html_table(pd.read_csv(results / "bench.csv"))]
+    return "\n".join(parts)
+
+
+def html_table(table: pd.DataFrame) -> str:
+    """Plain table, numbers to three digits."""
+    text = table.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:.3g}", classes="plain")
+    return f"<div class='scroll'>{text}</div>"
+
+
+def provenance(results: Path) -> str:
+    """Versions, machine, and how many result files carry a record of what made them."""
+    records = list(results.rglob(".made/*.json"))
+    stages = sorted({json.loads(path.read_text()).get("stage", "") for path in records} - {""})
+    facts = {
+        "respike": respike.__version__,
+        "Python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "files with a record of their content and origin": str(len(records)),
+        "stages": ", ".join(stages),
+        **{package: fingerprint.version(package) for package in fingerprint.VERSIONED},
+    }
+    rows = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    return f"<table class='plain'>{rows}</table>"
