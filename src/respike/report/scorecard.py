@@ -33,8 +33,8 @@ def run(*, metrics: Path, studies: list[str], size: str, csv: Path, html: Path) 
     measured = files.read_table(metrics, measures.COLUMNS)
     rows = [judge(study, claim, measured, size) for study in studies for claim in claims(study)]
     card = pd.DataFrame(rows, columns=list(COLUMNS))
-    files.writetext(csv, card.to_csv(index=False))
-    files.writetext(html, page(card))
+    files.write_text(csv, card.to_csv(index=False))
+    files.write_text(html, page(card))
 
 
 def claims(study: str) -> list[pd.Series]:
