@@ -68,3 +68,23 @@ def test_a_missing_gpu_is_told():
     with pytest.raises(ValueError, match="no usable GPU"):
         training.device("cuda")
     assert training.device("auto").type == "cpu"
+
+
+def test_ends_after_the_first_row_that_satisfies_until_also_when_resumed(tmp_path, monkeypatch):
+    def walk(stop_at=None):
+        layer = torch.nn.Linear(1, 1, bias=False)
+        layer.weight.data.zero_()
+
+        def step(number):
+            if number == stop_at:
+                raise KeyboardInterrupt
+            layer.weight.data += number
+            return {"total": layer.weight.item()}
+
+        return training.train({"layer": layer}, step, 10, tmp_path / "out.pt", {}, until=lambda row: row["total"] >= 6)
+
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        walk(stop_at=2)
+    assert walk()["total"].tolist() == [0, 1, 3, 6]
+    assert walk()["total"].tolist() == [0, 1, 3, 6]

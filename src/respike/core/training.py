@@ -49,8 +49,11 @@ def train(
     output: Path,
     settings: Mapping[str, Any],
     report_every: int = 50,
+    until: Callable[[dict[str, float]], bool] = lambda _: False,
 ) -> pd.DataFrame:
     """Call step(0), ..., step(n_steps - 1) and return the table of what the steps gave, one row per step.
+
+    Ends early after the first step whose row satisfies `until`.
 
     The state is saved beside `output` every SAVE_SECONDS; a training with the same `settings` that was cut off goes on
     from there, one with other settings starts anew. The caller writes `output` and then calls `forget(output)`.
@@ -62,6 +65,8 @@ def train(
             part.load_state_dict(state["parts"][name])
     started = saved = time.monotonic()
     for number in range(len(rows), n_steps):
+        if rows and until(rows[-1]):
+            break
         rows.append({"step": number, **step(number)})
         now = time.monotonic()
         if now - saved > SAVE_SECONDS:
