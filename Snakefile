@@ -8,7 +8,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-STUDIES = ["modes", "v1", "fsbi"]
+STUDIES = ["modes", "v1", "fsbi", "rate2lif"]
 
 
 include: "workflow/rules/common.smk"

@@ -1,0 +1,134 @@
+"""Train a rate network until it masters its task. In: settings. Out: the network (.mat), its learning curve, its activity."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from respike.core import files, seeds, training
+from respike.rate2lif import activity as activities
+from respike.rate2lif import model
+from respike.rate2lif import network as networks
+from respike.rate2lif.params import ADAM_EPSILON, Training
+from respike.rate2lif.tasks import TASKS
+
+STUDY = "rate2lif"
+EVALUATED = 100  # trials on which the trained network is shown
+
+
+def run(
+    *,
+    network: Path,
+    history: Path,
+    activity: Path,
+    settings: Training,
+    variant: str,
+    replica: int,
+    seed: int,
+    device: str = "auto",
+) -> None:
+    """Train replica `replica` of `variant` and write the network, the table of its training and its activity."""
+    torch.set_num_threads(1)
+    place = (seed, STUDY, "fit", variant, replica)
+    trainer = Trainer(as_published(settings) if settings.trainer == "reference" else checked(settings), place, device)
+    identity = {**asdict(settings), "place": place}
+    table = training.train(trainer.parts(), trainer.step, trainer.n_updates, network, identity, until=trainer.is_done)
+    files.write_table(history, table.assign(variant=variant, seed=replica))
+    trainer.write(network, activity, table["loss"].to_numpy())
+    training.forget(network)
+
+
+def as_published(settings: Training) -> Training:
+    """The published schedule: one trial per update, a check every 100 trials, Go-NoGo not before trial 1501."""
+    least = 1500 if settings.task == "go-nogo" else 0
+    published = {"batch": 1, "check_every": 100, "check_trials": 100, "stop_loss": 7.0, "stop_accuracy": 0.95}
+    return checked(replace(settings, **published, least_trials=least))
+
+
+def checked(settings: Training) -> Training:
+    """`settings`, or ValueError when the decay constants cannot be used."""
+    taus = settings.taus
+    if not 1 <= len(taus) <= 2 or taus[0] < 1 or taus[-1] < taus[0]:
+        raise ValueError(
+            f"taus = {list(taus)}, expected [smallest, largest] or [value] in steps of 5 ms, at least 1 (config.yaml)"
+        )
+    return settings
+
+
+class Trainer:
+    """A training under way: what `core.training.train` saves, and one step of it."""
+
+    def __init__(self, settings: Training, place: tuple, device: str) -> None:
+        self.settings, self.place, self.task = settings, place, TASKS[settings.task]
+        start = model.initial(settings, self.task.n_inputs, seeds.generator(*place, "network"))
+        self.module = model.RateNetwork(start, settings.dale).to(chosen(device))
+        trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        self.adam = torch.optim.Adam(trained, lr=settings.learning_rate, eps=ADAM_EPSILON)
+        self.n_updates = settings.trials // settings.batch
+        self.updates_per_check = max(1, settings.check_every // settings.batch)
+
+    def parts(self) -> dict[str, training.Part]:
+        """What a checkpoint holds."""
+        return {"module": self.module, "adam": self.adam}
+
+    def step(self, number: int) -> dict[str, float]:
+        """One update, and a check of the stop rule after updates 2, 2 + updates_per_check, ... as published."""
+        s = self.settings
+        played = activities.play(self.module, self.task, seeds.generator(*self.place, "trials", number), s.batch)
+        target = torch.from_numpy(played.trials.target).to(played.output.device)
+        loss = model.loss(played.output, target, s.loss).mean()
+        self.adam.zero_grad()
+        loss.backward()
+        adam_step(self.adam, number)
+        seen = {"loss": loss.item(), "trials": (number + 1) * s.batch, "check_loss": np.nan, "check_accuracy": np.nan}
+        if number % self.updates_per_check == 1 % self.updates_per_check:
+            seen["check_loss"], seen["check_accuracy"] = self.check(number)
+        return seen
+
+    def check(self, number: int) -> tuple[float, float]:
+        """Mean loss and share of correct trials on fresh trials."""
+        with torch.no_grad():
+            rng = seeds.generator(*self.place, "check", number)
+            return activities.check(
+                activities.play(self.module, self.task, rng, self.settings.check_trials), self.task, self.settings.loss
+            )
+
+    def is_done(self, row: dict[str, float]) -> bool:
+        """The stop rule; false where nothing was checked."""
+        s = self.settings
+        good = row["check_loss"] < s.stop_loss and row["check_accuracy"] > s.stop_accuracy
+        return good and row["trials"] > s.least_trials
+
+    def write(self, path: Path, activity: Path, losses: np.ndarray) -> None:
+        """The network's file and its activity on EVALUATED fresh trials."""
+        trained, before = self.module.trained(), self.module.network
+        untrained = model.RateNetwork(before, self.settings.dale).to(self.module.w.device)
+        with torch.no_grad():
+            played, first = (
+                activities.play(module, self.task, seeds.generator(*self.place, "shown"), EVALUATED)
+                for module in (self.module, untrained)
+            )
+        activities.write(activity, played, "network trained here")
+        extra = activities.published_fields(played, self.task, self.settings.loss, trained) | {
+            "taus_gaus0": before.taus_gaus[:, None],
+            "x0": first.x[:, -1].cpu().double().numpy(),
+            "r0": first.r[:, -1].cpu().double().numpy(),
+            "losses": np.pad(losses, (0, self.n_updates - len(losses)))[None],
+            "tr": len(losses) * self.settings.batch,
+        }
+        networks.write(path, replace(trained, extra=extra))
+
+
+def adam_step(adam: torch.optim.Adam, number: int) -> None:
+    """Update number `number` as TensorFlow does it: epsilon joins before the bias of the second moment is corrected."""
+    for group in adam.param_groups:
+        group["eps"] = ADAM_EPSILON / np.sqrt(1 - group["betas"][1] ** (number + 1))
+    adam.step()
+
+
+def chosen(device: str) -> torch.device:
+    """auto takes a GPU when there is one; ValueError when cuda is asked for and absent."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device = cuda, but torch finds no CUDA device; set run.device in config.yaml to auto or cpu")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
