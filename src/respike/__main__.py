@@ -2,6 +2,8 @@
 
 Every rule of the workflow is such a line and can be pasted into a terminal. `python -m respike modes.fit --help` shows
 what a stage takes. Settings are given as JSON.
+
+The workflow as a whole: `python -m respike run`, `python -m respike verify` and `python -m respike status`, each with --help.
 """
 
 import argparse
@@ -20,9 +22,10 @@ from typing import Any
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from respike.core import config, files, fingerprint  # noqa: E402  (the threads come first)
+from respike.core import config, files, provenance  # noqa: E402  (the threads come first)
 
 REFUSED = 2  # exit status when the input cannot be used
+COMMANDS = ("run", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
 
 
 def main(arguments: list[str]) -> int:
@@ -31,10 +34,12 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f"{__doc__}\n")
         return 0
     stage, *rest = arguments
+    if stage in COMMANDS:
+        return importlib.import_module(f"respike.workflow.{stage}").main(rest)
     try:
         run = _stage(stage)
         values = _parse(stage, run, rest)
-        files.maker.update(stage=stage, code=fingerprint.code(stage), arguments=rest)
+        files.maker.update(provenance.facts(stage, rest, values))
         run(**values)
     except (ValueError, FileNotFoundError, OSError, MemoryError) as error:
         if os.environ.get("RESPIKE_TRACEBACK"):

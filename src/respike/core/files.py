@@ -7,6 +7,7 @@ A file without a record was brought by the user and is taken as it is.
 import hashlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-maker: dict[str, Any] = {}  # what is running: stage, code fingerprint, settings, inputs, versions; set by the command line
+maker: dict[str, Any] = {}  # what is running: stage, code fingerprint, arguments, inputs, versions; set by the command line
 
 
 class CorruptFile(ValueError):
@@ -34,12 +35,17 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def temporary_prefix() -> str:
+    """Beginning of the names of this process's unfinished files: says whose they are when it is killed."""
+    return f".tmp-{socket.gethostname()}-{os.getpid()}-"
+
+
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """A temporary path that becomes `path` when the block ends well, and vanishes when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".tmp-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -76,6 +82,20 @@ def _publish(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Record of `path`, None when it has none; CorruptFile when the record cannot be read."""
+    record = record_path(path)
+    try:
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        if not isinstance(facts["sha256"], str):
+            raise TypeError("sha256 is not text")
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:  # not JSON, not UTF-8, or not what we write
+        raise CorruptFile(f"{record} is damaged ({error}); `python -m respike verify --fix` removes it") from error
+    return facts
+
+
 def checked(path: str | Path) -> Path:
     """`path`, after comparing its content with its record.
 
@@ -84,14 +104,13 @@ def checked(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml")
-    record = record_path(path)
-    if record.is_file():
-        expected = json.loads(record.read_text())["sha256"]
-        found = digest(path)
+    record = read_record(path)
+    if record is not None:
+        expected, found = record["sha256"], digest(path)
         if found != expected:
             raise CorruptFile(
                 f"{path} was changed after it was written (sha256 {found[:12]}, expected {expected[:12]}); "
-                f"delete it and run the workflow again"
+                f"`python -m respike verify --fix` removes it, then run the workflow again"
             )
     return path
 

@@ -53,7 +53,12 @@ def packages(modules: frozenset[str]) -> set[str]:
 
 def version(package: str) -> str:
     """Major and minor version of an installed package, for instance 2.3."""
-    return ".".join(importlib.metadata.version(DISTRIBUTION.get(package, package)).split(".")[:2])
+    return ".".join(exact_version(package).split(".")[:2])
+
+
+def exact_version(package: str) -> str:
+    """Version of an installed package, for instance 2.3.5."""
+    return importlib.metadata.version(DISTRIBUTION.get(package, package))
 
 
 @cache

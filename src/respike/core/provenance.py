@@ -1,0 +1,81 @@
+"""What made a file: the facts that stand beside its hash in its record (see `files`).
+
+Nothing that sets numbers is here, so that an edit of this module reruns no stage.
+"""
+
+import getpass
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import respike
+from respike.core import files, fingerprint
+
+HASHED_BYTES = 1_000_000_000  # larger inputs are known by size and time, as Snakemake does (max-checksum-file-size)
+
+
+def facts(stage: str, arguments: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything about the command `stage arguments` that a record keeps; `values` are its arguments as Python values."""
+    return {
+        "stage": stage,
+        "code": fingerprint.code(stage),
+        "arguments": arguments,
+        "inputs": inputs(stage, arguments, values.values()),
+        "seed": values.get("seed"),
+        "versions": versions(stage),
+        "host": host(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def inputs(stage: str, arguments: list[str], values: Iterable[Any]) -> dict[str, str]:
+    """Content of the files among `values`, and of those in folders among them, that this very command did not make."""
+    named = [path for value in values for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+    found = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    return {
+        str(file): content(file)
+        for file in found
+        if file.is_file() and not file.name.startswith(".") and not _made_by(file, stage, arguments)
+    }
+
+
+def _made_by(file: Path, stage: str, arguments: list[str]) -> bool:
+    try:
+        record = files.read_record(file)
+    except files.CorruptFile:
+        return False
+    return record is not None and (record.get("stage"), record.get("arguments")) == (stage, arguments)
+
+
+def content(file: Path) -> str:
+    """SHA-256 of a file, or its size and time when it is very large."""
+    state = file.stat()
+    return files.digest(file) if state.st_size <= HASHED_BYTES else f"{state.st_size} bytes of {state.st_mtime_ns}"
+
+
+def versions(stage: str) -> dict[str, str]:
+    """Exact versions of Python, respike and the packages that set the numbers of `stage`."""
+    used = fingerprint.packages(fingerprint.closure(f"respike.{stage}"))
+    exact = {package: fingerprint.exact_version(package) for package in sorted(used)}
+    return {"python": platform.python_version(), "respike": respike.__version__, **exact}
+
+
+def host() -> dict[str, str]:
+    """Which machine and who."""
+    return {
+        "name": platform.node(),
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "interpreter": sys.executable,
+        "user": _user(),
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, in some containers
+        return "unknown"

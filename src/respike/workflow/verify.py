@@ -1,0 +1,145 @@
+"""Is every file what the workflow would make now? Compares content, code, arguments and inputs with the records.
+
+Needs nothing but the files and their records: Snakemake's own memory (.snakemake) may be gone.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from respike.core import files, fingerprint, provenance
+from respike.workflow import plan
+from respike.workflow.plan import Graph, Job
+
+KINDS = {
+    "missing": "not there",
+    "corrupt": "changed after it was written",
+    "foreign": "not made by this workflow",
+    "stale": "made by other code, with other settings or from other inputs",
+}
+FAULTY = 1  # exit status when a file is not what it should be
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one file."""
+
+    file: str
+    kind: str  # one of KINDS
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.kind:8} {self.file}: {self.why}"
+
+
+def faults(graph: Graph) -> dict[str, Fault]:
+    """Every output of the jobs that is missing, corrupt, foreign or stale, by file.
+
+    An input that is itself at fault says nothing about what was made from it: that is judged when it is mended.
+    """
+    hashes = cache(lambda file: provenance.content(Path(file)))
+    found = {file: fault for job in graph.jobs for file in job.outputs if (fault := _own(job, file))}
+    for job in graph.jobs:
+        judged = [file for file in job.inputs if file not in found and Path(file).is_file()]
+        for output in job.outputs:
+            if output not in found and (why := _other_inputs(job, output, judged, hashes)):
+                found[output] = Fault(output, "stale", why)
+    return found
+
+
+def _own(job: Job, file: str) -> Fault | None:
+    """What is wrong with a file regardless of the job's inputs."""
+    path = Path(file)
+    if not path.is_file():
+        return Fault(file, "missing", f"rule {job.rule} makes it")
+    try:
+        record = files.read_record(path)
+        if record is None:
+            return Fault(file, "foreign", f"it has no record; rule {job.rule} would write it")
+        files.checked(path)
+    except files.CorruptFile as error:
+        return Fault(file, "corrupt", str(error).split("; ")[0])
+    if record.get("stage") != job.stage:
+        return Fault(file, "foreign", f"made by {record.get('stage')}, expected {job.stage}")
+    if record.get("code") != fingerprint.code(job.stage):
+        return Fault(file, "stale", f"the code of {job.stage} was changed since")
+    if record.get("arguments") != list(job.arguments):
+        return Fault(file, "stale", _difference(record.get("arguments") or [], list(job.arguments)))
+    return None
+
+
+def _difference(before: list[str], now: list[str]) -> str:
+    gone, new = (
+        " ".join(dict.fromkeys(part)) for part in ([w for w in before if w not in now], [w for w in now if w not in before])
+    )
+    return f"made with {_short(gone) or 'fewer arguments'}, now {_short(new) or 'fewer arguments'}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 100 else f"{text[:97]}..."
+
+
+def _other_inputs(job: Job, output: str, inputs: Iterable[str], hashes) -> str:
+    """Which of `inputs` is not what `output` was made from; empty when all are."""
+    made_from = files.read_record(Path(output)).get("inputs", {})
+    for file in inputs:
+        if file in made_from and made_from[file] != hashes(file):
+            return f"made from another {file}"
+        if file not in made_from and plan.on_command_line(job, file):
+            return f"made without {file}"
+    return ""
+
+
+def leftovers(graph: Graph, results: Path = Path("results")) -> list[Fault]:
+    """Files with a record that no job of the present config makes and whose content changed since they were written."""
+    known = set(graph.maker)
+    found = []
+    for record in sorted(results.rglob(".made/*.json")):
+        path = record.parent.parent / record.name.removesuffix(".json")
+        if str(path) in known or not path.is_file() or ".partial" in path.parts:
+            continue
+        try:
+            files.checked(path)
+        except files.CorruptFile as error:
+            found.append(Fault(str(path), "corrupt", f"{error}".split("; ")[0]))
+    return found
+
+
+def remove(faulty: Iterable[Fault]) -> None:
+    """Delete the files at fault, so that the next run makes exactly those again. Their records go with them."""
+    for fault in faulty:
+        Path(fault.file).unlink(missing_ok=True)
+        files.record_path(Path(fault.file)).unlink(missing_ok=True)
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m respike verify`: list what is wrong; 0 when nothing is or all was mended, 1 when something is."""
+    parser = plan.parser("verify", __doc__)
+    parser.add_argument(
+        "--fix", action="store_true", help="remove what is corrupt, foreign or stale; the next run makes it again"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        graph = Graph(plan.jobs(options.targets, plan.config_options(options)))
+    except plan.PlanError as error:
+        sys.stderr.write(f"respike verify: {error}\n")
+        return 2
+    found = [*faults(graph).values(), *leftovers(graph)]
+    sys.stdout.writelines(f"{fault}\n" for fault in found)
+    present = [fault for fault in found if fault.kind != "missing"]
+    sys.stdout.write(f"{summary(graph, found)}\n")
+    if options.fix:
+        remove(present)
+        sys.stdout.write(f"{len(present)} files removed; `python -m respike run` makes them again\n" if present else "")
+        return 0
+    return FAULTY if found else 0
+
+
+def summary(graph: Graph, found: Iterable[Fault]) -> str:
+    """One line: how many files were looked at and how many are at fault, by kind."""
+    counts = Counter(fault.kind for fault in found)
+    listed = ", ".join(f"{n} {kind} ({KINDS[kind]})" for kind, n in counts.items())
+    return f"{len(graph.maker)} files of {len(graph.jobs)} jobs: {listed or 'all are what they should be'}"
