@@ -13,7 +13,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 reproduce: .venv/ready  ## run the whole workflow (ONLY=modes for one study, CONFIG=workflow/presets/paper.yaml for another size)
-	@$(SNAKEMAKE) -- $(or $(ONLY),all)
+	@$(BIN)/python -m respike run $(ONLY) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 	@$(BIN)/python -m respike report.where
 
 test: .venv/ready  ## fast tests

@@ -18,8 +18,10 @@ from respike.modes import idx
 from respike.modes.params import network_size
 
 # Jobs use the Python that runs Snakemake and the code of this checkout, whatever the shell's PATH says.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = str(ROOT / "src")
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]),
+    PYTHONPATH=str(ROOT / "src"),
+)
 
 try:
     checked = respike_config.check(config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))

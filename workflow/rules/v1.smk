@@ -60,7 +60,7 @@ rule v1_data:
     params:
         code=code("v1.data"),
         settings=settings("v1", "data"),
-        folder=V1_RAW,
+        folder=lambda wildcards: V1_RAW,
         dataset="stand-in" if V1_STANDIN else config["v1"]["dataset"],
     shell:
         "python -m respike v1.data --folder {params.folder:q} --out {output.recording} --dataset {params.dataset:q}"

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from respike.core import fingerprint
+
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 RULE = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):")
 PROGRAM = ["python", "-m", "respike"]
@@ -40,11 +42,21 @@ def jobs(targets: Iterable[str] = (), options: Iterable[str] = ()) -> list[Job]:
 
     Raises PlanError with Snakemake's message when the config or an input cannot be used.
     """
+    _check_folder()
     command = [*SNAKEMAKE, *targets, "--dry-run", "--forceall", "--printshellcmds", "--nolock", "--cores", "1", *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise PlanError(complaint(done.stdout + done.stderr))
     return [job for job in parse(done.stdout + done.stderr) if job.outputs]
+
+
+def _check_folder() -> None:
+    """Jobs run the code of the folder's checkout, so that code must be the one that judges their files."""
+    here = Path.cwd()
+    if not (here / "Snakefile").is_file():
+        raise PlanError(f"{here} has no Snakefile; go to the top folder of the project")
+    if (here / "src/respike").is_dir() and (here / "src").resolve() != fingerprint.SOURCE:
+        raise PlanError(f"this is the respike of {fingerprint.SOURCE}, not of {here}; set PYTHONPATH=src or install this one")
 
 
 def complaint(said: str) -> str:
