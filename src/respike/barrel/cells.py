@@ -1,0 +1,49 @@
+"""The neuron of the network: leaky integrate-and-fire with an adaptive threshold, in steps of 1. Equations 3.4 of the paper."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from respike.barrel import params
+
+
+def surrogate(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Derivative that stands for the one of a spike: half a Gaussian density of sd 0.5 around the threshold."""
+    width = params.SURROGATE_WIDTH
+    return torch.exp(x * x * (-0.5 / width**2)) * (params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi)))
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * surrogate(x)
+
+
+def spike(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """1 where x > 0, else 0; its derivative is `surrogate`."""
+    return _Spike.apply(x)
+
+
+def step(
+    current: Float[Tensor, "cell trial"],
+    v: Float[Tensor, "cell trial"],
+    b: Float[Tensor, "cell trial"],  # adaptation
+    s: Float[Tensor, "cell trial"],  # spikes of the step before
+    alpha: Float[Tensor, "cell 1"],  # exp(-1 / tau_m)
+    rho: Float[Tensor, "cell 1"],  # exp(-1 / tau_adp)
+    baseline: float,  # b0
+    adaptation: float,  # beta
+) -> tuple[Float[Tensor, "cell trial"], Float[Tensor, "cell trial"], Float[Tensor, "cell trial"]]:
+    """One step of adapting, leaking, integrating and firing. The old spike subtracts the new threshold. Gives v, b, s."""
+    b = rho * b + (1 - rho) * s
+    threshold = baseline + adaptation * b
+    v = alpha * v + (1 - alpha) * current - threshold * s
+    return v, b, spike(v - threshold)

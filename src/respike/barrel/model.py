@@ -1,0 +1,230 @@
+"""The network: dense input layers, 200 thalamic cells, 13 populations with sparse positive synapses, a linear readout.
+
+Within a step the populations are updated one after the other, and each sees the new spikes of those before it and the
+old spikes of itself and of those after it. Inside this file arrays of the recurrence are (step, cell, trial), because
+one synapse is then one vector operation over the trials of a batch.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from respike.barrel import cells, kernels, params
+from respike.barrel.anatomy import Anatomy, Synapses
+from respike.core import seeds
+
+FORMS = ("spiking", "real")
+
+
+class State(NamedTuple):
+    """What a step needs of the step before it."""
+
+    v: Float[Tensor, "cell trial"]
+    b: Float[Tensor, "cell trial"]
+    s: Float[Tensor, "cell trial"]
+
+
+class Output(NamedTuple):
+    """Votes of each class (sum of its probability over the steps), logits of each step, and the spikes of all cells."""
+
+    votes: Float[Tensor, "trial 3"]
+    logits: Float[Tensor, "trial step 3"]
+    spikes: UInt8[Tensor, "step cell trial"]
+
+
+def initial_state(seed: int, trials: list[int], n_cells: int, baseline: float) -> State:
+    """Potentials and (graded) spikes uniform in [0, 1), the same for a trial in whatever batch it stands."""
+    draws = np.stack([seeds.generator(seed, "barrel", "state", trial).random((2, n_cells)) for trial in trials], axis=-1)
+    v, s = torch.from_numpy(draws.astype(np.float32))
+    return State(v, torch.full_like(v, baseline), s)
+
+
+class BarrelNetwork(nn.Module):
+    """Everything that a trained network is stands in its `state_dict`: synapses, time constants, baseline."""
+
+    def __init__(self, anatomy: Anatomy, synapses: Synapses, form: str, settings: params.Network, seed: int) -> None:
+        super().__init__()
+        if form not in FORMS:
+            raise ValueError(f"form {form!r} of the input: expected one of {', '.join(FORMS)} (barrel.forms in config.yaml)")
+        self.form = form
+        rng = seeds.generator(seed, "barrel", "weights")
+        self.n_thalamic = anatomy.n_thalamic
+        self._wire(anatomy, synapses)
+        read = [anatomy.names.index(name) for name in params.READ_OUT]
+        self.register_buffer("rows", torch.from_numpy(np.flatnonzero(np.isin(anatomy.population, read))))
+        self.register_buffer("baseline", torch.tensor(settings.baseline))
+        self.register_buffer("adaptation", torch.tensor(settings.adaptation))
+        self.weight = nn.Parameter(_uniform(rng, 0, settings.initial_weight, len(synapses.sender)))
+        self.tau_membrane = nn.Parameter(torch.full((anatomy.n_cells,), params.TAU_MEMBRANE))
+        self.tau_adaptation = nn.Parameter(torch.full((anatomy.n_cells,), params.TAU_ADAPTATION))
+        half = self.n_thalamic // 2
+        sizes = {"spiking": [(params.CHANNELS, half)] * 2, "real": [(params.REAL_CHANNELS, self.n_thalamic)]}[form]
+        self.inputs = nn.ModuleList(_dense(rng, n_in, n_out, xavier=True) for n_in, n_out in sizes)
+        self.thalamus = _dense(rng, self.n_thalamic, self.n_thalamic, xavier=False)
+        self.hidden = _dense(rng, len(self.rows), params.HIDDEN, xavier=True)
+        self.classes = _dense(rng, params.HIDDEN, len(params.CLASSES), xavier=True)
+
+    def _wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
+        """Keep the synapses by receiver, and once more by receiving population and sender for the way back."""
+        counts = np.bincount(synapses.receiver - self.n_thalamic, minlength=anatomy.n_cells - self.n_thalamic)
+        population = anatomy.population[synapses.receiver]
+        back = np.lexsort((synapses.receiver, synapses.sender, population))
+        key = population[back] * anatomy.n_cells + synapses.sender[back]
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        buffers = {
+            "bounds": anatomy.bounds,
+            "receiver": synapses.receiver,
+            "sender": synapses.sender,
+            "start": np.concatenate([[0], np.cumsum(counts)]),
+            "back": back,
+            "group": np.searchsorted(key[first] // anatomy.n_cells, np.arange(len(anatomy.sizes) + 1)),
+            "group_sender": synapses.sender[back][first],
+            "group_start": np.append(first, len(back)),
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, torch.from_numpy(np.asarray(values, dtype=np.int64)))
+        self.register_buffer("sign", torch.from_numpy(anatomy.signs[synapses.sender].astype(np.float32)))
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.tau_membrane)
+
+    def drive(self, x: Float[Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
+        """Current of the thalamic cells; x holds the force channels first and then those of the torque."""
+        parts = x.split([layer.in_features for layer in self.inputs], dim=-1)
+        joined = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=-1)
+        return self.thalamus(joined).permute(1, 2, 0).contiguous()
+
+    def forward(self, x: Float[Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
+        """Play `x`. The first step has no vote. With `checkpoint_steps` the way back computes the potentials anew."""
+        drive = self.drive(x)
+        advance = advance_compiled if drive.device.type == "cpu" else advance_plain
+        evidence, spikes = [], []
+        for part in drive.split(checkpoint_steps or len(drive)):
+            arguments = (self, part, *state, *self._parts())
+            seen, *state, fired = checkpoint(advance, *arguments, use_reentrant=False) if checkpoint_steps else advance(*arguments)
+            evidence.append(seen)
+            spikes.append(fired)
+        logits = torch.cat(evidence).permute(2, 0, 1) + (self.classes.weight @ self.hidden.bias + self.classes.bias)
+        return Output(logits[:, 1:].softmax(-1).sum(1), logits, torch.cat(spikes))
+
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Signed weights, both decays, and the readout; its two linear layers are one, as nothing lies between them."""
+        return (
+            self.weight * self.sign,
+            torch.exp(-1 / self.tau_membrane),
+            torch.exp(-1 / self.tau_adaptation),
+            self.classes.weight @ self.hidden.weight,
+        )
+
+    @torch.no_grad()
+    def project(self, smallest_tau: float | None) -> None:
+        """Bring synapses back into [0, 1] and time constants to at least `smallest_tau`, after each update."""
+        self.weight.clamp_(0, 1)
+        if smallest_tau is not None:
+            self.tau_membrane.clamp_(min=smallest_tau)
+            self.tau_adaptation.clamp_(min=smallest_tau)
+
+    def dense_weights(self, values: Tensor | None = None) -> Float[Tensor, "receiver sender"]:
+        """`values` (the unsigned weights, if not given) as a matrix of all cells."""
+        matrix = torch.zeros(self.n_cells, self.n_cells, device=self.weight.device)
+        return matrix.index_put((self.receiver, self.sender), self.weight if values is None else values)
+
+
+def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.uniform(low, high, shape).astype(np.float32))
+
+
+def _dense(rng: np.random.Generator, n_in: int, n_out: int, xavier: bool) -> nn.Linear:
+    """Linear layer with weights of Xavier's range or of torch's own range, and biases of the latter."""
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    usual = 1 / math.sqrt(n_in)
+    widest = math.sqrt(6 / (n_in + n_out)) if xavier else usual
+    with torch.no_grad():
+        layer.weight.copy_(_uniform(rng, -widest, widest, n_out, n_in))
+        layer.bias.copy_(_uniform(rng, -usual, usual, n_out))
+    return layer
+
+
+def advance_plain(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, readout):
+    """Steps of the recurrence in plain torch, on any device. Gives evidence (step, class, trial), the state, the spikes."""
+    bounds = network.bounds.tolist()
+    matrix = network.dense_weights(weight)
+    rows = [matrix[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
+    decays = list(zip(alpha[:, None].split(np.diff(bounds).tolist()), rho[:, None].split(np.diff(bounds).tolist()), strict=True))
+    states = [list(parts) for parts in zip(*(part.split(np.diff(bounds).tolist()) for part in (v, b, s)), strict=True)]
+    evidence, spikes = [], []
+    for current in drive:
+        for p, (a, r) in enumerate(decays):
+            total = rows[p] @ torch.cat([part[2] for part in states]) if p else current
+            states[p] = list(cells.step(total, *states[p], a, r, network.baseline, network.adaptation))
+        fired = torch.cat([part[2] for part in states])
+        evidence.append(readout @ fired[network.rows])
+        spikes.append(fired.detach().to(torch.uint8))
+    v, b, s = (torch.cat(parts) for parts in zip(*states, strict=True))
+    return torch.stack(evidence), v, b, s, torch.stack(spikes)
+
+
+def advance_compiled(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, readout):
+    """The same as `advance_plain` on the CPU, by `kernels`."""
+    return _Advance.apply(network, drive, v, b, s, weight, alpha, rho, readout)
+
+
+class _Advance(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, network, drive, v, b, s, weight, alpha, rho, readout):
+        n_steps, n_cells, n_trials = len(drive), *v.shape
+        all_v, all_b = (torch.empty(n_steps, n_cells, n_trials) for _ in range(2))
+        all_s = torch.empty(n_steps, n_cells, n_trials, dtype=torch.uint8)
+        evidence = torch.empty(n_steps, len(readout), n_trials)
+        now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
+        kernels.forwards(
+            *_numpy(drive, *now, network.bounds, network.start, network.sender, weight, alpha, rho),
+            *_scalars(network),
+            *_numpy(network.rows, readout, all_v, all_b, all_s, evidence),
+        )
+        ctx.network = network
+        ctx.save_for_backward(v, b, s, weight, alpha, rho, readout, all_v, all_b, all_s)
+        ctx.mark_non_differentiable(all_s)
+        ctx.set_materialize_grads(True)
+        return evidence, *now, all_s
+
+    @staticmethod
+    def backward(ctx, by_evidence, by_v, by_b, by_s, _):
+        network = ctx.network
+        v, b, s, weight, alpha, rho, readout, all_v, all_b, all_s = ctx.saved_tensors
+        by_state = [part.clone(memory_format=torch.contiguous_format) for part in (by_v, by_b, by_s)]
+        by_drive = torch.empty(len(all_v), network.n_thalamic, v.shape[1])
+        totals = [torch.zeros_like(part) for part in (weight, alpha, rho, readout)]
+        now = all_s[-1].to(v.dtype)
+        shared = _numpy(now, *by_state, network.bounds, network.start, network.sender, network.group, network.group_sender,
+                        network.group_start, network.receiver[network.back], weight[network.back], alpha, rho)  # fmt: skip
+        for first, last in reversed(_blocks(len(all_v))):
+            before = (v, b, s) if first == 0 else (all_v[first - 1], all_b[first - 1], all_s[first - 1].to(v.dtype))
+            block = slice(first, last)
+            slope = cells.surrogate(all_v[block] - network.baseline - network.adaptation * all_b[block])
+            kernels.backwards(
+                *_numpy(by_evidence[block].contiguous(), slope, *before, all_v[block], all_b[block], all_s[block]),
+                *shared,
+                *_scalars(network),
+                *_numpy(network.rows, readout, by_drive[block], *totals),
+            )
+        return None, by_drive, *by_state, *totals
+
+
+def _blocks(n_steps: int, length: int = 16) -> list[tuple[int, int]]:
+    """Runs of steps for which the surrogate derivative is computed at once: fast, and small in memory."""
+    return [(first, min(first + length, n_steps)) for first in range(0, n_steps, length)]
+
+
+def _numpy(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def _scalars(network: BarrelNetwork) -> tuple[np.float32, np.float32]:
+    return np.float32(network.baseline.item()), np.float32(network.adaptation.item())
