@@ -63,12 +63,16 @@ def load(path: Path = TABLE) -> Anatomy:
     table = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), comment="#")
     names = tuple(table["population"])
     if list(table.columns) != ["population", "layer", "kind", "size", *names[1:]]:
-        raise ValueError(f"{path}: columns {list(table.columns)}, expected population, layer, kind, size, {', '.join(names[1:])}")
+        raise ValueError(
+            f"{path}: columns {list(table.columns)}, expected population, layer, kind, size, {', '.join(names[1:])}"
+        )
     if not set(table["kind"]) <= {"E", "I"}:
         raise ValueError(f"{path}: kind {sorted(set(table['kind']))}, expected E or I")
     probability = np.zeros((len(names), len(names)))
     probability[1:] = table[list(names[1:])].to_numpy(float).T
-    return checked(Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability))
+    return checked(
+        Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability)
+    )
 
 
 def checked(anatomy: Anatomy) -> Anatomy:

@@ -1,4 +1,4 @@
-"""The neuron of the network: leaky integrate-and-fire with an adaptive threshold, in steps of 1. Equations 3.4 of the paper."""
+"""The neuron of the network: leaky integrate-and-fire with an adaptive threshold, in steps of 1."""
 
 import math
 
@@ -47,3 +47,16 @@ def step(
     threshold = baseline + adaptation * b
     v = alpha * v + (1 - alpha) * current - threshold * s
     return v, b, spike(v - threshold)
+
+
+@torch.no_grad()
+def response_to_constant_current(tau_membrane: Float[Tensor, " cell"], tau_adaptation: Float[Tensor, " cell"]) -> float:
+    """Spikes per step and cell under a current of 1 for 550 steps, from rest and without synapses."""
+    alpha, rho = torch.exp(-1 / tau_membrane)[:, None], torch.exp(-1 / tau_adaptation)[:, None]
+    v, s = torch.zeros_like(alpha), torch.zeros_like(alpha)
+    b = torch.full_like(alpha, params.DRIVE_BASELINE)
+    total = 0.0
+    for _ in range(params.DRIVE_STEPS):
+        v, b, s = step(torch.ones_like(v), v, b, s, alpha, rho, params.DRIVE_BASELINE, params.ADAPTATION)
+        total += s.sum().item()
+    return total / (params.DRIVE_STEPS * len(alpha))

@@ -59,7 +59,24 @@ def correlate(gradient, first, last, sender, by_current, spikes):
 
 @njit(cache=True, fastmath=FAST)
 def forwards(
-    drive, v, b, s, bounds, start, sender, weight, alpha, rho, baseline, adaptation, rows, readout, all_v, all_b, all_s, evidence
+    drive,
+    v,
+    b,
+    s,
+    bounds,
+    start,
+    sender,
+    weight,
+    alpha,
+    rho,
+    baseline,
+    adaptation,
+    rows,
+    readout,
+    all_v,
+    all_b,
+    all_s,
+    evidence,
 ):
     """Run the network over drive (step, thalamic cell, trial); v, b, s (cell, trial) are changed in place.
 
@@ -100,6 +117,30 @@ def forwards(
 
 
 @njit(cache=True, fastmath=FAST)
+def cell_backwards(gv, gb, gs, gi, v, b, slope, old_v, old_b, old_s, alpha, rho, baseline, adaptation):
+    """Gradients of one cell's step: gv, gb, gs by the new state become those by the old one, gi that by the current.
+
+    Gives the gradients by alpha and rho. The current is not kept: it follows from the potentials.
+    """
+    one = np.float32(1)
+    share = one / (one - alpha)
+    total_a = total_r = np.float32(0)
+    for j in range(gv.size):
+        threshold = baseline + adaptation * b[j]
+        current = (v[j] - alpha * old_v[j] + threshold * old_s[j]) * share
+        by_x = gs[j] * slope[j]
+        by_potential = by_x + gv[j]
+        by_adapted = gb[j] - adaptation * (by_x + by_potential * old_s[j])
+        gi[j] = (one - alpha) * by_potential
+        total_a += by_potential * (old_v[j] - current)
+        total_r += by_adapted * (old_b[j] - old_s[j])
+        gs[j] = (one - rho) * by_adapted - threshold * by_potential
+        gv[j] = alpha * by_potential
+        gb[j] = rho * by_adapted
+    return total_a, total_r
+
+
+@njit(cache=True, fastmath=FAST)
 def backwards(
     by_evidence, slope, v_before, b_before, s_before, all_v, all_b, all_s, now, by_v, by_b, by_s,
     bounds, start, sender, group, group_sender, group_start, group_receiver, group_weight,
@@ -112,7 +153,6 @@ def backwards(
     """
     n_steps, n_thalamic, n_trials = by_drive.shape
     by_current = np.empty((now.shape[0], n_trials), np.float32)
-    one = np.float32(1)
     for t in range(n_steps - 1, -1, -1):
         for c in range(readout.shape[0]):
             g = by_evidence[t, c]
@@ -132,23 +172,10 @@ def backwards(
                     now[n] = s_before[n]
                 old_v = all_v[t - 1, n] if t > 0 else v_before[n]
                 old_b = all_b[t - 1, n] if t > 0 else b_before[n]
-                old_s, vn, bn, sl = now[n], all_v[t, n], all_b[t, n], slope[t, n]
-                gv, gb, gs, gi = by_v[n], by_b[n], by_s[n], by_current[n]
-                a, r = alpha[n], rho[n]
-                total_a = total_r = np.float32(0)
-                for j in range(n_trials):
-                    threshold = baseline + adaptation * bn[j]
-                    # the current is not kept: it follows from the potentials
-                    i = (vn[j] - a * old_v[j] + threshold * old_s[j]) / (one - a)
-                    by_x = gs[j] * sl[j]
-                    by_potential = by_x + gv[j]
-                    by_adapted = gb[j] - adaptation * (by_x + by_potential * old_s[j])
-                    gi[j] = (one - a) * by_potential
-                    total_a += by_potential * (old_v[j] - i)
-                    total_r += by_adapted * (old_b[j] - old_s[j])
-                    gs[j] = (one - r) * by_adapted - threshold * by_potential
-                    gv[j] = a * by_potential
-                    gb[j] = r * by_adapted
+                total_a, total_r = cell_backwards(
+                    by_v[n], by_b[n], by_s[n], by_current[n], all_v[t, n], all_b[t, n], slope[t, n], old_v, old_b, now[n],
+                    alpha[n], rho[n], baseline, adaptation,
+                )  # fmt: skip
                 by_alpha[n] += total_a
                 by_rho[n] += total_r
             if p == 0:

@@ -54,7 +54,7 @@ class BarrelNetwork(nn.Module):
         self.form = form
         rng = seeds.generator(seed, "barrel", "weights")
         self.n_thalamic = anatomy.n_thalamic
-        self._wire(anatomy, synapses)
+        self.wire(anatomy, synapses)
         read = [anatomy.names.index(name) for name in params.READ_OUT]
         self.register_buffer("rows", torch.from_numpy(np.flatnonzero(np.isin(anatomy.population, read))))
         self.register_buffer("baseline", torch.tensor(settings.baseline))
@@ -69,7 +69,7 @@ class BarrelNetwork(nn.Module):
         self.hidden = _dense(rng, len(self.rows), params.HIDDEN, xavier=True)
         self.classes = _dense(rng, params.HIDDEN, len(params.CLASSES), xavier=True)
 
-    def _wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
+    def wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
         """Keep the synapses by receiver, and once more by receiving population and sender for the way back."""
         counts = np.bincount(synapses.receiver - self.n_thalamic, minlength=anatomy.n_cells - self.n_thalamic)
         population = anatomy.population[synapses.receiver]
@@ -107,7 +107,9 @@ class BarrelNetwork(nn.Module):
         evidence, spikes = [], []
         for part in drive.split(checkpoint_steps or len(drive)):
             arguments = (self, part, *state, *self._parts())
-            seen, *state, fired = checkpoint(advance, *arguments, use_reentrant=False) if checkpoint_steps else advance(*arguments)
+            seen, *state, fired = (
+                checkpoint(advance, *arguments, use_reentrant=False) if checkpoint_steps else advance(*arguments)
+            )
             evidence.append(seen)
             spikes.append(fired)
         logits = torch.cat(evidence).permute(2, 0, 1) + (self.classes.weight @ self.hidden.bias + self.classes.bias)
@@ -156,7 +158,9 @@ def advance_plain(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, re
     bounds = network.bounds.tolist()
     matrix = network.dense_weights(weight)
     rows = [matrix[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
-    decays = list(zip(alpha[:, None].split(np.diff(bounds).tolist()), rho[:, None].split(np.diff(bounds).tolist()), strict=True))
+    decays = list(
+        zip(alpha[:, None].split(np.diff(bounds).tolist()), rho[:, None].split(np.diff(bounds).tolist()), strict=True)
+    )
     states = [list(parts) for parts in zip(*(part.split(np.diff(bounds).tolist()) for part in (v, b, s)), strict=True)]
     evidence, spikes = [], []
     for current in drive:

@@ -29,7 +29,21 @@ HIDDEN = 128  # of the linear readout
 RATE_BIN = 10  # steps
 SELECTIVE_BELOW = 1e-3  # p of the analysis of variance
 PSEUDO_COUNT = 182  # spikes added to each class before the shares are taken
-REFERENCE_RATES = (9, 9, 30, 12, 21, 117, 117, 30, 92, 30, 30, 26, 19)  # spikes in 550 steps, Izhikevich model of the anatomy paper
+REFERENCE_RATES = (
+    9,
+    9,
+    30,
+    12,
+    21,
+    117,
+    117,
+    30,
+    92,
+    30,
+    30,
+    26,
+    19,
+)  # spikes in 550 steps, Izhikevich model of the anatomy paper
 DRIVE_STEPS, DRIVE_BASELINE = 550, 0.04
 MOST_REMOVED = 8  # whiskers, deprivation
 
@@ -83,3 +97,37 @@ class Training:
     validation_share: float = 0.2  # of the training samples, to choose the epoch
     redraw: bool = False  # new input spikes in each epoch instead of one draw
     checkpoint_steps: int = 0  # memory for time: keep the state only every so many steps; 0 keeps all
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Repeated stratified cross-validation."""
+
+    repeats: int = 5
+    folds: int = 5
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Initial values that are compared by the irregularity of the untrained network."""
+
+    weights: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09)  # init_w
+    baselines: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09)  # init_b
+    samples: int = 55  # played for each point
+    trained: int = 3  # points that are also trained: lowest, middle and highest irregularity
+
+
+@dataclass(frozen=True)
+class Deprivation:
+    """Removal of whiskers."""
+
+    draws: int = 50  # sets of whiskers for each number from 2 to 8
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything that one training needs."""
+
+    encoding: Encoding
+    network: Network
+    training: Training

@@ -1,0 +1,25 @@
+"""Whisker sweeps in, the input of the network out: what each frame and channel gives, with labels and split."""
+
+from pathlib import Path
+
+import numpy as np
+
+from respike.barrel import encoding, recording
+from respike.core import files
+
+
+def run(*, train: Path, test: Path, form: str, out: Path, normalise: str) -> None:
+    """Values of the first sweep, (sample, frame, channel): spike probabilities or normalised numbers."""
+    parts = [
+        recording.read(train, "barrel.recording.train (empty: sweeps are simulated)"),
+        recording.read(test, "barrel.recording.test (empty: sweeps are simulated)"),
+    ]
+    if parts[0].force.shape[1] != parts[1].force.shape[1]:
+        raise ValueError(
+            f"{train} holds {parts[0].force.shape[1]} sweeps per sample and {test} {parts[1].force.shape[1]}, expected the same"
+        )
+    force, torque, label = (np.concatenate(both) for both in list(zip(*parts, strict=True))[:3])
+    is_test = np.arange(len(label)) >= len(parts[0].label)
+    real = form == "real"
+    values = encoding.real(force, torque, ~is_test, normalise) if real else encoding.spiking(force, torque)
+    files.write_arrays(out, values=values, label=label, is_test=is_test, dataset=np.array(parts[0].dataset))

@@ -1,0 +1,97 @@
+"""Whisker sweeps in files: the published HDF5 layout, written and read with every field checked."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Int
+
+from respike.barrel import params
+from respike.core import files
+
+STAND_IN = "synthetic sweeps"  # data set name of files that this program made
+RECORDED = "recorded sweeps"  # of all others
+ABOUT = {
+    "dataset": STAND_IN,
+    "content": "synthetic stand-in, not the published data",
+    "classes": "53 helmet: dome of tiles with visor; 55 box: oven with handle; 113 plane: fuselage, wings, tail, engines",
+    "limits": (
+        "three families of procedural shapes instead of 91 ShapeNet meshes each; one taper law instead of fitted spring tables; "
+        "one gain for all forces. Pipeline and trends can be compared with the paper, accuracies cannot"
+    ),
+    "axes": "sample, sweep, frame (10 Hz), whisker, link from the base, component (world frame)",
+    "generator": "respike.barrel.generate 1",
+}
+
+
+class Sweeps(NamedTuple):
+    """Forces and torques of some samples, and the class of each."""
+
+    force: Float[np.ndarray, "sample sweep frame whisker unit 3"]
+    torque: Float[np.ndarray, "sample sweep frame whisker unit 3"]
+    label: Int[np.ndarray, " sample"]  # 0, 1, 2
+    dataset: str
+
+
+def write(path: Path, force, torque, label: Int[np.ndarray, " sample"], **attributes: str | int | float) -> None:
+    """HDF5 file in the published layout; `label` are the classes 0, 1, 2."""
+    with files.whole(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, values in (("force", force), ("torque", torque)):
+            chunk = (1, *values.shape[1:])
+            file.create_dataset(name, data=values.astype(np.float32), chunks=chunk, compression="gzip", compression_opts=4)
+        file.create_dataset("label", data=np.array(params.LABELS, dtype=np.float32)[label])
+        file.attrs.update({**ABOUT, **attributes})
+
+
+def read(path: Path, key: str, frames: int | None = params.FRAMES) -> Sweeps:
+    """Sweeps in the file `path`, which the config value `key` names.
+
+    Raises FileNotFoundError or ValueError that says which field is wrong, and how.
+    """
+    where = f"The file is the config value {key}."
+    files.checked(path)
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"{path} is not an HDF5 file, expected force, torque and label in HDF5. {where}")
+    with h5py.File(path) as file:
+        missing = [name for name in ("force", "torque", "label") if not isinstance(file.get(name), h5py.Dataset)]
+        if missing:
+            raise ValueError(f"{path}: no dataset {', '.join(missing)}; the file holds {sorted(file)}. {where}")
+        found = Sweeps(file["force"][()], file["torque"][()], file["label"][()], file.attrs.get("dataset", RECORDED))
+    problem = _shapes(found, frames) or _values(found)
+    if problem:
+        raise ValueError(f"{path}: {problem}. {where}")
+    return found._replace(label=np.searchsorted(params.LABELS, found.label).astype(np.int64))
+
+
+def _shapes(found: Sweeps, frames: int | None) -> str:
+    tail = (frames, params.WHISKERS, params.UNITS, 3)
+    for name, array in (("force", found.force), ("torque", found.torque)):
+        fits = array.ndim == 6 and array.shape[3:] == tail[1:] and array.shape[2] == (frames or array.shape[2])
+        if not fits or 0 in array.shape:
+            wanted = "(samples, sweeps, " + ", ".join(str(n or "frames") for n in tail) + ")"
+            return f"{name} has shape {array.shape}, expected {wanted}"
+    if found.torque.shape != found.force.shape:
+        return f"torque has shape {found.torque.shape}, expected that of force, {found.force.shape}"
+    if found.label.shape != (len(found.force),):
+        return f"label has shape {found.label.shape}, expected ({len(found.force)},), one per sample of force"
+    return ""
+
+
+def _values(found: Sweeps) -> str:
+    for name, array in (("force", found.force), ("torque", found.torque)):
+        bad = ~np.isfinite(array)
+        if bad.any():
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            return f"{name} holds {int(bad.sum())} values that are not finite (first at {place}: {array[place]})"
+    unknown = sorted(set(np.unique(found.label)) - set(params.LABELS))
+    if unknown:
+        return f"label holds {unknown[0]:g}, expected {_listed()}"
+    absent = [f"{k} {name}" for k, name in zip(params.LABELS, params.CLASSES, strict=True) if k not in found.label]
+    if absent:
+        return f"label holds no {' and no '.join(absent)}, expected at least one sample of each of {_listed()}"
+    return ""
+
+
+def _listed() -> str:
+    return ", ".join(f"{number} ({name})" for number, name in zip(params.LABELS, params.CLASSES, strict=True))
