@@ -9,6 +9,8 @@ configfile: "config.yaml"
 
 
 STUDIES = ["modes", "v1", "fsbi", "rate2lif"]
+STUDIES = ["modes", "v1", "fsbi"]
+STUDIES = ["modes", "v1", "barrel"]
 
 
 include: "workflow/rules/common.smk"

@@ -198,9 +198,8 @@ def test_full_network(path):
     wanted = np.unpackbits(stored["spikes_packed"], count=int(np.prod(shape))).reshape(shape)
     mismatch = np.mean(fired != wanted)
     assert mismatch <= 1e-3
-    rates = np.stack(
-        [fired[..., low - 200 : high - 200].mean((1, 2)) for low, high in zip(network.bounds[1:], network.bounds[2:])], 1
-    )
+    edges = (network.bounds[1:] - network.n_thalamic).tolist()
+    rates = np.stack([fired[..., low:high].mean((1, 2)) for low, high in zip(edges, edges[1:], strict=False)], 1)
     assert np.abs(rates - stored["pop_rate_per_step"]).max() <= 1e-2
     votes = output.votes.numpy()
     assert np.abs(votes - stored["output_sum_softmax"]).max() <= (1e-3 if mismatch == 0 else 0.05)

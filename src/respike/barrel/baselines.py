@@ -44,7 +44,9 @@ def compare(features: np.ndarray, label: np.ndarray, test: np.ndarray, seed: int
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500)),
         "random forest": RandomForestClassifier(300, random_state=seed),
     }
-    scores = [(name, float(model.fit(flat[~test], label[~test]).score(flat[test], label[test]))) for name, model in simple.items()]
+    scores = [
+        (name, float(model.fit(flat[~test], label[~test]).score(flat[test], label[test]))) for name, model in simple.items()
+    ]
     mean, deviation = features[~test].mean((0, 1)), features[~test].std((0, 1))
     standard = torch.from_numpy(((features - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32))
     for name in ("GRU", "LSTM", "conv net"):

@@ -15,9 +15,8 @@ def run(*, train: Path, test: Path, form: str, out: Path, normalise: str) -> Non
         recording.read(test, "barrel.recording.test (empty: sweeps are simulated)"),
     ]
     if parts[0].force.shape[1] != parts[1].force.shape[1]:
-        raise ValueError(
-            f"{train} holds {parts[0].force.shape[1]} sweeps per sample and {test} {parts[1].force.shape[1]}, expected the same"
-        )
+        numbers = [part.force.shape[1] for part in parts]
+        raise ValueError(f"{train} holds {numbers[0]} sweeps per sample and {test} {numbers[1]}, expected the same number")
     force, torque, label = (np.concatenate(both) for both in list(zip(*parts, strict=True))[:3])
     is_test = np.arange(len(label)) >= len(parts[0].label)
     real = form == "real"

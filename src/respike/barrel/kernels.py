@@ -141,6 +141,20 @@ def cell_backwards(gv, gb, gs, gi, v, b, slope, old_v, old_b, old_s, alpha, rho,
 
 
 @njit(cache=True, fastmath=FAST)
+def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
+    """Add the gradients of one step's evidence by the spikes that it reads and by the readout."""
+    for c in range(readout.shape[0]):
+        g = by_evidence[c]
+        for k in range(rows.size):
+            w, gs, sn = readout[c, k], by_s[rows[k]], spikes[rows[k]]
+            total = np.float32(0)
+            for j in range(g.size):
+                gs[j] += w * g[j]
+                total += g[j] * sn[j]
+            by_readout[c, k] += total
+
+
+@njit(cache=True, fastmath=FAST)
 def backwards(
     by_evidence, slope, v_before, b_before, s_before, all_v, all_b, all_s, now, by_v, by_b, by_s,
     bounds, start, sender, group, group_sender, group_start, group_receiver, group_weight,
@@ -154,15 +168,7 @@ def backwards(
     n_steps, n_thalamic, n_trials = by_drive.shape
     by_current = np.empty((now.shape[0], n_trials), np.float32)
     for t in range(n_steps - 1, -1, -1):
-        for c in range(readout.shape[0]):
-            g = by_evidence[t, c]
-            for k in range(rows.size):
-                w, gs, sn = readout[c, k], by_s[rows[k]], now[rows[k]]
-                total = np.float32(0)
-                for j in range(n_trials):
-                    gs[j] += w * g[j]
-                    total += g[j] * sn[j]
-                by_readout[c, k] += total
+        readout_backwards(by_evidence[t], rows, readout, now, by_s, by_readout)
         for p in range(bounds.size - 2, -1, -1):
             for n in range(bounds[p], bounds[p + 1]):
                 if t > 0:

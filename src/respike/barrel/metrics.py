@@ -73,7 +73,12 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 def summary(variant: str, seed: int, dataset: str, metric: str, values: np.ndarray, n: int) -> Iterator[Measure]:
     """Mean, standard deviation and confidence interval of `values`."""
     low, high = interval(values)
-    named = {"mean": values.mean(), "sd": values.std(ddof=1) if len(values) > 1 else np.nan, "low 95 %": low, "high 95 %": high}
+    named = {
+        "mean": values.mean(),
+        "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
+        "low 95 %": low,
+        "high 95 %": high,
+    }
     for name, value in named.items():
         yield Measure(variant, seed, dataset, f"{metric}, {name}", float(value), "1", n)
 
@@ -84,7 +89,9 @@ def folds(table: pd.DataFrame) -> Iterator[Measure]:
     chosen = pd.DataFrame([selected(part) for _, part in table.groupby(["repeat", "fold"])])
     for metric in ("test accuracy, best epoch", "test accuracy, epoch by validation", "test accuracy, last epoch"):
         values = chosen[metric].to_numpy()
-        yield from summary(first["form"], int(first["seed"]), first["dataset"], f"cross-validated {metric}", values, len(values))
+        yield from summary(
+            first["form"], int(first["seed"]), first["dataset"], f"cross-validated {metric}", values, len(values)
+        )
 
 
 def wirings(table: pd.DataFrame) -> Iterator[Measure]:
@@ -104,7 +111,9 @@ def others(table: pd.DataFrame) -> Iterator[Measure]:
         first = part.iloc[0]
         split = part[part["repeat"] < 0]
         for row in split.itertuples():
-            yield Measure(f"{form} {name}", int(first["seed"]), first["dataset"], "test accuracy", row.accuracy, "1", row.n_test)
+            yield Measure(
+                f"{form} {name}", int(first["seed"]), first["dataset"], "test accuracy", row.accuracy, "1", row.n_test
+            )
         values = part.loc[part["repeat"] >= 0, "accuracy"].to_numpy()
         if len(values):
             metric = "cross-validated test accuracy"
@@ -160,7 +169,12 @@ def network(found: dict[str, np.ndarray]) -> Iterator[Measure]:
 
 def described(found: dict[str, np.ndarray], condition: str, row: Measure) -> Iterator[Measure]:
     """Time constants, tails of the degrees, and the profile of the driven rates against the reference."""
-    for name, unit in (("tau_membrane", "step"), ("tau_adaptation", "step"), ("in_degree", "weight"), ("out_degree", "weight")):
+    for name, unit in (
+        ("tau_membrane", "step"),
+        ("tau_adaptation", "step"),
+        ("in_degree", "weight"),
+        ("out_degree", "weight"),
+    ):
         values = found[f"{condition}_{name}"]
         yield row._replace(metric=f"{name}, mean", value=values.mean(), unit=unit)
         yield row._replace(metric=f"{name}, sd", value=values.std(), unit=unit)
@@ -168,7 +182,9 @@ def described(found: dict[str, np.ndarray], condition: str, row: Measure) -> Ite
             yield row._replace(metric=f"{name}, skewness", value=float(stats.skew(values)), unit="1")
     rates = found[f"{condition}_driven_rate"]
     yield row._replace(metric="driven rate, mean of populations", value=rates.mean(), unit="1/step", n=len(rates))
-    yield row._replace(metric="driven rate, largest distance from 92/550", value=np.abs(rates - 92 / 550).max(), unit="1/step", n=13)
+    yield row._replace(
+        metric="driven rate, largest distance from 92/550", value=np.abs(rates - 92 / 550).max(), unit="1/step", n=13
+    )
     if np.ptp(rates) > 0:
         r, p = stats.pearsonr(rates, params.REFERENCE_RATES)
         yield row._replace(metric="driven rate against reference, r", value=float(r), unit="1", n=len(rates))

@@ -17,8 +17,8 @@ ABOUT = {
     "content": "synthetic stand-in, not the published data",
     "classes": "53 helmet: dome of tiles with visor; 55 box: oven with handle; 113 plane: fuselage, wings, tail, engines",
     "limits": (
-        "three families of procedural shapes instead of 91 ShapeNet meshes each; one taper law instead of fitted spring tables; "
-        "one gain for all forces. Pipeline and trends can be compared with the paper, accuracies cannot"
+        "three families of procedural shapes instead of 273 ShapeNet meshes; one taper law instead of fitted springs; "
+        "one gain for all forces. Trends can be compared with the paper, accuracies cannot"
     ),
     "axes": "sample, sweep, frame (10 Hz), whisker, link from the base, component (world frame)",
     "generator": "respike.barrel.generate 1",

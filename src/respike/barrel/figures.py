@@ -1,0 +1,277 @@
+"""The figures of the study; each says which data it shows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy import stats
+
+from respike.barrel import analysis, anatomy, encoding, params
+from respike.barrel.whiskers import NAMES
+from respike.core import files, style
+
+BEFORE, AFTER = "0.6", style.EXCITATORY
+
+
+def run(
+    *,
+    histories: list[Path],
+    ablation: list[Path],
+    scan: Path,
+    scan_history: Path,
+    deprivation: Path,
+    responses: Path,
+    inputs: Path,
+    coding: params.Encoding,
+    folder: Path,
+) -> None:
+    """All figures as PDF and PNG in `folder`."""
+    found = files.read_arrays(responses)
+    dataset = str(found["dataset"])
+    drawn = {
+        "encoding": encoding_check(files.read_arrays(inputs, "values")["values"], int(found["seed"]), coding),
+        "initialisation": initialisation(files.read_table(scan), files.read_table(scan_history)),
+        "training": training(pd.concat([files.read_table(path) for path in histories])),
+        "raster": raster(found),
+        "selectivity": selectivity(found),
+        "time_constants": time_constants(found, slice(0, 4), 4),
+        "time_constants_all": time_constants(found, slice(0, 13), 13),
+        "rates": driven_rates(found),
+        "degrees": degrees(found),
+        "deprivation": deprived(files.read_table(deprivation)),
+        "ablation": wirings(pd.concat([files.read_table(path) for path in ablation])),
+    }
+    for name, figure in drawn.items():
+        style.save(figure, folder, name, dataset)
+
+
+def encoding_check(values: np.ndarray, seed: int, coding: params.Encoding):
+    """Spike probability of force at the first link of the first whisker, and the share of repeats with a spike."""
+    figure, axes = style.panels(1, 2)
+    for axis, channel, kind in zip(axes[0], (0, params.CHANNELS), ("force", "torque"), strict=True):
+        p = values[0, :, channel]
+        drawn = encoding.draw(p[None, :, None].repeat(coding.repeats, 1), np.array([0]), seed)
+        time = np.arange(len(p)) / params.FRAME_RATE
+        axis.step(
+            time, drawn.reshape(-1, coding.repeats).mean(1), color=BEFORE, where="mid", label=f"of {coding.repeats} draws"
+        )
+        axis.plot(time, p, color=AFTER, label="probability")
+        axis.set(
+            xlabel="time in the sweep (s)", ylabel="spikes per step", title=f"{kind}, whisker A0, link 1", ylim=(-0.03, 1.03)
+        )
+    axes[0, 1].legend()
+    return figure
+
+
+def initialisation(table: pd.DataFrame, history: pd.DataFrame):
+    """Irregularity before training over initial weight and threshold; accuracy over epochs from some of the points."""
+    figure, axes = style.panels(1, 2)
+    grid = table.pivot(index="initial_weight", columns="baseline", values="cv")
+    image = axes[0, 0].imshow(grid, origin="lower", aspect="auto")
+    axes[0, 0].set(xlabel="initial threshold init_b", ylabel="largest initial weight init_w", title="CV before training")
+    axes[0, 0].set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
+    axes[0, 0].set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
+    figure.colorbar(image, ax=axes[0, 0], label="mean CV of spike trains")
+    for (cv, weight, baseline), part in history.groupby(["cv", "initial_weight", "baseline"]):
+        axes[0, 1].plot(part["step"] + 1, part["test"], label=f"CV {cv:.2f}: w {weight:g}, b {baseline:g}")
+    chance(axes[0, 1])
+    axes[0, 1].set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
+    axes[0, 1].legend()
+    return figure
+
+
+def chance(axes: Axes) -> None:
+    """Line at the accuracy of guessing."""
+    axes.axhline(1 / len(params.CLASSES), color="0.7", linestyle=":", linewidth=0.8)
+
+
+def training(table: pd.DataFrame):
+    """Accuracy and loss over epochs; every seed of a form in the same colour."""
+    figure, axes = style.panels(1, 2)
+    for color, (form, part) in zip((style.INHIBITORY, style.EXCITATORY), table.groupby("form"), strict=False):
+        for k, (_, one) in enumerate(part.groupby("seed")):
+            axes[0, 0].plot(one["step"] + 1, one["test"], color=color, label=f"{form}, test" if k == 0 else None)
+            axes[0, 0].plot(
+                one["step"] + 1,
+                one["train"],
+                color=color,
+                linestyle=":",
+                linewidth=0.8,
+                label=f"{form}, training" if k == 0 else None,
+            )
+            axes[0, 1].plot(one["step"] + 1, one["loss"], color=color)
+    chance(axes[0, 0])
+    axes[0, 0].set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
+    axes[0, 0].legend()
+    axes[0, 1].set(xlabel="epoch", ylabel="loss")
+    return figure
+
+
+def edges(sizes: np.ndarray) -> np.ndarray:
+    """First cell of each population, and the number of cells."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def raster(found: dict[str, np.ndarray]):
+    """Spikes of one trial of the trained network, and the rates of the four groups of cells."""
+    column = anatomy.load()
+    excitatory, layer = column.excitatory[1:], np.array(column.layers[1:])
+    spikes, population = found["trained_raster"], np.repeat(np.arange(13), found["sizes"])
+    figure, axes = style.panels(2, 1, 2.4, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
+    figure.set_size_inches(2 * style.WIDTH, 4.6)
+    cell, step = np.nonzero(spikes)
+    for name, color, mine in (("E", style.EXCITATORY, excitatory), ("I", style.INHIBITORY, ~excitatory)):
+        chosen = mine[population[cell]]
+        axes[0, 0].plot(step[chosen], cell[chosen], ".", markersize=1.5, markeredgewidth=0, color=color, label=name)
+    axes[0, 0].axhline(found["sizes"][layer == "4"].sum() - 0.5, color="black", linewidth=0.8)
+    axes[0, 0].set(
+        ylabel="cell (L4 below the line, L2/3 above)", title="trained network, one helmet", ylim=(-0.5, len(spikes) - 0.5)
+    )
+    axes[0, 0].legend(markerscale=5, loc="upper right")
+    for name, where, style_ in (("L4", layer == "4", "-"), ("L2/3", layer == "2/3", "--")):
+        for kind, color, mine in (("E", style.EXCITATORY, excitatory), ("I", style.INHIBITORY, ~excitatory)):
+            rate = analysis.binned_rate(spikes[(where & mine)[population]])
+            time = (np.arange(len(rate)) + 0.5) * params.RATE_BIN
+            axes[1, 0].plot(time, rate, style_, color=color, label=f"{name} {kind}")
+    axes[1, 0].set(xlabel="step (1 ms)", ylabel="spikes per 10 steps\nand 100 cells")
+    axes[1, 0].legend(ncols=4)
+    return figure
+
+
+def selectivity(found: dict[str, np.ndarray]):
+    """Cells in the triangle of the classes under each condition, by the published test; second row by trials."""
+    figure, axes = style.panels(2, 3, 3.3)
+    tests = (
+        ("published test", lambda name: analysis.selectivity_by_steps(found[f"{name}_sums"])),
+        ("trials, FDR", lambda name: analysis.selectivity_by_trials(found[f"{name}_counts"], found["label"])),
+    )
+    for row, (test, measure) in zip(axes, tests, strict=True):
+        for axis, (name, title) in zip(
+            row, (("initial", "untrained"), ("trained", "trained"), ("shuffled", "trained, senders shuffled")), strict=True
+        ):
+            result = measure(name)
+            triangle(axis, result)
+            share = result.selective.mean()
+            axis.set_title(f"{title}, {test}:\n{result.selective.sum()} of {len(result.p)} cells ({share:.0%}) selective")
+    axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=2, markerscale=2)
+    return figure
+
+
+def triangle(axis: Axes, result: analysis.Selectivity) -> None:
+    """Cells in the plane, with the axes of the three classes."""
+    reach = max(0.05, float(np.abs(result.place).max()) * 1.15)
+    for angle, name in zip((210, 90, 330), params.CLASSES, strict=True):
+        x, y = reach * np.cos(np.radians(angle)), reach * np.sin(np.radians(angle))
+        axis.plot([0, x], [0, y], color="0.7", linewidth=0.8, zorder=0)
+        axis.annotate(name, (x, y), ha="center", va="bottom" if y > 0 else "top", fontsize=7)
+    for chosen, color, label in ((~result.selective, BEFORE, "other"), (result.selective, AFTER, "selective")):
+        axis.plot(*result.place[chosen].T, ".", markersize=3, markeredgewidth=0, color=color, label=label)
+    axis.set(aspect="equal", xticks=[], yticks=[], xlim=(-1.2 * reach, 1.2 * reach), ylim=(-0.9 * reach, 1.25 * reach))
+    for side in axis.spines.values():
+        side.set_visible(False)
+
+
+def time_constants(found: dict[str, np.ndarray], shown: slice, n: int):
+    """Distribution of both time constants in each population after training; dashed at the mean and at the initial value."""
+    names, start = anatomy.load().names[1:], edges(found["sizes"])
+    rows = -(-n // 4)
+    figure, axes = style.panels(2 * rows, 4, 1.7)
+    figure.set_size_inches(2 * style.WIDTH, 1.6 * 2 * rows)
+    for axis in axes.ravel():
+        axis.set_visible(False)
+    for half, (name, symbol, initial) in enumerate(
+        (("tau_membrane", r"$\tau_m$", params.TAU_MEMBRANE), ("tau_adaptation", r"$\tau_{adp}$", params.TAU_ADAPTATION))
+    ):
+        for k in range(13)[shown]:
+            axis = axes[half * rows + k // 4, k % 4]
+            axis.set_visible(True)
+            values = found[f"trained_{name}"][start[k] : start[k + 1]]
+            density(axis, values)
+            axis.axvline(values.mean(), color=AFTER, linestyle="--", linewidth=0.8, label="mean")
+            axis.axvline(initial, color="black", linestyle=":", linewidth=0.8, label="initial")
+            axis.set(title=names[k], xlabel=f"{symbol} (steps)", ylabel="density" if k % 4 == 0 else "")
+    axes[0, 0].legend(fontsize=6)
+    return figure
+
+
+def density(axis: Axes, values: np.ndarray) -> None:
+    """Kernel density of `values`, or ticks where they do not vary."""
+    if len(values) > 2 and np.ptp(values) > 1e-6:
+        width = np.ptp(values)
+        grid = np.linspace(values.min() - 0.2 * width, values.max() + 0.2 * width, 200)
+        axis.fill_between(grid, stats.gaussian_kde(values)(grid), alpha=0.4)
+    axis.plot(values, np.zeros(len(values)), "|", color="black", markersize=3, markeredgewidth=0.4)
+
+
+def driven_rates(found: dict[str, np.ndarray]):
+    """Rate of each population under a constant current, scaled, beside that of the detailed model."""
+    names, place = anatomy.load().names[1:], np.arange(13)
+    figure, axes = style.panels(1, 1)
+    figure.set_size_inches(2 * style.WIDTH, 2.7)
+    reference = np.array(params.REFERENCE_RATES, dtype=float)
+    trained = found["trained_driven_rate"]
+    for shift, label, rates, color in (
+        (-0.2, "trained", trained, AFTER),
+        (0.2, "Izhikevich model of the anatomy", reference, BEFORE),
+    ):
+        axes[0, 0].bar(place + shift, analysis.scaled(rates), 0.4, label=label, color=color)
+    r, p = stats.pearsonr(trained, reference) if np.ptp(trained) > 0 else (np.nan, np.nan)
+    axes[0, 0].set_xticks(place, names, rotation=40, ha="right")
+    axes[0, 0].set(ylabel="scaled rate (0.1 to 1)", title=f"constant current: r = {r:.2f}, p = {p:.2g}")
+    axes[0, 0].legend()
+    return figure
+
+
+def degrees(found: dict[str, np.ndarray]):
+    """Weighted in- and out-degrees before and after training."""
+    figure, axes = style.panels(1, 2)
+    for axis, kind in zip(axes[0], ("in", "out"), strict=True):
+        both = [found[f"{condition}_{kind}_degree"] for condition in ("initial", "trained")]
+        bins = np.linspace(0, max(values.max() for values in both), min(1000, max(20, len(both[0]) // 5)))
+        for values, color, label in zip(both, (BEFORE, AFTER), ("initial", "trained"), strict=True):
+            axis.hist(values, bins, histtype="stepfilled", alpha=0.6, color=color, label=label)
+        axis.set(xlabel=f"weighted {kind}-degree", ylabel="cells")
+    axes[0, 0].legend()
+    return figure
+
+
+def deprived(table: pd.DataFrame):
+    """Accuracy over the number of removed whiskers, and the accuracy without each single one on the map of the face."""
+    figure, axes = style.panels(1, 2)
+    part = table[table["k"] <= params.MOST_REMOVED].groupby("k")["accuracy"]
+    mean, spread = part.mean(), part.std().fillna(0)
+    axes[0, 0].errorbar(mean.index, mean, spread, marker="o", capsize=2, color=AFTER)
+    everything = table.loc[table["k"] == params.WHISKERS, "accuracy"].mean()
+    axes[0, 0].axhline(everything, color=BEFORE, linewidth=0.8, label="without all 31")
+    chance(axes[0, 0])
+    axes[0, 0].set(xlabel="whiskers removed", ylabel="test accuracy (mean, sd over sets)", ylim=(0, 1))
+    axes[0, 0].legend()
+    single = table[table["k"] == 1]
+    grid = np.full((5, 7), np.nan)
+    for name, accuracy in zip(
+        NAMES, single.sort_values("whiskers", key=lambda column: column.astype(int))["accuracy"], strict=True
+    ):
+        grid["ABCDE".index(name[0]), int(name[1])] = accuracy
+    image = axes[0, 1].imshow(grid, cmap="viridis")
+    axes[0, 1].set_yticks(range(5), list("ABCDE"))
+    axes[0, 1].set(xlabel="whisker number", ylabel="row", title="without one whisker")
+    figure.colorbar(image, ax=axes[0, 1], label="test accuracy")
+    return figure
+
+
+def wirings(table: pd.DataFrame):
+    """Best test accuracy of networks wired by each rule; a dot per network."""
+    figure, axes = style.panels(1, 1)
+    best = table.groupby(["wiring", "network"])["test"].max()
+    names = [name for name in anatomy.WIRINGS if name in best.index.get_level_values("wiring")]
+    for place, name in enumerate(names):
+        values = best[name].to_numpy()
+        if len(values) > 2 and np.ptp(values) > 0:
+            axes[0, 0].violinplot(values, [place], showextrema=False)
+        axes[0, 0].plot(place + np.linspace(-0.08, 0.08, len(values)), values, "o", color=AFTER)
+        axes[0, 0].plot([place - 0.2, place + 0.2], [values.mean()] * 2, color="black", linewidth=1)
+    chance(axes[0, 0])
+    axes[0, 0].set_xticks(range(len(names)), names)
+    axes[0, 0].set(ylabel="test accuracy, best epoch", ylim=(0, 1), title="rule of connection")
+    return figure
