@@ -11,6 +11,7 @@ configfile: "config.yaml"
 STUDIES = ["modes", "v1", "fsbi", "rate2lif"]
 STUDIES = ["modes", "v1", "fsbi"]
 STUDIES = ["modes", "v1", "barrel"]
+STUDIES = ["modes", "v1", "fsbi", "barrel"]
 
 
 include: "workflow/rules/common.smk"
