@@ -8,10 +8,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-STUDIES = ["modes", "v1", "fsbi", "rate2lif"]
-STUDIES = ["modes", "v1", "fsbi"]
-STUDIES = ["modes", "v1", "barrel"]
-STUDIES = ["modes", "v1", "fsbi", "barrel"]
+STUDIES = ["modes", "v1", "fsbi", "rate2lif", "barrel"]
 
 
 include: "workflow/rules/common.smk"
