@@ -8,7 +8,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-STUDIES = ["modes", "v1", "fsbi", "rate2lif", "barrel"]
+STUDIES = ["modes", "v1", "fsbi", "rate2lif", "barrel", "neulvm"]
 
 
 include: "workflow/rules/common.smk"

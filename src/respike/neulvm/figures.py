@@ -1,0 +1,229 @@
+"""Figures of the study, one function each."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter1d
+
+from respike.core import files, style
+from respike.neulvm import models, states, trials
+from respike.neulvm.params import GROUPS, Circuit
+
+COLORS = ["#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9"]  # populations: excitatory warm, then the others
+LOOK = {  # how each simulated model is drawn: label, colour
+    "network": ("hidden network", "black"),
+    "true": ("mesoscopic, true parameters", "#009E73"),
+    "best": ("mesoscopic, fitted by EM", "#0072B2"),
+}
+
+
+def run(
+    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, latent: Path, runs: list[Path], baselines: Path,
+    clusters: Path, binning: Path, folder: Path, circuit: Circuit, known: bool,
+) -> None:  # fmt: skip
+    """Draw all figures into `folder`; `circuit` is the truth if `known`."""
+    recorded = trials.read(trial)
+    simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    held = [models.read(path) for path in fits]
+    drawn = {
+        "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
+        "losses": losses([files.read_table(path) for path in logs], models.read(best).about["start"]),
+        "free": free(simulated),
+        "parameters": parameters(held, circuit if known else None),
+        "dwell": dwell(simulated, files.read_arrays(baselines)),
+        "pulses": pulses(simulated),
+        "bins": bins(files.read_table(binning)),
+    }
+    for name, figure in drawn.items():
+        style.save(figure, folder, name, recorded.dataset)
+    style.save(cluster_states(files.read_arrays(clusters)), folder, "clusters", "embedded cluster network")
+
+
+def _population(m: int, n: int) -> str:
+    return f"I{m - 1}" if n > 3 and m > 1 else (f"E{m + 1}" if m < n - 1 else "I") if n > 1 else "population"
+
+
+def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
+    """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
+    trial = recorded.trial
+    n = trial.shape[2]
+    time = (np.arange(trial.shape[1]) + 0.5) * trial.dt
+    figure, axes = style.plt.subplots(
+        2 + n, 1, figsize=(7.2, 1.6 + 1.25 * n), sharex=True, gridspec_kw={"height_ratios": [1.3, 0.5] + [1.2] * n}
+    )
+    steps, cells = np.nonzero(trial.spikes[0, trial.history :])
+    for m in range(n):
+        mine = trial.population[cells] == m
+        axes[0].plot(time[steps[mine]], cells[mine] + 1, "|", color=COLORS[m], markersize=4, markeredgewidth=0.7)
+    axes[0].set(ylabel="neuron", title="recorded spikes, colour: population", ylim=(0, len(trial.population) + 1))
+    axes[0].yaxis.get_major_locator().set_params(integer=True)
+    axes[1].plot(time, trial.drive[0], linewidth=0.5)
+    axes[1].set(ylabel="drive (1/s)")
+    smooth = 0.02 / trial.dt
+    for m, axis in enumerate(axes[2:]):
+        axis.plot(time, gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth), color="0.6", label="truth (20 ms)")
+        axis.plot(time, latent["first"][0, trial.history :, m] / trial.dt, "--", color="black", linewidth=0.8, label="start")
+        axis.plot(
+            time, gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth), color=COLORS[m], linewidth=0.8,
+            label="after EM (20 ms)",
+        )  # fmt: skip
+        axis.set(ylabel=f"{_population(m, n)} (Hz)", ylim=(0, 50))
+        axis.legend(ncols=3, loc="upper right")
+    axes[-1].set(xlabel="time in the fitted window (s)", xlim=(0, time[-1]))
+    return figure
+
+
+def losses(logs: list[pd.DataFrame], best: int):
+    """(b) Loss of each step of EM: its two parts and the sum, every start; the best one dark."""
+    figure, axes = style.panels(3, 2, height=1.7)
+    for table in logs:
+        log = table.assign(total=table["loss_spikes"] + table["loss_latent"])
+        dark = log["start"].iloc[0] == best
+        look = {"color": "#0072B2" if dark else "0.75", "zorder": 3 if dark else 1, "linewidth": 1}
+        last = log[(log["iteration"] == log["iteration"].max()) & (log["step"] == "E")]
+        for row, name in enumerate(("loss_spikes", "loss_latent", "total")):
+            axes[row, 0].plot(np.arange(len(log)), log[name], **look)
+            axes[row, 1].plot(last["number"], last[name], **look)
+    for row, name in enumerate(("recorded spikes", "latent activity", "total")):
+        axes[row, 0].set(ylabel=f"loss, {name}\n(nats per bin)")
+    for axis in axes[:, 0]:  # the first iterations start far away
+        shown = np.concatenate([line.get_ydata()[10:] for line in axis.get_lines()])
+        low, high = shown.min(), np.quantile(shown, 0.95)
+        axis.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
+    axes[0, 0].set(title="all M- and E-steps")
+    axes[0, 1].set(title="last E-step")
+    axes[2, 0].set(xlabel="iteration of the optimiser")
+    axes[2, 1].set(xlabel="iteration of the optimiser")
+    return figure
+
+
+def free(simulated: dict[str, dict[str, np.ndarray]]):
+    """(c) Free simulation of 100 s of each model: smoothed rates of the populations."""
+    figure, axes = style.plt.subplots(len(simulated), 1, figsize=(7.2, 1.5 * len(simulated)), sharex=True, squeeze=False)
+    for axis, (name, arrays) in zip(axes[:, 0], simulated.items(), strict=True):
+        dt = float(arrays["dt"])
+        rates = gaussian_filter1d(arrays["free"][: round(100 / dt)].astype(float), 0.08 / dt, axis=0)
+        for m in range(rates.shape[1]):
+            axis.plot(
+                np.arange(len(rates)) * dt, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, rates.shape[1])
+            )
+        axis.set(ylabel="rate (Hz)", title=LOOK.get(name, (name, ""))[0], ylim=(0, 50))
+    axes[0, 0].legend(ncols=3, loc="upper right")
+    axes[-1, 0].set(xlabel="time (s)")
+    return figure
+
+
+def parameters(fits: list[models.Model], truth: Circuit | None):
+    """(d) Parameters of every start over the true ones (or as they are), coloured by the loss."""
+    figure, axes = style.panels(1, 1, height=3.0)
+    axis = axes[0, 0]
+    names = [
+        f"{group.replace('_', ' ')} {_population(m, len(fits[0].circuit.sizes))}"
+        for group in GROUPS
+        for m in range(len(fits[0].circuit.sizes))
+    ]
+    losses = np.array([fit.about["loss"] for fit in fits])
+    for fit in fits:
+        values = fit.circuit.vector() / (truth.vector() if truth else 1.0)
+        dots = axis.scatter(
+            np.arange(len(values)), values, c=np.full(len(values), fit.about["loss"]), vmin=losses.min(),
+            vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3,
+        )  # fmt: skip
+    figure.colorbar(dots, ax=axis, label="loss (nats per bin)")
+    axis.axhline(1, color="0.6", linewidth=0.7)
+    axis.set_xticks(np.arange(len(names)), names, rotation=90)
+    axis.set(ylabel="fitted / true" if truth else "fitted", yscale="log")
+    axis.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    axis.minorticks_off()
+    return figure
+
+
+def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):
+    """(e) How long a winner stays: share of visits longer than a time, for network, models and baselines."""
+    figure, axes = style.panels(1, 1, height=2.8)
+    curves = {LOOK.get(name, (name, None)): (arrays["free"], float(arrays["dt"])) for name, arrays in simulated.items()}
+    curves |= {(str(name), None): (baselines[f"{name}.free"], float(baselines["dt"])) for name in baselines["names"]}
+    for (label, color), (rates, dt) in curves.items():
+        visits = np.sort(states.find(rates, dt).dwell)
+        if len(visits) > 1:
+            axes[0, 0].step(
+                visits, 1 - np.arange(len(visits)) / len(visits), where="pre", color=color, linewidth=1,
+                linestyle="-" if color else ":", label=f"{label} ({len(visits)})",
+            )  # fmt: skip
+    axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", yscale="log", xscale="log")
+    axes[0, 0].legend(fontsize=6)
+    return figure
+
+
+def cluster_states(held: dict[str, np.ndarray]):
+    """(f) Spectrogram of the activity and number of clusters, first 20 s of each case."""
+    names = list(held["names"])
+    figure, axes = style.plt.subplots(
+        2, len(names), figsize=(3.6 * len(names), 3.4), sharex=True, squeeze=False, layout="constrained"
+    )
+    for column, name in enumerate(names):
+        show = held[f"{name}.time"] < 20
+        time, power = held[f"{name}.time"][show], held[f"{name}.power"][show]
+        scale = np.log10(power.T + 1e-9)
+        axes[0, column].pcolormesh(
+            time, held[f"{name}.frequency"], scale, rasterized=True, vmin=scale.max() - 3, vmax=scale.max()
+        )
+        axes[0, column].set(title=str(name), ylabel="frequency (Hz)")
+        axes[1, column].step(time, held[f"{name}.k"][show], where="mid", color="black")
+        axes[1, column].set(xlabel="time (s)", ylabel="number of clusters K", ylim=(0.5, 6.5))
+    return figure
+
+
+def pulses(simulated: dict[str, dict[str, np.ndarray]]):
+    """(g) Mean response of each population to the pulses (grey: where a population receives one), network and models."""
+    n = next(iter(simulated.values()))["pulsed"].shape[2]
+    figure, axes = style.plt.subplots(1, n, figsize=(2.4 * n, 2.4), sharey=True, squeeze=False)
+    for name, arrays in simulated.items():
+        dt = float(arrays["dt"])
+        label, color = LOOK.get(name, (name, None))
+        means = gaussian_filter1d(arrays["pulsed"].mean(0).astype(float), 0.02 / dt, axis=0)
+        for m, axis in enumerate(axes[0]):
+            axis.plot(np.arange(len(means)) * dt, means[:, m], color=color, linewidth=1, label=label)
+    for m, axis in enumerate(axes[0]):
+        on = np.flatnonzero(arrays["pulse"][:, m])
+        if len(on):
+            axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
+        axis.set(xlabel="time in the trial (s)", title=_population(m, n))
+    axes[0, 0].set(ylabel="mean rate over trials (Hz)")
+    axes[0, 0].legend(fontsize=6)
+    return figure
+
+
+def bins(table: pd.DataFrame):
+    """(h) Rates in the states and switch rate of the true circuit against the bin; lines: the network."""
+    figure, axes = style.panels(1, 2, height=2.6)
+    network = table[table["model"] == "network"].iloc[0]
+    for name, marker in (("exact", "o"), ("compat", "s")):
+        part = table[table["model"] == name].sort_values("dt")
+        for column, color in (("up", COLORS[0]), ("down", COLORS[1]), ("others", COLORS[2])):
+            label = f"{ {'up': 'winner', 'down': 'loser', 'others': 'I'}[column] }, {name}"
+            axes[0, 0].plot(
+                1000 * part["dt"],
+                part[column],
+                marker=marker,
+                color=color,
+                label=label,
+                fillstyle="full" if marker == "o" else "none",
+            )
+        axes[0, 1].plot(
+            1000 * part["dt"],
+            part["switch_rate"],
+            marker=marker,
+            color="black",
+            label=name,
+            fillstyle="full" if marker == "o" else "none",
+        )
+    for column, color in (("up", COLORS[0]), ("down", COLORS[1]), ("others", COLORS[2])):
+        axes[0, 0].axhline(network[column], color=color, linestyle=":", linewidth=1)
+    axes[0, 1].axhline(network["switch_rate"], color="black", linestyle=":", linewidth=1, label="network")
+    axes[0, 0].set(xlabel="bin (ms)", ylabel="rate (Hz)", ylim=(0, None))
+    axes[0, 0].legend(fontsize=5, ncols=2)
+    axes[0, 1].set(xlabel="bin (ms)", ylabel="switches of the winner (1/s)", ylim=(0, None))
+    axes[0, 1].legend()
+    return figure

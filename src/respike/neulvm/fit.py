@@ -1,0 +1,46 @@
+"""Recorded spikes in; one EM fit from one start out: the model, the latent activity and the log of the losses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from respike.core import files, seeds
+from respike.neulvm import box, em, model, models, trials
+from respike.neulvm.params import Circuit, Fit, Prior
+
+
+def run(
+    *, trial: Path, out: Path, latent: Path, log: Path, circuit: Circuit, prior: Prior, fit: Fit, start: int, seed: int
+) -> None:
+    """Fit the recording `trial` from start number `start`; parameters of `circuit` that are fitted count only as a start."""
+    recorded = trials.read(trial)
+    search = box.build(circuit, prior)
+    first = replace(circuit, typical_rates=tuple(recorded.trial.early_rates.mean(0).tolist()))
+    if fit.start == "circuit":
+        box.check_start(first, search)
+    else:
+        first = search.draw(first, seeds.generator(seed, "neulvm", "fit", start))
+    begin = em.first_latent(recorded.trial, fit)
+    state = em.State(first, begin)
+    while not state.done:
+        em.iterate(state, recorded.trial, search, fit)
+    loss = model.loss(state.circuit, recorded.trial, state.latent, fit.scheme)
+    about = {
+        "start": start, "loss": loss.total, "loss_spikes": loss.spikes, "loss_latent": loss.latent,
+        "iterations": state.iteration, "at_bound": at_bound(state.circuit, search),
+    }  # fmt: skip
+    found = models.Model(state.circuit, fit.scheme, recorded.trial.dt, recorded.trial.history, recorded.dataset, about)
+    models.write(out, found)
+    files.write_arrays(
+        latent, first=model.with_history(begin, recorded.trial), last=model.with_history(state.latent, recorded.trial)
+    )
+    files.write_table(log, pd.DataFrame(state.rows).assign(start=start))
+
+
+def at_bound(circuit: Circuit, search: box.Box) -> list[str]:
+    """Names of the parameters that ended on a bound of the prior."""
+    x = search.vector(circuit)
+    edge = np.isclose(x, search.low / search.high, rtol=1e-6) | np.isclose(x, 1.0, rtol=1e-6)
+    return [name for name, on in zip(search.names(circuit), edge, strict=True) if on]

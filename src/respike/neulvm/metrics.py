@@ -1,0 +1,197 @@
+"""Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d
+
+from respike.core import files, measures, seeds
+from respike.core.measures import Measure
+from respike.neulvm import clusters as cluster_states
+from respike.neulvm import models, particles, partition, states, trials
+from respike.neulvm.params import GROUPS, Circuit, Particles
+
+SMOOTH = 0.02  # s, for correlations
+
+
+def run(
+    *, trial: Path, fits: list[Path], best: Path, latent: Path, runs: list[Path], baselines: Path, clusters: Path,
+    binning: Path, out: Path, circuit: Circuit, particle: Particles, known: bool, seed: int,
+) -> None:  # fmt: skip
+    """Write the table. `circuit` is the truth if `known` (embedded recording); `runs` are free simulations of models."""
+    recorded = trials.read(trial)
+    rows = _Rows(recorded.dataset, seed)
+    rows.add(inferred(recorded, files.read_arrays(latent, "first", "last")))
+    rows.add(partitioned(recorded, seed))
+    rows.add(fitted([models.read(path) for path in fits], models.read(best), circuit if known else None, recorded))
+    simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    for name, arrays in simulated.items():
+        rows.add(free_run(name, arrays["free"], float(arrays["dt"])))
+    rows.add(perturbed(simulated))
+    rows.add(compared(files.read_arrays(baselines)))
+    rows.add(held_out(recorded, models.read(best), particle, seed, float(files.read_arrays(baselines)["constant.score"])))
+    rows.add(clustered(files.read_arrays(clusters)))
+    rows.add(binned(files.read_table(binning)))
+    files.write_table(out, measures.table("neulvm", rows.made))
+
+
+class _Rows:
+    """Collects measures of one data set; the cluster states are no recording and say so."""
+
+    def __init__(self, dataset: str, seed: int) -> None:
+        self.made: list[Measure] = []
+        self.dataset, self.seed = dataset, seed
+
+    def add(self, found: Iterator[tuple[str, str, float, str, int]]) -> None:
+        """Measures as variant, metric, value, unit, n."""
+        for variant, metric, value, unit, n in found:
+            dataset = "embedded cluster network" if variant.startswith("clusters") else self.dataset
+            self.made.append(Measure(variant, self.seed, dataset, metric, float(value), unit, n))
+
+
+def correlations(
+    a: Float[np.ndarray, "batch bin population"], b: Float[np.ndarray, "batch bin population"], sigma: float
+) -> Float[np.ndarray, " population"]:
+    """Correlation of each population's activity in all batches, after a Gaussian filter of `sigma` bins (0: none)."""
+    if sigma:
+        a, b = (gaussian_filter1d(x, sigma, axis=1) for x in (a, b))
+    flat = [x.reshape(-1, x.shape[2]) for x in (a, b)]
+    return np.array([np.corrcoef(flat[0][:, m], flat[1][:, m])[0, 1] for m in range(a.shape[2])])
+
+
+def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
+    """Latent activity against the truth, before and after EM."""
+    if not np.isfinite(recorded.rates).all():
+        return
+    first = recorded.trial.history
+    truth = recorded.rates[:, first:] * recorded.trial.dt
+    for variant, name in (("start", "first"), ("em", "last")):
+        for label, sigma in (("z_corr", 0.0), ("z_corr_20ms", SMOOTH / recorded.trial.dt)):
+            found = correlations(latent[name][:, first:], truth, sigma)
+            for m, value in enumerate(found):
+                yield variant, f"{label}_{m}", value, "", truth.shape[0] * truth.shape[1]
+    switched = states.find(truth.reshape(-1, truth.shape[2]) / recorded.trial.dt, recorded.trial.dt)
+    yield "data", "switches", switched.n_switches, "", 1
+
+
+def partitioned(recorded: trials.Recorded, seed: int):
+    """Share of neurons whose population is found from the spikes alone."""
+    spikes = recorded.trial.spikes[:, recorded.trial.history :].reshape(-1, recorded.trial.spikes.shape[2])
+    rng = seeds.generator(seed, "neulvm", "partition")
+    found = partition.find(spikes, recorded.trial.shape[2], recorded.trial.dt, rng)
+    yield "data", "partition_accuracy", partition.accuracy(found, recorded.trial.population), "", len(found)
+
+
+def fitted(fits: list[models.Model], best: models.Model, truth: Circuit | None, recorded: trials.Recorded):
+    """Losses of the starts, and the best parameters over the true ones."""
+    losses = [fit.about["loss"] for fit in fits]
+    for fit in fits:
+        yield f"start{fit.about['start']}", "loss", fit.about["loss"], "nats", 1
+    yield "em", "loss", best.about["loss"], "nats", len(fits)
+    yield "em", "loss_worst", max(losses), "nats", len(fits)
+    yield "em", "at_bound", len(best.about["at_bound"]), "", len(best.circuit.vector())
+    if truth is None:
+        return
+    yield from ratios("em", best.circuit, truth)
+    yield from pulls(best.circuit, truth, recorded)
+
+
+def ratios(variant: str, circuit: Circuit, truth: Circuit):
+    """Parameters over their true values, by group; excitatory and inhibitory coupling apart."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.where(truth.weights != 0, circuit.weights / truth.weights, np.nan)
+    for name in GROUPS:
+        if name != "coupling":
+            share = np.asarray(getattr(circuit, name)) / np.asarray(getattr(truth, name))
+            yield variant, f"ratio_{name}", np.median(share), "", len(share)
+    for name, chosen in (("excitatory", truth.weights > 0), ("inhibitory", truth.weights < 0)):
+        if chosen.any():
+            yield variant, f"ratio_coupling_{name}", np.median(weights[chosen]), "", int(chosen.sum())
+
+
+def pulls(circuit: Circuit, truth: Circuit, recorded: trials.Recorded):
+    """Error of the potential to which each population relaxes at the mean rates of the data: what the data do tell."""
+    rates = np.nanmean(recorded.rates, axis=(0, 1))
+    if np.isfinite(rates).all():
+        h = [
+            np.asarray(c.rest) + rates @ c.weights / np.asarray(c.mem_rate) - np.asarray(c.threshold) for c in (circuit, truth)
+        ]
+        for m, error in enumerate(h[0] - h[1]):
+            yield "em", f"h_error_{m}", error, "noise widths", 1
+
+
+def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float):
+    """States, switches and dwell times of a free simulation."""
+    seconds = round(len(rates) * dt)
+    yield variant, "rate_last", rates[:, -1].mean(), "Hz", seconds
+    if rates.shape[1] < 2:
+        return
+    found = states.find(rates, dt)
+    yield variant, "switch_rate", found.n_switches / found.duration, "1/s", seconds
+    yield variant, "switches_per_200s", 200 * found.n_switches / found.duration, "", seconds
+    for name, value, unit in (("rate_up", found.up, "Hz"), ("rate_down", found.down, "Hz")):
+        if np.isfinite(value):
+            yield variant, name, value, unit, seconds
+    if len(found.dwell):
+        yield variant, "dwell_mean", found.dwell.mean(), "s", len(found.dwell)
+
+
+def perturbed(simulated: dict[str, dict[str, np.ndarray]]):
+    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are."""
+    reference = simulated.get("network")
+    for name, arrays in simulated.items():
+        pulsed, dt = arrays["pulsed"], float(arrays["dt"])
+        if pulsed.shape[2] > 1:
+            yield name, "win_probability", wins(arrays), "", len(pulsed)
+        if reference is not None and name != "network":
+            means = [gaussian_filter1d(a["pulsed"].mean(0), SMOOTH / dt, axis=0) for a in (arrays, reference)]
+            yield name, "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
+
+
+def wins(arrays: dict[str, np.ndarray]) -> float:
+    """Share of trials in which the target of the last pulse is ahead of the target of the first one afterwards."""
+    target, first = int(arrays["target"]), int(arrays["first"])
+    after = np.flatnonzero(arrays["pulse"][:, target])[-1] + 1
+    means = arrays["pulsed"][:, after:].mean(1)
+    return float(np.mean(means[:, target] > means[:, first]))
+
+
+def compared(held: dict[str, np.ndarray]):
+    """Baselines: held-out information per spike beyond a constant rate, and free runs."""
+    base, n = float(held["constant.score"]), int(held["n_spikes"])
+    for name in held["names"]:
+        yield from free_run(f"baseline {name}", held[f"{name}.free"], float(held["dt"]))
+        yield f"baseline {name}", "held_out", (float(held[f"{name}.score"]) - base) / (n * np.log(2)), "bits/spike", n
+
+
+def held_out(recorded: trials.Recorded, best: models.Model, settings: Particles, seed: int, base: float):
+    """The same for the mesoscopic model: likelihood of each bin given the bins before it, by the particle filter."""
+    rng = seeds.generator(seed, "neulvm", "held out")
+    later = recorded.held_out
+    total = particles.sample(best.circuit, later, 0, settings.particles, 1, rng).log_likelihood
+    n = int(later.spikes[:, later.history :].sum())
+    yield "em", "held_out", (total - base) / (n * np.log(2)), "bits/spike", n
+
+
+def clustered(held: dict[str, np.ndarray]):
+    """Cluster states: share of the windows with K clusters, and changes of K per minute."""
+    for name in held["names"]:
+        k, activity, dt = held[f"{name}.k"], held[f"{name}.activity"], float(held[f"{name}.dt"])
+        variant, seconds = f"clusters {name}", round(len(activity) * dt)
+        yield variant, "rate", activity.mean(), "Hz", seconds
+        yield variant, "switches_per_minute", 60 * cluster_states.switches(k) / (len(activity) * dt), "", seconds
+        for number in (2, 3, 4):
+            yield variant, f"share_k{number}", np.mean(k == number), "", len(k)
+
+
+def binned(table: pd.DataFrame):
+    """Rates and switches of the true circuit in bins of different length."""
+    for row in table.itertuples():
+        variant = row.model if row.model.startswith("network") else f"{row.model} {1000 * row.dt:g} ms"
+        for name in ("up", "down", "others", "switch_rate"):
+            value = getattr(row, name)
+            if np.isfinite(value):
+                yield f"bins {variant}", name, value, "1/s" if name == "switch_rate" else "Hz", round(row.seconds)

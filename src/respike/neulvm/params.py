@@ -1,0 +1,184 @@
+"""Constants of the winner-take-all circuit, the published settings of the fit, and the shapes of the config.
+
+Potentials are in units of the width of the escape noise (2.5 mV), counted from the reset potential.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+GROUPS = ("mem_rate", "coupling", "rest", "threshold")  # order of the parameters in a vector; published: amem, J, rp, ft
+
+Scheme = Literal["exact", "compat"]
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """M homogeneous populations of leaky integrate-and-fire neurons with escape noise.
+
+    `connectivity[a][m]` is the sign (or weight) of the connection from population a to m, and multiplies `coupling[a]`.
+    """
+
+    sizes: tuple[int, ...] = (400, 400, 200)  # neurons: two excitatory populations, one inhibitory
+    connectivity: tuple[tuple[float, ...], ...] = ((1, 0, 1), (0, 1, 1), (-1, -1, -1))
+    mem_rate: tuple[float, ...] = (50.0, 50.0, 50.0)  # 1/s, 1 / membrane time constant (20 ms); published: amem
+    coupling: tuple[float, ...] = (9.984, 9.984, 19.968)  # potential per presynaptic Hz and s; published: J
+    rest: tuple[float, ...] = (14.4, 14.4, 14.4)  # 36 mV / 2.5 mV; published: rp
+    threshold: tuple[float, ...] = (15 / 2.5 - math.log(10),) * 3  # 15 mV, where the hazard is 10 Hz; published: ft
+    syn_rate: tuple[float, ...] = (1000 / 3, 1000 / 3, 500 / 3)  # 1/s, 1 / synaptic time constant (3, 3, 6 ms)
+    refractory: float = 0.004  # s, absolute
+    delay: float = 0.0  # s, synaptic, beside the one step of the scheme
+    input_gain: float = 1.0  # published: eps
+    typical_rates: tuple[float, ...] = (5.0, 20.0, 25.0)  # Hz, only for the stationary start of a simulation
+
+    def __post_init__(self) -> None:
+        m = len(self.sizes)
+        for name in (*GROUPS, "syn_rate", "typical_rates", "connectivity"):
+            if len(getattr(self, name)) != m:
+                raise ValueError(
+                    f"neulvm circuit: {name} has {len(getattr(self, name))} entries, expected {m}, one for each population "
+                    f"in sizes {self.sizes}; correct neulvm.circuit in config.yaml"
+                )
+        if any(len(row) != m for row in self.connectivity):
+            raise ValueError(f"neulvm circuit: connectivity must be {m} x {m}; correct neulvm.circuit in config.yaml")
+        if not any(value for row in self.connectivity for value in row):
+            raise ValueError("neulvm circuit: connectivity has no connection; correct neulvm.circuit in config.yaml")
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Coupling from population (row) to population (column)."""
+        return np.asarray(self.coupling)[:, None] * np.asarray(self.connectivity, dtype=float)
+
+    def vector(self) -> np.ndarray:
+        """The 4 M parameters in the order of GROUPS."""
+        return np.concatenate([np.asarray(getattr(self, name), dtype=float) for name in GROUPS])
+
+    def with_vector(self, vector: np.ndarray) -> "Circuit":
+        """This circuit with the parameters of `vector`."""
+        parts = np.reshape(vector, (len(GROUPS), len(self.sizes)))
+        return replace(self, **{name: tuple(float(v) for v in part) for name, part in zip(GROUPS, parts, strict=True)})
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Circuit":
+        """Circuit from plain lists, as stored in a model file."""
+        lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        lists["connectivity"] = tuple(tuple(row) for row in values["connectivity"])
+        return cls(**lists)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Box in which the parameters are searched: one pair [low, high] per group, or one for each population.
+
+    The published box, [0.4, 2] times the true values, is centred on the answer; this one is not.
+    """
+
+    mem_rate: tuple[tuple[float, ...], ...] = ((20.0, 100.0),)  # 1/s: membrane time constants of 10 to 50 ms
+    coupling: tuple[tuple[float, ...], ...] = ((3.0, 25.0), (3.0, 25.0), (10.0, 50.0))  # the inhibitory one last
+    rest: tuple[tuple[float, ...], ...] = ((6.0, 30.0),)
+    threshold: tuple[tuple[float, ...], ...] = ((1.5, 8.0),)
+    weights: Literal["row", "full"] = "row"  # one coupling per presynaptic population, or one per connection
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Settings of expectation maximisation. The published values are those of `PUBLISHED`."""
+
+    scheme: Scheme = "exact"
+    e_step: Literal["lbfgs", "adam"] = "lbfgs"
+    iterations: int = 1  # EM iterations at most; published: max_EMsteps = 20, of which it makes 2
+    m_steps: int = 200  # iterations of one M-step at most; published: Mmaxiters
+    e_steps: int = 150  # steps of one E-step at most; published: Emaxiters = 200
+    e_patience: int = 3  # adam: steps without a new best before the E-step ends; published: E_itertol
+    e_rate: float = 1e-3  # adam: published: E_LR
+    e_tolerance: float = 1e-7  # lbfgs: relative change of the loss at which the E-step ends
+    start: Literal["prior", "circuit"] = "prior"  # drawn from the prior, or the parameters of neulvm.circuit
+    smoothing: float = 0.4  # s, width of the smoothing that starts the latent activity
+    kernel: Literal["gaussian", "ma", "ma_forward"] = "gaussian"
+
+
+PUBLISHED = Fit(scheme="compat", e_step="adam", iterations=20, e_steps=200)
+
+
+@dataclass(frozen=True)
+class Particles:
+    """The particle filter."""
+
+    particles: int = 400
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the recording comes from, and what the embedded one is."""
+
+    recording: str = "embedded"  # or the path of a file in the published format
+    seconds: float = 21.0  # of the embedded recording
+    drive: Literal["none", "random", "pozzorini"] = "none"
+    sampled: int = 10  # cells recorded per population in the embedded recording
+
+
+@dataclass(frozen=True)
+class Window:
+    """What of the recording is fitted, and in which bins. Published: dt 4 ms, history 1 s, end 11 s, length 10 s."""
+
+    dt: float = 0.004  # s, bin of the model
+    fine: float = 0.0002  # s, step of the recording
+    history: float = 1.0  # s, longest age of a neuron that is followed; published: a_cutoff
+    end: float = 11.0  # s, end of the fitted window; published: end_timepoint
+    length: float = 10.0  # s, fitted; published: trial_length
+    batch: float = 10.0  # s, of one batch; published: t_perbatch
+    held_out: float = 10.0  # s after the end, for evaluation
+    cells: int = 3  # recorded cells used per population; published: Nsampled
+    pick: Literal["first", "random"] = "first"
+
+
+@dataclass(frozen=True)
+class Free:
+    """Free simulations, of models and of the hidden network alike."""
+
+    seconds: float = 200.0  # without any drive
+    pulses: int = 60  # trials of the perturbation
+    pulse_size: float = 30.0  # potential/s, current into the target; lifts the potential of rest by pulse_size / mem_rate
+    pulse_first: int = 0  # population that a pulse makes the winner at the start of a trial
+    pulse_target: int = 1  # population that receives the second pulse, the one that is evaluated
+    pulse_start: float = 1.5  # s, of the second pulse in the trial; the first comes at a third of it
+    pulse_length: float = 0.3  # s
+    trial: float = 3.0  # s
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A single inhibitory population that falls into clusters firing in turn, in mV."""
+
+    size: int = 500
+    coupling: float = -40.0  # mV/s per Hz
+    delay: float = 0.004  # s
+    noise: float = 0.75  # mV, width of the escape noise
+    rest: float = 30.0  # mV
+    threshold: float = 15.0  # mV, where the hazard is 10 Hz
+    mem_rate: float = 50.0  # 1/s
+    refractory: float = 0.004  # s
+    seconds: float = 60.0
+    dt: float = 0.0005  # s
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The same circuit stepped in bins of different length, against the network."""
+
+    exact: tuple[float, ...] = (0.004, 0.002, 0.001)  # s
+    compat: tuple[float, ...] = (0.004, 0.002, 0.001)
+    seconds: float = 400.0
+    network_seconds: float = 400.0
+    history: float = 0.5  # s
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Other models fitted to the same spikes."""
+
+    latents: tuple[int, ...] = (2, 3)  # dimensions of the Poisson linear dynamical systems
+    iterations: int = 30  # of EM
+    seconds: float = 200.0  # free run

@@ -1,0 +1,548 @@
+"""neuLVM: kernel against torch and finite differences, generators against closed forms, loader, E- and M-step, bad input."""
+
+import dataclasses
+import json
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from respike.__main__ import main
+from respike.core import files
+from respike.neulvm import (
+    baselines,
+    box,
+    clusters,
+    data,
+    drives,
+    em,
+    freerun,
+    microscopic,
+    model,
+    models,
+    particles,
+    partition,
+    pickles,
+    plain,
+    plds,
+    preprocess,
+    simulate,
+    states,
+    trials,
+)  # fmt: skip
+from respike.neulvm.model import Trial
+from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Window
+
+TRUE = Circuit()
+
+
+def small_trial(rng, circuit=TRUE, batches=2, history=40, n_bins=60, cells=2, dt=0.004):
+    """Random spikes, also two in a row and neurons without any in the history, a random drive, and a latent activity."""
+    m = len(circuit.sizes)
+    spikes = (rng.random((batches, history + n_bins, m * cells)) < 0.06).astype(np.uint8)
+    spikes[0, :history, 0] = 0
+    spikes[0, history + 5 : history + 7, 1] = 1
+    trial = Trial(dt, history, spikes, np.repeat(np.arange(m), cells), 20 * rng.standard_normal((batches, n_bins, m)))
+    return trial, rng.uniform(0.01, 0.1, (batches, history + n_bins, m))
+
+
+CIRCUITS = {
+    "published": TRUE,
+    "delay": replace(TRUE, delay=0.008, threshold=(3.5, 4.0, 3.0)),
+    "long refractory": replace(TRUE, refractory=0.012),
+    "one population": Circuit(
+        (500,), ((-1,),), (50.0,), (3.0,), (12.0,), (4.0,), (1e6,), 0.004, 0.004, typical_rates=(15.0,)
+    ),
+    "four populations": Circuit(
+        (100, 200, 300, 50), ((1, 0.5, 0, 1), (0, 1, 1, 1), (-1, -1, 0, -1), (0, 0, -0.3, 0)), (40.0,) * 4,
+        (5.0, 6.0, 9.0, 4.0), (13.0,) * 4, (3.7,) * 4, (200.0,) * 4, typical_rates=(10.0,) * 4,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["compat", "exact"])
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_kernel_equals_torch(rng, name, scheme):
+    circuit = CIRCUITS[name]
+    trial, latent = small_trial(rng, circuit)
+    found = model.loss(circuit, trial, latent, scheme)
+    values, tensor = plain.parameters(circuit), plain.as_tensor(latent)
+    for value in values.values():
+        value.requires_grad_()
+    judge = plain.loss(values, circuit, trial, tensor, scheme)
+    (judge.spikes + judge.latent).backward()
+    assert found.spikes == pytest.approx(judge.spikes.item(), rel=1e-10)
+    assert found.latent == pytest.approx(judge.latent.item(), rel=1e-10)
+    np.testing.assert_allclose(found.expected, judge.expected.detach(), rtol=1e-8)
+    np.testing.assert_allclose(found.grad_vector, torch.cat([values[n].grad for n in values]), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found.grad_latent[:, 40:], tensor.grad[:, 40:], rtol=1e-8, atol=1e-10)
+    assert not found.grad_latent[:, :40].any()
+
+
+def test_gradient_of_single_weights_equals_differences(rng):
+    trial, latent = small_trial(rng)
+    slope = model.loss(TRUE, trial, latent, "exact").grad_weights
+    for place in ((0, 0), (2, 1)):
+        totals = []
+        for change in (1e-5, -1e-5):
+            weights = TRUE.weights.copy()
+            weights[place] += change
+            free = replace(TRUE, coupling=(1.0,) * 3, connectivity=tuple(map(tuple, weights)))
+            totals.append(model.loss(free, trial, latent, "exact").total)
+        assert slope[place] == pytest.approx((totals[0] - totals[1]) / 2e-5, rel=1e-5)
+
+
+def test_expected_activity_of_a_renewal_process():
+    """At constant potential (infinitely fast membrane) and without refractory time, everybody fires with P = 1 - exp(-x)."""
+    circuit = Circuit((100,), ((1,),), (1e4,), (0.0,), (3.0,), (1.0,), (100.0,), refractory=0.0, typical_rates=(5.0,))
+    trial = Trial(0.004, 50, np.ones((1, 80, 1), np.uint8), np.zeros(1, int), np.zeros((1, 30, 1)))
+    found = model.loss(circuit, trial, np.full((1, 80, 1), 0.02), "exact")
+    np.testing.assert_allclose(found.expected, -np.expm1(-np.exp(3.0 - 1.0) * 0.004), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dt", [0.004, 0.0005, 0.0015])
+def test_published_survival_sums_a_grid_that_counts_both_ends(dt):
+    start = model.stationary(8.0, 50.0, 4.0, 30, dt, 0.004, "compat")
+    for k in (5, 17, 29):
+        points = np.linspace(0, k * dt, int(np.floor(k * dt / 0.001 + 1e-9)) + 1)
+        v = np.where(points >= 0.004 - 1e-12, 8.0 * (1 - np.exp(-50 * points)), 0.0)
+        assert start.l[k] == pytest.approx(-0.001 * np.sum(np.where(v == 0, 0, np.exp(v - 4.0))), rel=1e-12, abs=1e-15)
+
+
+def test_smoothing_keeps_a_constant_and_looks_back_only_when_asked():
+    np.testing.assert_allclose(em.smooth(np.ones((2, 50)), 5, "gaussian"), 1)
+    pulse = np.zeros(50)
+    pulse[20] = 1
+    forward = em.smooth(pulse, 4, "ma_forward")
+    np.testing.assert_allclose(forward[20:24], 0.25)
+    assert forward.sum() == pytest.approx(1)
+    assert not forward[:20].any()
+
+
+class TestGenerators:
+    def test_a_free_population_fires_at_the_renewal_rate(self, rng):
+        """One over the mean interval of the same cell, integrated numerically; network and mesoscopic model agree."""
+        circuit = Circuit((500,), ((1,),), (50.0,), (0.0,), (8.0,), (4.0,), (100.0,), typical_rates=(20.0,))
+        time = np.arange(0, 2, 1e-5)
+        hazard = np.where(time < 0.004, 0, np.exp(8.0 * -np.expm1(-50 * (time - 0.004)) - 4.0))
+        mean_interval = np.exp(-np.cumsum(hazard) * 1e-5).sum() * 1e-5
+        counts = microscopic.simulate(circuit, 5, rng).counts
+        assert counts.sum() / 500 / 5 == pytest.approx(1 / mean_interval, rel=0.02)
+        latent = freerun.simulate(circuit, np.zeros((20000, 1)), rng, 0.0005, 400, "exact")
+        assert latent.mean() / 0.0005 == pytest.approx(1 / mean_interval, rel=0.03)
+
+    def test_sampled_cells_are_cells_of_the_network(self, rng):
+        small = replace(TRUE, sizes=(5, 4, 3))
+        run = microscopic.simulate(small, 0.5, rng, n_sampled=3)
+        assert run.counts[:, 2].sum() == run.sampled[:, 6:].sum()
+        assert (run.sampled[:, :3].sum(1) <= run.counts[:, 0]).all()
+
+    def test_same_seed_same_bytes(self):
+        runs = [microscopic.simulate(TRUE, 0.2, np.random.default_rng(3), n_sampled=2) for _ in range(2)]
+        for a, b in zip(*runs, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @pytest.mark.parametrize("scheme", ["exact", "compat"])
+    def test_states_of_the_circuit(self, scheme):
+        """Levels and switching of the mesoscopic model with true parameters: the exact scheme switches, the other does not."""
+        latent = freerun.simulate(TRUE, np.zeros((50000, 3)), np.random.default_rng(1), 0.004, 125, scheme)
+        found = states.find(latent / 0.004, 0.004)
+        if scheme == "exact":
+            assert found.up == pytest.approx(19.08, rel=0.02)
+            assert found.down == pytest.approx(5.9, rel=0.08)
+            assert found.others == pytest.approx(24.57, rel=0.01)
+            assert found.n_switches > 10
+        else:
+            assert found.up > 21
+            assert found.n_switches <= 2
+
+    @pytest.mark.slow
+    def test_states_of_the_network(self):
+        rates = microscopic.rates(microscopic.simulate(TRUE, 400, np.random.default_rng(1)).counts, TRUE, 0.0002, 20)
+        found = states.find(rates, 0.004)
+        assert 18.6 <= found.up <= 19.7
+        assert 5.3 <= found.down <= 6.2
+        assert 24.2 <= found.others <= 24.8
+        assert 0.05 <= found.n_switches / found.duration <= 0.13
+
+    def test_synchronized_start(self, rng):
+        latent = freerun.simulate(TRUE, np.zeros((50, 3)), rng, 0.004, 50, "exact", synchronized=True)
+        assert latent[0].max() < 0.02
+        assert latent.mean() > 0.01
+
+
+class TestStates:
+    def test_hysteresis(self):
+        """A swing that stays inside the margin is no switch."""
+        rates = np.repeat([[20.0, 5, 24], [10, 9, 24], [14, 10, 24], [5, 20, 24], [20, 5, 24], [5, 20, 24]], 100, axis=0)
+        found = states.find(rates, 0.01)
+        assert found.n_switches == 3
+        np.testing.assert_allclose(found.dwell, 1.0)
+        assert (found.up, found.down, found.others) == (20.0, 5.0, 24.0)
+
+    def test_width_is_that_of_whole_bins(self):
+        assert states.find(np.zeros((1200, 2)), 0.004).duration == pytest.approx(4.8)
+
+    def test_number_of_clusters_of_a_sine(self):
+        """Activity that oscillates 3 times per spike of a cell has 3 clusters."""
+        time = np.arange(0, 3, 0.0005)
+        _, _, _, k = clusters.number(20 + 15 * np.sin(2 * np.pi * 60 * time), 0.0005)
+        assert set(k) == {3}
+
+    @pytest.mark.slow
+    def test_cluster_states(self):
+        _, _, _, k = clusters.number(clusters.simulate(Cluster(), np.random.default_rng(0)), 0.0005)
+        assert min(np.mean(k == 3), np.mean(k == 4)) > 0.05
+        assert clusters.switches(k) >= 20
+        _, _, _, k = clusters.number(clusters.simulate(Cluster(noise=0.7), np.random.default_rng(0)), 0.0005)
+        assert np.mean(k == 3) >= 0.95
+
+
+class TestFit:
+    def test_e_step_lowers_the_loss_each_time(self, rng):
+        trial, latent = small_trial(rng)
+        losses = []
+        found = em.e_step_lbfgs(TRUE, trial, latent, Fit(e_steps=30), lambda loss: losses.append(loss.total))
+        assert np.mean(np.diff(losses) <= 0) >= 0.95
+        assert losses[-1] < model.loss(TRUE, trial, latent, "exact").total
+        assert found.min() >= 1e-5 - 1e-12
+
+    @pytest.mark.parametrize("weights", ["row", "full"])
+    def test_m_step_stays_in_the_box_and_descends(self, rng, weights):
+        trial, latent = small_trial(rng)
+        search = box.build(TRUE, Prior(weights=weights))
+        start = search.draw(TRUE, rng)
+        found, _ = em.m_step(start, trial, latent, search, Fit(m_steps=15), lambda _: None)
+        x = search.vector(found) * search.high
+        assert ((x >= search.low - 1e-9) & (x <= search.high + 1e-9)).all()
+        assert model.loss(found, trial, latent, "exact").total < model.loss(start, trial, latent, "exact").total
+        assert len(search.names(TRUE)) == len(x) == (12 if weights == "row" else 16)
+
+    def test_full_weights_keep_their_signs_and_gradient(self, rng):
+        trial, latent = small_trial(rng)
+        search = box.build(TRUE, Prior(weights="full"))
+        x = search.vector(TRUE)
+        np.testing.assert_allclose(search.circuit(TRUE, x).weights, TRUE.weights)
+        slope = search.gradient(TRUE, model.loss(TRUE, trial, latent, "exact"))
+        for i in (0, 4, 8, 13):
+            change = np.zeros(len(x))
+            change[i] = 1e-6
+            pair = [model.loss(search.circuit(TRUE, x + s * change), trial, latent, "exact").total for s in (1, -1)]
+            assert slope[i] == pytest.approx((pair[0] - pair[1]) / 2e-6, rel=1e-4)
+
+    def test_adam_by_hand(self):
+        """The first step of Adam moves every entry by the rate against its gradient, and clips."""
+        latent = np.array([[[0.5, 0.5, 1e-5]]])
+        moved = em.Adam(rate=0.01, epsilon=1e-30).step(latent, np.array([[[2.0, np.nan, 3.0]]]) + 0.0)
+        assert moved[0, 0, 0] == pytest.approx(0.49)
+        assert moved[0, 0, 2] == 1e-5
+
+    def test_published_rules_stop_after_steps_without_a_new_best(self, rng):
+        trial, latent = small_trial(rng)
+        state = em.State(TRUE, latent, lowest=(-100.0, -100.0))  # nothing can be the best
+        found, improved = em.e_step_adam(state, trial, PUBLISHED)
+        assert len(state.rows) == PUBLISHED.e_patience
+        assert not improved
+        assert found is latent
+
+
+class TestParticles:
+    def test_likelihood_without_uncertainty(self, rng):
+        """Huge populations have no noise: all particles agree, and the likelihood is that of the deterministic activity."""
+        circuit = replace(TRUE, sizes=(10**6,) * 3, coupling=(2.0, 2.0, 4.0), rest=(8.0,) * 3)
+        trial, _ = small_trial(rng, circuit, batches=1)
+        a, b = (particles.sample(circuit, trial, 0, n, 1, rng).log_likelihood for n in (4, 40))
+        assert a == pytest.approx(b, abs=0.5)
+
+    def test_independent_neurons(self, rng):
+        """Without coupling the latent activity says nothing: the likelihood is the spikes' part of the loss, exactly."""
+        circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
+        trial, latent = small_trial(rng, circuit, batches=1)
+        found = particles.sample(circuit, trial, 0, 20, 2, rng)
+        assert found.log_likelihood == pytest.approx(-model.loss(circuit, trial, latent, "exact").spikes * 3 * 60, rel=1e-9)
+        assert found.latent.shape == (2, 100, 3)
+
+    def test_window_moves_without_a_trace(self, rng):
+        """Bins beyond the first window: mean activity of many particles equals that of free runs at zero coupling."""
+        circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
+        trial, _ = small_trial(rng, circuit, batches=1, n_bins=200)
+        quiet = replace(trial, drive=np.zeros_like(trial.drive))
+        found = particles.sample(circuit, quiet, 0, 60, 1, rng).mean[140:].mean()
+        free = freerun.simulate(circuit, np.zeros((2000, 3)), rng, 0.004, 40, "exact")[500:].mean()
+        assert found == pytest.approx(free, rel=0.03)
+
+
+class TestBaselines:
+    def test_hmm_finds_two_rates(self, rng):
+        state = np.repeat([0, 1, 0, 1], 2500)
+        spikes = (rng.random((10000, 2)) < np.array([[0.02, 0.1], [0.1, 0.02]])[state]).astype(int)
+        score, free = baselines.hmm(spikes, spikes, 40000, 30, 0.004, rng)
+        assert sorted(np.unique(free[:, 0].round(2))) == [0.02, 0.1]
+        assert score > baselines.constant(spikes, spikes, 10)[0] + 200
+
+    def test_forward_backward_by_brute_force(self, rng):
+        emission, move, start = rng.normal(size=(4, 2)), np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.4, 0.6])
+        share, _, total = baselines._forward_backward(emission, move, start)
+        paths = [[(k >> t) & 1 for t in range(4)] for k in range(16)]
+        weight = [
+            start[p[0]] * np.prod([move[a, b] for a, b in zip(p[:-1], p[1:], strict=True)])
+            * np.exp(sum(emission[t, s] for t, s in enumerate(p))) for p in paths
+        ]  # fmt: skip
+        assert total == pytest.approx(np.log(sum(weight)))
+        assert share[2, 1] == pytest.approx(sum(w for w, p in zip(weight, paths, strict=True) if p[2]) / sum(weight))
+
+    def test_logistic_equals_scikit_learn(self, rng):
+        x = rng.normal(size=(500, 3))
+        y = (rng.random(500) < 1 / (1 + np.exp(-(x @ [1.0, -0.5, 0.0] - 1)))).astype(int)
+        judge = LogisticRegression(C=1.0, tol=1e-10).fit(x, y)
+        np.testing.assert_allclose(baselines.logistic(x, y), [*judge.intercept_, *judge.coef_[0]], atol=1e-5)
+
+    def test_plds_posterior_by_dense_algebra(self, rng):
+        spikes = (rng.random((12, 3)) < 0.3).astype(int)
+        model_ = plds.Plds(0.9 * np.eye(2), 0.2 * np.eye(2), rng.normal(size=(3, 2)), -1 + rng.normal(size=3))
+        x, own, cross = plds.posterior(model_, spikes)
+        precision = np.zeros((24, 24))
+        for t in range(12):
+            block = slice(2 * t, 2 * t + 2)
+            precision[block, block] += np.eye(2) if t == 0 else 5 * np.eye(2)
+            precision[block, block] += (model_.c.T * np.exp(model_.c @ x[t] + model_.d)) @ model_.c
+            if t:
+                before = slice(2 * t - 2, 2 * t)
+                precision[before, before] += 0.81 * 5 * np.eye(2)
+                precision[before, block] -= 0.9 * 5 * np.eye(2)
+                precision[block, before] -= 0.9 * 5 * np.eye(2)
+        inverse = np.linalg.inv(precision)
+        np.testing.assert_allclose(own[5], inverse[10:12, 10:12], atol=1e-8)
+        np.testing.assert_allclose(cross[5], inverse[10:12, 12:14], atol=1e-8)
+
+
+def test_partition_of_groups_that_move_together(rng):
+    common = np.repeat(rng.random((3, 40)) < 0.5, 100, axis=1)
+    truth = np.repeat([0, 1, 2], 4)
+    spikes = (rng.random((4000, 12)) < np.where(common[truth].T, 0.15, 0.02)).astype(int)
+    assert partition.accuracy(partition.find(spikes, 3, 0.004, rng), truth) == 1
+    assert partition.accuracy(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0])) == 0.75
+
+
+class TestDrives:
+    def test_windows_and_variance(self, rng):
+        drive = drives.draw("pozzorini", rng, 25000, 2, 0.004)
+        inside = drives.windows(25000, 0.004)
+        assert not drive[~inside].any()
+        assert (drive[:, 0] == drive[:, 1]).all()
+        time = np.arange(25000) * 0.004
+        assert np.std(drive[inside, 0] / (20 * np.abs(1 + 20 * np.sin(0.4 * np.pi * time[inside])))) == pytest.approx(
+            1, abs=0.05
+        )
+        white = drives.draw("random", rng, 5000, 2, 0.004)
+        assert not white[:, 1].any()
+        assert not drives.draw("none", rng, 10, 2, 0.004).any()
+
+
+# The chain and bad input
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """Short recording with a drive in the published format, and the window that fits it."""
+    path = tmp_path_factory.mktemp("neulvm") / "recording"
+    window = Window(history=0.2, end=1.2, length=1.0, batch=0.5, held_out=0.4)
+    data.run(out=path, circuit=TRUE, data=Data(seconds=2.0, drive="random", sampled=4), window=window, seed=0)
+    return path, window
+
+
+def _changed(recording, tmp_path, **changes) -> Path:
+    content = pickle.loads(recording[0].read_bytes())
+    content |= changes
+    path = tmp_path / "changed"
+    path.write_bytes(pickle.dumps({key: value for key, value in content.items() if value is not None}))
+    return path
+
+
+def _preprocess(path, tmp_path, window, circuit=TRUE):
+    out = tmp_path / "trial.npz"
+    preprocess.run(recording=path, out=out, dataset="test", circuit=circuit, window=window, seed=0)
+    return trials.read(out)
+
+
+class TestLoader:
+    def test_bins(self, recording, tmp_path):
+        found = _preprocess(recording[0], tmp_path, recording[1])
+        raw = pickle.loads(recording[0].read_bytes())
+        assert found.trial.spikes.shape == (2, 175, 9)
+        # the second batch begins half a second later; its history overlaps the first batch
+        np.testing.assert_array_equal(found.trial.spikes[0, 125:], found.trial.spikes[1, :50])
+        first = raw["sampled_spikes"][:, 0:20, :3].any(1).ravel()
+        np.testing.assert_array_equal(found.trial.spikes[0, 0], first)
+        np.testing.assert_allclose(found.rates[0, 0], raw["A_t_pop"][:20].mean(0))
+        np.testing.assert_allclose(found.trial.drive[0, 0], raw["I_ext"][1000:1020].mean(0))
+        assert found.held_out.spikes.shape == (1, 150, 9)
+
+    def test_truth_may_be_missing(self, recording, tmp_path):
+        found = _preprocess(_changed(recording, tmp_path, A_t_pop=None), tmp_path, recording[1])
+        assert np.isnan(found.rates).all()
+
+    def test_random_cells(self, recording, tmp_path):
+        window = replace(recording[1], pick="random")
+        chosen = preprocess.pick(window, 4, 3, 0, Path("x"))
+        assert all(len(set(cells)) == 3 for cells in chosen)
+        assert [c.tolist() for c in chosen] == [c.tolist() for c in preprocess.pick(window, 4, 3, 0, Path("x"))]
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"sampled_spikes": np.zeros((2, 10000, 4), bool)}, r"sampled_spikes has shape \(2, 10000, 4\).*3 populations"),
+            ({"sampled_spikes": np.zeros((3, 10000), bool)}, r"sampled_spikes has shape \(3, 10000\)"),
+            ({"sampled_spikes": np.full((3, 10000, 4), 2)}, "other than 0 and 1"),
+            ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "neuron 0 of 9 fires no spike"),
+            ({"sampled_spikes": np.zeros((3, 10000, 0), bool)}, "at least one recorded neuron"),
+            ({"I_ext": np.zeros((9000, 3))}, "9000 time steps.*10000"),
+            ({"I_ext": None}, r"has no \['I_ext'\]"),
+            ({"A_t_pop": np.full((10000, 3), np.nan)}, r"A_t_pop\[0, 0\] is nan.*finite"),
+            ({"A_t_pop": np.full((10000, 3), -1.0)}, "cannot be negative"),
+            ({"A_t_pop": np.full((10000, 3), "x")}, "expected numbers"),
+        ],
+    )
+    def test_refuses(self, recording, tmp_path, change, says):
+        with pytest.raises(ValueError, match=says):
+            _preprocess(_changed(recording, tmp_path, **change), tmp_path, recording[1])
+        assert not (tmp_path / "trial.npz").exists()
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"dt": 0.0041}, "not a multiple of the recording's step"),
+            ({"length": 1.001}, "length = 1.001 s is not a multiple"),
+            ({"batch": 0.6}, "not a multiple of neulvm.window.batch"),
+            ({"end": 1.9}, "lasts 2 s"),
+            ({"cells": 5}, "has 4 cells in each population"),
+            (
+                {"dt": 0.0038, "history": 0.19, "length": 0.95, "batch": 0.95, "end": 1.14, "held_out": 0.38},
+                "do not fill whole",
+            ),
+        ],
+    )
+    def test_refuses_window(self, recording, tmp_path, change, says):
+        with pytest.raises(ValueError, match=says):
+            _preprocess(recording[0], tmp_path, replace(recording[1], **change))
+
+    def test_refuses_other_sizes(self, recording, tmp_path):
+        two = Circuit((400, 200), ((1, 1), (-1, -1)), (50.0,) * 2, (10.0,) * 2, (14.0,) * 2, (3.7,) * 2, (300.0,) * 2,
+                      typical_rates=(5.0, 20.0))  # fmt: skip
+        with pytest.raises(ValueError, match="expected .* with 2 populations"):
+            _preprocess(recording[0], tmp_path, recording[1], two)
+
+    def test_runs_nothing_that_a_pickle_holds(self, tmp_path):
+        """Neither on loading nor in the message: the command is refused before it could run."""
+        witness = tmp_path / "was here"
+
+        class Hostile:
+            def __reduce__(self):
+                return os.system, (f"touch '{witness}'",)
+
+        class Sly:
+            def __reduce__(self):
+                return eval, (f"open({str(witness)!r}, 'w')",)
+
+        for bad in (Hostile(), Sly(), {"A_t_pop": Hostile()}, np.array([Sly()], dtype=object)):
+            path = tmp_path / "hostile"
+            path.write_bytes(pickle.dumps(bad))
+            with pytest.raises(ValueError, match="nothing was run"):
+                pickles.read(path, (400, 400, 200))
+        assert not witness.exists()
+
+    @pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
+    def test_refuses_other_files(self, tmp_path, content):
+        path = tmp_path / "file"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=str(path)):
+            pickles.read(path, (400, 400, 200))
+
+    @pytest.mark.parametrize("protocol", [2, 4, 5])
+    def test_reads_every_protocol(self, recording, tmp_path, protocol):
+        content = pickle.loads(recording[0].read_bytes())
+        path = tmp_path / "again"
+        path.write_bytes(pickle.dumps({**content, "extra": np.float64(1.0)}, protocol=protocol))
+        np.testing.assert_array_equal(pickles.read(path, TRUE.sizes).spikes, content["sampled_spikes"])
+
+
+class TestConfig:
+    def test_wrong_number_of_sizes(self):
+        with pytest.raises(ValueError, match="mem_rate has 3 entries, expected 2"):
+            replace(TRUE, sizes=(400, 200))
+
+    def test_no_connection(self):
+        with pytest.raises(ValueError, match="no connection"):
+            replace(TRUE, connectivity=((0, 0, 0),) * 3)
+
+    def test_start_outside_the_bounds(self):
+        with pytest.raises(
+            ValueError, match=r"coupling_2 = 19.968 lies outside its bounds 30 to 50; widen neulvm.prior.coupling"
+        ):
+            box.check_start(TRUE, box.build(TRUE, Prior(coupling=((3, 25), (3, 25), (30, 50)))))
+
+    def test_bounds_the_wrong_way(self):
+        with pytest.raises(ValueError, match="expected one pair"):
+            box.build(TRUE, Prior(rest=((20.0, 10.0),)))
+
+    def test_published_box(self):
+        search = box.build(TRUE, box.around(TRUE, 0.4, 2.0))
+        np.testing.assert_allclose(search.low, 0.4 * TRUE.vector())
+        np.testing.assert_allclose(search.high, 2.0 * TRUE.vector())
+
+    def test_pulse_into_a_population_that_is_not_there(self, tmp_path):
+        models.write(tmp_path / "m.json", models.Model(TRUE, "exact", 0.004, 50, "test"))
+        with pytest.raises(ValueError, match="pulse_target = 3: expected a population, 0 to 2"):
+            simulate.run(model=tmp_path / "m.json", out=tmp_path / "r.npz", free=Free(pulse_target=3), seed=0)
+
+    def test_model_file(self, tmp_path):
+        path = tmp_path / "m.json"
+        held = models.Model(CIRCUITS["four populations"], "exact", 0.004, 50, "test", {"loss": 1.0})
+        models.write(path, held)
+        assert models.read(path) == held
+        for content in ("{", "[]", json.dumps({"circuit": {}}), path.read_text().replace('"exact"', '"other"')):
+            files.record_path(path).unlink(missing_ok=True)
+            path.write_text(content)
+            with pytest.raises(ValueError, match="not a model file"):
+                models.read(path)
+
+
+def test_recording_that_never_switches():
+    with pytest.raises(ValueError, match="none of 50 recordings switches"):
+        data.run(
+            out=Path("never"), circuit=replace(TRUE, sizes=(8, 8, 8), coupling=(0.0,) * 3, rest=(0.1,) * 3), seed=0,
+            data=Data(seconds=1.2, sampled=2), window=Window(end=1.2, length=1.0),
+        )  # fmt: skip
+    assert not Path("never").exists()
+
+
+def test_chain_twice_gives_the_same_bytes(recording, tmp_path):
+    """Command line from recording to free run, two times; a hostile recording ends with status 2 and no output."""
+    quick = json.dumps({"iterations": 2, "m_steps": 5, "e_steps": 5})
+    window = json.dumps(dataclasses.asdict(recording[1]))
+    for run in ("a", "b"):
+        out = tmp_path / run
+        common = ["--circuit", "{}", "--seed", "3"]
+        assert main(["neulvm.preprocess", "--recording", str(recording[0]), "--out", f"{out}/t.npz", "--dataset", "test",
+                     "--window", window, *common]) == 0  # fmt: skip
+        for start in ("0", "1"):
+            assert main(["neulvm.fit", "--trial", f"{out}/t.npz", "--out", f"{out}/{start}.json", "--latent",
+                         f"{out}/{start}.npz", "--log", f"{out}/{start}.parquet", "--prior", "{}", "--fit", quick,
+                         "--start", start, *common]) == 0  # fmt: skip
+        assert main(["neulvm.select", "--fits", f"{out}/0.json", f"{out}/1.json", "--latents", f"{out}/0.npz", f"{out}/1.npz",
+                     "--out", f"{out}/best.json", "--latent", f"{out}/best.npz"]) == 0  # fmt: skip
+        assert main(["neulvm.simulate", "--model", f"{out}/best.json", "--out", f"{out}/run.npz", "--free",
+                     json.dumps({"seconds": 2, "pulses": 2}), "--seed", "3"]) == 0  # fmt: skip
+    names = sorted(path.name for path in (tmp_path / "a").iterdir() if path.is_file())
+    assert len(names) == 10
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    bad = _changed(recording, tmp_path, I_ext=np.full((10000, 3), np.inf))
+    assert main(["neulvm.preprocess", "--recording", str(bad), "--out", f"{tmp_path}/no.npz", "--dataset", "test",
+                 "--window", window, *common]) == 2  # fmt: skip
+    assert not (tmp_path / "no.npz").exists()
