@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from respike.fsbi import build, command, expressions, model
-from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, THETA, Cells, Network, Protocol, Simulation, Wiring
+from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, THETA, Cells, Network, Protocol, Simulation, Wiring
 from respike.fsbi.simulate import Simulator
 from respike.fsbi.summary import SummarySettings, summarise
 from tests.conftest import reference_cases
@@ -56,12 +56,9 @@ def emitted(spikes: np.ndarray, n: int) -> brian2.TimedArray:
     return brian2.TimedArray(raster, dt=DT * brian2.second)
 
 
-def given(spikes: np.ndarray, n: int, equations: str, step: str) -> brian2.NeuronGroup:
+def given(spikes: np.ndarray, n: int, equations: str = "") -> brian2.NeuronGroup:
     """Units that emit given spikes, with further variables."""
-    group = brian2.NeuronGroup(n, equations, threshold="emits(t, i) > 0.5", namespace={"emits": emitted(spikes, n)})
-    if step:
-        group.run_regularly(step, when="groups")
-    return group
+    return brian2.NeuronGroup(n, equations, threshold="emits(t, i) > 0.5", namespace={"emits": emitted(spikes, n)})
 
 
 def drive(
@@ -89,15 +86,15 @@ def replay(case: SimpleNamespace) -> SimpleNamespace:
     rule, kind, arrays = case.rule, case.kind, case.arrays
     wiring, theta = wiring_of(case), theta_of(case)
     pre_traces, post_traces = (list(model.traces(rule, kind, side)) for side in ("pre", "post"))
-    kept = "".join(f"{name} : 1\nkeep_{name} : 1 (shared)\n" for name in pre_traces)
-    source = given(arrays["spikes_pre"], 8, kept, "".join(f"{name} = {name}*keep_{name}\n" for name in pre_traces))
+    source = given(arrays["spikes_pre"], 8, model.trace_equations(pre_traces))
+    model.let_fade(source, pre_traces)
     target = model.cells(rule, 4, [], post_traces, name="target")
     plastic = model.connection(source, target, rule, kind, 4)
     plastic.connect()
     arrivals = model.arrival_traces(source, pre_traces, 8)
     drives = [
-        drive(given(arrays["spikes_driveE"], 20, "", ""), target, arrays["adj_driveE"], "g_ampa", case.names["w_driveE"], 0),
-        drive(given(arrays["spikes_driveI"], 10, "", ""), target, arrays["adj_driveI"], "g_gaba", case.names["w_driveI"], 1),
+        drive(given(arrays["spikes_driveE"], 20), target, arrays["adj_driveE"], "g_ampa", case.names["w_driveE"], 0),
+        drive(given(arrays["spikes_driveI"], 10), target, arrays["adj_driveI"], "g_gaba", case.names["w_driveI"], 1),
     ]
     taus = {
         f"tau_{n}": float(arrays[old])
@@ -117,8 +114,9 @@ def replay(case: SimpleNamespace) -> SimpleNamespace:
     parts = [source, target, plastic, arrivals, *drives, *(d.source for d in drives), recorded, before, weights, spikes]
     brian2.Network(*parts).run(STEPS * DT * brian2.second)
     # The decay stands at the head of the next step; the case stores traces after it.
-    decayed = {name: getattr(recorded, name).T * keeps[f"keep_{name}"] for name in post_traces}
-    decayed |= {name: getattr(before, name).T * keeps[f"keep_{name}"] for name in pre_traces}
+    phase = np.arange(STEPS)[:, np.newaxis] % RENEWAL
+    decayed = {name: getattr(recorded, name).T * keeps[f"keep_{name}"] ** (phase + 1) for name in post_traces}
+    decayed |= {name: getattr(before, name).T * keeps[f"keep_{name}"] ** (phase + 1) for name in pre_traces}
     return SimpleNamespace(
         spikes=np.column_stack([np.round(np.asarray(spikes.t) / DT).astype(int), np.asarray(spikes.i)]),
         weights=weights.w.T.reshape(STEPS, 8, 4),

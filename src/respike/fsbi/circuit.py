@@ -96,7 +96,9 @@ def inspector(rule: str) -> brian2.Function:
 def assemble(network: Network) -> None:
     """Put the network on the present Brian2 device, with a run of no definite length."""
     populations = {name: population(network, name) for name in "EI"}
-    inputs = brian2.NeuronGroup(network.n_input, INPUT, threshold="t_in_timesteps >= next_step", reset=DRAW, name="inputs")
+    inputs = brian2.NeuronGroup(
+        network.n_input, INPUT, threshold="int(t_in_timesteps) >= next_step", reset=DRAW, name="inputs"
+    )
     controls = control(network)
     hidden = []
     if network.rule == "mlp":

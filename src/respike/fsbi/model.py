@@ -5,6 +5,9 @@ program: cells (`groups`, `thresholds`), then for each connection first the arri
 ones (`synapses`, by `order`), then traces and resets (`resets`), samples and controls (`end`). A plasticity update
 therefore never sees trace contributions of its own step; the decay of the traces stands at the head of the next step.
 
+A trace decays by the same factor everywhere, so it is kept as level * fade: `fade`, one number, shrinks in every step; the
+levels are touched at spikes, and every RENEWAL steps when the fade is multiplied into them and starts anew at 1.
+
 All constants are shared variables, so that they are single precision and can be set on the command line of the binary.
 """
 
@@ -13,7 +16,7 @@ from collections.abc import Sequence
 import brian2
 
 from respike.fsbi.expressions import bounded, mlp
-from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, TYPES
+from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, TYPES
 
 CELL = """
 v : 1  # membrane
@@ -113,18 +116,33 @@ def population_traces(rule: str, population: str) -> tuple[list[str], list[str]]
 
 def cell_equations(rule: str, names: Sequence[str]) -> str:
     """Variables of a cell that keeps the traces `names`."""
-    kept = "".join(f"{name} : 1\nkeep_{name} : 1 (shared)\n" for name in names)
-    return CELL + (ADAPTIVE if rule == "mlp" else "") + kept
+    return CELL + (ADAPTIVE if rule == "mlp" else "") + trace_equations(names)
 
 
-def cell_step(rule: str, names: Sequence[str]) -> str:
-    """What a cell does in one step, the decay of its traces included."""
-    return STEP[rule] + "".join(f"{name} = {name}*keep_{name}\n" for name in names)
+def trace_equations(names: Sequence[str]) -> str:
+    """Variables of the traces `names`: the level of each cell, the common fade, and its factor per step."""
+    return "".join(f"{name} : 1\nfade_{name} : 1 (shared)\nkeep_{name} : 1 (shared)\n" for name in names)
 
 
-def cell_reset(rule: str, post: Sequence[str]) -> str:
-    """What a spike does to its own cell."""
-    return RESET[rule] + "".join(f"{name} += 1\n" for name in post)
+def let_fade(group: brian2.NeuronGroup, names: Sequence[str]) -> None:
+    """Make the traces `names` of a group decay."""
+    if not names:
+        return
+    often, rarely = DT * brian2.second, RENEWAL * DT * brian2.second
+    parts = (
+        ("fade", often, "".join(f"fade_{name} = fade_{name}*keep_{name}\n" for name in names)),
+        ("renew", rarely, "".join(f"{name} = {name}*fade_{name}\n" for name in names)),
+        ("refill", rarely, "".join(f"fade_{name} = 1\n" for name in names)),
+    )
+    for order, (part, dt, code) in enumerate(parts):
+        group.run_regularly(code, dt=dt, when="groups", order=order + 1, name=f"{group.name}_{part}")
+    for name in names:
+        setattr(group, f"fade_{name}", 1)
+
+
+def count(names: Sequence[str], suffix: str = "") -> str:
+    """Statements that count a spike into traces."""
+    return "".join(f"{name}{suffix} += 1/fade_{name}{suffix}\n" for name in names)
 
 
 def synapse_equations(rule: str, kind: str) -> str:
@@ -137,21 +155,27 @@ def on_arrival(rule: str, kind: str) -> str:
     deliver = f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w\n"
     if kind not in PLASTIC[rule]:
         return deliver
-    change = f"alpha + kappa*x_post_{kind}_post" if rule == "poly" else _mlp_change("pre", "slow", "fast")
-    return deliver + f"w = bounded(w + ({change}), 0, w_max)"
+    if rule == "mlp":
+        return deliver + _mlp_change("pre", "slow", "fast")
+    return deliver + f"x = fade_x_post_{kind}_post*x_post_{kind}_post\nw = bounded(w + (alpha + kappa*x), 0, w_max)"
 
 
 def on_post_spike(rule: str, kind: str) -> str | None:
     """What a postsynaptic spike does to the weights of its cell; None for a static connection."""
     if kind not in PLASTIC[rule]:
         return None
-    change = f"beta + gamma*x_pre_{kind}_pre" if rule == "poly" else _mlp_change("post", "fast", "slow")
-    return f"w = bounded(w + ({change}), 0, w_max)"
+    if rule == "mlp":
+        return _mlp_change("post", "fast", "slow")
+    return f"x = fade_x_pre_{kind}_pre*x_pre_{kind}_pre\nw = bounded(w + (beta + gamma*x), 0, w_max)"
 
 
 def _mlp_change(side: str, pre: str, post: str) -> str:
     readout = ", ".join(f"{side}_{n}" for n in (*range(4), "bias"))
-    return f"mlp(x_pre_{pre}_pre, x_post_{post}_post, w, v_trace_post, c_exc_post, c_inh_post, {readout})"
+    return (
+        f"x_before = fade_x_pre_{pre}_pre*x_pre_{pre}_pre\n"
+        f"x_after = fade_x_post_{post}_post*x_post_{post}_post\n"
+        f"w = bounded(w + mlp(x_before, x_after, w, v_trace_post, c_exc_post, c_inh_post, {readout}), 0, w_max)"
+    )
 
 
 def cells(rule: str, n: int, pre: Sequence[str], post: Sequence[str], **options) -> brian2.NeuronGroup:
@@ -161,12 +185,13 @@ def cells(rule: str, n: int, pre: Sequence[str], post: Sequence[str], **options)
         n,
         cell_equations(rule, names),
         threshold=THRESHOLD,
-        reset=cell_reset(rule, post),
+        reset=RESET[rule] + count(post),
         method="euler",
         namespace={"bounded": bounded},
         **options,
     )
-    group.run_regularly(cell_step(rule, names), when="groups", name=f"{group.name}_step")
+    group.run_regularly(STEP[rule], when="groups", name=f"{group.name}_step")
+    let_fade(group, names)
     return group
 
 
@@ -193,8 +218,7 @@ def arrival_traces(group, pre: Sequence[str], order: int, **options) -> brian2.S
     """Counts the delayed spikes of `group` into its presynaptic traces, after all connections have read them."""
     if not pre:
         return None
-    steps = "".join(f"{name}_post += 1\n" for name in pre)
-    synapses = brian2.Synapses(group, group, on_pre=steps, delay=DELAY_STEPS * DT * brian2.second, **options)
+    synapses = brian2.Synapses(group, group, on_pre=count(pre, "_post"), delay=DELAY_STEPS * DT * brian2.second, **options)
     synapses.connect(j="i")
     synapses.pre.order = order
     return synapses

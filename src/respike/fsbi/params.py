@@ -127,6 +127,7 @@ class Simulation:
 
 DT = 1e-4  # s
 DELAY_STEPS = 8  # 0.8 ms, every connection
+RENEWAL = 64  # steps between two renewals of the level of a trace (a matter of computation: model.py)
 N_SAMPLES = 100  # synapses of each plastic type whose weight is recorded, equally spaced in presynaptic-major order
 SAMPLE_EVERY = 0.1  # s
 N_HIDDEN = (50, 4)  # units of the two fixed layers of the mlp rule

@@ -56,7 +56,7 @@ class Loops:
 def deferral(kind: str, trace: str, n_post: int, null: tuple[str, ...]) -> dict[str, object]:
     """Entry of `Loops.deferred` for the connection `kind`, whose postsynaptic update reads `trace` of its presynaptic cell."""
     return {
-        "trace": f"_array_{kind[0]}_{trace}",
+        "level": f"_array_{kind[0]}_{trace}",
         "keep": f"_array_{kind[0]}_keep_{trace}[0]",
         "weights": f"_ptr_array_{kind}_w",
         "n_post": n_post,
@@ -96,7 +96,7 @@ def templater(stock, loops: Loops):
             "is_result": lambda var: name_of(var) in loops.results,
         },
     )
-    ours.env.filters["on_lanes"] = on_lanes
+    ours.env.filters |= {"on_lanes": on_lanes, "one_by_one": one_by_one, "is_plastic": is_plastic}
     objects = stock.env.loader.get_source(stock.env, "objects.cpp")[0]
     ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": replaced(objects, "objects.cpp", OBJECTS)}), ours.env.loader])
     return ours
@@ -121,6 +121,7 @@ def replaced(text: str, place: str, changes: dict[str, tuple[str, int]]) -> str:
 ARRAY = re.compile(r"^(?:const )?float (\w+) = (\w+)\[(\w+)\];$")
 STORE = re.compile(r"^(\w+)\[(\w+)\] = (\w+);$")
 NEW = re.compile(r"^const float (\w+) = ([^\[\]]+);$")
+FADED = re.compile(r"^const float (\w+) = fade_(\w+) \* \2;$")
 CHANGE = re.compile(r"^(\w+) [-+*]?= [^\[\]]+;$")
 INDEX = re.compile(r"^const int32_t _(?:pre|post)synaptic_idx = \w+\[_idx\];$")
 # How arrays are read and written, by direction and index: lanes are the synapses of one row, hence one side is one cell.
@@ -131,7 +132,6 @@ READ = {
         "_postsynaptic_idx": "{0}[_row]",
         "_presynaptic_idx": "gather({0}, _other, _n)",
     },
-    "deferred": {"_presynaptic_idx": "_trace"},
 }
 WRITE = {
     "forward": {"_idx": "store({0} + _s, {1}, _n);", "_postsynaptic_idx": "scatter({0}, _other, {1}, _n);"},
@@ -140,30 +140,61 @@ WRITE = {
 }
 
 
-def on_lanes(code, direction: str, skip: str = "") -> str:
-    """Statements for one synapse, rewritten for a block of synapses of one row; changes of the variable `skip` are left out.
+def on_lanes(code, direction: str) -> str:
+    """Statements for one synapse, rewritten for a block of synapses of one row.
 
     Raises ValueError for a statement of a form that is not known here.
     """
-    lines = code.split("\n") if isinstance(code, str) else [line for part in code for line in part.split("\n")]
-    return "\n".join(_on_lanes(line.strip(), direction, skip) for line in lines)
+    lines = statements(code)
+    if direction == "deferred" and sum(bool(FADED.match(line)) for line in lines) != 1:
+        raise ValueError(f"expected one use of one trace in {lines}; set templates to stock")
+    return "\n".join(_on_lanes(line, direction) for line in lines)
 
 
-def _on_lanes(line: str, direction: str, skip: str) -> str:  # noqa: PLR0911  (one return per form of statement)
-    if not line or INDEX.match(line):
+def one_by_one(code, pathway: str, skip: str = "") -> str:
+    """Statements for one synapse, with the postsynaptic cell read from the short list of the pathway.
+
+    Where a spike only adds to its targets this is faster than blocks, which gather and scatter.
+    """
+    index = f"const int32_t _postsynaptic_idx = {pathway}.other[_idx];"
+    kept = [line for line in statements(code) if not (skip and _changes(line, skip))]
+    return "\n".join(index if INDEX.match(line) else line for line in kept)
+
+
+def is_plastic(code) -> bool:
+    """Whether the statements change the weight of a synapse."""
+    return any(_changes(line, "w") for line in statements(code))
+
+
+def _changes(line: str, name: str) -> bool:
+    """Whether a statement sets a variable that has been read before, or stores it."""
+    stored, changed = STORE.match(line), CHANGE.match(line)
+    return bool((stored and stored[3] == name) or (changed and changed[1] == name))
+
+
+def statements(code) -> list[str]:
+    """Lines of generated code."""
+    text = code if isinstance(code, str) else "\n".join(code)
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _on_lanes(line: str, direction: str) -> str:  # noqa: PLR0911  (one return per form of statement)
+    if INDEX.match(line):
         return ""
     if found := ARRAY.match(line):
         name, array, index = found.groups()
-        if direction == "deferred" and index == "_idx":
-            return ""  # the weight is read once for all its changes
+        if direction == "deferred":
+            return ""  # the weight is read once for all its changes, the level of the trace is part of `_trace`
         return f"auto {name} = {_place(READ, direction, index, line).format(array)};"
     if found := STORE.match(line):
         array, index, name = found.groups()
-        return "" if name == skip else _place(WRITE, direction, index, line).format(array, name)
+        return _place(WRITE, direction, index, line).format(array, name)
+    if direction == "deferred" and (found := FADED.match(line)):
+        return f"const auto {found[1]} = _trace;"
     if found := NEW.match(line):
         return f"const auto {found[1]} = {found[2]};"
-    if found := CHANGE.match(line):
-        return "" if found[1] == skip else line
+    if CHANGE.match(line):
+        return line
     raise ValueError(f"the fast loops cannot run the statement {line!r}; set templates to stock")
 
 

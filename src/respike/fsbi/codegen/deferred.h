@@ -3,8 +3,8 @@
 // A postsynaptic spike changes the weights of all synapses of its dendrite, which lie far apart in memory. Here it is only
 // noted with its cell. When a presynaptic spike arrives, its row of weights, one contiguous piece, is brought up to date:
 // for each synapse the noted spikes since the last visit, in their order, with the value that the presynaptic trace had at
-// the time of each. These values come out bit by bit as if they had been read then: a trace only decays between arrivals,
-// one multiplication per step, and is kept at every SEGMENT-th step, from where the multiplications are repeated.
+// the time of each. These values come out bit by bit as if they had been read then: between two arrivals the level of a
+// trace changes only at its renewals, by one multiplication, and the fade is the same for all cells.
 #ifndef RESPIKE_DEFERRED_H
 #define RESPIKE_DEFERRED_H
 
@@ -15,7 +15,13 @@
 class Deferred
 {
 public:
-    enum { EVENTS = 64, SEGMENT = 64 /* 2^6 */, EPOCH = 4096, SLOTS = 2 * EPOCH / SEGMENT + 2, WIDTH = (SLOTS / LANES + 1) * LANES };
+    enum
+    {
+        EVENTS = 64,   // noted spikes of a cell that are held
+        RENEWAL = 64,  // steps between renewals (params.py), a multiple of LANES
+        EPOCH = 4096,  // steps after which a row that was not visited is brought up to date
+        LONGEST = 2 * EPOCH + 2 * RENEWAL
+    };
     std::vector<uint32_t> count;  // spikes noted of each postsynaptic cell
     std::vector<uint16_t> done;   // of these, how many each synapse has seen (its lower 16 bits)
     uint64_t total;               // spikes noted of all cells
@@ -23,7 +29,7 @@ public:
     Deferred() : total(0), n_pre(0) {}
     bool is_ready() const { return n_pre > 0; }
 
-    void prepare(const int pre, const int post, const size_t synapses)
+    void prepare(const int pre, const int post, const size_t synapses, const float keep)
     {
         n_pre = pre;
         count.assign(post, 0);
@@ -35,28 +41,26 @@ public:
         at_base.assign(pre, 0.0f);
         after_base.assign(pre, 0.0f);
         seen.assign(pre, 0);
-        kept.assign((size_t)SLOTS * pre, 0.0f);
+        fade[0] = 1.0f;
+        for (int m = 1; m < RENEWAL; m++) fade[m] = fade[m - 1] * keep;
+        renewal = fade[RENEWAL - 1] * keep;
     }
 
-    // An arrival on `row` at step `now`; `x` is its trace before it counts this spike.
-    void arrive(const int row, const int64_t now, const float x)
+    // An arrival on `row` at step `now`; `level` is that of its trace before it counts this spike.
+    void arrive(const int row, const int64_t now, const float level)
     {
         base[row] = now;
-        at_base[row] = x;
-        after_base[row] = x + 1;
+        at_base[row] = level;
+        after_base[row] = level + 1 / fade[now % RENEWAL];
     }
 
-    // Called once per step before spikes are noted. True when it is time to catch up rows that have not been visited for long.
-    bool begin(const int64_t now, const float *traces)
-    {
-        if (now % SEGMENT == 0) std::memcpy(&kept[(size_t)(now / SEGMENT % SLOTS) * n_pre], traces, n_pre * sizeof(float));
-        return now % EPOCH == 0;
-    }
+    // Rows that have not been visited for an epoch start anew.
+    static bool is_epoch(const int64_t now) { return now % EPOCH == 0; }
     bool is_stale(const int row, const int64_t now) const { return base[row] < now - EPOCH; }
-    void renew(const int row, const int64_t now, const float x)
+    void renew(const int row, const int64_t now, const float level)
     {
         base[row] = now;
-        at_base[row] = after_base[row] = x;
+        at_base[row] = after_base[row] = level;
     }
     void end_epoch()
     {
@@ -64,6 +68,7 @@ public:
         epoch_start = count;
     }
 
+    // Spikes of a cell that some row may not have seen fill all its places.
     bool is_full(const int post) const { return count[post] - previous_start[post] >= EVENTS; }
     void all_seen() { previous_start = epoch_start = count; }
     void note(const int post, const int64_t now)
@@ -74,50 +79,40 @@ public:
     }
 
     // Whether there is anything to do for `row`; if so, prepares the values of its trace from its base up to `now`.
-    bool unfold(const int row, const int64_t now, const float keep)
+    bool unfold(const int row, const int64_t now)
     {
         if (seen[row] == total) return false;
         seen[row] = total;
-        const int offset = base[row] % SEGMENT, n = (offset + (int)(now - base[row])) / SEGMENT + 1;
+        const int offset = base[row] % RENEWAL, last = offset + (int)(now - base[row]);
         origin = base[row] - offset;
-        width = (n + LANES - 1) / LANES * LANES;
-        float at[WIDTH] = {};
-        for (int k = 1; k < n; k++) at[k] = kept[(size_t)((origin / SEGMENT + k) % SLOTS) * n_pre + row];
-        const int steps = n > 1 ? (int)SEGMENT : offset + (int)(now - base[row]) + 1;
-        if (n > 1)
-            for (int first_lane = 0; first_lane < n; first_lane += LANES)
-            {
-                vf x = load(at + first_lane, LANES);
-                for (int m = 0; m < SEGMENT; m++, x = x * keep) store(trace + m * width + first_lane, x, LANES);
-            }
-        float x = after_base[row];
-        trace[offset * width] = at_base[row];
-        for (int m = offset + 1; m < steps; m++) trace[m * width] = x = x * keep;
+        float level = after_base[row];
+        for (int step = 0; step <= last; step += RENEWAL, level = level * renewal)
+            for (int m = 0; m < RENEWAL; m += LANES) store(trace + step + m, load(fade + m, LANES) * level, LANES);
+        trace[offset] = fade[offset] * at_base[row];
         return true;
     }
 
     // Spikes of the cells `post` that the synapses have not seen.
     vi pending(const vi post, const vi seen_by, const int n) const { return (gather(count.data(), post, n) - seen_by) & 0xffff; }
 
-    // Trace at the time of the `number`-th spikes of the cells `post`.
+    // Trace at the time of the `number`-th spikes of the cells `post`; any number where there is no such spike.
     vf at(const vi post, const vi number, const int n) const
     {
         const vi step = gather(events.data(), post * (int)EVENTS + (number & (EVENTS - 1)), n);
         const vi since = (step - (int)(uint16_t)origin) & 0xffff;
-        const vi inside = (since & (SEGMENT - 1)) * width + (since >> 6);
-        return gather(trace, (vi)(inside & ((vi)(inside < SEGMENT * WIDTH))), n);
+        return gather(trace, since < (int)LONGEST ? since : vi{}, n);
     }
 
 private:
-    int n_pre, width;
+    int n_pre;
     int64_t origin;
+    float renewal;
     std::vector<uint32_t> epoch_start, previous_start;  // counts when the present and the previous epoch began
     std::vector<uint16_t> events;                       // last EVENTS spikes of each cell: step modulo 65536
     std::vector<int64_t> base;                          // step from which the trace of a row decays undisturbed
-    std::vector<float> at_base, after_base;             // its value at that step and the value that decays from there
+    std::vector<float> at_base, after_base;             // its level at that step and after it
     std::vector<uint64_t> seen;                         // total at the last visit of a row
-    std::vector<float> kept;                            // all traces at every SEGMENT-th step
-    alignas(64) float trace[SEGMENT * WIDTH];           // [step in segment][segment]
+    alignas(64) float fade[RENEWAL], trace[LONGEST];
 };
 
 #endif

@@ -26,15 +26,15 @@ static Deferred _deferred_{{pathway.name}};
     {% set _rows_of = pathway.synapses.name ~ '_pre' %}
     const int _n_pre = {{_rows_of}}.start.size() - 1;
     if ({{_late.null}}) return;
-    if (!_deferred.is_ready()) _deferred.prepare(_n_pre, {{_late.n_post}}, {{_rows_of}}.other.size());
+    if (!_deferred.is_ready()) _deferred.prepare(_n_pre, {{_late.n_post}}, {{_rows_of}}.other.size(), {{_late.keep}});
     const int64_t _now = defaultclock.timestep[0];
-    if (_deferred.begin(_now, {{_late.trace}}))
+    if (_deferred.is_epoch(_now))
     {
         for (int _row = 0; _row < _n_pre; _row++)
         {
             if (!_deferred.is_stale(_row, _now)) continue;
             _catch_up_{{pathway.name}}(_row);
-            _deferred.renew(_row, _now, {{_late.trace}}[_row]);
+            _deferred.renew(_row, _now, {{_late.level}}[_row]);
         }
         _deferred.end_epoch();
     }
@@ -65,15 +65,19 @@ static Deferred _deferred_{{pathway.name}};
         {% if _null %}
         if (_only_delivers)
         {
-            for (int64_t _s = {{pathway.name}}.start[_row]; _s < _end; _s += LANES)
+            for (int64_t _idx = {{pathway.name}}.start[_row]; _idx < _end; _idx++)
             {
-                const int _n = _end - _s < LANES ? (int)(_end - _s) : (int)LANES;
-                const vi _other = load(&{{pathway.name}}.other[_s], _n);
-                {{vector_code|on_lanes('forward', skip='w')|autoindent}}
+                {{vector_code|one_by_one(pathway.name, skip='w')|autoindent}}
             }
             continue;
         }
         {% endif %}
+        {% if _forward and not vector_code|is_plastic %}
+        for (int64_t _idx = {{pathway.name}}.start[_row]; _idx < _end; _idx++)
+        {
+            {{vector_code|one_by_one(pathway.name)|autoindent}}
+        }
+        {% else %}
         for (int64_t _s = {{pathway.name}}.start[_row]; _s < _end; _s += LANES)
         {
             const int _n = _end - _s < LANES ? (int)(_end - _s) : (int)LANES;
@@ -85,6 +89,7 @@ static Deferred _deferred_{{pathway.name}};
             {% endif %}
             {{vector_code|on_lanes('forward' if _forward else 'backward')|autoindent}}
         }
+        {% endif %}
     }
     {% endif %}
 {% endblock %}
@@ -99,7 +104,7 @@ void _catch_up_{{pathway.name}}(const int _row)
     %CONSTANTS%
     {{pointers_lines|autoindent}}
     Deferred &_deferred = _deferred_{{pathway.name}};
-    if (!_deferred.is_ready() || !_deferred.unfold(_row, defaultclock.timestep[0], {{_late.keep}})) return;
+    if (!_deferred.is_ready() || !_deferred.unfold(_row, defaultclock.timestep[0])) return;
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     const int64_t _end = {{_rows_of}}.start[_row + 1];
@@ -137,7 +142,7 @@ void _arrive_{{pathway.name}}(const int _row)
     if ({{_late.null}}) return;
     if (!_deferred.is_ready()) return;
     _catch_up_{{pathway.name}}(_row);
-    _deferred.arrive(_row, defaultclock.timestep[0], {{_late.trace}}[_row]);
+    _deferred.arrive(_row, defaultclock.timestep[0], {{_late.level}}[_row]);
 }
 {% endif %}
 {% endblock %}
