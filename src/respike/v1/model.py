@@ -10,9 +10,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from respike.v1 import recurrence
+from respike.v1 import pooling, recurrence
 from respike.v1.params import Network
 
 
@@ -30,20 +29,8 @@ class Pass(NamedTuple):
         return torch.sigmoid(self.logits)
 
 
-def pooled(x: Float[Tensor, "frame filter row column"], side: int, stride: int) -> Float[Tensor, "frame filter row column"]:
-    """Max-pooling to ceil(size / stride): an odd surplus of padding goes to the right and the bottom."""
-    padding = []
-    for size in (x.shape[3], x.shape[2]):
-        total = max((math.ceil(size / stride) - 1) * stride + side - size, 0)
-        padding += [total // 2, total - total // 2]
-    left, right, top, bottom = padding
-    if left == top and stride > 1 and right - left <= 1 and bottom - top <= 1:  # torch pads so by itself, without a copy
-        return functional.max_pool2d(x, side, stride, padding=left, ceil_mode=True)
-    return functional.max_pool2d(functional.pad(x, padding, value=-math.inf), side, stride)
-
-
 class FrontEnd(nn.Module):
-    """Convolutions with ReLU and max-pooling: windows of frames in, a flat vector (row, column, filter) per step out."""
+    """Convolutions, max-pooling and ReLU: windows of frames in, a flat vector (row, column, filter) per step out."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -58,7 +45,7 @@ class FrontEnd(nn.Module):
     def forward(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step feature"]:
         x = windows.contiguous(memory_format=torch.channels_last)
         for layer, (side, stride) in zip(self.layers, self.pools, strict=True):
-            x = torch.relu(pooled(layer(x), side, stride))  # in this order the ReLU sees a quarter of the numbers
+            x = pooling.run(layer(x), side, stride)
         return x.permute(0, 2, 3, 1).flatten(1)
 
     def size(self, pixels: int) -> int:

@@ -34,15 +34,24 @@ class Surrogate(NamedTuple):
         return p * (1 - p) * (self.temperature / self.threshold)
 
 
+@numba.njit(cache=True, fastmath=FAST, inline="always")
+def _reach(t, history, n_steps, n_cells):
+    """Which part of a row of couplings falls into the trial after a spike in bin t (which may lie before the trial)."""
+    return max(0, -(t + 1)) * n_cells, min(history, n_steps - 1 - t) * n_cells
+
+
 @numba.njit(cache=True, fastmath=FAST)
-def _add_rows(voltage, weights, cell, t):
-    """voltage[t + 1 + lag, :] += weights[cell, lag, :] for all bins inside the trial."""
-    n_steps, n_cells = voltage.shape
-    flat, row = voltage.reshape(-1), weights[cell]
-    first, last = max(0, -(t + 1)) * n_cells, min(len(row) // n_cells, n_steps - 1 - t) * n_cells
-    offset = (t + 1) * n_cells
-    for m in range(first, last):
-        flat[offset + m] += row[m]
+def _add(target, part):
+    for m in range(len(part)):
+        target[m] += part[m]
+
+
+@numba.njit(cache=True, fastmath=FAST)
+def _dot(x, y):
+    total = np.float32(0)
+    for m in range(len(x)):
+        total += x[m] * y[m]
+    return total
 
 
 @numba.njit(cache=True, fastmath=FAST)
@@ -50,16 +59,19 @@ def _forward(voltage, spikes, weights, level, recorded):
     n_trials, n_steps, n_cells = voltage.shape
     history, n_recorded = weights.shape[1] // n_cells, recorded.shape[2]
     for b in range(n_trials):
+        flat = voltage[b].reshape(-1)
         for t in range(-history if n_recorded else 0, n_steps):
+            first, last = _reach(t, history, n_steps, n_cells)
+            target = flat[(t + 1) * n_cells + first : (t + 1) * n_cells + last]
             for i in range(n_recorded):
                 if recorded[b, history + t, i]:
-                    _add_rows(voltage[b], weights, i, t)
+                    _add(target, weights[i, first:last])
             if t >= 0 and len(level):
                 for i in range(n_cells):
                     if voltage[b, t, i] > level[b, t, i]:
                         spikes[b, t, i] = 1
                         if i >= n_recorded:
-                            _add_rows(voltage[b], weights, i, t)
+                            _add(target, weights[i, first:last])
 
 
 @numba.njit(cache=True, fastmath=FAST)
@@ -70,16 +82,13 @@ def _backward(gradient, from_spikes, slope, weights, n_recorded):
     for b in range(n_trials):
         flat = gradient[b].reshape(-1)
         for t in range(n_steps - 1, -1, -1):
-            offset, length = (t + 1) * n_cells, min(history, n_steps - 1 - t) * n_cells
+            first, last = _reach(t, history, n_steps, n_cells)
+            later = flat[(t + 1) * n_cells : (t + 1) * n_cells + last]
             for i in range(n_cells):
                 if slope[b, t, i] > 0:
                     total = from_spikes[b, t, i]
                     if i >= n_recorded:
-                        row = weights[i]
-                        part = np.float32(0)
-                        for m in range(length):
-                            part += row[m] * flat[offset + m]
-                        total += part
+                        total += _dot(weights[i, :last], later)
                     gradient[b, t, i] += slope[b, t, i] * total
 
 
@@ -90,14 +99,11 @@ def _weight_gradient(result, gradient, spikes, recorded):
     for b in range(n_trials):
         flat = gradient[b].reshape(-1)
         for t in range(-history if n_recorded else 0, n_steps - 1):
-            first, last = max(0, -(t + 1)) * n_cells, min(history, n_steps - 1 - t) * n_cells
-            offset = (t + 1) * n_cells
+            first, last = _reach(t, history, n_steps, n_cells)
+            later = flat[(t + 1) * n_cells + first : (t + 1) * n_cells + last]
             for i in range(n_cells):
-                fed = recorded[b, history + t, i] if i < n_recorded else (t >= 0 and spikes[b, t, i])
-                if fed:
-                    row = result[i]
-                    for m in range(first, last):
-                        row[m] += flat[offset + m]
+                if recorded[b, history + t, i] if i < n_recorded else (t >= 0 and spikes[b, t, i]):
+                    _add(result[i, first:last], later)
 
 
 class _Compiled(torch.autograd.Function):
