@@ -35,7 +35,7 @@ def run(*, recording: Path, runs: list[Path], names: list[str], ground_truth: li
     first = None
     for path, name in zip(runs, names, strict=True):
         variant, replicate = name.rsplit("_", 1)
-        ran = files.read_arrays(path, "spikes", "nll", "nll_mixture", "w_rec", "threshold", "n_recorded", "dataset")
+        ran = files.read_arrays(path, "spikes", "nll", "nll_marginal", "w_rec", "threshold", "n_recorded", "dataset")
         if str(ran["dataset"]) != dataset:
             raise ValueError(f"{path} was fitted to {ran['dataset']!r}, {recording} is {dataset!r}; make the runs again")
         first = data["test"].shape[1] - ran["spikes"].shape[1]
@@ -66,7 +66,7 @@ def of_run(
     spikes = ran["spikes"][:, :, :n_cells]
     nll = ran["nll"].mean()
     yield measure("nll", nll, "nat/bin/cell", n_test)
-    yield measure("nll mixture", ran["nll_mixture"].mean(), "nat/bin/cell", n_test)
+    yield measure("nll marginal", ran["nll_marginal"].mean(), "nat/bin/cell", n_test)
     yield measure("bits per spike", (constant - nll) / (test.mean() * np.log(2)), "bit/spike", n_test)
     for n_trials in sorted({min(n_test, len(spikes)), len(spikes)}):
         label = f"{n_trials} trials"

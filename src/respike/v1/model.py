@@ -73,6 +73,11 @@ class SpikingNetwork(nn.Module):
         size = (self.n_cells,) if network.coupling == "self" else (self.n_cells, self.n_cells)
         self.register_buffer("allowed", allowed(*size)[:, :, None], persistent=False)
 
+    @property
+    def couplings(self) -> Float[Tensor, "post pre lag"]:
+        """Couplings that exist, oldest bin first, in the unit of the voltage."""
+        return self.w_rec * self.allowed
+
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the weights: Glorot uniform kernels, normal couplings cut at two standard deviations, no bias."""
         for layer in self.front_end.layers:
@@ -106,7 +111,7 @@ class SpikingNetwork(nn.Module):
     def _run(self, drive: Tensor, uniforms: Tensor | None, recorded: Tensor) -> Pass:
         threshold, temperature = self.network.threshold, self.network.temperature
         level = None if uniforms is None else threshold * (1 + torch.logit(uniforms) / temperature)
-        weights = (self.w_rec * self.allowed).permute(1, 2, 0).flip(1)
+        weights = self.couplings.permute(1, 2, 0).flip(1)
         voltage, spikes = recurrence.run(drive, weights, level, recorded, self.surrogate)
         scaled = (voltage - threshold) / threshold
         return Pass(voltage, scaled, temperature * scaled if temperature != 1 else scaled, spikes)

@@ -58,8 +58,9 @@ class Network:
             )
         if self.movie_frames - 1 < self.history:
             raise ValueError(
-                f"v1.network.movie_frames = {self.movie_frames} sees fewer earlier bins than v1.network.history = "
-                f"{self.history}; expected movie_frames of at least history + 1 = {self.history + 1}, or a shorter history"
+                f"v1.network.movie_frames = {self.movie_frames}: {self.movie_frames - 1} frames before the present one, "
+                f"fewer than v1.network.history = {self.history} bins; expected movie_frames of at least "
+                f"{self.history + 1}, or a shorter history"
             )
 
 
@@ -114,4 +115,5 @@ class Sampling:
     """Free runs from a fitted network."""
 
     trials: int = 600
-    hidden_samples: int = 20  # runs of the hidden cells over which a likelihood is averaged
+    hidden_samples: int = 20  # runs of the hidden cells over which probabilities are averaged
+    particles: int = 200  # pasts of the hidden cells over which the likelihood is summed

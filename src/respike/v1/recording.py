@@ -97,9 +97,9 @@ def read_spike_times(path: Path) -> SpikeTimes:
     try:
         with h5py.File(path, "r") as file:
             cells = _cells(path, file)
-    except ValueError:
-        raise
     except Exception as error:  # h5py raises a different class for each way a file can be broken
+        if str(path) in str(error):  # already said by us
+            raise
         raise ValueError(f"{path}: data/EVENTS cannot be read ({type(error).__name__}: {error}); copy it again") from error
     return _flat(path, cells)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from respike.core import files
-from respike.v1 import fitted, trials
+from respike.v1 import fitted, losses, particles, trials
 from respike.v1.model import SpikingNetwork
 from respike.v1.params import Sampling
 
@@ -41,12 +41,12 @@ def simulate(fit: Path, record: trials.Recording, out: Path, sampling: Sampling,
     drive = model.drive(test.windows.to(device))
     place = ("simulate", network.replicate)
     runs = free_runs(model, drive, sampling.trials, seed, place, n_probabilities=len(test.y))
-    likelihoods = forced_likelihoods(model, drive, test, sampling.hidden_samples, seed, place)
+    likelihoods = forced_likelihoods(model, drive, test, sampling, seed, place)
     files.write_arrays(
         out,
         **runs._asdict(),
         **likelihoods,
-        w_rec=(model.w_rec * model.allowed).cpu().numpy(),
+        w_rec=model.couplings.cpu().numpy(),
         bias=model.bias.cpu().numpy(),
         threshold=model.network.threshold,
         n_recorded=model.n_recorded,
@@ -69,24 +69,34 @@ def free_runs(model: SpikingNetwork, drive: Tensor, n_trials: int, seed: int, pl
 
 
 def forced_likelihoods(
-    model: SpikingNetwork, drive: Tensor, test: trials.Trials, n_samples: int, seed: int, place: tuple
+    model: SpikingNetwork, drive: Tensor, test: trials.Trials, sampling: Sampling, seed: int, place: tuple
 ) -> dict[str, np.ndarray]:
     """Negative log likelihood of each test trial, nats per bin and cell.
 
-    With hidden cells there are `n_samples` runs of them per trial. `nll` is the likelihood of the probabilities averaged
-    over the runs bin by bin; `nll_mixture` that of the mean of the runs' sequence likelihoods; both are likelihoods of
-    predictions that use nothing but the past of the recorded cells.
+    With hidden cells there are two: `nll` is that of probabilities averaged in each bin over runs of the hidden cells,
+    `nll_marginal` the likelihood with the hidden cells summed out. Both predict from the recorded past alone. Without
+    hidden cells they are one.
     """
-    n_samples = n_samples if model.network.hidden else 1
-    nll, mixture = [], []
+    nll, marginal = [], []
     for trial in range(len(test.y)):
         one = test.pick([trial])
-        draw = fitted.uniforms(seed, (*place, "forced", trial), n_samples, len(drive), model.n_cells)
-        recorded = one.recorded.expand(n_samples, -1, -1).contiguous().to(drive.device)
-        logits = model.forced(drive, recorded, draw.to(drive.device)).logits[..., : model.n_recorded].double()
-        y = one.y.to(logits).expand_as(logits)
-        p = torch.sigmoid(logits).mean(0)
-        nll.append(float(functional.binary_cross_entropy(p, y[0])))
-        each = -functional.binary_cross_entropy_with_logits(logits, y, reduction="none").sum((1, 2))
-        mixture.append(float(np.log(n_samples) - torch.logsumexp(each, 0)) / y[0].numel())
-    return {"nll": np.array(nll), "nll_mixture": np.array(mixture)}
+        nll.append(averaged_nll(model, drive, one, sampling.hidden_samples, seed, (*place, "forced", trial)))
+        if model.network.hidden:
+            size = (len(drive), sampling.particles, model.network.hidden)
+            draws = [
+                fitted.uniforms(seed, (*place, kind, trial), *shape).to(drive.device)
+                for kind, shape in (("particles", size), ("offsets", size[:1]))
+            ]
+            marginal.append(particles.marginal_nll(model, drive, one.recorded[0].to(drive.device), *draws))
+    return {"nll": np.array(nll), "nll_marginal": np.array(marginal or nll)}
+
+
+def averaged_nll(model: SpikingNetwork, drive: Tensor, one: trials.Trials, n_samples: int, seed: int, place: tuple) -> float:
+    """Negative log likelihood of one trial by the probabilities of each bin, averaged over runs of the hidden cells."""
+    n_samples = n_samples if model.network.hidden else 1
+    draw = fitted.uniforms(seed, place, n_samples, *drive.shape).to(drive.device)
+    recorded = one.recorded.expand(n_samples, -1, -1).contiguous().to(drive.device)
+    logits = model.forced(drive, recorded, draw).logits[..., : model.n_recorded].double()
+    if n_samples == 1:
+        return float(losses.cross_entropy(logits, one.y.to(logits)))
+    return float(functional.binary_cross_entropy(torch.sigmoid(logits).mean(0), one.y[0].to(logits)))

@@ -1,0 +1,48 @@
+"""Likelihood of recorded spikes with the hidden cells' spikes summed out.
+
+Bootstrap particle filter (Gordon, Salmond, Smith 1993): each particle is one possible past of the hidden cells. In each
+bin the particles are weighed by how well they foresaw the recorded spikes, drawn anew in proportion, and go on. The mean
+weight of a bin estimates p(recorded now | recorded before); the product over bins is unbiased for the likelihood, so the
+negative log likelihood comes out slightly too high with few particles, never too low on average.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from respike.v1.model import SpikingNetwork
+
+
+@torch.no_grad()
+def marginal_nll(
+    model: SpikingNetwork,
+    drive: Float[Tensor, "step cell"],
+    recorded: Bool[Tensor, "history+step visible"],
+    uniforms: Float[Tensor, "step particle hidden"],
+    offsets: Float[Tensor, " step"],  # uniform numbers that place the systematic draws
+) -> float:
+    """Negative log likelihood of one trial, nats per bin and recorded cell."""
+    n_recorded, history = model.n_recorded, model.network.history
+    n_particles, n_hidden = uniforms.shape[1:]
+    from_recorded, from_hidden = model.couplings.split([n_recorded, n_hidden], 1)  # post, pre, oldest bin first
+    known = recorded.to(drive.dtype)
+    past = known.new_zeros(n_particles, n_hidden, history)
+    total = 0.0
+    for t, now in enumerate(drive):
+        forced = now + torch.einsum("ki,jik->j", known[t : t + history], from_recorded)
+        voltage = forced + past.flatten(1) @ from_hidden.flatten(1).T
+        logits = model.network.temperature * (voltage / model.network.threshold - 1)
+        y = known[t + history].expand(n_particles, -1)
+        misfit = functional.binary_cross_entropy_with_logits(logits[:, :n_recorded], y, reduction="none").double().sum(1)
+        total -= float(torch.logsumexp(-misfit, 0)) - torch.tensor(n_particles).log().item()
+        kept = systematic(torch.softmax(-misfit, 0), offsets[t])
+        spikes = (torch.sigmoid(logits[:, n_recorded:]) > uniforms[t]).to(past.dtype)
+        past = torch.cat([past[:, :, 1:], spikes[:, :, None]], 2)[kept]
+    return total / (len(drive) * n_recorded)
+
+
+def systematic(weights: Float[Tensor, " particle"], offset: Float[Tensor, ""]) -> Tensor:
+    """Numbers of the particles to keep: evenly spaced points on the sum of the weights."""
+    points = (torch.arange(len(weights), device=weights.device) + offset) / len(weights)
+    return torch.searchsorted(weights.cumsum(0), points).clamp(max=len(weights) - 1)
