@@ -235,7 +235,7 @@ def test_units_and_frames_that_are_not_there(tmp_path):
 
 
 def test_movie_shorter_than_the_history_in_view():
-    with pytest.raises(ValueError, match=r"movie_frames = 9: 8 frames .* history = 9 bins; expected .* at least 10"):
+    with pytest.raises(ValueError, match=r"movie_frames = 9: 8 frames .*history = 9 bins; expected .* at least 10"):
         Network(movie_frames=9)
 
 
