@@ -8,7 +8,7 @@ import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import page, scorecard, tables
+from respike.report import page, scorecard, tables, where
 
 CLAIM = {
     "item": "accuracy",
@@ -130,3 +130,15 @@ def test_the_page_without_a_scorecard_says_what_to_run(tmp_path):
     (tmp_path / "rules.dot").write_text(DOT)
     with pytest.raises(FileNotFoundError, match=r"scorecard\.csv does not exist; run the rule"):
         page.run(results=tmp_path, captions=tmp_path, graph=tmp_path / "rules.dot", out=tmp_path / "r.html")
+
+
+def test_where_says_what_there_is(tmp_path, capsys):
+    where.run(results=tmp_path)
+    assert "make reproduce, without ONLY, writes it" in capsys.readouterr().out
+    pd.DataFrame({"verdict": ["met", "met", "not met"]}).to_csv(tmp_path / "scorecard.csv")
+    (tmp_path / "modes" / "figures").mkdir(parents=True)
+    (tmp_path / "modes" / "figures" / "a.png").touch()
+    where.run(results=tmp_path)
+    printed = capsys.readouterr().out
+    assert "2 met, 1 not met" in printed
+    assert "modes/figures" in printed
