@@ -18,6 +18,7 @@ public:
     enum
     {
         EVENTS = 64,   // noted spikes of a cell that are held
+        LAST = 4,      // of these, the last ones that are held in one word as well
         RENEWAL = 64,  // steps between renewals (params.py), a multiple of LANES
         EPOCH = 4096,  // steps after which a row that was not visited is brought up to date
         LONGEST = 2 * EPOCH + 2 * RENEWAL
@@ -36,6 +37,7 @@ public:
         epoch_start.assign(post, 0);
         previous_start.assign(post, 0);
         events.assign((size_t)post * EVENTS + 1, 0);
+        last.assign(post, 0);
         done.assign(synapses, 0);
         base.assign(pre, 0);
         at_base.assign(pre, 0.0f);
@@ -73,7 +75,9 @@ public:
     void all_seen() { previous_start = epoch_start = count; }
     void note(const int post, const int64_t now)
     {
+        const int place = count[post] % LAST * 16;
         events[(size_t)post * EVENTS + count[post] % EVENTS] = (uint16_t)now;
+        last[post] = (last[post] & ~(0xffffull << place)) | (uint64_t)(uint16_t)now << place;
         count[post]++;
         total++;
     }
@@ -92,13 +96,21 @@ public:
         return true;
     }
 
+    void ask(const int64_t first, const int64_t last) const { ask_for(&done[first], &done[last]); }
+
     // Spikes of the cells `post` that the synapses have not seen.
     vi pending(const vi post, const vi seen_by, const int n) const { return (gather(count.data(), post, n) - seen_by) & 0xffff; }
 
-    // Trace at the time of the `number`-th spikes of the cells `post`; any number where there is no such spike.
-    vf at(const vi post, const vi number, const int n) const
+    // Steps (modulo 65536) of the `number`-th spikes of the cells `post`; of the last LAST ones with one look at each cell.
+    vi step(const vi post, const vi number, const int n) const
     {
-        const vi step = gather(events.data(), post * (int)EVENTS + (number & (EVENTS - 1)), n);
+        return gather(events.data(), post * (int)EVENTS + (number & (EVENTS - 1)), n);
+    }
+    Four last_steps(const vi post, const int n) const { return gather_four(last.data(), post, n); }
+
+    // Trace at these steps; any number where it was not unfolded.
+    vf at(const vi step, const int n) const
+    {
         const vi since = (step - (int)(uint16_t)origin) & 0xffff;
         return gather(trace, since < (int)LONGEST ? since : vi{}, n);
     }
@@ -109,6 +121,7 @@ private:
     float renewal;
     std::vector<uint32_t> epoch_start, previous_start;  // counts when the present and the previous epoch began
     std::vector<uint16_t> events;                       // last EVENTS spikes of each cell: step modulo 65536
+    std::vector<uint64_t> last;                         // last LAST of them
     std::vector<int64_t> base;                          // step from which the trace of a row decays undisturbed
     std::vector<float> at_base, after_base;             // its level at that step and after it
     std::vector<uint64_t> seen;                         // total at the last visit of a row

@@ -52,7 +52,26 @@ static inline void scatter(float *to, const vi index, const vf x, const int n)
 {
     _mm512_mask_i32scatter_ps(to, first(n), (__m512i)index, (__m512)x, 4);
 }
-static inline int highest(const vi x) { return _mm512_reduce_max_epi32((__m512i)x); }
+static inline bool any_above(const vi x, const int k) { return _mm512_cmpgt_epi32_mask((__m512i)x, _mm512_set1_epi32(k)) != 0; }
+
+// Four 16-bit numbers of each lane, read at once, and one of them.
+struct Four { __m512i low, high; };
+static inline Four gather_four(const uint64_t *from, const vi index, const int n)
+{
+    const __m256i low = _mm512_castsi512_si256((__m512i)index), high = _mm512_extracti64x4_epi64((__m512i)index, 1);
+    const __m512i zero = _mm512_setzero_si512();
+    const __mmask16 used = first(n);
+    return {_mm512_mask_i32gather_epi64(zero, (__mmask8)used, low, from, 8),
+            _mm512_mask_i32gather_epi64(zero, (__mmask8)(used >> 8), high, from, 8)};
+}
+static inline vi pick(const Four &x, const vi number)
+{
+    const __m512i shift = _mm512_slli_epi32(_mm512_and_epi32((__m512i)number, _mm512_set1_epi32(3)), 4);
+    const __m512i low = _mm512_srlv_epi64(x.low, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(shift)));
+    const __m512i high = _mm512_srlv_epi64(x.high, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(shift, 1)));
+    const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(low)), _mm512_cvtepi64_epi32(high), 1);
+    return (vi)_mm512_and_epi32(both, _mm512_set1_epi32(0xffff));
+}
 static inline vf fused(const vf a, const vf b, const vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 
 #else
@@ -88,11 +107,23 @@ static inline void scatter(float *to, const vi index, const vf x, const int n)
 {
     for (int k = 0; k < n; k++) to[index[k]] = x[k];
 }
-static inline int highest(const vi x)
+static inline bool any_above(const vi x, const int k)
 {
-    int most = x[0];
-    for (int k = 1; k < LANES; k++) most = x[k] > most ? x[k] : most;
-    return most;
+    for (int lane = 0; lane < LANES; lane++) if (x[lane] > k) return true;
+    return false;
+}
+struct Four { uint64_t lane[LANES]; };
+static inline Four gather_four(const uint64_t *from, const vi index, const int n)
+{
+    Four x = {};
+    for (int k = 0; k < n; k++) x.lane[k] = from[index[k]];
+    return x;
+}
+static inline vi pick(const Four &x, const vi number)
+{
+    vi y;
+    for (int k = 0; k < LANES; k++) y[k] = (int32_t)((x.lane[k] >> (number[k] % 4 * 16)) & 0xffff);
+    return y;
 }
 static inline vf fused(const vf a, const vf b, const vf c)
 {
@@ -104,6 +135,11 @@ static inline vf fused(const vf a, const vf b, const vf c)
 #endif
 
 static inline float fused(const float a, const float b, const float c) { return __builtin_fmaf(a, b, c); }
+// Fetches a piece of memory into the second level of the cache.
+template <class T> static inline void ask_for(const T *from, const T *to)
+{
+    for (const char *line = (const char *)from; line < (const char *)to; line += 64) __builtin_prefetch(line, 0, 2);
+}
 static inline vf spread(const float x) { return x - vf{}; }
 
 #endif

@@ -114,15 +114,20 @@ void _catch_up_{{pathway.name}}(const int _row)
         const vi _other = load(&{{_rows_of}}.other[_s], _n);
         const vi _seen = load(&_deferred.done[_s], _n);
         const vi _pending = _deferred.pending(_other, _seen, _n);
-        const int _most = highest(_pending);
-        if (_most == 0) continue;
+        if (!any_above(_pending, 0)) continue;
         vf w = load(&{{_late.weights}}[_s], _n);
-        for (int _k = 0; _k < _most; _k++)
-        {
+        const auto _change = [&](const vi step, const int number) {
             const vf _before = w;
-            const vf _trace = _deferred.at(_other, _seen + _k, _n);
+            const vf _trace = _deferred.at(step, _n);
             {{vector_code|on_lanes('deferred')|autoindent}}
-            w = _k < _pending ? w : _before;
+            w = number < _pending ? w : _before;
+        };
+        if (any_above(_pending, Deferred::LAST))
+            for (int _k = 0; any_above(_pending, _k); _k++) _change(_deferred.step(_other, _seen + _k, _n), _k);
+        else
+        {
+            const Four _last = _deferred.last_steps(_other, _n);
+            for (int _k = 0; any_above(_pending, _k); _k++) _change(pick(_last, _seen + _k), _k);
         }
         store(&{{_late.weights}}[_s], w, _n);
         store(&_deferred.done[_s], _seen + _pending, _n);
@@ -132,6 +137,11 @@ void _catch_up_{{pathway.name}}(const int _row)
 void _catch_up_all_{{pathway.name}}()
 {
     for (size_t _row = 0; _row + 1 < brian::{{_rows_of}}.start.size(); _row++) _catch_up_{{pathway.name}}(_row);
+}
+
+void _ask_for_{{pathway.name}}(const int64_t first, const int64_t last)
+{
+    if (_deferred_{{pathway.name}}.is_ready()) _deferred_{{pathway.name}}.ask(first, last);
 }
 
 // A presynaptic spike is about to read the row: bring it up to date.

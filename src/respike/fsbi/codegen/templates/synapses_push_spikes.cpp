@@ -1,5 +1,15 @@
 {# USES_VARIABLES { _n_sources, _n_targets, delay, _source_dt} #}
+{# What a delayed spike will need is asked for when it is sent: its row of synapses comes from far memory meanwhile. #}
 {% extends 'common_group.cpp' %}
+{% set _late = owner.synapses.name ~ '_post' %}
+{% set _sends_early = owner.prepost == 'pre' and 'w' in owner.synapses.variables %}
+
+{% block extra_headers %}
+#include "lanes.h"
+{% if _sends_early and _late in deferred %}
+void _ask_for_{{_late}}(int64_t first, int64_t last);
+{% endif %}
+{% endblock %}
 
 {% block before_code %}
     {% set _delays = get_array_name(variables['delay'], access_data=False) %}
@@ -12,5 +22,22 @@
 
 {% block maincode %}
     {% set _eventspace = get_array_name(eventspace_variable) %}
-    {{owner.name}}.push({{_eventspace}}, {{_eventspace}}[_num{{eventspace_variable.name}}-1]);
+    const int32_t _n_spikes = {{_eventspace}}[_num{{eventspace_variable.name}}-1];
+    {{owner.name}}.push({{_eventspace}}, _n_spikes);
+    {% if _sends_early %}
+    for (int32_t _k = 0; _k < _n_spikes; _k++)
+    {
+        const int64_t _first = {{owner.name}}.start[{{_eventspace}}[_k]], _last = {{owner.name}}.start[{{_eventspace}}[_k] + 1];
+        ask_for(&{{owner.name}}.other[_first], &{{owner.name}}.other[_last]);
+        ask_for(&{{get_array_name(owner.synapses.variables['w'], access_data=False)}}[_first],
+                &{{get_array_name(owner.synapses.variables['w'], access_data=False)}}[_last]);
+        {% if _late in deferred %}
+        _ask_for_{{_late}}(_first, _last);
+        {% endif %}
+    }
+    {% elif owner.prepost == 'pre' %}
+    for (int32_t _k = 0; _k < _n_spikes; _k++)
+        ask_for(&{{owner.name}}.other[{{owner.name}}.start[{{_eventspace}}[_k]]],
+                &{{owner.name}}.other[{{owner.name}}.start[{{_eventspace}}[_k] + 1]]);
+    {% endif %}
 {% endblock %}
