@@ -10,8 +10,12 @@ wildcard_constraints:
     member=r"\d+",
 
 
+include: "fsbi_simulator.smk"
+
+
 rule fsbi:
     input:
+        [f"results/fsbi/figures/{network}_{name}.png" for network in FSBI_NETWORKS for name in fsbi_figures_of(network)],
         "results/fsbi/metrics.parquet",
 
 
@@ -305,3 +309,102 @@ rule fsbi_metrics:
         "python -m respike fsbi.metrics --tables {input.tables} --longevity {input.longevity}"
         " --whole {input.whole} --posteriors {input.posteriors} --compare {input.compare} --out {output}"
         " --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
+
+
+rule fsbi_example:
+    input:
+        fsbi_tables,
+    output:
+        "results/fsbi/{network}/example/rules_0.parquet",
+    log:
+        "results/fsbi/log/{network}_example.txt",
+    benchmark:
+        "results/fsbi/benchmark/{network}_example.tsv"
+    params:
+        code=code("fsbi.example"),
+        targets=settings("fsbi", "targets"),
+        seed=config["run"]["seed"],
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=10,
+        mem_mb=4000,
+    shell:
+        "python -m respike fsbi.example --tables {input} --out {output} --rule {wildcards.network}"
+        " --targets {params.targets:q} --seed {params.seed} > {log} 2>&1"
+
+
+rule fsbi_figures_poly:
+    input:
+        tables=fsbi_tables_of("poly"),
+        longevity="results/fsbi/poly/longevity/table.parquet",
+        posteriors=fsbi_posteriors("poly"),
+        example="results/fsbi/poly/example/rules_0.parquet",
+        recordings=fsbi_recordings("poly"),
+        compare="results/fsbi/compare.parquet",
+    output:
+        [f"results/fsbi/figures/poly_{name}.pdf" for name in fsbi_figures_of("poly")],
+        [
+            report(
+                f"results/fsbi/figures/poly_{name}.png",
+                caption=f"../report/fsbi_{name}.rst",
+                category="fsbi",
+                labels={"network": "poly", "figure": name},
+            )
+            for name in fsbi_figures_of("poly")
+        ],
+    log:
+        "results/fsbi/log/poly_figures.txt",
+    benchmark:
+        "results/fsbi/benchmark/poly_figures.tsv"
+    params:
+        code=code("fsbi.figures"),
+        settings=fsbi_shown("poly"),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=20,
+        mem_mb=4000,
+    shell:
+        "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
+        " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"
+        " --compare {input.compare} --folder {params.folder} --rule poly --settings {params.settings:q} > {log} 2>&1"
+
+
+rule fsbi_figures_mlp:
+    input:
+        tables=fsbi_tables_of("mlp"),
+        longevity="results/fsbi/mlp/longevity/table.parquet",
+        posteriors=fsbi_posteriors("mlp"),
+        example="results/fsbi/mlp/example/rules_0.parquet",
+        recordings=fsbi_recordings("mlp"),
+        compare="results/fsbi/compare.parquet",
+    output:
+        [f"results/fsbi/figures/mlp_{name}.pdf" for name in fsbi_figures_of("mlp")],
+        [
+            report(
+                f"results/fsbi/figures/mlp_{name}.png",
+                caption=f"../report/fsbi_{name}.rst",
+                category="fsbi",
+                labels={"network": "mlp", "figure": name},
+            )
+            for name in fsbi_figures_of("mlp")
+        ],
+    log:
+        "results/fsbi/log/mlp_figures.txt",
+    benchmark:
+        "results/fsbi/benchmark/mlp_figures.tsv"
+    params:
+        code=code("fsbi.figures"),
+        settings=fsbi_shown("mlp"),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=20,
+        mem_mb=4000,
+    shell:
+        "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
+        " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"
+        " --compare {input.compare} --folder {params.folder} --rule mlp --settings {params.settings:q} > {log} 2>&1"

@@ -103,7 +103,8 @@ def fsbi_simulation(wildcards):
     """Settings of fsbi.simulate; the survivors of the longevity test run longer."""
     simulation = FSBI[wildcards.network]["simulation"]
     if wildcards.part == "longevity":
-        simulation = {**simulation, "protocol": {**simulation["protocol"], "settle": FSBI["longevity"]["settle"]}}
+        longer = {"settle": FSBI["longevity"]["settle"], "stop": "reference"}  # as published: only a blow-up is no survival
+        simulation = {**simulation, "protocol": {**simulation["protocol"], **longer}}
     return json.dumps(simulation, sort_keys=True)
 
 
@@ -152,3 +153,27 @@ def fsbi_measured():
 def fsbi_whole_tables():
     """Tables of everything the authors released, where the config names the files."""
     return [f"results/fsbi/{network}/whole/table.parquet" for network in FSBI_NETWORKS if FSBI[network]["released_whole"]]
+
+
+def fsbi_figures_of(network):
+    """Names of the figures of a network: raster and weights only where spikes were simulated."""
+    names = ["accumulation", "components", "protocol", "metrics", "correlations", "pairs", "longevity", "inference"]
+    names += ["mean_field"] if network == "poly" else []
+    return names + (["network"] if FSBI[network]["data"] == "simulate" else [])
+
+
+def fsbi_recordings(network):
+    """Spikes and weights of the rule shown in detail."""
+    simulated = FSBI[network]["data"] == "simulate"
+    return [f"results/fsbi/{network}/example/recordings_0.npz"] if simulated else []
+
+
+def fsbi_shown(network):
+    """Settings of fsbi.figures."""
+    shown = {
+        "targets": FSBI["targets"],
+        "condition": FSBI["longevity"]["condition"],
+        "seconds": FSBI["longevity"]["settle"] + FSBI[network]["simulation"]["protocol"]["record"],
+        "simulation": FSBI[network]["simulation"],
+    }
+    return json.dumps(shown, sort_keys=True)

@@ -37,7 +37,7 @@ def run(*, rules: Path, binary: Path, out: Path, settings: Simulation, recording
     table = read_rules(rules, simulator.network.rule)
     partial = Partial(Path(out), settings, simulator.key)
     rows, kept = [], {}
-    for _, rule in table.iterrows():
+    for _, rule in table.astype(object).iterrows():  # as floats, seeds of 63 bits would lose their last digits
         row = None if recordings else partial.find(rule)
         if row is None:
             recording, cpu = simulator.record(rule)
@@ -48,7 +48,8 @@ def run(*, rules: Path, binary: Path, out: Path, settings: Simulation, recording
         rows.append(row)
     if recordings:
         files.write_arrays(recordings, **kept)
-    files.write_table(out, pd.DataFrame(rows).sort_values(["round", "index"], ignore_index=True))
+    columns = [*PLACE, *THETA[simulator.network.rule], *METRICS, "outcome", "stop_time", "cpu_s"]
+    files.write_table(out, pd.DataFrame(rows, columns=columns).sort_values(["round", "index"], ignore_index=True))
     partial.clear()
 
 

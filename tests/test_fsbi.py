@@ -1,0 +1,625 @@
+"""fsbi: metrics, surrogate, released format, filter, proposals, estimator, from closed forms and hand values."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from respike.__main__ import main
+from respike.core import config
+from respike.fsbi import (
+    classifier,
+    classify,
+    examine,
+    example,
+    proposals,
+    protocol,
+    released,
+    rule_figures,
+    summary,
+    surrogate,
+    survivors,
+    table,
+    targets,
+    whitening,
+)
+from respike.fsbi import filter as rule_filter
+from respike.fsbi.params import METRICS, OUTCOMES, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box
+from respike.fsbi.targets import Target
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = {"rate": Target((5.0, 10.0), (1.0, 50.0))}
+
+
+def bounds() -> dict[str, Target]:
+    """The table of targets of the quick size."""
+    stored = yaml.safe_load((ROOT / "config.yaml").read_text())["fsbi"]["targets"]
+    floats = {name: {key: [float(v) for v in value] for key, value in entry.items()} for name, entry in stored.items()}
+    return {name: config.build(Target, entry) for name, entry in floats.items()}
+
+
+def prior_rules(n: int, rule: str = "poly", round: int = 0) -> pd.DataFrame:
+    settings = proposals.Proposal((), {})
+    return pd.DataFrame([proposals.propose(rule, round, index, [], [], settings, 0) for index in range(n)])
+
+
+def measured(n: int, rule: str = "poly", round: int = 0) -> pd.DataFrame:
+    """A table of a round, as fsbi.table writes it."""
+    rules = prior_rules(n, rule, round)
+    found = surrogate.metrics_of_rules(rules, rule)
+    outcome = np.where(found["rate"].isna(), "blow_up", OUTCOMES[0])
+    return pd.concat([rules, found], axis=1).assign(outcome=outcome, stop_time=-1.0, dataset="surrogate")
+
+
+def recording(**changes) -> summary.Recording:
+    """Ten seconds of 3 E and 2 I cells: E cell 0 fires every 100 ms, cell 1 four times, cell 2 never; I cells once."""
+    clock = 60.05 + 0.1 * np.arange(100)
+    few = np.array([60.5, 61.0, 63.0, 64.0])
+    values = {
+        "e_times": np.concatenate([clock, few]),
+        "e_cells": np.repeat([0, 1], [100, 4]),
+        "n_e": 3,
+        "i_times": np.array([62.0, 63.0]),
+        "i_cells": np.array([0, 1]),
+        "n_i": 2,
+        "start": 60.0,
+        "stop": 70.0,
+        "weight_times": 60 + 0.1 * np.arange(100),
+        "weights": {kind: np.full((100, 4), 2.0) for kind in PLASTIC["poly"]},
+    }
+    return summary.Recording(**{**values, **changes})
+
+
+# -- metrics ----------------------------------------------------------------------------------------------------------
+
+
+def test_rates_and_irregularity_of_hand_made_trains():
+    found = summary.summarise(recording())
+    assert found["rate"] == pytest.approx(104 / 30)
+    assert found["rate_i"] == pytest.approx(2 / 20)
+    isi = np.array([0.5, 2.0, 1.0])
+    assert found["cv_isi"] == pytest.approx(
+        (0 + isi.std() / isi.mean() + 0) / 3, abs=1e-9
+    )  # a clock and a silent cell count as 0
+    assert found["std_rate_spatial"] == pytest.approx(np.std([10, 0.4, 0]))
+
+
+def test_fano_factors_of_hand_made_counts():
+    # 99 bins of 0.1 s: the clock has one spike in each; cell 1 has four spikes, in four bins
+    counts = np.zeros((99, 3))
+    counts[:, 0] = 1
+    counts[[5, 10, 30, 40], 1] = 1
+    found = summary.summarise(recording())
+    few = counts[:, 1]
+    assert found["temporal_Fano"] == pytest.approx((0 + few.var() / few.mean() + 0) / 3)
+    assert found["spatial_Fano"] == 0.0  # never more than 3 spikes in a bin
+
+
+def test_a_silent_network_has_finite_metrics():
+    found = summary.summarise(recording(e_times=np.zeros(0), e_cells=np.zeros(0, int)))
+    assert all(np.isfinite(list(found.values())))
+    assert [found[name] for name in ("rate", "cv_isi", "kl_isi", "spatial_Fano", "auto_cov", "fft")] == [0, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("changes", [{"blow_up": 3.2, "outcome": "blow_up"}, {"outcome": "silent"}, {"weights": {}}])
+def test_what_did_not_finish_has_no_metrics(changes):
+    assert np.isnan(list(summary.summarise(recording(**changes)).values())).all()
+
+
+def test_no_inhibitory_recording_leaves_its_rate_open():
+    found = summary.summarise(recording(n_i=0, i_times=np.zeros(0), i_cells=np.zeros(0, int)))
+    assert np.isnan(found["rate_i"])
+    assert np.isfinite(found["rate"])
+
+
+def test_weights_at_a_bound_and_drift():
+    rising = np.linspace(1, 3, 100)[:, None] * np.ones(4)
+    bound = np.full((100, 4), 2.0)
+    bound[:, 0] = 20.0
+    found = summary.summarise(recording(weights={"EE": rising, "IE": bound}))
+    assert found["w_blow"] == pytest.approx((0 + 0.25) / 2)
+    assert found["w_creep"] == pytest.approx(2 * (3 - 1) / (3 + 1))
+    assert found["weef"] == pytest.approx(3)
+    assert np.isnan(found["wiif"])  # not plastic
+
+
+def test_first_weight_sample_does_not_count_as_blown():
+    start = np.full((100, 4), 2.0)
+    start[0] = 0.0  # at 60.0 s exactly
+    assert summary.summarise(recording(weights={"EE": start}))["w_blow"] == 0
+
+
+def test_weights_near_zero_do_not_creep():
+    assert summary.creep(0.01, 0.09) == 0.0
+    assert summary.creep(0.04, 0.08) == pytest.approx(2 * 0.04 / 0.12)
+
+
+def test_bins_drop_the_last_started_one_and_close_on_the_right():
+    spikes = np.array([60.0, 69.9, 69.95])
+    counts = summary.binned(recording(e_times=spikes, e_cells=np.zeros(3, int)), 0.1)
+    assert counts.shape == (99, 3)
+    assert counts[0, 0] == 1
+    assert counts[-1, 0] == 1  # 69.9 lies on the closed edge; 69.95 is outside
+
+
+def test_poisson_train_is_close_to_exponential_and_a_clock_is_not(rng):
+    poisson = np.sort(rng.exponential(0.1, 4000))
+    assert summary.poisson_distance(rng.exponential(0.1, 40_000), 10.0, 100) < 0.01
+    assert summary.poisson_distance(np.full(100, 0.1), 10.0, 100) > 1
+    assert summary.poisson_distance(poisson[:0], 0.0, 100) == 0
+
+
+def test_amplitude_spectrum_of_a_sine():
+    n = np.arange(1000)
+    wave = 3 + 2 * np.cos(2 * np.pi * 7 * n / 1000)
+    found = 2 / len(wave) * np.abs(np.fft.rfft(wave))[1:500].sum()
+    assert found == pytest.approx(2)
+
+
+# -- targets, filter --------------------------------------------------------------------------------------------------
+
+
+def test_intervals_are_closed_and_nan_is_outside():
+    rules = pd.DataFrame({"rate": [5.0, 10.0, 10.0001, np.nan]})
+    assert targets.meets(rules, {"rate": (5.0, 10.0)}).tolist() == [True, True, False, False]
+
+
+def test_reversed_bounds_are_refused():
+    with pytest.raises(ValueError, match=r"bounds of rate are \[10, 5\]"):
+        targets.meets(pd.DataFrame({"rate": [7.0]}), {"rate": (10, 5)})
+
+
+def test_mlp_rules_have_no_weights_of_static_types():
+    assert len(targets.metrics_of("poly")) == 17
+    assert set(targets.metrics_of("poly")) - set(targets.metrics_of("mlp")) == {"weif", "wiif"}
+
+
+def test_every_group_has_bounds_in_the_default_config():
+    for rule in ("poly", "mlp"):
+        for name in targets.GROUPS:
+            assert targets.plausible(bounds(), targets.group(name, rule))
+    with pytest.raises(ValueError, match="no plausible bounds for \\['kl_isi'\\]"):
+        targets.plausible(bounds(), ["kl_isi"])
+
+
+def test_filter_keeps_finite_rules_inside_the_margins(tmp_path):
+    rules = measured(60)
+    rules.to_parquet(tmp_path / "table.parquet")
+    rule_filter.run(
+        tables=[tmp_path / "table.parquet"],
+        out=tmp_path / "out.parquet",
+        rule="poly",
+        round=1,
+        metrics=["rate"],
+        margins={"rate": (3.0, 15.0)},
+    )
+    kept = pd.read_parquet(tmp_path / "out.parquet")
+    assert kept["rate"].between(3, 15).all()
+    assert len(kept) == rules["rate"].between(3, 15).sum()
+
+
+def test_no_survivor_says_how_many_met_each_bound(tmp_path, capsys):
+    measured(30).to_parquet(tmp_path / "table.parquet")
+    status = stage(
+        "filter",
+        tables=tmp_path / "table.parquet",
+        out=tmp_path / "out.parquet",
+        rule="poly",
+        round=1,
+        metrics="rate",
+        margins='{"rate": [1e6, 2e6]}',
+    )
+    message = capsys.readouterr().err
+    assert status == 2
+    assert "none of 30 rules survives the filter of round 1" in message
+    assert "rate in [1000000.0, 2000000.0]: 0" in message
+    assert "fsbi.poly.schedule[1].filter" in message
+    assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("margins", "word"), [('{"rate": [3]}', "expected two numbers"), ('{"weight": [1, 2]}', "names ['weight']")]
+)
+def test_wrong_margins_are_refused(tmp_path, capsys, margins, word):
+    measured(10).to_parquet(tmp_path / "table.parquet")
+    paths = {"tables": tmp_path / "table.parquet", "out": tmp_path / "o.parquet"}
+    assert stage("filter", **paths, rule="poly", round=1, metrics="rate", margins=margins) == 2
+    assert word in capsys.readouterr().err
+
+
+def stage(name: str, **values) -> int:
+    """Exit status of one stage, called as a rule calls it."""
+    return main(
+        [f"fsbi.{name}", *(part for key, value in values.items() for part in (f"--{key.replace('_', '-')}", str(value)))]
+    )
+
+
+# -- released format --------------------------------------------------------------------------------------------------
+
+
+def released_file(path: Path, n: int = 12) -> pd.DataFrame:
+    rules = measured(n)
+    released.write(
+        path, released.records(rules, "poly", [table.name_of(row) for row in rules[list(THETA["poly"])].to_numpy()])
+    )
+    return rules
+
+
+def test_record_sizes_are_the_released_ones():
+    assert (released.dtype("poly").itemsize, released.dtype("mlp").itemsize) == (592, 560)
+
+
+def test_released_format_round_trip(tmp_path):
+    rules = released_file(tmp_path / "rules.npy")
+    array = np.load(tmp_path / "rules.npy", allow_pickle=False)
+    assert array.dtype.names[:3] == ("seed", "theta", "rate")
+    back = released.read(tmp_path / "rules.npy", "poly")
+    columns = [*THETA["poly"], *METRICS]
+    pd.testing.assert_frame_equal(back[columns], rules[columns])
+    assert back["name"].str.fullmatch("[0-9a-f]{32}").all()
+
+
+def test_released_table_has_our_columns(tmp_path):
+    rules = released_file(tmp_path / "rules.npy")
+    table.run(
+        rules=[],
+        chunks=[tmp_path / "rules.npy"],
+        out=tmp_path / "t.parquet",
+        records=tmp_path / "t.npy",
+        rule="poly",
+        round=2,
+        dataset="released",
+    )
+    found = pd.read_parquet(tmp_path / "t.parquet")
+    assert set(found["round"]) == {2}
+    assert (found["outcome"] == "blow_up").sum() == rules["rate"].isna().sum()
+    assert (tmp_path / "rules.npy").read_bytes() == (tmp_path / "t.npy").read_bytes()
+
+
+class Trap:
+    """Unpickling this would run code."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("the file was unpickled",))
+
+
+def test_pickled_objects_are_refused_without_loading_them(tmp_path):
+    np.save(tmp_path / "bad.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="holds pickled Python objects"):
+        released.read(tmp_path / "bad.npy", "poly")
+
+
+def test_wrong_dtype_names_the_fields(tmp_path):
+    array = np.zeros(3, [("seed", "<U64"), ("theta", "<f4", (25,)), *[(name, "<f8") for name in METRICS[1:]]])
+    np.save(tmp_path / "bad.npy", array)
+    with pytest.raises(ValueError, match=r"missing fields \['rate'\], field theta is .*expected .*'<f8', \(25,\)"):
+        released.read(tmp_path / "bad.npy", "poly")
+    np.save(tmp_path / "plain.npy", np.zeros(4))
+    with pytest.raises(ValueError, match="an array of float64, expected records"):
+        released.read(tmp_path / "plain.npy", "poly")
+
+
+def test_file_of_the_other_family_is_refused(tmp_path):
+    released_file(tmp_path / "rules.npy")
+    with pytest.raises(ValueError, match="is it a file of the mlp family"):
+        released.read(tmp_path / "rules.npy", "mlp")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+        (b"theta,rate\n1,2\n", "not an npy file"),
+    ],
+)
+def test_what_is_no_array_is_refused(tmp_path, content, word):
+    (tmp_path / "rules.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=word):
+        released.read(tmp_path / "rules.npy", "poly")
+
+
+def test_file_cut_short_is_refused(tmp_path):
+    released_file(tmp_path / "rules.npy")
+    whole = (tmp_path / "rules.npy").read_bytes()
+    (tmp_path / "rules.npy").write_bytes(whole[:-100])
+    released.files.record_path(tmp_path / "rules.npy").unlink()
+    with pytest.raises(ValueError, match="cut short"):
+        released.read(tmp_path / "rules.npy", "poly")
+
+
+# -- surrogate --------------------------------------------------------------------------------------------------------
+
+
+def test_exact_prior_acceptance_agrees_with_counting():
+    rates = surrogate.metrics_of_rules(prior_rules(3000), "poly")["rate"]
+    expected = surrogate.prior_acceptance(24, (5, 10))
+    assert rates.between(5, 10).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected * (1 - expected) / 3000))
+
+
+def test_exact_posterior_acceptance_agrees_with_rejection(rng):
+    # exact posterior by brute force: keep the prior draws whose noisy rate lies within 1 % of one drawn from the aim
+    direction = surrogate.directions(24)[0]
+    s = rng.uniform(-1, 1, (400_000, 24)) @ direction
+    rates = 10 ** (0.8 + 0.8 * s + 0.1 * rng.standard_normal(len(s)))
+    weight = np.histogram(rates, np.linspace(5, 10, 41))[0]
+    inside = (rates > 5) & (rates < 10)
+    per_rate = 1 / weight[np.digitize(rates[inside], np.linspace(5, 10, 41)) - 1]  # rates drawn uniformly
+    again = 10 ** (0.8 + 0.8 * s[inside] + 0.1 * rng.standard_normal(inside.sum()))
+    brute = np.sum(per_rate * ((again > 5) & (again < 10))) / per_rate.sum()
+    assert surrogate.posterior_acceptance(24, (5, 10)) == pytest.approx(brute, abs=0.01)
+
+
+def test_density_of_the_projection_integrates_to_one():
+    grid, density = surrogate.projection_density(24)
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-6)
+    assert np.trapezoid(density * grid**2, grid) == pytest.approx(1 / 3, abs=1e-4)  # variance of a unit vector times uniform
+
+
+def test_blown_up_rules_have_no_metrics():
+    found = surrogate.metrics_of_rules(prior_rules(400), "poly")
+    assert found[found["rate"].isna()].isna().all(axis=None)
+    assert found["rate"].max() <= surrogate.RATE_MAX
+
+
+# -- proposals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["poly", "mlp"])
+def test_prior_draws_fill_the_box(rule):
+    rules = prior_rules(300, rule)
+    for name in THETA[rule]:
+        low, high = box(name)
+        assert low < rules[name].min() < rules[name].max() < high
+        assert rules[name].mean() == pytest.approx((low + high) / 2, abs=4 * (high - low) / np.sqrt(12 * 300))
+
+
+def test_a_rule_does_not_depend_on_its_chunk(tmp_path):
+    common = {
+        "members": "",
+        "thinning": "",
+        "rule": "poly",
+        "round": 0,
+        "settings": '{"metrics": [], "targets": {}}',
+        "seed": 3,
+    }
+    for name, first, count in (("all", 0, 6), ("tail", 4, 2)):
+        arguments = [
+            "fsbi.data",
+            "--out",
+            str(tmp_path / f"{name}.parquet"),
+            "--first",
+            str(first),
+            "--count",
+            str(count),
+            "--members",
+            "--thinning",
+        ]
+        for key in ("rule", "round", "settings", "seed"):
+            arguments += [f"--{key}", str(common[key])]
+        assert main(arguments) == 0
+    whole, tail = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("all", "tail"))
+    pd.testing.assert_frame_equal(whole.iloc[4:].reset_index(drop=True), tail)
+    assert whole["seed"].is_unique
+
+
+class Leaky:
+    """An estimator that puts nothing into the box."""
+
+    metrics, log = ("rate",), False
+
+    def sample(self, condition, n, seed):
+        return np.full((n, 24), 7.0)
+
+
+def test_a_leaking_estimator_is_named():
+    settings = proposals.Proposal(("rate",), RATE, patience=200)
+    with pytest.raises(ValueError, match=r"round 1, rule 4: none of 256 candidates was accepted \(0 inside .*leaks out"):
+        proposals.propose("poly", 1, 4, [Leaky()], [], settings, 0)
+
+
+def test_classifier_prefers_good_rules_and_survives_its_file(tmp_path, rng):
+    theta = rng.uniform(-1, 1, (400, 5))
+    good = theta[:, 0] + theta[:, 1] > 0
+    trained = classifier.train(theta, good, 1)
+    classifier.write(tmp_path / "c.npz", trained)
+    back = classifier.read(tmp_path / "c.npz")
+    new = rng.uniform(-1, 1, (1000, 5))
+    probability = back.probability(new)
+    np.testing.assert_array_equal(probability, trained.probability(new))
+    assert np.mean((probability > 0.5) == (new[:, 0] + new[:, 1] > 0)) > 0.95
+
+
+def test_classifier_agrees_with_scikit_learn(rng):
+    theta = rng.uniform(-1, 1, (100, 3))
+    good = theta[:, 0] > 0.2
+    one = classifier._network(theta, good, 3)
+    ours = classifier.Classifier(
+        np.zeros(3), np.ones(3), one.coefs_[0][None], one.intercepts_[0][None], one.coefs_[1].T, one.intercepts_[1], 0.0
+    )
+    np.testing.assert_allclose(ours.probability(theta), one.predict_proba(theta)[:, 1], rtol=1e-12)
+
+
+def test_restricted_prior_loses_few_rules_that_finish(rng):
+    theta = rng.uniform(-1, 1, (600, 4))
+    finishes = theta[:, 0] < 0.3
+    hard = classifier.train(theta, finishes, 0, lose=0.01)
+    assert hard.weight(theta[finishes]).mean() >= 0.985
+    assert hard.weight(theta[~finishes]).mean() < 0.3
+
+
+def test_a_classifier_without_examples_keeps_everything(rng):
+    theta = rng.uniform(-1, 1, (20, 4))
+    np.testing.assert_array_equal(classifier.train(theta, np.zeros(20, bool), 0).weight(theta), 1)
+
+
+def test_labels_of_the_classifier():
+    rules = pd.DataFrame({"outcome": ["finished", "blow_up", "finished"], "rate": [7.0, np.nan, 40.0]})
+    assert classify.label(rules, "finite", {}, {}).tolist() == [True, False, True]
+    assert classify.label(rules, "aim", {"rate": (5.0, 10.0)}, {}).tolist() == [True, False, False]
+    assert classify.label(rules, "plausible", {}, {"rate": (1.0, 50.0)}).tolist() == [True, False, True]
+
+
+# -- longevity, example, whitening, protocols -------------------------------------------------------------------------
+
+
+def test_survivors_get_new_seeds_and_none_is_no_error(tmp_path):
+    rules = measured(80)
+    rules.to_parquet(tmp_path / "t.parquet")
+    settings = survivors.Survival("activity", 5, bounds())
+    survivors.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", settings=settings, seed=0)
+    chosen = pd.read_parquet(tmp_path / "s.parquet")
+    assert len(chosen) == 5
+    assert not set(chosen["seed"]) & set(rules["seed"])
+    rules.assign(rate=0.0).to_parquet(tmp_path / "t.parquet")
+    survivors.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", settings=settings, seed=0)
+    assert len(pd.read_parquet(tmp_path / "s.parquet")) == 0
+
+
+def test_example_is_the_rule_that_meets_most(tmp_path):
+    rules = measured(50)
+    rules.to_parquet(tmp_path / "t.parquet")
+    example.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "e.parquet", rule="poly", targets=bounds(), seed=0)
+    one = pd.read_parquet(tmp_path / "e.parquet").iloc[0]
+    conditions = targets.plausible(bounds(), targets.group("plausible", "poly"))
+    met = sum(targets.meets(rules, {name: interval}).astype(int) for name, interval in conditions.items())
+    assert met[int(one["index"])] == met.max()
+
+
+def test_whitened_prior_has_unit_variance_and_flat_spectrum():
+    sample = whitening.whiten(prior_rules(2000), "poly")
+    np.testing.assert_allclose(sample.std(0), 1, atol=0.1)
+    share = whitening.components(sample)[1]
+    assert share.sum() == pytest.approx(1)
+    assert share[0] < 1.35 / 24
+
+
+def test_components_find_a_line(rng):
+    line = rng.standard_normal(300)[:, None] * np.array([0.6, 0.8, 0.0])
+    axes, share = whitening.components(line)
+    assert share[0] == pytest.approx(1)
+    np.testing.assert_allclose(np.abs(axes[0]), [0.6, 0.8, 0], atol=1e-9)
+
+
+def test_poly_protocol_by_hand():
+    rule = {"EE_alpha": 0.5, "EE_beta": -0.2, "EE_gamma": 2.0, "EE_kappa": -1.0, "EE_tau_pre": 0.02, "EE_tau_post": 0.05}
+    found = protocol.poly(rule, "EE", np.array([-0.05, 0.0, 0.02]))
+    np.testing.assert_allclose(found, [0.3 - np.exp(-1), 0.3 + 2, 0.3 + 2 * np.exp(-1)])
+
+
+def test_mlp_change_by_hand():
+    # all hidden weights 0: every unit is sigmoid(0) = 1/2
+    rule = dict(zip([f"EE_pre_{n}" for n in (0, 1, 2, 3, "bias")], (1.0, 2.0, 3.0, 4.0, -1.0), strict=True))
+    state = {"w": 1.0, "v": -0.06, "c_exc": 0.1, "c_inh": 0.1}
+    assert protocol.mlp_change(np.zeros(2), 1.0, state, rule, "EE_pre", np.zeros(500)).tolist() == [4.0, 4.0]
+
+
+def test_mean_field_axes_by_hand():
+    rules = pd.DataFrame(
+        {
+            f"IE_{t}": [v]
+            for t, v in zip(
+                ("alpha", "beta", "gamma", "kappa", "tau_pre", "tau_post"), (1.0, 2.0, 3.0, 4.0, 0.05, 0.1), strict=True
+            )
+        }
+    )
+    rules = rules.assign(rate=8.0, rate_i=10.0)
+    x, y, colour, _ = rule_figures.mean_field_axes(rules, "IE")
+    slope = 4 * 0.1 + 3 * 0.05
+    assert (x[0], y[0], colour[0]) == pytest.approx((-10, 2 + 10 * slope, 8))
+
+
+def test_weighted_correlation_of_a_gaussian():
+    x, y = (part.ravel() for part in np.meshgrid(np.linspace(-6, 6, 201), np.linspace(-6, 6, 201), indexing="ij"))
+    rho = -0.6
+    density = np.exp(-(x**2 - 2 * rho * x * y + y**2) / (2 * (1 - rho**2)))
+    assert examine.weighted_correlation(x, y, density) == pytest.approx(rho, abs=1e-6)
+
+
+# -- config -----------------------------------------------------------------------------------------------------------
+
+
+def test_schema_has_every_constant_with_its_value():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    space = schema["properties"]["fsbi"]["properties"]["poly"]["properties"]
+    simulation = space["simulation"]["properties"]
+    for kind, part in ((Cells, simulation["cells"]), (Wiring, simulation["wiring"]), (Protocol, simulation["protocol"])):
+        assert {name: key["default"] for name, key in part["properties"].items()} == vars(kind())
+    assert {name: key["default"] for name, key in space["network"]["properties"].items()} | {"rule": "poly"} == vars(Network())
+
+
+# -- estimator (slow to import) ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def member(tmp_path_factory):
+    """A small flow trained on 300 rules of the surrogate, and the rules."""
+    from respike.fsbi import flow  # noqa: PLC0415
+
+    rules = measured(300)
+    usable = rules[rules["rate"].notna()]
+    settings = flow.FlowSettings(hidden=8, transforms=1, bins=4, batch=100, learning_rate=5e-3, max_epochs=5, log_metrics=True)
+    path = tmp_path_factory.mktemp("flow") / "member.pt"
+    theta = usable[list(THETA["poly"][:-1])].to_numpy(float)
+    net, trainer = flow.train(theta, targets.scaled(usable, ["rate"], True), settings, 5, "cpu")
+    flow.write(path, net, trainer, settings, ("rate",), 24)
+    return net, flow.read(path), usable
+
+
+def test_a_stored_flow_draws_what_the_trained_one_draws(member):
+    import torch  # noqa: PLC0415
+
+    net, back, usable = member
+    theta = usable[list(THETA["poly"][:-1])].to_numpy(float)[:5]
+    condition = np.array([0.9])
+    with torch.no_grad():
+        direct = net.log_prob(torch.tensor(theta, dtype=torch.float32)[:, None], condition=torch.tensor([[0.9]]))[:, 0].numpy()
+    np.testing.assert_allclose(back.log_density(theta, condition), direct, rtol=1e-5)
+    np.testing.assert_array_equal(back.sample(condition, 8, 3), back.sample(condition, 8, 3))
+    assert not np.array_equal(back.sample(condition, 8, 3), back.sample(condition, 8, 4))
+
+
+def test_sampling_leaves_the_global_random_state_alone(member):
+    import torch  # noqa: PLC0415
+
+    before = torch.get_rng_state()
+    member[1].sample(np.array([0.9]), 4, 1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_ranks_are_shares(member):
+    settings = examine.Examination(held_out=4, draws=20, condition={}, samples=1, grid=3)
+    found = examine.ranks(member[1], member[2], "poly", settings, np.random.default_rng(0))
+    assert found.shape[1] == 24
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_too_few_rules_to_train_on(tmp_path, capsys):
+    measured(6).to_parquet(tmp_path / "training.parquet")
+    status = stage(
+        "fit",
+        training=tmp_path / "training.parquet",
+        out=tmp_path / "m.pt",
+        rule="poly",
+        round=1,
+        member=0,
+        metrics="rate",
+        settings=json.dumps({}),
+        device="cpu",
+        seed=0,
+    )
+    assert status == 2
+    assert "6 rules survived the filter, expected at least 10" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_proposals_beat_the_prior_as_far_as_the_surrogate_allows(tmp_path):
+    fit = {"members": 1, "hidden": 32, "transforms": 3, "bins": 8, "batch": 200, "learning_rate": 1e-3, "patience": 10}
+    settings = {"rules": 2000, "proposals": 1000, "rate": [5.0, 10.0], "fit": fit}
+    assert stage("compare", out=tmp_path / "c.parquet", settings=json.dumps(settings), seed=0) == 0
+    acceptance = pd.read_parquet(tmp_path / "c.parquet").set_index("method")["acceptance"]
+    assert acceptance["prior"] == pytest.approx(acceptance["prior_exact"], abs=0.05)
+    assert acceptance["npe_log"] >= 0.9 * acceptance["posterior_exact"]
+    assert acceptance["npe_log_ensemble_thinned"] >= 0.58
