@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from respike.core import style
 from respike.fsbi import protocol
-from respike.fsbi.params import PLASTIC, THETA
+from respike.fsbi.params import PLASTIC, TERM_BOX, THETA, box
 from respike.fsbi.targets import Target, group, meets, metrics_of, plausible
 from respike.fsbi.whitening import components, whiten
 
@@ -24,18 +24,19 @@ GROUP_LABELS = {
 COLORS = {"activity": "#0072B2", "weights": "#D55E00", "irregular": "#009E73", "plausible": "#000000"}
 ROUND_COLORS = ("0.6", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#000000")
 RATE_RANGE = (0, 50)  # Hz, of the colours
-MAX_ALPHA = 2.05
+TERM_LIMITS = (TERM_BOX[0] - 0.1, TERM_BOX[1] + 0.1)
 
 
 def accumulation(rounds: list[pd.DataFrame], rule: str, targets: Mapping[str, Target]) -> Figure:
     """Share of the rules of each round that meet each group of conditions (figures 2a and 4a)."""
     figure, ((axes,),) = style.panels()
     counted = {"irregular": "irregular_with_std_cv", "plausible": "plausible_with_std_cv"} if rule == "poly" else {}
-    for name, label in GROUP_LABELS.items():
+    for number, (name, label) in enumerate(GROUP_LABELS.items()):
         conditions = plausible(targets, group(counted.get(name, name), rule))
         shares = [max(meets(table, conditions).mean(), CLIP) for table in rounds]
-        axes.plot(range(len(rounds)), shares, "--", linewidth=0.7, color=COLORS[name])
-        axes.plot(range(len(rounds)), shares, "_", markersize=18, markeredgewidth=2, color=COLORS[name], label=label)
+        places = np.arange(len(rounds)) + 0.12 * (number - 1.5)  # side by side: equal shares stay visible
+        axes.plot(places, shares, "--", linewidth=0.7, color=COLORS[name])
+        axes.plot(places, shares, "_", markersize=9, markeredgewidth=2, color=COLORS[name], label=label)
     axes.set(yscale="log", ylim=(CLIP / 1.5, 1.5), xlim=(-0.5, len(rounds) - 0.5), ylabel="share of rules (at least 1e-4)")
     axes.set_xticks(range(len(rounds)), [f"pi{number}\nn = {len(table)}" for number, table in enumerate(rounds)])
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=0.5)
@@ -69,7 +70,8 @@ def protocols(example: pd.Series, rule: str, hidden: np.ndarray | None) -> Figur
         reach = 0.2 if rule == "poly" else 0.1
         for lag in (np.linspace(-reach, -1e-6, 200), np.linspace(0, reach, 200)):
             draw_protocol(panel, example, rule, kind, lag, hidden)
-        panel.axhline(0, color="0.7", linewidth=0.5)
+        if rule == "poly":
+            panel.axhline(0, color="0.7", linewidth=0.5)
         panel.set(title=f"{kind[0]} to {kind[1]}", xlabel="post minus pre (s)")
     axes[0, 0].set_ylabel("weight change / learning rate" if rule == "poly" else "weight change")
     if rule == "mlp":
@@ -174,46 +176,49 @@ def condition_text(examined: dict[str, np.ndarray]) -> str:
 
 
 def pairs(good: pd.DataFrame, rule: str) -> Figure:
-    """Every parameter against every other, for the rules that meet the conditions (figure 4f)."""
+    """Every parameter against every other, each over its prior range, for the rules that meet the conditions (figure 4f)."""
     names = list(THETA[rule])
-    figure, axes = style.panels(1, 1, 7.0)
+    figure, ((axes,),) = style.panels(1, 1, 7.0)
     figure.set_size_inches(7.2, 7.2)
-    axes[0, 0].remove()
-    grid = figure.add_gridspec(len(names), len(names), wspace=0, hspace=0)
+    low, high = np.array([box(name) for name in names]).T
+    place = 0.05 + 0.9 * (good[names].to_numpy(float) - low) / (high - low)  # of each rule inside a cell of width 1
     for row in range(len(names)):
-        for column in range(row + 1):
-            panel = figure.add_subplot(grid[row, column])
-            if row == column:
-                panel.hist(good[names[row]], 10, color="0.5")
-            else:
-                panel.plot(good[names[column]], good[names[row]], ".", markersize=1, markeredgewidth=0, color="black")
-            panel.set(xticks=[], yticks=[])
-            if column == 0:
-                panel.set_ylabel(names[row], rotation=0, ha="right", va="center", fontsize=4)
-            if row == len(names) - 1:
-                panel.set_xlabel(names[column], rotation=90, fontsize=4)
-    figure.suptitle(f"{len(good)} rules that meet the conditions", fontsize=8)
+        x = np.concatenate([column + place[:, column] for column in range(row)]) if row else np.zeros(0)
+        axes.plot(
+            x, len(names) - 1 - row + np.tile(place[:, row], row), ".", markersize=1, color="black", mew=0, rasterized=True
+        )
+        share = np.histogram(place[:, row], 10, (0.05, 0.95))[0] / max(len(good), 1)
+        edges = row + np.linspace(0.05, 0.95, 11)
+        axes.stairs(
+            len(names) - 1 - row + 0.9 * share / max(share.max(), 1e-9),
+            edges,
+            baseline=len(names) - 1 - row,
+            fill=True,
+            color="0.6",
+        )
+    middle = np.arange(len(names)) + 0.5
+    axes.set_xticks(middle, names, rotation=90, fontsize=5)
+    axes.set_yticks(middle, names[::-1], fontsize=5)
+    axes.set(xlim=(0, len(names)), ylim=(0, len(names)), title=f"{len(good)} rules that meet the conditions")
     return figure
 
 
 def longevity(table: pd.DataFrame, rule: str, targets: Mapping[str, Target], seconds: float) -> Figure:
     """What still holds after the long simulation (figure 5a), and where the stable rules lie (figures 5b and 5c)."""
     kinds = PLASTIC[rule] if rule == "poly" else ()
-    figure, axes = style.panels(1, 2 + len(kinds), 2.9)
+    figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9)
     stable = meets(table, plausible(targets, group("plausible", rule)))
     survival_bars(axes[0, 0], table, rule, targets)
     axes[0, 0].set_title(f"{len(table)} rules after {seconds:.0f} s")
+    theta = table[list(THETA[rule][:-1])].to_numpy(float)
     if len(table) > 2:
-        place = components(table[list(THETA[rule][:-1])].to_numpy(float))[0][:2]
-        centred = table[list(THETA[rule][:-1])].to_numpy(float) - table[list(THETA[rule][:-1])].to_numpy(float).mean(0)
-        split_scatter(axes[0, 1], *(place @ centred.T), stable)
+        split_scatter(axes[0, 1], *(components(theta)[0][:2] @ (theta - theta.mean(0)).T), stable)
     axes[0, 1].set(
         xlabel="first principal component", ylabel="second principal component", title="blue: all conditions still met"
     )
-    limits = {"EE": (-0.5, 2), "EI": (-1.2, 2), "IE": (-2, 1.4), "II": (-2, 2)}
-    for panel, kind in zip(axes[0, 2:], kinds, strict=True):
+    for panel, kind in zip(axes[1:].flat, kinds, strict=True):
         split_scatter(panel, table[f"{kind}_alpha"].to_numpy(), table[f"{kind}_beta"].to_numpy(), stable)
-        panel.set(xlabel=f"alpha {kind}", ylabel=f"beta {kind}", xlim=(min(limits[kind][0], -MAX_ALPHA), MAX_ALPHA))
+        panel.set(xlabel=f"alpha {kind}", ylabel=f"beta {kind}", xlim=TERM_LIMITS, ylim=TERM_LIMITS)
     return figure
 
 
