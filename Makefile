@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all check bench report lock clean
+.PHONY: help reproduce test test-all torture check bench report lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: .venv/ready  ## fast tests
 
 test-all: .venv/ready  ## fast and slow tests
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m "slow or not slow"
+
+torture: .venv/ready  ## kill runs at random moments and start them again (KILLS=50 SEED=0)
+	$(BIN)/python -m tests.workflow.torture --kills $(or $(KILLS),50) --seed $(or $(SEED),0)
 
 check: .venv/ready  ## format, lint, fast tests
 	$(BIN)/ruff format --check src tests benchmarks

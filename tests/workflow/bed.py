@@ -47,7 +47,8 @@ def miniature(folder: Path) -> Path:
     kinds = {str: "string", int: "integer", float: "number"}
     keys = {name: {"type": kinds[type(value)], "default": value} for name, value in MINI.items()}
     content = yaml.safe_load(schema.read_text())
-    content["properties"]["mini"] = {"type": "object", "additionalProperties": False, "properties": keys}
+    mini = {"type": "object", "additionalProperties": False, "properties": keys}
+    content["properties"] = {"run": content["properties"]["run"], "mini": mini}
     schema.write_text(yaml.safe_dump(content, sort_keys=False))
     (folder / "raw.txt").write_text("1\n2\n3\n")
     configure(folder)
@@ -82,12 +83,12 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen:
-    """`python -m respike ...` in the background."""
+def started(folder: Path, *arguments: str, module: str = "respike", **more: str) -> subprocess.Popen:
+    """`python -m respike ...` in the background; what it says goes to said.txt."""
+    command = [sys.executable, "-m", module, *arguments]
     with (folder / "said.txt").open("ab") as said:
-        command = [sys.executable, "-m", "respike", *arguments]
         return subprocess.Popen(
-            command, cwd=folder, env=environment(folder), stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=folder, env=environment(folder, **more), stdout=said, stderr=subprocess.STDOUT, start_new_session=True
         )
 
 

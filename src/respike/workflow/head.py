@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from respike.core import files
 from respike.workflow.plan import SNAKEMAKE
 
 PLACE = Path(".snakemake/respike-head.json")
@@ -141,7 +142,7 @@ def lift_lock(last: dict, say: Say) -> None:
         raise Busy(f"snakemake was started in this folder on {host}; if it is dead there, run `snakemake --unlock`")
     say(f"lifting the lock of {who(last) if last else 'a snakemake'} that is dead")
     subprocess.run([*SNAKEMAKE, "--unlock"], check=False, capture_output=True)
-    for lock in LOCKS.iterdir():  # Snakemake does not get so far when the config cannot be used
+    for lock in LOCKS.glob("*"):  # Snakemake does not get so far when the config cannot be used
         lock.unlink(missing_ok=True)
 
 
@@ -163,11 +164,24 @@ def _host_of_last_log() -> str | None:
 
 
 def sweep(results: Path) -> list[Path]:
-    """Remove unfinished files whose writer is dead; those of other machines, and of unknown writers, when a day old."""
+    """Remove unfinished files whose writer is dead (those of other machines and unknown writers: when a day old).
+
+    And saved parts of jobs that were killed after their file was written.
+    """
     swept = [path for path in results.rglob(".tmp-*") if _abandoned(path)]
+    over = [path for path in results.rglob(".partial/*") if _is_over(path)]
+    swept += over + [record for path in over if (record := files.record_path(path)).is_file()]
     for path in swept:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     return swept
+
+
+def _is_over(path: Path) -> bool:
+    """Whether a saved part of a job is of no use any more: the job's file was written after it."""
+    if path.parent.name != ".partial" or not path.is_file():
+        return False
+    homes = [path.parent.parent / name for name in (path.name, path.stem)]  # of a training, of a table made row by row
+    return any(home.is_file() and home.stat().st_mtime >= path.stat().st_mtime for home in homes)
 
 
 def _abandoned(path: Path) -> bool:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from respike.workflow import head, plan, progress, verify
@@ -175,12 +175,14 @@ def _die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _stops_reach(process: subprocess.Popen):
-    """Ctrl-C and a polite kill go on to Snakemake, which ends its jobs; the head waits for it."""
-    before = {
-        number: signal.signal(number, lambda *_: process.send_signal(signal.SIGINT))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+def _stops_reach(process: subprocess.Popen) -> Iterator[None]:
+    """Ctrl-C and a polite kill go on to Snakemake and its jobs (on Slurm it cancels them); the head waits for it."""
+
+    def stop(*_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

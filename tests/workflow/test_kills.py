@@ -1,0 +1,78 @@
+"""Whatever is killed, starting again is all it takes."""
+
+import signal
+import time
+
+import pytest
+
+from tests.workflow import bed, torture
+
+ARGUMENTS = ["mini", "--cores", "2"]
+
+
+@pytest.mark.slow
+def test_five_kills(tmp_path, capsys):
+    prepared = bed.miniature(tmp_path / "prepared")
+    bed.configure(prepared, pause=0.1, rounds=1)
+    bad = torture.torture(tmp_path, 5, 1, ARGUMENTS, prepared)
+    assert bad == 0, capsys.readouterr().out
+
+
+def wait_for(project, text, process):
+    said = project / "said.txt"
+    while not (said.exists() and text in said.read_text()):
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_live_run_is_not_disturbed_and_a_dead_one_is_named(tmp_path):
+    project = bed.miniature(tmp_path / "project")
+    bed.configure(project, pause=2.0)
+    first = bed.started(project, "run", *ARGUMENTS)
+    wait_for(project, "rule mini_simulate", first)
+    second = bed.respike(project, "run", *ARGUMENTS)
+    assert second.returncode == 2
+    assert f"a run is at work in this folder: process {first.pid} on " in second.stderr
+    assert first.poll() is None
+    first.kill()
+    first.wait()
+    bed.configure(project, pause=0.0)
+    third = bed.respike(project, "run", *ARGUMENTS)
+    assert third.returncode == 0
+    assert f"the last run was killed (process {first.pid} on " in third.stdout
+    assert not torture.left_over(project)
+
+
+@pytest.mark.slow
+def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifted(tmp_path):
+    project = bed.miniature(tmp_path / "project")
+    bed.configure(project, pause=2.0)
+    plain = bed.started(project, "mini", "--cores", "2", module="snakemake")
+    wait_for(project, "rule mini_simulate", plain)
+    second = bed.respike(project, "run", *ARGUMENTS)
+    assert second.returncode == 2
+    assert f"snakemake is at work in this folder: process {plain.pid}" in second.stderr
+    plain.kill()
+    plain.wait()
+    bed.configure(project, pause=0.0)
+    third = bed.respike(project, "run", *ARGUMENTS)
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert "lifting the lock of a snakemake that is dead" in third.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_leaves_no_process_and_no_lock(tmp_path, number):
+    project = bed.miniature(tmp_path / "project")
+    bed.configure(project, pause=20.0)
+    process = bed.started(project, "run", *ARGUMENTS)
+    wait_for(project, "rule mini_simulate", process)
+    begun = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(timeout=60) != 0
+    assert time.monotonic() - begun < 30
+    bed.configure(project, pause=0.0)
+    again = bed.respike(project, "run", *ARGUMENTS)
+    assert again.returncode == 0
+    assert "lock" not in again.stdout
