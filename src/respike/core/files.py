@@ -12,10 +12,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:  # most of a second to import, and rules and arrays do not need it
+    import pandas as pd
 
 maker: dict[str, Any] = {}  # what is running: stage, code fingerprint, arguments, inputs, versions; set by the command line
 
@@ -115,14 +117,16 @@ def checked(path: str | Path) -> Path:
     return path
 
 
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
+def write_table(path: str | Path, table: "pd.DataFrame") -> None:
     """Parquet file of `table`, without its index."""
     with whole(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 
-def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Table in the Parquet file `path`; ValueError when one of `columns` is missing."""
+    import pandas as pd  # noqa: PLC0415
+
     table = pd.read_parquet(checked(path))
     missing = set(columns or ()) - set(table.columns)
     if missing:

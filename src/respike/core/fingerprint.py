@@ -51,6 +51,7 @@ def packages(modules: frozenset[str]) -> set[str]:
     return roots & set(VERSIONED)
 
 
+@cache
 def version(package: str) -> str:
     """Major and minor version of an installed package, for instance 2.3."""
     return ".".join(exact_version(package).split(".")[:2])
@@ -74,19 +75,25 @@ def meaning(file: Path) -> str:
 @cache
 def data_files(file: Path) -> tuple[Path, ...]:
     """Data files beside `file` whose name stands in it as text: tables, templates, C++ sources."""
-    texts = {node.value for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if _is_text(node)}
-    found = (path for path in file.parent.rglob("*") if path.suffix not in {".py", ".pyc"} and path.name in texts)
-    return tuple(sorted(path for path in found if path.is_file()))
+    beside = _not_python(file.parent)
+    texts = {node.value for node in _nodes(file) if isinstance(node, ast.Constant)} if beside else set()
+    return tuple(path for path in beside if path.name in texts)
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+@cache
+def _not_python(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in folder.rglob("*") if path.suffix not in {".py", ".pyc"} and path.is_file()))
+
+
+@cache
+def _nodes(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
 
 
 @cache
 def _imported(file: Path) -> frozenset[str]:
     names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _nodes(file):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -32,14 +32,22 @@ def facts(stage: str, arguments: list[str], values: Mapping[str, Any]) -> dict[s
 
 
 def inputs(stage: str, arguments: list[str], values: Iterable[Any]) -> dict[str, str]:
-    """Content of the files among `values`, and of those in folders among them, that this very command did not make."""
+    """Content of the files among `values`, and of those in folders among them, that this very command did not make.
+
+    Of a folder count the files right in it, and deeper those that the workflow made.
+    """
     named = [path for value in values for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
-    found = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    found = [file for path in named for file in (_held_by(path) if path.is_dir() else [path])]
     return {
         str(file): content(file)
         for file in found
         if file.is_file() and not file.name.startswith(".") and not _made_by(file, stage, arguments)
     }
+
+
+def _held_by(folder: Path) -> list[Path]:
+    made = (record.parent.parent / record.name.removesuffix(".json") for record in folder.rglob(".made/*.json"))
+    return sorted({*folder.iterdir(), *(path for path in made if ".partial" not in path.parts)})
 
 
 def _made_by(file: Path, stage: str, arguments: list[str]) -> bool:

@@ -134,5 +134,6 @@ def config_options(parsed: argparse.Namespace) -> list[str]:
 
 
 def on_command_line(job: Job, file: str) -> bool:
-    """Whether `file`, or the folder it is in, stands on the job's command line; only then can its record tell of it."""
-    return file in job.arguments or str(Path(file).parent) in {argument.rstrip("/") for argument in job.arguments}
+    """Whether `file`, or a folder it is in, stands on the job's command line; only then can its record tell of it."""
+    named = {argument.rstrip("/") for argument in job.arguments}
+    return file in named or any(str(folder) in named for folder in Path(file).parents)
