@@ -530,3 +530,18 @@ def test_evaluation_equals_a_check_of_the_same_trials(small):
     assert accuracy == np.mean(np.abs(played.output.numpy()[75:]).max(0) < 0.3) - np.mean(
         played.trials.wanted * (np.abs(played.output.numpy()[75:]).max(0) < 0.3)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replica", [0, 1, 2])
+def test_go_nogo_network_of_200_cells_converts(tmp_path, replica):
+    """Trained with the defaults, searched on the published grid, judged on trials that the search did not see."""
+    paths = {"network": tmp_path / "n.mat", "activity": tmp_path / "a.npz"}
+    place = {"variant": "gonogo", "replica": replica, "seed": 0}
+    fit.run(**paths, **place, history=tmp_path / "h.parquet", settings=Training("go-nogo"), device="cpu")
+    given = {**paths, **place, "task": "go-nogo", "options": Lif(), "scales": ()}
+    search.run(**given, table=tmp_path / "s.parquet", scaled=tmp_path / "s.mat", settings=Search(trials=30))
+    trained = networks.read(tmp_path / "s.mat")
+    trials, scale = simulate.shown_trials(paths["activity"], 60), simulate.scale_of(tmp_path / "s.mat", trained)
+    runs = simulate.play(trained, trials, scale, Lif(), (0, "judged", replica))
+    assert conversion.table(trials, TASKS["go-nogo"], runs, scale, Lif())["correct"].mean() >= 0.95

@@ -7,6 +7,19 @@ RATE2LIF_GIVEN = [name for name, variant in RATE2LIF.items() if variant["file"]]
 RATE2LIF_TRAINED = [name for name in RATE2LIF if name not in RATE2LIF_GIVEN]
 RATE2LIF_NETWORKS = [f"{name}_{replica}" for name in RATE2LIF for replica in range(RATE2LIF[name]["replicas"])]
 
+for place, names, known in [
+    *((f"variants.{name}.conditions", RATE2LIF[name]["conditions"], "conditions") for name in RATE2LIF),
+    *((f"figures.{role}", names, "variants") for role, names in config["rate2lif"]["figures"].items()),
+]:
+    for name in names if isinstance(names, list) else [names]:
+        if name not in config["rate2lif"][known]:
+            raise WorkflowError(
+                f"config: rate2lif.{place} names {name!r}, which rate2lif.{known} does not have;"
+                f" it has {', '.join(config['rate2lif'][known])}"
+            )
+if RATE2LIF[config["rate2lif"]["figures"]["contextual"]]["training"]["task"] != "mante":
+    raise WorkflowError("config: rate2lif.figures.contextual must name a variant whose task is mante")
+
 
 rule rate2lif_data:
     input:

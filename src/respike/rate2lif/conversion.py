@@ -9,8 +9,6 @@ from respike.rate2lif import lif, tasks
 from respike.rate2lif.params import STEPS_PER_COLUMN, Lif
 from respike.rate2lif.tasks import Task, Trials
 
-COLUMNS = ("trial", "wanted", "group", "scale", "largest", "smallest", "mean", "correct", "decided", "rate")
-
 
 def rows(trials: Trials, trial: int, task: Task, runs: list[lif.Run], scales: list[float], options: Lif) -> Iterator[dict]:
     """Rows of one trial, one for each of `runs`; `rate` is the mean firing rate in Hz."""
@@ -31,6 +29,11 @@ def rows(trials: Trials, trial: int, task: Task, runs: list[lif.Run], scales: li
             "decided": bool(tasks.is_decided(task, seen.mean, wanted)[0]),
             "rate": float(lif.rates(run, options).mean()),
         }
+
+
+def table(trials: Trials, task: Task, runs: list[lif.Run], scale: float, options: Lif) -> pd.DataFrame:
+    """Rows of one run per trial."""
+    return pd.DataFrame([row for k, run in enumerate(runs) for row in rows(trials, k, task, [run], [scale], options)])
 
 
 def accuracy(table: pd.DataFrame) -> pd.Series:

@@ -4,7 +4,6 @@ In: the network with its scale. Out: a row per trial, spikes, outputs and rates.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,9 @@ from respike.rate2lif import conversion, lif, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import LIF_STEP, STEPS_PER_COLUMN, Lif, Simulation
-from respike.rate2lif.tasks import TASKS, Task, Trials
+from respike.rate2lif.tasks import TASKS, Trials
 
+STANDARD = "standard"  # the condition whose trials are kept in full
 OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
 
 
@@ -35,17 +35,16 @@ def run(
 ) -> None:
     """Run every LIF network in `conditions` on trials the rate model was shown on; keep some standard trials in full."""
     trained, place = networks.read(network), (seed, "rate2lif", "simulate", variant, replica)
-    scale = scale_of(network, trained)
-    trials = shown_trials(activity, settings.trials)
-    parts = [
-        play(trained, TASKS[task], trials, scale, options, place).assign(condition=name)
-        for name, options in conditions.items()
-    ]
+    scale, trials, parts = scale_of(network, trained), shown_trials(activity, settings.trials), []
+    for name, options in conditions.items():
+        runs = play(trained, trials, scale, options, place, settings.recorded if name == STANDARD else 0)
+        found = conversion.table(trials, TASKS[task], runs, scale, options)
+        parts.append(found.assign(condition=name))
+        if name == STANDARD:
+            spikes.write(spike_file, fired(runs[: settings.recorded], options))
+            kept = record(runs[: settings.recorded], trials, options) | {"scale": np.array(scale)}
+            files.write_arrays(shown, **kept, **at_scales(trained, trials, settings.shown_scales, options, place))
     files.write_table(table, pd.concat(parts, ignore_index=True).assign(variant=variant, seed=replica))
-    options = conditions["standard"]
-    record = recorded(trained, trials, min(settings.recorded, len(trials.wanted)), scale, options, place)
-    spikes.write(spike_file, record.spikes)
-    files.write_arrays(shown, **record.arrays, **at_scales(trained, trials, settings.shown_scales, options, place))
 
 
 def scale_of(path: Path, trained: Network) -> float:
@@ -62,47 +61,37 @@ def shown_trials(activity: Path, count: int) -> Trials:
 
 
 def play(
-    trained: Network, task: Task, trials: Trials, scale: float, options: Lif, place: tuple[int | str, ...]
-) -> pd.DataFrame:
-    """One row per trial."""
-    wiring, found = [lif.wire(trained, scale, options, seeds.generator(*place, "lesion"))], []
-    inputs = tasks.extra_column(trials.inputs)
-    for trial in range(len(trials.wanted)):
-        runs = lif.run(wiring, lif.drive(trained, inputs[:, trial], options, *place, trial), options)
-        found += conversion.rows(trials, trial, task, runs, [scale], options)
-    return pd.DataFrame(found)
-
-
-class Record(NamedTuple):
-    """Some trials in full."""
-
-    spikes: spikes.Spikes
-    arrays: dict[str, np.ndarray]
-
-
-def recorded(trained: Network, trials: Trials, count: int, scale: float, options: Lif, place: tuple[int | str, ...]) -> Record:
-    """The first `count` trials: spikes, outputs (trial, ms), and the filtered spikes (trial, step of 5 ms, cell) in Hz."""
-    wiring, inputs = [lif.wire(trained, scale, options, seeds.generator(*place, "lesion"))], tasks.extra_column(trials.inputs)
-    dt, per_column = LIF_STEP * options.downsample, STEPS_PER_COLUMN // options.downsample
-    runs = [
-        lif.run(wiring, lif.drive(trained, inputs[:, trial], options, *place, trial), options, per_column)[0]
-        for trial in range(count)
+    trained: Network, trials: Trials, scale: float, options: Lif, place: tuple[int | str, ...], recorded: int = 0
+) -> list[lif.Run]:
+    """Run every trial; the first `recorded` of them keep the state every 5 ms."""
+    wiring = [lif.wire(trained, scale, options, seeds.generator(*place, "lesion"))]
+    inputs, column = tasks.extra_column(trials.inputs), STEPS_PER_COLUMN // options.downsample
+    return [
+        lif.run(wiring, lif.drive(trained, inputs[:, k], options, *place, k), options, column if k < recorded else 0)[0]
+        for k in range(len(trials.wanted))
     ]
-    found = spikes.Spikes(
+
+
+def fired(runs: list[lif.Run], options: Lif) -> spikes.Spikes:
+    """Spikes of the runs, one trial each."""
+    dt = LIF_STEP * options.downsample
+    return spikes.Spikes(
         times=np.concatenate([run.spike_step for run in runs]) * dt,
         cells=np.concatenate([run.spike_cell for run in runs]),
-        n_cells=trained.n_cells,
+        n_cells=runs[0].n_cells,
         duration=len(runs[0].output) * dt,
-        trials=np.repeat(np.arange(count), [len(run.spike_step) for run in runs]),
-        n_trials=count,
+        trials=np.repeat(np.arange(len(runs)), [len(run.spike_step) for run in runs]),
+        n_trials=len(runs),
     )
-    arrays = {
+
+
+def record(runs: list[lif.Run], trials: Trials, options: Lif) -> dict[str, np.ndarray]:
+    """Outputs (trial, ms) and filtered spikes (trial, step of 5 ms, cell) in Hz, and the kind of each trial."""
+    return {
         "output": np.stack([run.output[:: OUTPUT_EVERY // options.downsample] for run in runs]).astype(np.float32),
         "filtered": np.stack([run.filtered for run in runs]).astype(np.float32),
-        "group": np.array(trials.group[:count]),
-        "scale": np.array(scale),
+        "group": np.array(trials.group[: len(runs)]),
     }
-    return Record(found, arrays)
 
 
 def at_scales(
