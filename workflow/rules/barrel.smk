@@ -296,10 +296,11 @@ rule barrel_metrics:
         mem_mb=8000,
     params:
         code=code("barrel.metrics"),
+        seed=BARREL_SEED,
     shell:
         "python -m respike barrel.metrics --histories {input.histories} --crossval {input.crossval} --ablation {input.ablation}"
         " --baselines {input.baselines} --scan {input.scan} --scan-history {input.scan_history}"
-        " --deprivation {input.deprivation} --responses {input.responses} --out {output.table} > {log} 2>&1"
+        " --deprivation {input.deprivation} --responses {input.responses} --seed {params.seed} --out {output.table} > {log} 2>&1"
 
 
 rule barrel_figures:

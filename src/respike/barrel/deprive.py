@@ -12,7 +12,7 @@ from respike.core import files, seeds
 
 def run(*, fit: Path, inputs: Path, out: Path, coding: params.Encoding, settings: params.Deprivation, seed: int) -> None:
     """Accuracy without any removal, without each whisker, without drawn sets of 2 to 8, and without all 31."""
-    stored = files.read_checkpoint(fit)
+    stored = learning.read(fit)
     network = learning.restore(stored, "trained")
     samples, is_test = learning.load(inputs, "spiking", coding)
     test = samples.part(is_test)

@@ -226,6 +226,17 @@ def folds(samples: Samples, settings: params.Folds, seed: int) -> list[tuple[int
     return result
 
 
+def read(path: Path) -> dict:
+    """Content of a file that barrel.fit wrote; ValueError for any other file."""
+    stored = files.read_checkpoint(path)
+    missing = sorted({"form", "initial", "seed", "trained"} - set(stored if isinstance(stored, dict) else ()))
+    if missing:
+        raise ValueError(
+            f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again (snakemake barrel)"
+        )
+    return stored
+
+
 def restore(stored: dict, which: str) -> model.BarrelNetwork:
     """Network of a checkpoint; `which` is initial or trained."""
     weights = stored[which]

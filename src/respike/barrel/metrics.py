@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from respike.barrel import analysis, params
+from respike.barrel import analysis, anatomy, params
 from respike.core import files, measures
 from respike.core.measures import Measure
 
@@ -24,6 +24,7 @@ def run(
     scan_history: Path,
     deprivation: Path,
     responses: list[Path],
+    seed: int,
     out: Path,
 ) -> None:
     """Accuracies, deprivation, irregularity, selectivity, degrees, time constants and driven rates."""
@@ -40,7 +41,21 @@ def run(
     rows += deprived(files.read_table(deprivation))
     for path in responses:
         rows += network(files.read_arrays(path))
+    rows += gains(rows)
+    n_synapses = len(anatomy.column(1, "anatomical", seed)[1].sender)
+    rows.append(Measure("anatomy", seed, "none", "synapses of the whole column", n_synapses, "1", n_synapses))
     files.write_table(out, measures.table(STUDY, rows))
+
+
+def gains(rows: list[Measure]) -> Iterator[Measure]:
+    """Best-epoch accuracy of each training minus the mean of the conventional networks on the same test samples."""
+    for form in ("spiking", "real"):
+        names = [f"{form} {name}" for name in ("GRU", "LSTM", "conv net")]
+        conventional = [row.value for row in rows if row.variant in names and row.metric == "test accuracy"]
+        for row in [row for row in rows if row.variant == form and row.metric == "test accuracy, best epoch" and conventional]:
+            yield row._replace(
+                metric="gain over the mean of GRU, LSTM and conv net", value=row.value - float(np.mean(conventional))
+            )
 
 
 def training(history: pd.DataFrame) -> Iterator[Measure]:

@@ -96,9 +96,11 @@ class BarrelNetwork(nn.Module):
 
     def drive(self, x: Float[Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
         """Current of the thalamic cells; x holds the force channels first and then those of the torque."""
-        parts = x.split([layer.in_features for layer in self.inputs], dim=-1)
-        joined = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=-1)
-        return self.thalamus(joined).permute(1, 2, 0).contiguous()
+        n_trials, n_steps = x.shape[:2]
+        flat = x.transpose(0, 1).reshape(n_steps * n_trials, -1)  # one matrix product per layer for all steps
+        parts = flat.split([layer.in_features for layer in self.inputs], dim=1)
+        joined = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
+        return self.thalamus(joined).view(n_steps, n_trials, -1).transpose(1, 2).contiguous()
 
     def forward(self, x: Float[Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
         """Play `x`. The first step has no vote. With `checkpoint_steps` the way back computes the potentials anew."""
@@ -208,10 +210,13 @@ class _Advance(torch.autograd.Function):
         now = all_s[-1].to(v.dtype)
         shared = _numpy(now, *by_state, network.bounds, network.start, network.sender, network.group, network.group_sender,
                         network.group_start, network.receiver[network.back], weight[network.back], alpha, rho)  # fmt: skip
-        for first, last in reversed(_blocks(len(all_v))):
+        blocks = _blocks(len(all_v))
+        buffer = torch.empty_like(all_v[: blocks[0][1]])
+        for first, last in reversed(blocks):
             before = (v, b, s) if first == 0 else (all_v[first - 1], all_b[first - 1], all_s[first - 1].to(v.dtype))
             block = slice(first, last)
-            slope = cells.surrogate(all_v[block] - network.baseline - network.adaptation * all_b[block])
+            x = torch.add(all_v[block], all_b[block], alpha=-network.adaptation.item(), out=buffer[: last - first])
+            slope = cells.surrogate_(x.sub_(network.baseline))
             kernels.backwards(
                 *_numpy(by_evidence[block].contiguous(), slope, *before, all_v[block], all_b[block], all_s[block]),
                 *shared,
@@ -221,8 +226,8 @@ class _Advance(torch.autograd.Function):
         return None, by_drive, *by_state, *totals
 
 
-def _blocks(n_steps: int, length: int = 16) -> list[tuple[int, int]]:
-    """Runs of steps for which the surrogate derivative is computed at once: fast, and small in memory."""
+def _blocks(n_steps: int, length: int = 4) -> list[tuple[int, int]]:
+    """Runs of steps for which the surrogate derivative is computed at once: few calls, and small enough for the cache."""
     return [(first, min(first + length, n_steps)) for first in range(0, n_steps, length)]
 
 

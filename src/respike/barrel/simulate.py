@@ -15,7 +15,7 @@ RASTER_SAMPLE = 15  # of class 0, as in the paper's figure; the last one where t
 
 def run(*, fit: Path, inputs: Path, out: Path, coding: params.Encoding) -> None:
     """Spike counts and class sums under each condition, a raster, and time constants, degrees and driven rates."""
-    stored = files.read_checkpoint(fit)
+    stored = learning.read(fit)
     samples, is_test = learning.load(inputs, stored["form"], coding)
     arrays = {"label": samples.label, "is_test": is_test, "dataset": np.array(samples.dataset), "seed": stored["seed"]}
     for condition in CONDITIONS:
