@@ -118,6 +118,7 @@ def generate(place: Path, network: Network) -> dict:
     with standalone(network):
         circuit.assemble(network)
         device = brian2.device
+        brian2.BrianLogger.suppress_name("cannot_check_statemonitor_indices")  # circuit.sampler sets them in the binary
         for header in codegen.HEADERS:
             shutil.copy(HERE / "codegen" / header, place / header)
         device.build(directory=str(place), compile=False, run=False)

@@ -37,7 +37,7 @@ def run(*, rules: Path, binary: Path, out: Path, settings: Simulation, recording
     table = read_rules(rules, simulator.network.rule)
     partial = Partial(Path(out), settings, simulator.key)
     rows, kept = [], {}
-    for _, rule in table.astype(object).iterrows():  # as floats, seeds of 63 bits would lose their last digits
+    for rule in table:
         row = None if recordings else partial.find(rule)
         if row is None:
             recording, cpu = simulator.record(rule)
@@ -53,15 +53,15 @@ def run(*, rules: Path, binary: Path, out: Path, settings: Simulation, recording
     partial.clear()
 
 
-def read_rules(path: Path, rule: str) -> pd.DataFrame:
-    """Table of rules of the family `rule`; ValueError for a missing column or an entry that cannot be simulated."""
-    table = files.read_table(path, [*PLACE, *THETA[rule]])
-    for _, row in table.iterrows():
+def read_rules(path: Path, rule: str) -> list[dict]:
+    """Rules of the family `rule`; ValueError for a missing column or an entry that cannot be simulated."""
+    rules = files.read_table(path, [*PLACE, *THETA[rule]]).to_dict("records")
+    for row in rules:
         command.check_rule(rule, row, f"{path}, rule {row['index']} of round {row['round']}")
-    return table
+    return rules
 
 
-def result(rule: pd.Series, recording: Recording, cpu: float, simulator: "Simulator") -> dict:
+def result(rule: Mapping, recording: Recording, cpu: float, simulator: "Simulator") -> dict:
     """Row of the result of one rule."""
     protocol = simulator.settings.protocol
     summary = summarise(recording, SummarySettings(w_max=simulator.settings.wiring.w_max))

@@ -1,0 +1,86 @@
+"""Workloads of fsbi: the simulator at full size, beside the loops that Brian2 ships and the published program; the metrics.
+
+The figures of the published program (Auryn, C++) are CPU seconds per simulated second on a quiet machine, one thread.
+"""
+
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.workload import Workload
+from respike.fsbi import build
+from respike.fsbi.params import PLASTIC, POLY_TERMS, THETA, Network, Protocol, Simulation
+from respike.fsbi.simulate import Simulator
+from respike.fsbi.summary import Recording, summarise
+
+POLY = {  # the example rule of the paper, rounded: about 5 Hz, all four types of connection plastic
+    "EE": (0.047, 0.023, 0.50, -0.36, -0.38, -1.28),
+    "EI": (0.071, 0.080, 0.64, -1.72, 0.56, 0.07),
+    "IE": (0.037, 0.044, -0.32, -0.04, 1.60, 1.11),
+    "II": (0.099, 0.041, -1.95, 1.78, 0.20, 1.98),
+}
+POLY_SECONDS, MLP_SECONDS = 10.0, 2.0  # simulated in one run; wiring the network is part of the run
+PUBLISHED = {"poly": 0.40, "mlp": 8.4, "metrics": 0.55}  # metrics: per rule
+
+
+def workloads() -> list[Workload]:
+    """Simulations of both networks, and the metrics of one recording."""
+    fast, stock = (simulation("poly", templates) for templates in ("fast", "stock"))
+    return [
+        Workload(f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz", fast, "the same with the loops of Brian2", stock),
+        Workload(
+            f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz",
+            fast,
+            "published program, quiet machine",
+            yardstick_cpu_s=PUBLISHED["poly"] * POLY_SECONDS,
+        ),
+        Workload(
+            f"fsbi mlp, {MLP_SECONDS:g} s at 5 Hz",
+            simulation("mlp", "fast"),
+            "published program, quiet machine",
+            yardstick_cpu_s=PUBLISHED["mlp"] * MLP_SECONDS,
+        ),
+        Workload("fsbi metrics of one rule", metrics, "published program", yardstick_cpu_s=PUBLISHED["metrics"]),
+    ]
+
+
+@cache
+def binary(rule: str, templates: str) -> Path:
+    """Description of a compiled network of full size, in a folder that outlives the process."""
+    folder = Path(tempfile.gettempdir()) / "respike-bench"
+    out = folder / f"{rule}_{templates}.json"
+    build.run(network=Network(rule=rule, templates=templates), folder=folder, out=out)
+    return out
+
+
+def theta(rule: str) -> dict[str, float]:
+    """A rule that keeps its network at about 5 Hz. That of mlp learns so slowly that its activity is the static one."""
+    if rule == "poly":
+        terms = {f"{kind}_{term}": value for kind in POLY for term, value in zip(POLY_TERMS, POLY[kind], strict=True)}
+        return {**terms, "rate_in": 8.0}
+    generator = np.random.default_rng(0)
+    values = {name: float(generator.uniform(-1, 1)) for name in THETA["mlp"]}
+    return {**values, "eta_EE": 1e-6, "eta_IE": 1e-6, "rate_in": 10.0}
+
+
+def simulation(rule: str, templates: str) -> Callable[[], object]:
+    """A function that simulates one rule once."""
+
+    def run() -> None:
+        seconds = POLY_SECONDS if rule == "poly" else MLP_SECONDS
+        protocol = Protocol(settle=0.0, record=seconds, stop="reference")
+        recording, _ = Simulator(binary(rule, templates), Simulation(protocol=protocol)).record({**theta(rule), "seed": 1})
+        assert recording.outcome == "finished", recording.outcome
+
+    return run
+
+
+def metrics() -> None:
+    """The 17 metrics of a recording of the usual size at 5 Hz."""
+    generator = np.random.default_rng(0)
+    spikes = {n: (generator.uniform(60, 70, 50 * n), generator.integers(0, n, 50 * n)) for n in (1000, 500)}
+    weights = {kind: generator.uniform(0, 1, (100, 100)) for kind in PLASTIC["poly"]}
+    summarise(Recording(*spikes[1000], 1000, *spikes[500], 500, 60.0, 70.0, 60 + np.arange(100) / 10, weights))

@@ -1,0 +1,484 @@
+"""The simulator of fsbi: command line, generated loops, builds, chunks that are cut off, bad input."""
+
+import ctypes
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from respike.core import config, files
+from respike.fsbi import build, codegen, command, expressions, simulate
+from respike.fsbi.params import DT, RENEWAL, THETA, Network, Protocol, Simulation, Wiring, box
+from respike.fsbi.simulate import Simulator
+from respike.fsbi.summary import METRICS, Recording
+
+SMALL = Wiring(p_recurrent=0.8)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def rule_of(family: str, rng, **values: float) -> dict[str, float]:
+    """A prior draw with its place and seed."""
+    drawn = {name: float(rng.uniform(*box(name))) for name in THETA[family]}
+    return {"index": 0, "round": 0, "seed": 1, **drawn, **values}
+
+
+def steady(**values: float) -> dict[str, float]:
+    """A poly rule under which nothing changes."""
+    still = {name: 0.05 if "_tau_" in name else 0.0 for name in THETA["poly"]}
+    return {"index": 0, "round": 0, "seed": 1, **still, "rate_in": 10.0, **values}
+
+
+# --- command line ---
+
+
+def test_every_entry_of_a_rule_reaches_the_binary(rng):
+    for family in ("poly", "mlp"):
+        network, theta = Network(rule=family), rule_of(family, rng)
+        plain = command.arguments(network, Simulation(), theta, 1)
+        for name in THETA[family]:
+            assert command.arguments(network, Simulation(), {**theta, name: theta[name] * 0.9}, 1) != plain, name
+
+
+def test_learning_rate_is_part_of_the_terms(rng):
+    theta = rule_of("poly", rng, EI_kappa=1.5)
+    assert command.arguments(Network(), Simulation(), theta, 1)["EI.kappa"] == pytest.approx(0.015)
+    theta = rule_of("mlp", rng, eta_IE=0.5, IE_post_bias=0.2)
+    assert command.arguments(Network(rule="mlp"), Simulation(), theta, 1)["IE.post_bias"] == pytest.approx(0.1)
+
+
+def test_input_gaps_are_geometric(rng):
+    gap = command.arguments(Network(), Simulation(), steady(rate_in=12.0), 1)["inputs.gap"]
+    draws = np.floor(np.log(1 - rng.random(200_000)) * gap)
+    assert 1 / (1 + draws.mean()) == pytest.approx(12.0 * DT, rel=0.01)
+
+
+def test_reference_mode_switches_early_stops_off():
+    early, published = (command.control_values(Network(), Wiring(), Protocol(stop=stop), 1) for stop in ("early", "reference"))
+    assert early["quiet_max"] == 50_000
+    assert early["full_samples"] == 30
+    assert published["quiet_max"] == published["full_samples"] == command.NEVER
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("EE_alpha", np.nan, "EE_alpha = nan, expected a finite number"),
+        ("EI_tau_pre", 0.0, "EI_tau_pre = 0.0, expected a positive number"),
+        ("II_tau_post", -0.02, "II_tau_post = -0.02, expected a positive number"),
+        ("rate_in", -1.0, "rate_in = -1.0, expected a positive number"),
+        ("IE_gamma", np.inf, "IE_gamma = inf, expected a finite number"),
+    ],
+)
+def test_rules_that_cannot_be_simulated_are_named(tmp_path, name, value, message):
+    path = tmp_path / "rules.parquet"
+    pd.DataFrame([{**steady(), "index": 7, "round": 2, name: value}]).to_parquet(path)
+    with pytest.raises(ValueError, match=f"rules.parquet, rule 7 of round 2: {message}; correct the table"):
+        simulate.read_rules(path, "poly")
+
+
+def test_a_table_of_the_wrong_length_is_refused(tmp_path):
+    path = tmp_path / "rules.parquet"
+    pd.DataFrame([steady()]).drop(columns="II_kappa").to_parquet(path)
+    with pytest.raises(ValueError, match=r"rules.parquet has no column \['II_kappa'\]"):
+        simulate.read_rules(path, "poly")
+
+
+def test_hidden_layers_come_from_seed_or_file(tmp_path, rng):
+    assert np.array_equal(command.hidden_layers(Wiring()), command.hidden_layers(Wiring()))
+    assert not np.array_equal(command.hidden_layers(Wiring(hidden_seed=1)), command.hidden_layers(Wiring()))
+    numbers = rng.normal(size=500)
+    file = tmp_path / "hidden.txt"
+    file.write_text(" ".join(map(repr, [10, 100, 10, 100, *numbers.tolist()])))
+    assert np.array_equal(command.hidden_layers(Wiring(hidden_file=str(file))), numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("1 2 3", "3 numbers, expected 500"), ("1 two", "expected 500 numbers"), ("nan " * 500, "all finite")],
+)
+def test_bad_hidden_layers_are_refused(tmp_path, text, message):
+    file = tmp_path / "hidden.txt"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"hidden.txt.*{message}"):
+        command.hidden_layers(Wiring(hidden_file=str(file)))
+    with pytest.raises(FileNotFoundError, match="correct hidden_file in config.yaml"):
+        command.hidden_layers(Wiring(hidden_file=str(tmp_path / "none.txt")))
+
+
+# --- generated code ---
+
+
+def test_statements_are_rewritten_for_blocks():
+    code = """
+    const int32_t _presynaptic_idx = _ptr_pre[_idx];
+    float w = _ptr_w[_idx];
+    const float x_pre = _ptr_x[_presynaptic_idx];
+    const float x = fade_x_pre * x_pre;
+    w = bounded(beta + (w + (gamma * x)), 0, w_max);
+    _ptr_w[_idx] = w;
+    """
+    deferred = "const auto x = _trace; w = bounded(beta + (w + (gamma * x)), 0, w_max);"
+    assert " ".join(codegen.on_lanes(code, "deferred").split()) == deferred
+    backward = codegen.on_lanes(code, "backward")
+    assert "auto w = gather(_ptr_w, _place, _n);" in backward
+    assert "scatter(_ptr_w, _place, w, _n);" in backward
+    assert codegen.is_plastic(code)
+
+
+@pytest.mark.parametrize("line", ["if (w > 0) w = 1;", "float w = _ptr_w[_other_idx];", "double y = 3;"])
+def test_unknown_statements_stop_the_build(line):
+    with pytest.raises(ValueError, match="set templates to stock"):
+        codegen.on_lanes(line, "forward")
+
+
+def test_substitutions_must_all_happen():
+    with pytest.raises(ValueError, match="expected 2 times, found 1 times.*set templates to stock"):
+        codegen.replaced("one word", "objects.cpp", {"word": ("other", 2)})
+
+
+def test_another_version_of_brian_is_refused(monkeypatch):
+    monkeypatch.setattr(codegen.brian2, "__version__", "2.10.0")
+    with (
+        pytest.raises(ValueError, match="written for Brian2 2.9.0, found 2.10.0.*set templates to stock"),
+        codegen.templates(codegen.Loops()),
+    ):
+        pass
+
+
+def test_renewals_are_those_of_the_header():
+    assert f"RENEWAL = {RENEWAL}," in (build.HERE / "codegen" / "deferred.h").read_text()
+
+
+MLP_LIBRARY = """
+#include "lanes.h"
+namespace brian {{ float *_array_hidden_weight; }}
+{bounded}
+{mlp}
+extern "C" void set(float *weights) {{ brian::_array_hidden_weight = weights; }}
+extern "C" void all_ways(const float *u, const float *r, float *alone, float *arrival, float *after)
+{{
+    for (int k = 0; k < 16; k++)
+        alone[k] = mlp<float>(u[0], u[16 + k], u[32 + k], u[48 + k], u[64 + k], u[80 + k], r[0], r[1], r[2], r[3], r[4]);
+    store(arrival, mlp<vf>(u[0], load(u + 16, 16), load(u + 32, 16), load(u + 48, 16), load(u + 64, 16), load(u + 80, 16),
+                           r[0], r[1], r[2], r[3], r[4]), 16);
+    store(after, mlp(load(u, 16), u[16], load(u + 32, 16), u[48], u[64], u[80], r[0], r[1], r[2], r[3], r[4]), 16);
+}}
+"""
+
+
+def test_mlp_is_the_same_in_numpy_and_in_cpp(tmp_path, rng):
+    source = tmp_path / "mlp.cpp"
+    source.write_text(MLP_LIBRARY.format(bounded=expressions.BOUNDED, mlp=expressions.MLP_HEADER.read_text()))
+    flags = [*build.flags(Network()), "-O1", "-fPIC", "-shared", f"-I{build.HERE / 'codegen'}"]
+    subprocess.run(["g++", *flags, source, "-o", tmp_path / "mlp.so"], check=True)
+    library = ctypes.CDLL(str(tmp_path / "mlp.so"))
+    weights = command.hidden_layers(Wiring()).astype(np.float32)
+    expressions.set_hidden(weights.astype(float))
+
+    def pointer(x):
+        return x.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+
+    library.set(pointer(weights))
+    scale = np.array([[5.0], [3.0], [20.0], [0.07], [2.0], [2.0]])
+    for _ in range(20):
+        u = (rng.random((6, 16)) * scale * [[1], [1], [1], [-1], [1], [1]]).astype(np.float32)
+        r = rng.uniform(-1, 1, 5).astype(np.float32)
+        ways = [np.zeros(16, np.float32) for _ in range(3)]
+        library.all_ways(pointer(u), pointer(r), *map(pointer, ways))
+        exact = expressions.mlp(np.full(16, u[0, 0]), *u[1:], *r)
+        np.testing.assert_allclose(ways[0], exact, atol=1e-6, rtol=0)
+        assert np.array_equal(ways[0], ways[1])
+        shared = expressions.mlp(u[0], u[1, 0], u[2], u[3, 0], u[4, 0], u[5, 0], *r)
+        np.testing.assert_allclose(ways[2], shared, atol=1e-6, rtol=0)
+
+
+# --- builds ---
+
+
+def test_a_missing_compiler_is_one_clear_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(FileNotFoundError, match="'no-such-compiler' is not on the PATH; install g\\+\\+ or set CXX"):
+        build.run(network=Network(), folder=tmp_path / "build", out=tmp_path / "binary.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_compilation_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "generate", lambda place, network: {})
+    monkeypatch.setattr(build, "make", lambda *_: build.call("false", place=tmp_path))
+    with pytest.raises(OSError, match="compiling the simulator.*false ended with"):
+        build.run(network=Network(), folder=tmp_path / "build", out=tmp_path / "binary.json")
+    assert [path.suffix for path in (tmp_path / "build").iterdir()] == [".lock"]
+    assert not (tmp_path / "binary.json").exists()
+
+
+def _slow_build(folder: Path, name: str) -> None:
+    def generate(place, network):
+        with (folder / "builds.txt").open("a") as file:
+            file.write(name + "\n")
+        time.sleep(0.3)
+        return {"network": {}, "results": {}}
+
+    build.generate, build.make = generate, lambda *_: None
+    build.run(network=Network(), folder=folder / "build", out=folder / f"{name}.json")
+
+
+def test_two_workflows_share_one_build(tmp_path):
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=_slow_build, args=(tmp_path, name)) for name in ("a", "b")]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert len((tmp_path / "builds.txt").read_text().split()) == 1
+    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
+
+
+def test_the_key_of_a_binary_follows_what_is_compiled():
+    keys = {
+        build.fingerprint(n, "g++") for n in (Network(), Network(n_e=512), Network(templates="stock"), Network(rule="mlp"))
+    }
+    assert len(keys) == 4
+    assert build.fingerprint(Network(), "g++") in keys
+
+
+# --- chunks ---
+
+
+@pytest.fixture
+def pretend(monkeypatch, tmp_path):
+    """A simulator that draws its spikes in Python, and counts what it has simulated."""
+    done = []
+
+    def record(self, rule, **more):
+        done.append(int(rule["index"]))
+        generator = np.random.default_rng(int(rule["seed"]))
+        times, cells = np.sort(generator.uniform(60, 70, 50)), generator.integers(0, 10, 50)
+        weights = {kind: generator.uniform(0, 1, (100, 100)) for kind in ("EE", "EI", "IE", "II")}
+        return Recording(times, cells, 10, times, cells, 10, 60.0, 70.0, 60 + np.arange(100) / 10, weights), 0.5
+
+    monkeypatch.setattr(Simulator, "record", record)
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key" / "main").touch()
+    manifest = {"network": {"rule": "poly", "n_e": 10, "n_i": 10}, "results": {}, "key": "key", "folder": "key"}
+    (tmp_path / "binary.json").write_text(json.dumps(manifest))
+    return done
+
+
+def chunk(folder: Path, first: int, count: int) -> Path:
+    """A chunk of rules whose entries and seeds follow from their number."""
+    path = folder / f"rules_{first}.parquet"
+    pd.DataFrame(
+        [{**steady(EE_alpha=k / 100), "index": k, "seed": 2**62 + k} for k in range(first, first + count)]
+    ).to_parquet(path)
+    return path
+
+
+def run_chunk(folder: Path, first: int, count: int, **more) -> pd.DataFrame:
+    out = folder / f"simulated_{first}_{count}.parquet"
+    rules = chunk(folder, first, count)
+    simulate.run(rules=rules, binary=folder / "binary.json", out=out, settings=Simulation(), **more)
+    return pd.read_parquet(out)
+
+
+def test_rows_do_not_depend_on_the_chunk(pretend, tmp_path):
+    whole = run_chunk(tmp_path, 0, 6)
+    parts = pd.concat([run_chunk(tmp_path, 0, 4), run_chunk(tmp_path, 4, 2)], ignore_index=True)
+    pd.testing.assert_frame_equal(whole, parts)
+    assert list(whole.columns) == ["index", "round", "seed", *THETA["poly"], *METRICS, "outcome", "stop_time", "cpu_s"]
+
+
+def test_a_chunk_that_was_cut_off_goes_on(pretend, tmp_path, monkeypatch):
+    keep, kept = simulate.Partial.keep, []
+
+    def break_at_third(self, row):
+        keep(self, row)
+        kept.append(row)
+        if len(kept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulate.Partial, "keep", break_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        run_chunk(tmp_path, 0, 5)
+    assert not (tmp_path / "simulated_0_5.parquet").exists()
+    partial = tmp_path / ".partial" / "simulated_0_5.parquet.jsonl"
+    partial.write_text(partial.read_text() + '{"made_by": "cut')  # a line that was being written
+    monkeypatch.setattr(simulate.Partial, "keep", keep)
+    resumed = run_chunk(tmp_path, 0, 5)
+    assert pretend == [0, 1, 2, 3, 4]
+    assert not partial.parent.exists()
+    pretend.clear()
+    (tmp_path / "simulated_0_5.parquet").unlink()
+    pd.testing.assert_frame_equal(resumed, run_chunk(tmp_path, 0, 5))
+    assert len(pretend) == 5
+
+
+def test_rows_of_other_settings_are_not_taken_over(pretend, tmp_path):
+    out = tmp_path / "chunk.parquet"
+    row = {**steady(), **dict.fromkeys(METRICS, 0.0)}
+    simulate.Partial(out, Simulation(), "key").keep(row)
+    assert simulate.Partial(out, Simulation(), "key").find(row) == row
+    assert simulate.Partial(out, Simulation(), "other").find(row) is None
+    assert simulate.Partial(out, Simulation(wiring=SMALL), "key").find(row) is None
+    assert simulate.Partial(out, Simulation(), "key").find({**row, "EE_alpha": 0.5}) is None
+
+
+def test_recordings_are_kept_on_request(pretend, tmp_path):
+    run_chunk(tmp_path, 0, 2, recordings=tmp_path / "recordings.npz")
+    stored = files.read_arrays(tmp_path / "recordings.npz")
+    assert stored["rule1_e_times"].shape == (50,)
+    assert stored["rule0_weights_IE"].shape == (100, 100)
+
+
+def test_a_missing_binary_is_named(pretend, tmp_path):
+    (tmp_path / "key" / "main").unlink()
+    with pytest.raises(FileNotFoundError, match="main does not exist; delete .*binary.json and run the rule fsbi_build again"):
+        run_chunk(tmp_path, 0, 1)
+
+
+def fake_binary(folder: Path, script: str) -> Path:
+    main = folder / "main"
+    main.write_text("#!/bin/sh\n" + script)
+    main.chmod(0o755)
+    return folder
+
+
+def test_what_a_failing_binary_says_is_passed_on(tmp_path):
+    folder = fake_binary(tmp_path, "echo Error writing spikes; exit 1\n")
+    with pytest.raises(OSError, match="status 1 and said: Error writing spikes .*set TMPDIR"):
+        simulate.launch(folder, tmp_path, {}, 1.0)
+
+
+def test_a_binary_that_hangs_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "GRACE", 0.1)
+    assert not simulate.launch(fake_binary(tmp_path, "exec sleep 60\n"), tmp_path, {}, 0.1)
+
+
+# --- whole simulations ---
+
+
+@pytest.fixture(scope="module")
+def binaries(tmp_path_factory):
+    """Compiles a reduced network once, by its family of rules and its loops."""
+    folder = tmp_path_factory.mktemp("build")
+
+    def of(rule: str, templates: str) -> Path:
+        out = folder / f"{rule}_{templates}.json"
+        if not out.is_file():
+            build.run(network=Network(rule=rule, n_e=512, n_i=128, templates=templates), folder=folder, out=out)
+        return out
+
+    return of
+
+
+def simulated(binary: Path, rule: dict, wiring: Wiring = SMALL, **protocol) -> Recording:
+    settings = Simulation(wiring=wiring, protocol=Protocol(**{"settle": 0.0, "record": 3.0, "stop": "reference", **protocol}))
+    return Simulator(binary, settings).record(rule)[0]
+
+
+def same(a: Recording, b: Recording) -> bool:
+    arrays = ("e_times", "e_cells", "i_times", "i_cells", "weight_times")
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays) and all(
+        np.array_equal(a.weights[kind], b.weights[kind]) for kind in a.weights
+    )
+
+
+RULES = {
+    "poly": [
+        {},  # a prior draw
+        {"EE_alpha": 0.3, "EE_gamma": 2.0, "EE_kappa": 2.0},  # towards a blow-up
+        {"IE_beta": 0.0, "IE_gamma": 0.0, "EI_alpha": 0.0, "EI_kappa": 0.0},  # null pathways
+    ],
+    "mlp": [{"eta_EE": 0.02, "eta_IE": 0.02}, {"eta_EE": 0.2, "eta_IE": 0.0}],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "number"), [(family, k) for family in RULES for k in range(len(RULES[family]))])
+def test_fast_loops_and_those_of_brian_give_the_same_bits(binaries, rng, family, number):
+    for seed in (1, 2**40 + 5):
+        rule = rule_of(family, rng, seed=seed, **RULES[family][number])
+        fast, stock = (simulated(binaries(family, templates), rule) for templates in ("fast", "stock"))
+        assert len(fast.e_times) > 500
+        assert fast.blow_up == stock.blow_up
+        assert same(fast, stock)
+
+
+@pytest.mark.slow
+def test_a_seed_says_everything(binaries):
+    binary = binaries("poly", "fast")
+    once, again, other = (simulated(binary, steady(EE_kappa=-0.5, seed=seed)) for seed in (2**45 + 1, 2**45 + 1, 1))
+    assert same(once, again)
+    assert not same(once, other)
+
+
+@pytest.mark.slow
+def test_every_outcome_has_its_code(binaries):
+    binary = binaries("poly", "fast")
+    assert simulated(binary, steady()).outcome == "finished"
+    blown = simulated(binary, steady(EE_alpha=2.0, EE_kappa=2.0), stop="early")
+    assert blown.outcome == "blow_up"
+    assert 0 < blown.blow_up < 3
+    silent = simulated(binary, steady(rate_in=0.1), record=10.0, stop="early", silent_after=2.0)
+    assert (silent.outcome, silent.blow_up) == ("silent", pytest.approx(2.0, abs=0.1))
+    full = simulated(binary, steady(II_alpha=-2.0, EE_alpha=-2.0, EI_alpha=-2.0), record=9.0, stop="early")
+    assert full.outcome == "saturated"
+    assert simulated(binary, steady(rate_in=0.1), record=4.0).outcome == "finished"  # as published: goes on
+    infinite = simulated(binary, steady(), wiring=replace(SMALL, w_input=1e38), rate_max=1e6)
+    assert infinite.outcome == "nan"
+    assert simulated(binary, steady(), record=50.0, wall_limit=0.05).outcome == "wall_limit"
+
+
+@pytest.mark.slow
+def test_sampled_weights_are_equally_spaced(binaries):
+    binary = binaries("poly", "fast")
+    settings = Simulation(wiring=SMALL, protocol=Protocol(settle=1.0, record=1.0, stop="reference"))
+    recording, _ = Simulator(binary, settings).record(steady(EE_beta=1.0, seed=4))
+    assert np.allclose(recording.weight_times, 1 + np.arange(10) / 10)
+    assert recording.weights["EE"].shape == (10, 100)
+    assert recording.weights["EE"].std() > 0
+    assert np.all(recording.weights["II"] == 1)
+    assert recording.e_times.min() >= 1.0
+
+
+@pytest.mark.slow
+def test_a_full_scratch_disk_is_reported(binaries, tmp_path):
+    simulator = Simulator(binaries("poly", "fast"), Simulation(wiring=SMALL, protocol=Protocol(settle=0.0, record=0.2)))
+    values = command.arguments(simulator.network, simulator.settings, steady(), 1)
+    (tmp_path / simulator.places["spikes_E.t"]["file"]).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="Error writing .*spikes_E_t.*set TMPDIR to another folder"):
+        simulator.launch(tmp_path, values)
+    (tmp_path / simulator.places["spikes_E.t"]["file"]).unlink()
+    with pytest.raises(OSError, match="left no control.outcome in .*set TMPDIR"):
+        simulator.read(tmp_path / "nothing")
+
+
+@pytest.mark.slow
+def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
+    rules, out = chunk(tmp_path, 0, 4), tmp_path / "out.parquet"
+    settings = {"wiring": {"p_recurrent": 0.8}, "protocol": {"settle": 2.0, "record": 4.0}}
+    command_line = [sys.executable, "-m", "respike", "fsbi.simulate", "--rules", str(rules), "--out", str(out)]
+    command_line += ["--binary", str(binaries("poly", "fast")), "--settings", json.dumps(settings)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    process = subprocess.Popen(command_line, env=environment)
+    partial = tmp_path / ".partial" / "out.parquet.jsonl"
+    while not partial.is_file() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    finished = len(partial.read_text().splitlines())
+    assert 1 <= finished < 4
+    subprocess.run(command_line, env=environment, check=True)
+    resumed = pd.read_parquet(out)
+    simulate.run(rules=rules, binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
+    columns = [name for name in resumed.columns if name != "cpu_s"]
+    pd.testing.assert_frame_equal(resumed[columns], pd.read_parquet(out)[columns])
