@@ -4,15 +4,15 @@ NEULVM = config["neulvm"]
 NEULVM_EMBEDDED = NEULVM["data"]["recording"] == "embedded"
 NEULVM_RECORDING = "results/neulvm/recording.pickle" if NEULVM_EMBEDDED else NEULVM["data"]["recording"]
 NEULVM_DATASET = "embedded winner-take-all network" if NEULVM_EMBEDDED else Path(NEULVM_RECORDING).name
-NEULVM_KNOWN = json.dumps(NEULVM_EMBEDDED)
-NEULVM_RUNS = (["network", "true"] if NEULVM_EMBEDDED else []) + ["best"]
+NEULVM_RUNS = (["network", "true"] if NEULVM_EMBEDDED else []) + ["best", "posterior"]
+NEULVM_KNOWN = expand("results/neulvm/known_{scheme}.json", scheme=["exact", "compat"] if NEULVM_EMBEDDED else [])
 NEULVM_STARTS = range(NEULVM["starts"])
 
 
 rule neulvm:
     input:
         multiext("results/neulvm/figures/", "inferred.png", "losses.png", "free.png", "parameters.png"),
-        multiext("results/neulvm/figures/", "dwell.png", "clusters.png", "pulses.png", "bins.png"),
+        multiext("results/neulvm/figures/", "dwell.png", "clusters.png", "pulses.png", "bins.png", "posterior.png"),
         "results/neulvm/metrics.parquet",
 
 
@@ -113,6 +113,58 @@ rule neulvm_select:
     shell:
         "python -m respike neulvm.select --fits {input.fits} --latents {input.latents} --out {output.model}"
         " --latent {output.latent} > {log} 2>&1"
+
+
+rule neulvm_posterior:
+    input:
+        trial="results/neulvm/trial.npz",
+        start="results/neulvm/models/best.json",
+    output:
+        samples="results/neulvm/posterior.parquet",
+        model="results/neulvm/models/posterior.json",
+    log:
+        "results/neulvm/log/posterior.txt",
+    benchmark:
+        "results/neulvm/benchmark/posterior.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=600,
+        mem_mb=2000,
+    params:
+        code=code("neulvm.posterior"),
+        circuit=settings("neulvm", "circuit"),
+        prior=settings("neulvm", "prior"),
+        posterior=settings("neulvm", "posterior"),
+        seed=config["run"]["seed"],
+    shell:
+        "python -m respike neulvm.posterior --trial {input.trial} --start {input.start} --out {output.samples}"
+        " --model {output.model} --circuit {params.circuit:q} --prior {params.prior:q} --posterior {params.posterior:q}"
+        " --seed {params.seed} > {log} 2>&1"
+
+
+rule neulvm_known:
+    input:
+        trial="results/neulvm/trial.npz",
+    output:
+        exact="results/neulvm/known_exact.json",
+        compat="results/neulvm/known_compat.json",
+    log:
+        "results/neulvm/log/known.txt",
+    benchmark:
+        "results/neulvm/benchmark/known.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=30,
+        mem_mb=2000,
+    params:
+        code=code("neulvm.known"),
+        circuit=settings("neulvm", "circuit"),
+        fit=settings("neulvm", "fit"),
+    shell:
+        "python -m respike neulvm.known --trial {input.trial} --exact {output.exact} --compat {output.compat}"
+        " --circuit {params.circuit:q} --fit {params.fit:q} > {log} 2>&1"
 
 
 rule neulvm_truth:
@@ -233,6 +285,8 @@ rule neulvm_metrics:
         fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
         best="results/neulvm/models/best.json",
         latent="results/neulvm/best.npz",
+        known=NEULVM_KNOWN,
+        samples="results/neulvm/posterior.parquet",
         runs=expand("results/neulvm/runs/{model}.npz", model=NEULVM_RUNS),
         baselines="results/neulvm/baselines.npz",
         clusters="results/neulvm/clusters.npz",
@@ -252,12 +306,12 @@ rule neulvm_metrics:
         code=code("neulvm.metrics"),
         circuit=settings("neulvm", "circuit"),
         particle=settings("neulvm", "particles"),
-        known=NEULVM_KNOWN,
+        embedded=json.dumps(NEULVM_EMBEDDED),
         seed=config["run"]["seed"],
     shell:
         "python -m respike neulvm.metrics --trial {input.trial} --fits {input.fits} --best {input.best} --latent {input.latent}"
-        " --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
-        " --out {output.table} --circuit {params.circuit:q} --particle {params.particle:q} --known {params.known}"
+        " --known {input.known} --samples {input.samples} --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
+        " --out {output.table} --circuit {params.circuit:q} --particle {params.particle:q} --embedded {params.embedded}"
         " --seed {params.seed} > {log} 2>&1"
 
 
@@ -268,6 +322,7 @@ rule neulvm_figures:
         fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
         best="results/neulvm/models/best.json",
         latent="results/neulvm/best.npz",
+        samples="results/neulvm/posterior.parquet",
         runs=expand("results/neulvm/runs/{model}.npz", model=NEULVM_RUNS),
         baselines="results/neulvm/baselines.npz",
         clusters="results/neulvm/clusters.npz",
@@ -280,6 +335,7 @@ rule neulvm_figures:
         report("results/neulvm/figures/dwell.png", caption="../report/neulvm_dwell.rst", category="neulvm"),
         report("results/neulvm/figures/clusters.png", caption="../report/neulvm_clusters.rst", category="neulvm"),
         report("results/neulvm/figures/pulses.png", caption="../report/neulvm_pulses.rst", category="neulvm"),
+        report("results/neulvm/figures/posterior.png", caption="../report/neulvm_posterior.rst", category="neulvm"),
         report("results/neulvm/figures/bins.png", caption="../report/neulvm_bins.rst", category="neulvm"),
     log:
         "results/neulvm/log/figures.txt",
@@ -293,10 +349,11 @@ rule neulvm_figures:
     params:
         code=code("neulvm.figures"),
         circuit=settings("neulvm", "circuit"),
-        known=NEULVM_KNOWN,
+        embedded=json.dumps(NEULVM_EMBEDDED),
         folder="results/neulvm/figures",
     shell:
         "python -m respike neulvm.figures --trial {input.trial} --logs {input.logs} --fits {input.fits} --best {input.best}"
-        " --latent {input.latent} --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters}"
-        " --binning {input.binning} --folder {params.folder} --circuit {params.circuit:q} --known {params.known}"
+        " --latent {input.latent} --samples {input.samples} --runs {input.runs} --baselines {input.baselines}"
+        " --clusters {input.clusters}"
+        " --binning {input.binning} --folder {params.folder} --circuit {params.circuit:q} --embedded {params.embedded}"
         " > {log} 2>&1"

@@ -15,14 +15,15 @@ LOOK = {  # how each simulated model is drawn: label, colour
     "network": ("hidden network", "black"),
     "true": ("mesoscopic, true parameters", "#009E73"),
     "best": ("mesoscopic, fitted by EM", "#0072B2"),
+    "posterior": ("mesoscopic, posterior mean", "#CC79A7"),
 }
 
 
 def run(
-    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, latent: Path, runs: list[Path], baselines: Path,
-    clusters: Path, binning: Path, folder: Path, circuit: Circuit, known: bool,
+    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, latent: Path, samples: list[Path], runs: list[Path],
+    baselines: Path, clusters: Path, binning: Path, folder: Path, circuit: Circuit, embedded: bool,
 ) -> None:  # fmt: skip
-    """Draw all figures into `folder`; `circuit` is the truth if `known`."""
+    """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
     recorded = trials.read(trial)
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
     held = [models.read(path) for path in fits]
@@ -30,7 +31,8 @@ def run(
         "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
         "losses": losses([files.read_table(path) for path in logs], models.read(best).about["start"]),
         "free": free(simulated),
-        "parameters": parameters(held, circuit if known else None),
+        "parameters": parameters(held, circuit if embedded else None),
+        "posterior": posterior([files.read_table(path) for path in samples], held, circuit if embedded else None),
         "dwell": dwell(simulated, files.read_arrays(baselines)),
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
@@ -139,6 +141,29 @@ def parameters(fits: list[models.Model], truth: Circuit | None):
     return figure
 
 
+def posterior(samples: list[pd.DataFrame], fits: list[models.Model], truth: Circuit | None):
+    """(i) Samples of the inhibitory coupling against each resting potential: a ridge; fits of the starts and truth beside."""
+    n = len(fits[0].circuit.sizes)
+    figure, axes = style.plt.subplots(1, n + 1, figsize=(2.2 * (n + 1), 2.3), squeeze=False)
+    for table in samples:
+        axes[0, 0].plot(table["log_likelihood"], linewidth=0.7)
+        kept = table.iloc[len(table) // 2 :]
+        coupling = [name for name in kept if name.startswith("coupling")][-1]
+        for m in range(n):
+            axes[0, m + 1].plot(kept[coupling], kept[f"rest_{m}"], ".", markersize=2, color="0.6", zorder=1, label="posterior")
+    late = np.concatenate([table["log_likelihood"].iloc[len(table) // 10 :] for table in samples])
+    axes[0, 0].set(xlabel="step", ylabel="log-likelihood (nats)", ylim=(late.min() - 5, late.max() + 5))
+    for m, axis in enumerate(axes[0, 1:]):
+        for fit in fits:
+            axis.plot(np.abs(fit.circuit.weights[-1]).max(), fit.circuit.rest[m], "x", color="#0072B2", label="EM")
+        if truth:
+            axis.plot(np.abs(truth.weights[-1]).max(), truth.rest[m], "*", color="black", markersize=8, label="truth")
+        axis.set(xlabel=f"coupling of {_population(n - 1, n)}", ylabel=f"rest of {_population(m, n)}")
+    handles = dict(zip(*reversed(axes[0, -1].get_legend_handles_labels()), strict=True))
+    axes[0, -1].legend(handles.values(), handles.keys(), fontsize=6)
+    return figure
+
+
 def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):
     """(e) How long a winner stays: share of visits longer than a time, for network, models and baselines."""
     figure, axes = style.panels(1, 1, height=2.8)
@@ -191,7 +216,7 @@ def pulses(simulated: dict[str, dict[str, np.ndarray]]):
             axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
         axis.set(xlabel="time in the trial (s)", title=_population(m, n))
     axes[0, 0].set(ylabel="mean rate over trials (Hz)")
-    axes[0, 0].legend(fontsize=6)
+    axes[0, -1].legend(fontsize=6, loc="center")
     return figure
 
 

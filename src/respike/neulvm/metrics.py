@@ -18,15 +18,23 @@ SMOOTH = 0.02  # s, for correlations
 
 
 def run(
-    *, trial: Path, fits: list[Path], best: Path, latent: Path, runs: list[Path], baselines: Path, clusters: Path,
-    binning: Path, out: Path, circuit: Circuit, particle: Particles, known: bool, seed: int,
+    *, trial: Path, fits: list[Path], best: Path, latent: Path, known: list[Path], samples: list[Path], runs: list[Path],
+    baselines: Path, clusters: Path, binning: Path, out: Path, circuit: Circuit, particle: Particles, embedded: bool,
+    seed: int,
 ) -> None:  # fmt: skip
-    """Write the table. `circuit` is the truth if `known` (embedded recording); `runs` are free simulations of models."""
+    """Write the table. `circuit` is the truth if `embedded`.
+
+    `known`: fits to the true activity. `samples`: of the posterior. `runs`: free simulations, named by their model.
+    """
     recorded = trials.read(trial)
     rows = _Rows(recorded.dataset, seed)
     rows.add(inferred(recorded, files.read_arrays(latent, "first", "last")))
     rows.add(partitioned(recorded, seed))
-    rows.add(fitted([models.read(path) for path in fits], models.read(best), circuit if known else None, recorded))
+    rows.add(fitted([models.read(path) for path in fits], models.read(best), circuit if embedded else None, recorded))
+    for path in known:
+        rows.add(ratios(f"known {path.stem.removeprefix('known_')}", models.read(path).circuit, circuit))
+    for path in samples:
+        rows.add(sampled(files.read_table(path), circuit if embedded else None))
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
     for name, arrays in simulated.items():
         rows.add(free_run(name, arrays["free"], float(arrays["dt"])))
@@ -73,8 +81,20 @@ def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
             found = correlations(latent[name][:, first:], truth, sigma)
             for m, value in enumerate(found):
                 yield variant, f"{label}_{m}", value, "", truth.shape[0] * truth.shape[1]
-    switched = states.find(truth.reshape(-1, truth.shape[2]) / recorded.trial.dt, recorded.trial.dt)
-    yield "data", "switches", switched.n_switches, "", 1
+    yield from inferred_states(latent["last"][:, first:], truth, recorded.trial.dt)
+
+
+def inferred_states(latent: np.ndarray, truth: np.ndarray, dt: float):
+    """Levels in the states, and how far the switches are from the true ones (s; only if there are as many)."""
+    if latent.shape[2] < 2:
+        return
+    found, true = (states.find(x.reshape(-1, x.shape[2]) / dt, dt) for x in (latent, truth))
+    for name, value in (("winner", found.up), ("loser", found.down), ("last", found.others)):
+        if np.isfinite(value):
+            yield "em", f"rate_{name}_inferred", value, "Hz", latent.shape[1]
+    yield "data", "switches", true.n_switches, "", 1
+    if true.n_switches and found.n_switches == true.n_switches:
+        yield "em", "switch_error", np.abs(found.times - true.times).max(), "s", true.n_switches
 
 
 def partitioned(recorded: trials.Recorded, seed: int):
@@ -110,6 +130,29 @@ def ratios(variant: str, circuit: Circuit, truth: Circuit):
     for name, chosen in (("excitatory", truth.weights > 0), ("inhibitory", truth.weights < 0)):
         if chosen.any():
             yield variant, f"ratio_coupling_{name}", np.median(weights[chosen]), "", int(chosen.sum())
+
+
+def sampled(table: pd.DataFrame, truth: Circuit | None):
+    """Posterior: mean and spread of the parameters over the true ones (spread: over the mean), and the ridge."""
+    kept = table.iloc[len(table) // 2 :]
+    values = kept.drop(columns=["log_likelihood", "accepted"])
+    yield "posterior", "acceptance", kept["accepted"].mean(), "", len(kept)
+    yield "posterior", "log_likelihood", kept["log_likelihood"].mean(), "nats", len(kept)
+    couplings = [name for name in values if name.startswith("coupling")]
+    rests = [name for name in values if name.startswith("rest")]
+    ridge = [values[couplings[-1]].corr(values[name]) for name in rests]
+    yield "posterior", "ridge_coupling_rest", max(ridge, key=abs), "", len(kept)
+    if truth is None or len(couplings) != len(truth.sizes):
+        return
+    share = values / truth.vector()
+    outgoing = truth.weights.sum(1)
+    groups = {"coupling_excitatory": outgoing > 0, "coupling_inhibitory": outgoing < 0}
+    chosen = {name: [c for c, yes in zip(couplings, mask, strict=True) if yes] for name, mask in groups.items()}
+    chosen |= {group: [name for name in values if name.startswith(group)] for group in GROUPS if group != "coupling"}
+    for name, columns in chosen.items():
+        if columns:
+            yield "posterior", f"ratio_{name}", share[columns].mean(axis=1).mean(), "", len(kept)
+            yield "posterior", f"sd_{name}", share[columns].mean(axis=1).std(), "", len(kept)
 
 
 def pulls(circuit: Circuit, truth: Circuit, recorded: trials.Recorded):

@@ -182,3 +182,12 @@ class Baselines:
     latents: tuple[int, ...] = (2, 3)  # dimensions of the Poisson linear dynamical systems
     iterations: int = 30  # of EM
     seconds: float = 200.0  # free run
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Sampling of the parameters given the spikes."""
+
+    steps: int = 2000
+    particles: int = 60
+    history: float = 0.3  # s, longest age that the filter follows

@@ -15,6 +15,7 @@ class States:
 
     winner: Int[np.ndarray, " bin"]
     dwell: Float[np.ndarray, " visit"]  # s, complete visits only: neither the first nor the last
+    times: Float[np.ndarray, " switch"]  # s, of the switches
     n_switches: int
     duration: float  # s
     up: float  # Hz, mean rate of the winner while the margin is kept
@@ -35,6 +36,6 @@ def find(rates: Float[np.ndarray, "bin population"], dt: float) -> States:
     changes = np.flatnonzero((winner[1:] != winner[:-1]) & (winner[:-1] >= 0)) + 1
     high, low = wide[:, :2].max(1)[decided], wide[:, :2].min(1)[decided]
     return States(
-        winner, np.diff(changes) * width, len(changes), n * width,
+        winner, np.diff(changes) * width, changes * width, len(changes), n * width,
         float(high.mean()) if len(high) else np.nan, float(low.mean()) if len(low) else np.nan, float(wide[:, -1].mean()),
     )  # fmt: skip

@@ -1,0 +1,66 @@
+"""neuLVM: loss with all gradients, a fit from five starts, free simulation, the hidden network."""
+
+from functools import cache
+
+import numpy as np
+
+from benchmarks.workload import Workload
+from respike.neulvm import box, em, freerun, microscopic, model, plain
+from respike.neulvm.model import Trial
+from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior
+
+DT, HISTORY, BINS = 0.004, 250, 2500
+
+
+@cache
+def trial() -> Trial:
+    """The published size: three cells of each population, 1 s of history and 10 s in bins of 4 ms."""
+    run = microscopic.simulate(Circuit(), (HISTORY + BINS) * DT, np.random.default_rng(1), n_sampled=3)
+    spikes = run.sampled.reshape(HISTORY + BINS, 20, 9).any(1)[None].astype(np.uint8)
+    return Trial(DT, HISTORY, spikes, np.repeat(np.arange(3), 3), np.zeros((1, BINS, 3)))
+
+
+@cache
+def latent() -> np.ndarray:
+    """Smoothed spikes, the start of a fit."""
+    return em.first_latent(trial(), Fit())
+
+
+def by_torch() -> None:
+    """The same loss and gradients by automatic differentiation."""
+    values, tensor = plain.parameters(Circuit()), plain.as_tensor(latent())
+    for value in values.values():
+        value.requires_grad_()
+    found = plain.loss(values, Circuit(), trial(), tensor, "exact")
+    (found.spikes + found.latent).backward()
+
+
+def five_starts(fit: Fit, search: box.Box) -> None:
+    """A complete fit."""
+    for start in range(5):
+        state = em.State(search.draw(Circuit(), np.random.default_rng(start)), em.first_latent(trial(), fit))
+        while not state.done:
+            em.iterate(state, trial(), search, fit)
+
+
+def workloads() -> list[Workload]:
+    """Published program: figures measured or extrapolated on one thread of a like machine."""
+    circuit = Circuit()
+    wide, published = box.build(circuit, Prior()), box.build(circuit, box.around(circuit, 0.4, 2.0))
+    quiet = np.zeros((round(200 / DT), 3))
+    gradient, fits = "published program: gradient of the latent activity alone", "published program, extrapolated"
+    simulated = "published program, 1.6 per simulated second"
+
+    def simulate(seed: int = 1) -> None:
+        freerun.simulate(circuit, quiet, np.random.default_rng(seed), DT, 125, "exact")
+
+    return [
+        Workload("neulvm loss and gradients", lambda: model.loss(circuit, trial(), latent(), "exact"), gradient, None, 28.0),
+        Workload(
+            "neulvm the same, beside torch", lambda: model.loss(circuit, trial(), latent(), "exact"), "plain torch", by_torch
+        ),
+        Workload("neulvm fit, 5 starts", lambda: five_starts(Fit(), wide), fits, None, 9000.0),
+        Workload("neulvm fit, 5 starts, published rules", lambda: five_starts(PUBLISHED, published), fits, None, 9000.0),
+        Workload("neulvm mesoscopic simulation, 200 s", simulate, simulated, None, 320.0),
+        Workload("neulvm network, 200 s", lambda: microscopic.simulate(circuit, 200, np.random.default_rng(1))),
+    ]
