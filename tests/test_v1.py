@@ -12,6 +12,7 @@ from respike.v1 import (
     data,
     figures,
     fit,
+    forecast,
     losses,
     metrics,
     particles,
@@ -25,7 +26,7 @@ from respike.v1 import recording as reader
 from respike.v1.model import Pass, SpikingNetwork
 from respike.v1.params import Network, Objective, Preprocessing, Sampling, Standin, Training, Variant
 
-SMALL = Standin(pixels=7, frames=40, trials=14, visible=4, hidden=2)
+SMALL = Standin(pixels=7, frames=40, trials=14, visible=4, hidden=2, least_correlation=0.0)
 SPLIT = Preprocessing(pixels=7, train=8, test=4, validation=2)
 NETWORK = Network(filters=(2, 3), kernels=(3, 3))
 SM = Objective(likelihood=0.4, psth=0.1, noise_correlation=50.0)
@@ -53,10 +54,10 @@ def test_all_stages(raw, recording, tmp_path):
     for name, variant in variants.items():
         fit.run(
             recording=recording,
-            out=tmp_path / f"{name}.pt",
-            log_table=tmp_path / f"{name}.parquet",
+            out=[tmp_path / f"{name}.pt"],
+            log_tables=[tmp_path / f"{name}.parquet"],
             network=NETWORK,
-            variant=variant,
+            variants=[variant],
             optimiser=Training(steps=3, batch=4, evaluate_every=2),
             seed=0,
             replicate=0,
@@ -66,7 +67,7 @@ def test_all_stages(raw, recording, tmp_path):
     simulate.run(fits=fits, recording=recording, out=runs, sampling=Sampling(trials=6, hidden_samples=3), seed=0, device="cpu")
     names, ground_truth = [f"{name}_0" for name in variants], [raw / "ground_truth.npz"]
     table = tmp_path / "metrics.parquet"
-    metrics.run(recording=recording, runs=runs, names=names, ground_truth=ground_truth, out=table)
+    metrics.run(recording=recording, runs=runs, names=names, ground_truth=ground_truth, also=[], out=table)
     measured = pd.read_parquet(table)
     assert {"mle", "sm-h", "constant rate", "psth", "generator", "training trials", "data"} == set(measured["variant"])
     figures.run(
@@ -446,10 +447,10 @@ def test_same_seed_same_bytes_and_resumed_training_equals_an_undisturbed_one(rec
             variant = Variant(SM, hidden=1)
             fit.run(
                 recording=recording,
-                out=tmp_path / f"{name}.pt",
-                log_table=tmp_path / f"{name}.parquet",
+                out=[tmp_path / f"{name}.pt"],
+                log_tables=[tmp_path / f"{name}.parquet"],
                 network=NETWORK,
-                variant=variant,
+                variants=[variant],
                 optimiser=Training(steps=steps, batch=4, evaluate_every=3),
                 seed=0,
                 replicate=0,
@@ -532,3 +533,31 @@ def test_likelihood_of_the_generator_by_hand(raw, recording):
         losses_of_bins.append(np.logaddexp(0, logit) - spikes[trial, bin_, j] * logit)
     (row,) = metrics.of_generator(known, stored, first=9)
     assert row.value == pytest.approx(np.mean(losses_of_bins))
+
+
+def test_forecast_on_another_movie(recording, tmp_path, rng):
+    fit.run(
+        recording=recording,
+        out=[tmp_path / "fit.pt"],
+        log_tables=[tmp_path / "log.parquet"],
+        network=NETWORK,
+        variants=[Variant(hidden=1)],
+        optimiser=Training(steps=1, batch=4),
+        seed=0,
+        replicate=0,
+        device="cpu",
+    )
+    np.save(tmp_path / "movie.npy", rng.random((14, 14, 50)))
+    wanted = {"fit": tmp_path / "fit.pt", "seed": 0, "device": "cpu"}
+    forecast.run(movie=tmp_path / "movie.npy", out=tmp_path / "one.npz", trials_wanted=3, **wanted)
+    forecast.run(movie=tmp_path / "movie.npy", out=tmp_path / "two.npz", trials_wanted=5, **wanted)
+    one, two = np.load(tmp_path / "one.npz"), np.load(tmp_path / "two.npz")
+    assert one["spikes"].shape == one["probabilities"].shape == (3, 41, SMALL.visible + 1)
+    np.testing.assert_array_equal(one["spikes"], two["spikes"][:3])
+    np.save(tmp_path / "short.npy", rng.random((7, 7, 12)))
+    with pytest.raises(ValueError, match="the movie has 12 frames"):
+        forecast.run(movie=tmp_path / "short.npy", out=tmp_path / "no.npz", trials_wanted=1, **wanted)
+    np.save(tmp_path / "flat.npy", rng.random((7, 7)))
+    with pytest.raises(ValueError, match=r"flat.npy: the array is float64 of shape \(7, 7\)"):
+        forecast.run(movie=tmp_path / "flat.npy", out=tmp_path / "no.npz", trials_wanted=1, **wanted)
+    assert not (tmp_path / "no.npz").exists()

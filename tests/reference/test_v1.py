@@ -251,10 +251,10 @@ def test_sampling_improves_noise_correlations_at_no_loss_of_likelihood(case, tmp
         variant, replicate = name.split("_")
         fit.run(
             recording=recording_path,
-            out=tmp_path / f"{name}.pt",
-            log_table=tmp_path / f"{name}.parquet",
+            out=[tmp_path / f"{name}.pt"],
+            log_tables=[tmp_path / f"{name}.parquet"],
             network=Network(),
-            variant=variants[variant],
+            variants=[variants[variant]],
             optimiser=Training(steps=400),
             seed=0,
             replicate=int(replicate),
@@ -263,7 +263,7 @@ def test_sampling_improves_noise_correlations_at_no_loss_of_likelihood(case, tmp
     fits, runs = ([tmp_path / f"{name}.{kind}" for name in names] for kind in ("pt", "npz"))
     simulate.run(fits=fits, recording=recording_path, out=runs, sampling=Sampling(), seed=0, device="cpu")
     out = tmp_path / "metrics.parquet"
-    metrics.run(recording=recording_path, runs=runs, names=names, ground_truth=[truth_path], out=out)
+    metrics.run(recording=recording_path, runs=runs, names=names, ground_truth=[truth_path], also=[], out=out)
     found = pd.read_parquet(out).groupby(["variant", "metric"])["value"].mean()
 
     assert found["constant rate", "nll"] == pytest.approx(0.3952, abs=5e-5)

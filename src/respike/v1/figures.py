@@ -36,6 +36,11 @@ class Shown(NamedTuple):
         """Recorded cells."""
         return self.test.shape[2]
 
+    @property
+    def n_runs(self) -> int:
+        """Free runs of each network."""
+        return max(len(model["spikes"]) for model in self.models.values())
+
     def runs(self, name: str) -> Bool[np.ndarray, "trial step cell"]:
         """Free runs of the recorded cells of a model."""
         return self.models[name]["spikes"][:, :, : self.n_cells]
@@ -55,7 +60,8 @@ def run(
     """Draw every figure into `folder`. `runs`, `logs` and `names` (variant_replicate) go together; `ground_truth` is empty
     for recorded data."""
     drawn = gather(recording, dict(zip(names, zip(runs, logs, strict=True), strict=True)), shown, metrics, ground_truth)
-    draw = (movie, rasters, training, psth, correlation_matrices, correlation_scatter, couplings, self_couplings, methods)
+    draw = (movie, rasters, training, psth, correlation_matrices, correlation_scatter)
+    draw += (couplings, self_couplings, methods, pareto, hidden_cells)
     for figure in draw:
         style.save(figure(drawn), folder, figure.__name__, drawn.dataset)
 
@@ -116,20 +122,18 @@ def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: floa
 
 
 def training(drawn: Shown) -> plt.Figure:
-    """Figure 2: training loss (left axis) and validation loss (right axis) of each shown network, and the best step."""
+    """Figure 2: training and validation loss of each shown network, and the best step."""
     figure, axes = style.panels(1, len(drawn.logs), height=2.2)
     for panel, (name, log) in zip(axes[0], drawn.logs.items(), strict=True):
         seen = log.dropna(subset=["validation"])
         best = seen.loc[seen["validation"].idxmin()]
-        right = panel.twinx()
-        right.spines["right"].set_visible(True)
-        panel.plot(log["step"] + 1, log["train"], color=COLORS[1], linewidth=0.7)
-        right.plot(seen["step"] + 1, seen["validation"], color=DATA_COLOR, linestyle="--", linewidth=0.9)
+        panel.plot(log["step"] + 1, log["train"], color=COLORS[1], linewidth=0.7, label="training batch")
+        panel.plot(seen["step"] + 1, seen["validation"], color=DATA_COLOR, linestyle="--", label="validation")
         panel.axvline(best["step"] + 1, color="0.6", linewidth=0.7)
-        panel.set(title=f"{name}: best step {best['step'] + 1:.0f}, validation {best['validation']:.4f}", xlabel="step")
-        panel.set_ylabel("training loss", color=COLORS[1])
-        right.set_ylabel("validation loss (dashed)")
-        panel.tick_params(axis="y", colors=COLORS[1])
+        settled = pd.concat([log["train"][len(log) // 20 :], seen["validation"]])
+        panel.set(ylim=(settled.min() * 0.98, settled.max() * 1.02), xlabel="step", ylabel="loss")
+        panel.set_title(f"{name}: best step {best['step'] + 1:.0f}, validation {best['validation']:.4f}")
+    axes[0, 0].legend()
     return figure
 
 
@@ -228,12 +232,11 @@ def self_couplings(drawn: Shown) -> plt.Figure:
 
 def methods(drawn: Shown) -> plt.Figure:
     """Figure 8: each way of fitting by likelihood, PSTH and noise correlation; mean over replicates, each one a dot."""
-    table = drawn.measures
-    n_runs = max(len(model["spikes"]) for model in drawn.models.values())
+    table = drawn.measures[~drawn.measures["variant"].str.contains("@")]
     wanted = {
         "nll": "test NLL (nat/bin/cell)",
-        f"psth r ({n_runs} trials)": "PSTH r",
-        f"noise correlation R2 ({n_runs} trials)": "noise correlation R²",
+        f"psth r ({drawn.n_runs} trials)": "PSTH r",
+        f"noise correlation R2 ({drawn.n_runs} trials)": "noise correlation R²",
     }
     order = list(dict.fromkeys(table.loc[table["metric"].isin(wanted), "variant"]))
     figure, axes = style.panels(1, 3, height=0.25 * len(order) + 0.7, sharey=True)
@@ -249,4 +252,47 @@ def methods(drawn: Shown) -> plt.Figure:
     axes[0, 0].invert_yaxis()
     shown = table.loc[table["metric"] == "nll", "value"]
     axes[0, 0].set_xlim(0.95 * shown.min(), min(1.02 * shown.max(), 1.5 * shown.median()))
+    return figure
+
+
+def pareto(drawn: Shown) -> plt.Figure:
+    """Noise correlation against likelihood, over the weight of the noise correlation, and the rate that comes with it."""
+    table = drawn.measures.pivot_table(index="variant", columns="metric", values="value", sort=False)
+    score, wide = f"noise correlation R2 ({drawn.n_runs} trials)", table.index.to_series().str.split("@nc", expand=True)
+    wide = wide.reindex(columns=[0, 1])
+    swept = list(dict.fromkeys(wide.loc[wide[1].notna(), 0]))
+    figure, axes = style.panels(1, 2, height=2.6)
+    for color, family in zip(COLORS, swept, strict=False):
+        points = table[wide[0] == family].sort_values(score)
+        axes[0, 0].plot(points["nll"], points[score], ".-", color=color, label=family)
+        axes[0, 1].plot(points["nll"], points["rate ratio"], ".-", color=color)
+        for variant, point in points.iterrows():
+            weight = variant.split("@nc")[1] if "@nc" in variant else "config"
+            axes[0, 0].annotate(weight, (point["nll"], point[score]), fontsize=5, textcoords="offset points", xytext=(3, 2))
+    if "mle" in table.index:
+        axes[0, 0].plot(*table.loc["mle", ["nll", score]], "k*", label="mle")
+        axes[0, 1].plot(*table.loc["mle", ["nll", "rate ratio"]], "k*")
+    axes[0, 1].axhspan(0.9, 1.1, color="0.92", zorder=0)
+    axes[0, 0].set(xlabel="test NLL (nat/bin/cell)", ylabel=f"noise correlation R² ({drawn.n_runs} trials)")
+    axes[0, 1].set(xlabel="test NLL (nat/bin/cell)", ylabel="rate / rate of the data")
+    axes[0, 0].legend()
+    return figure
+
+
+def hidden_cells(drawn: Shown) -> plt.Figure:
+    """Figure 9: recovery of couplings and of noise correlations against the number of hidden cells behind the data."""
+    table = drawn.measures[drawn.measures["variant"].str.contains("@hidden")]
+    wide = table["variant"].str.split("@hidden", expand=True).reindex(columns=[0, 1])
+    table = table.assign(family=wide[0], hidden=pd.to_numeric(wide[1]))
+    wanted = {"coupling r": "coupling r", f"noise correlation R2 ({drawn.n_runs} trials)": "noise correlation R²"}
+    figure, axes = style.panels(1, 2, height=2.4)
+    for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
+        for color, family in zip(COLORS, dict.fromkeys(table["family"]), strict=False):
+            points = table[(table["metric"] == metric) & (table["family"] == family)].sort_values("hidden")
+            panel.plot(points["hidden"], points["value"], "o-", color=color, label=family)
+        panel.set(xlabel="hidden cells behind the data", ylabel=label)
+    if len(table):
+        axes[0, 0].legend()
+    else:
+        axes[0, 0].set_title("needs a stand-in: the truth is not known")
     return figure

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -17,28 +18,39 @@ from respike.v1.params import Network, Objective, Training, Variant
 def run(
     *,
     recording: Path,
-    out: Path,
-    log_table: Path,
+    out: list[Path],
+    log_tables: list[Path],
     network: Network,
-    variant: Variant,
+    variants: list[Variant],
     optimiser: Training,
     seed: int,
     replicate: int,
     device: str = "auto",
 ) -> None:
-    """Fit `network`, changed as `variant` says, to the training trials; write checkpoint `out` and table `log_table`."""
+    """Fit `network`, changed as each of `variants` says, to the training trials.
+
+    The checkpoints `out` and the tables `log_tables` stand in the order of `variants`.
+    """
     torch.set_num_threads(1)
     record = trials.read(recording)
-    network = dataclasses.replace(network, hidden=variant.hidden, coupling=variant.coupling, surrogate=variant.surrogate)
-    fitting = Fitting(record, network, variant.objective, optimiser, (seed, replicate), fitted.device_of(device))
     settings = {"recording": files.digest(recording), "seed": seed, "replicate": replicate}
-    for part in (network, variant.objective, optimiser):
-        settings |= {f"{type(part).__name__}.{key}": value for key, value in dataclasses.asdict(part).items()}
-    log = training.train(fitting.parts, fitting.step, optimiser.steps, out, settings)
-    best = fitting.best
-    fitted.write(out, fitting.model, best.weights, dataset=record.dataset, best_step=best.step, replicate=replicate)
-    files.write_table(log_table, log)
+    for variant, path, log_table in zip(variants, out, log_tables, strict=True):
+        changes = {"hidden": variant.hidden, "coupling": variant.coupling, "surrogate": variant.surrogate}
+        changed = dataclasses.replace(network, **changes)
+        fitting = Fitting(record, changed, variant.objective, optimiser, (seed, replicate), fitted.device_of(device))
+        files.write_table(log_table, fit(fitting, path, settings))
+
+
+def fit(fitting: "Fitting", out: Path, settings: dict[str, Any]) -> pd.DataFrame:
+    """Train to the end, write the best weights and return the log."""
+    model, best = fitting.model, fitting.best
+    for part in (model.network, fitting.objective, fitting.settings):
+        settings = settings | {f"{type(part).__name__}.{key}": value for key, value in dataclasses.asdict(part).items()}
+    log = training.train(fitting.parts, fitting.step, fitting.settings.steps, out, settings)
+    about = {"dataset": fitting.dataset, "best_step": best.step, "replicate": fitting.replicate}
+    fitted.write(out, model, best.weights, **about)
     training.forget(out)
+    return log
 
 
 class ClippedAdam(torch.optim.Adam):
@@ -95,6 +107,7 @@ class Fitting:
     ) -> None:
         self.objective, self.settings, self.device = objective, settings, device
         self.root, self.replicate = seed
+        self.dataset = record.dataset
         self.train, self.validation = (
             trials.Trials(*[part.to(device) for part in trials.cut(record.movie, record.of(split), network)])
             for split in ("train", "validation")

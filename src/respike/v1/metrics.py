@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 from scipy import special
 
 from respike.core import files, statistics
-from respike.core.measures import Measure, table
+from respike.core.measures import COLUMNS, Measure, table
 from respike.v1 import truth
 
 Raster = Bool[np.ndarray, "trial step cell"]
@@ -22,17 +23,18 @@ RUNAWAY = 3.0  # a cell that fires so many times its recorded rate has run away
 KINDS = ("noise", "stimulus", "total")
 
 
-def run(*, recording: Path, runs: list[Path], names: list[str], ground_truth: list[Path], out: Path) -> None:
+def run(*, recording: Path, runs: list[Path], names: list[str], ground_truth: list[Path], also: list[Path], out: Path) -> None:
     """Write the table of all `runs`, called `names` (variant_replicate), and of the baselines and ceilings.
 
-    `ground_truth` is the file of the network behind a stand-in, or empty for recorded data.
+    `ground_truth` is the file of the network behind a stand-in, or empty for recorded data. From the tables `also`, made
+    from other recordings, the fits are taken over.
     """
     stored = files.read_arrays(recording, "spikes", "split", "units", "dataset", "late", "merged")
     data = {part: stored["spikes"][stored["split"] == part] for part in ("train", "test")}
     dataset = str(stored["dataset"])
     known = next((files.read_arrays(path, "couplings", "bias", "drive", "spikes", "n_visible") for path in ground_truth), None)
     rows = list(of_data(stored, dataset))
-    first = None
+    first = 0
     for path, name in zip(runs, names, strict=True):
         variant, replicate = name.rsplit("_", 1)
         ran = files.read_arrays(path, "spikes", "nll", "nll_marginal", "w_rec", "threshold", "n_recorded", "dataset")
@@ -41,11 +43,13 @@ def run(*, recording: Path, runs: list[Path], names: list[str], ground_truth: li
         first = data["test"].shape[1] - ran["spikes"].shape[1]
         measure = functools.partial(Measure, variant, int(replicate), dataset)
         rows += of_run(ran, data["test"][:, first:], constant_nll(data["train"], data["test"], first), known, measure)
-    first = 0 if first is None else first
     rows += of_baselines(data["train"][:, first:], data["test"][:, first:], dataset)
     if known is not None:
         rows += of_generator(known, stored, first)
-    files.write_table(out, table("v1", rows))
+    rows += against_references(rows)
+    others = [files.read_table(path, COLUMNS) for path in also]
+    fits_of_others = [other[other["variant"].str.contains("@")] for other in others]
+    files.write_table(out, pd.concat([table("v1", rows), *fits_of_others], ignore_index=True))
 
 
 def of_data(stored: dict[str, np.ndarray], dataset: str) -> Iterator[Measure]:
@@ -152,6 +156,24 @@ def of_generator(known: dict[str, np.ndarray], stored: dict[str, np.ndarray], fi
     p = special.expit(truth.logits(network, spikes))[:, kept, stored["units"]]
     nll = bernoulli_nll(p, spikes[:, kept, stored["units"]])
     yield Measure("generator", 0, str(stored["dataset"]), "nll", nll, "nat/bin/cell", len(spikes))
+
+
+def against_references(rows: list[Measure]) -> Iterator[Measure]:
+    """Each fit against the fit by likelihood alone (same replicate), the training PSTH and the generator."""
+    found = {(row.variant, row.seed, row.metric): row.value for row in rows}
+    constant, psth = found["constant rate", 0, "nll"], found["psth", 0, "nll"]
+    generator = found.get(("generator", 0, "nll"))
+    for row in rows:
+        mle = found.get(("mle", row.seed, row.metric))
+        if (row.variant, row.seed, "rate ratio") not in found:  # not a fit
+            continue
+        if mle is not None and row.variant != "mle" and row.metric.startswith(("nll", "psth r (", "noise correlation R2")):
+            yield row._replace(metric=f"{row.metric} over mle", value=row.value - mle)
+        if row.metric == "nll":
+            yield row._replace(metric="nll under psth", value=psth - row.value)
+            if generator is not None:
+                share = (constant - row.value) / (constant - generator)
+                yield row._replace(metric="share of the way to the generator", value=share, unit="1")
 
 
 def constant_nll(train: Raster, test: Raster, first: int) -> float:

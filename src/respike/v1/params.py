@@ -15,6 +15,7 @@ class Standin:
     hidden: int = 8  # cells that act on the recorded ones and are not recorded
     coupling_gain: float = 1.6  # spread of the couplings, logit units
     hidden_gain: float = 4.0  # couplings from hidden cells are that much stronger
+    least_correlation: float = 0.04  # s.d. of the noise correlations over pairs; networks with less are drawn again
     bin_ms: float = 40.0
 
 

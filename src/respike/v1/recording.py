@@ -47,14 +47,20 @@ class Binned(NamedTuple):
 
 def read_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
     """Frames in `path`, grey values 0 to 1; ValueError that names file and field when they cannot be used."""
-    frames = _variable(path, "M")
+    return checked_frames(path, "M", _variable(path, "M"))
+
+
+def checked_frames(path: Path, name: str, frames: Num[np.ndarray, "..."]) -> Float[np.ndarray, "row column frame"]:
+    """Grey values 0 to 1 of `frames`, called `name` in `path`; ValueError when they are no movie."""
     if frames.ndim != 3 or frames.dtype.kind not in "uif" or 0 in frames.shape:
-        raise ValueError(f"{path}: M is {frames.dtype} of shape {frames.shape}; expected numbers, row x column x frame")
+        raise ValueError(f"{path}: {name} is {frames.dtype} of shape {frames.shape}; expected numbers, row x column x frame")
     if not np.isfinite(frames).all():
         bad = np.unique(np.argwhere(~np.isfinite(frames))[:, 2])
-        raise ValueError(f"{path}: M has {len(bad)} frames with nan or infinity, first frame {bad[0]}; expected grey values")
+        raise ValueError(
+            f"{path}: {name} has {len(bad)} frames with nan or infinity, first frame {bad[0]}; expected grey values"
+        )
     if frames.min() < 0:
-        raise ValueError(f"{path}: M has negative values (least {frames.min()}); expected grey values from 0")
+        raise ValueError(f"{path}: {name} has negative values (least {frames.min()}); expected grey values from 0")
     return unit_scale(frames)
 
 
