@@ -407,7 +407,7 @@ def test_fast_loops_and_those_of_brian_give_the_same_bits(binaries, rng, family,
     for seed in (1, 2**40 + 5):
         rule = rule_of(family, rng, seed=seed, **RULES[family][number])
         fast, stock = (simulated(binaries(family, templates), rule) for templates in ("fast", "stock"))
-        assert len(fast.e_times) > 500
+        assert len(fast.e_times) > 100
         assert fast.blow_up == stock.blow_up
         assert same(fast, stock)
 
@@ -429,8 +429,12 @@ def test_every_outcome_has_its_code(binaries):
     assert 0 < blown.blow_up < 3
     silent = simulated(binary, steady(rate_in=0.1), record=10.0, stop="early", silent_after=2.0)
     assert (silent.outcome, silent.blow_up) == ("silent", pytest.approx(2.0, abs=0.1))
-    full = simulated(binary, steady(II_alpha=-2.0, EE_alpha=-2.0, EI_alpha=-2.0), record=9.0, stop="early")
+    falling = {f"{kind}_alpha": -2.0 for kind in ("EE", "EI", "IE", "II")}
+    light = replace(SMALL, w_ie=0.1, w_ii=0.1)
+    full = simulated(binary, steady(**falling), wiring=light, record=9.0, stop="early")
     assert full.outcome == "saturated"
+    assert full.blow_up > 3
+    assert simulated(binary, steady(**falling), wiring=light, record=9.0).outcome == "finished"
     assert simulated(binary, steady(rate_in=0.1), record=4.0).outcome == "finished"  # as published: goes on
     infinite = simulated(binary, steady(), wiring=replace(SMALL, w_input=1e38), rate_max=1e6)
     assert infinite.outcome == "nan"
@@ -441,7 +445,7 @@ def test_every_outcome_has_its_code(binaries):
 def test_sampled_weights_are_equally_spaced(binaries):
     binary = binaries("poly", "fast")
     settings = Simulation(wiring=SMALL, protocol=Protocol(settle=1.0, record=1.0, stop="reference"))
-    recording, _ = Simulator(binary, settings).record(steady(EE_beta=1.0, seed=4))
+    recording, _ = Simulator(binary, settings).record(steady(EE_beta=0.2, seed=4))
     assert np.allclose(recording.weight_times, 1 + np.arange(10) / 10)
     assert recording.weights["EE"].shape == (10, 100)
     assert recording.weights["EE"].std() > 0

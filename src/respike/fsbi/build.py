@@ -116,9 +116,9 @@ def compile_into(home: Path, network: Network, compiler: str) -> None:
 def generate(place: Path, network: Network) -> dict:
     """Write the C++ project of `network` into `place`; what its binary takes and leaves."""
     with standalone(network):
+        brian2.BrianLogger.suppress_name("cannot_check_statemonitor_indices")  # circuit.sampler sets them in the binary
         circuit.assemble(network)
         device = brian2.device
-        brian2.BrianLogger.suppress_name("cannot_check_statemonitor_indices")  # circuit.sampler sets them in the binary
         for header in codegen.HEADERS:
             shutil.copy(HERE / "codegen" / header, place / header)
         device.build(directory=str(place), compile=False, run=False)
