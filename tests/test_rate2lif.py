@@ -461,7 +461,7 @@ def test_narrow_search_tries_values_around_the_fit(trained, tmp_path):
     settings = Search(method="narrow", trials=1)
     search.run(**given, **STAGE, table=tmp_path / "t.parquet", scaled=tmp_path / "s.mat", settings=settings, scales=())
     tried = pd.read_parquet(tmp_path / "t.parquet")["scale"].unique()
-    np.testing.assert_allclose(tried / tried[2], search.AROUND, atol=1e-3)
+    np.testing.assert_allclose(tried / tried[3], search.AROUND, atol=1e-3)
 
 
 def test_simulation_needs_the_searched_network(trained, tmp_path):
