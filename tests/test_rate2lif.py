@@ -259,6 +259,12 @@ def test_lesion_removes_the_share_that_was_asked_for(rng):
     assert share == pytest.approx([0.75, 0.75], abs=0.01)
 
 
+def test_stimulated_cell_that_does_not_exist_is_refused(small):
+    options = Lif(stimulate="exc", stimulated_cells=(3, 12))
+    with pytest.raises(ValueError, match=r"stimulated_cells \[12\]: the network has 12 cells"):
+        lif.run([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
+
+
 def test_output_bias_is_added_once(small):
     network = replace(small, b_out=0.25)
     runs = []

@@ -131,6 +131,11 @@ class _Trial:
         self.record_every = record_every
         self.records = np.empty((3, -(-n_steps // record_every) if record_every else 0, n_cells))
         self.spikes = [np.empty((2, 0), dtype=np.int64)]
+        beyond = [cell for cell in options.stimulated_cells if cell >= n_cells]
+        if beyond:
+            raise ValueError(
+                f"stimulated_cells {beyond}: the network has {n_cells} cells, counted from 0; correct config.yaml"
+            )
         self.stimulated = np.zeros(n_cells)
         self.stimulated[list(options.stimulated_cells)] = 1.0
 
@@ -142,7 +147,7 @@ class _Trial:
         unit = 1 / ((o.rise or 1.0) * tau)
         found = _advance(
             self.state, self.output, self.records, self.record_every, first, noise, push, self.stimulated, self.columns,
-            self.wiring.jump, self.wiring.w_out, fade, fade_rise, unit, dt, o.tau_membrane, o.refractory,
+            STEPS_PER_COLUMN, self.wiring.jump, self.wiring.w_out, fade, fade_rise, unit, dt, o.tau_membrane, o.refractory,
             o.threshold, o.reset, o.peak, o.bias, o.noise, o.neuron == "qif", o.rise == 0,
         )  # fmt: skip
         self.spikes.append(found)
@@ -159,8 +164,8 @@ compiled = njit(cache=True, fastmath={"reassoc", "contract"}, error_model="numpy
 
 @compiled
 def _advance(
-    state, output, records, record_every, first, noise, push, stimulated, columns, jump, w_out, fade, fade_rise, unit, dt,
-    tau_membrane, refractory, threshold, reset, peak, bias, noise_size, quadratic, single,
+    state, output, records, record_every, first, noise, push, stimulated, columns, per_column, jump, w_out, fade, fade_rise,
+    unit, dt, tau_membrane, refractory, threshold, reset, peak, bias, noise_size, quadratic, single,
 ):  # fmt: skip
     """Advance `state` by the steps of `noise`, writing `output` and every so many steps `records`. Returns the spikes.
 
@@ -173,7 +178,7 @@ def _advance(
     for i in range(len(noise)):
         step = first + i
         now = dt * (step + 1)
-        drive = columns[int(np.floor((step + 1) / STEPS_PER_COLUMN + 0.5))]  # round half up
+        drive = columns[int(np.floor((step + 1) / per_column + 0.5))]  # round half up
         recorded = step // record_every if record_every > 0 and step % record_every == 0 else -1
         if recorded >= 0:
             records[2, recorded] = current
