@@ -20,17 +20,18 @@ MOVIE_FRAMES = range(0, params.FRAMES, 5)
 def run(*, folder: Path, settings: params.Sweeps, seed: int) -> None:
     """array.pdf, array.png and sweep.gif in `folder`."""
     things = [sweeps.place(sweeps.draw_object(kind, EXAMPLE, seed, settings), 0) for kind in range(len(params.CLASSES))]
-    figure = plt.figure(figsize=(2 * style.WIDTH, 5.4))
+    figure = plt.figure(figsize=(2 * style.WIDTH, 6.2))
+    grid = figure.add_gridspec(3, 3, height_ratios=(1.6, 1, 1))
     readings = [sweeps.simulate(thing, settings.time_step) for thing in things]
     for k, (thing, (force, torque), name) in enumerate(zip(things, readings, params.CLASSES, strict=True)):
-        axes = figure.add_subplot(3, 3, k + 1, projection="3d")
+        axes = figure.add_subplot(grid[0, k], projection="3d")
         scene(axes, thing, params.FRAMES // 2 / params.FRAME_RATE)
         axes.set_title(f"{name} after 5.5 s")
         for row, (values, label) in enumerate(((force, "force"), (torque, "torque"))):
-            axes = figure.add_subplot(3, 3, 4 + 3 * row + k)
+            axes = figure.add_subplot(grid[1 + row, k])
             traces(axes, values, f"{label} (arbitrary unit)" if k == 0 else "")
             axes.set_xlabel("time (s)" if row else "")
-    axes.legend(ncols=2, fontsize=6)
+    figure.axes[1].legend(ncols=2, fontsize=6)
     style.save(figure, folder, "array", recording.STAND_IN)
     movie(folder / "sweep.gif", things[1])
 
@@ -40,7 +41,7 @@ def traces(axes, values: np.ndarray, label: str) -> None:
     time = np.arange(len(values)) / params.FRAME_RATE
     for whisker in SHOWN:
         axes.plot(time, np.linalg.norm(values[:, whisker, 0], axis=-1) + 1, label=whiskers()[whisker].name, linewidth=0.9)
-    axes.set(ylabel=label, yscale="log")
+    axes.set(ylabel=label, yscale="log", ylim=(1, 1e5))
 
 
 def scene(axes, thing: sweeps.Placed, time: float) -> None:
@@ -52,10 +53,11 @@ def scene(axes, thing: sweeps.Placed, time: float) -> None:
     for part in thing.shape:
         corners = offset + box_corners(part) @ thing.rotation.T
         axes.add_collection3d(Poly3DCollection([corners[list(face)] for face in FACES], alpha=0.35, color=style.INHIBITORY))
-    axes.set(xlim=(-60, 40), ylim=(-60, 40), zlim=(-80, 20))
-    axes.set_xlabel("x (mm)", fontsize=6)
-    axes.set_ylabel("y (mm)", fontsize=6)
-    axes.tick_params(labelsize=5, pad=-2)
+    axes.set(xlim=(-50, 30), ylim=(-50, 30), zlim=(-75, 5))
+    axes.set_box_aspect(None, zoom=1.25)
+    for name in ("x", "y", "z"):
+        getattr(axes, f"set_{name}label")(f"{name} (mm)", fontsize=6, labelpad=-9)
+    axes.tick_params(labelsize=5, pad=-4)
     axes.view_init(18, -60)
 
 
