@@ -26,6 +26,7 @@ from respike.barrel import (
     scan,
     shapes,
     simulate,
+    sources,
     sweeps,
     whiskers,
 )
@@ -262,6 +263,13 @@ def test_bad_sweep_files_are_refused(h5, tmp_path, capsys, name):
     assert not out.exists()
 
 
+def test_half_a_recording_is_refused():
+    assert sources.chosen({"train": None, "test": None}) == sources.SIMULATED
+    assert sources.chosen({"train": "a.h5", "test": "b.h5"}) == {"train": "a.h5", "test": "b.h5"}
+    with pytest.raises(ValueError, match=r"recording\.train is a\.h5 but barrel\.recording\.test is empty"):
+        sources.chosen({"train": "a.h5", "test": None})
+
+
 def test_a_file_that_is_not_hdf5_is_refused(tmp_path):
     (tmp_path / "user.h5").write_text("force, torque")
     with pytest.raises(ValueError, match="not an HDF5 file"):
@@ -396,16 +404,16 @@ def test_an_impossible_probability_is_refused(tmp_path, value, shown):
 def loss_and_gradients(built, x, state, how, monkeypatch):
     built.zero_grad()
     with monkeypatch.context() as patch:
-        if how == "plain":
+        if how.startswith("plain"):
             patch.setattr(model, "advance_compiled", model.advance_plain)
-        output = built(x, state, 5 if how == "checkpointed" else 0)
+        output = built(x, state, 5 if how.endswith("checkpointed") else 0)
     value = (output.votes * torch.arange(3)).sum()
     value.backward()
     return output, {name: parameter.grad.clone() for name, parameter in built.named_parameters()}
 
 
 @pytest.mark.parametrize("form", model.FORMS)
-@pytest.mark.parametrize("how", ["compiled", "checkpointed"])
+@pytest.mark.parametrize("how", ["compiled", "compiled, checkpointed", "plain, checkpointed"])
 def test_compiled_and_plain_steps_agree(rng, monkeypatch, form, how):
     built = network(form)
     with torch.no_grad():

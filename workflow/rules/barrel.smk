@@ -1,7 +1,9 @@
 # Barrel cortex: sweeps -> input -> trainings -> responses, deprivation, scan, ablation, baselines -> measures -> figures.
+from respike.barrel import sources as barrel_sources
+
 BARREL = config["barrel"]
-BARREL_SWEEPS = {name: f"results/barrel/sweeps/{name}.h5" for name in ("train", "test")}
-BARREL_FILES = BARREL["recording"] if any(BARREL["recording"].values()) else BARREL_SWEEPS
+refuse(barrel_sources.chosen, BARREL["recording"])
+BARREL_FILES = barrel_sources.chosen(BARREL["recording"])
 BARREL_FITS = [f"{form}_seed{k}" for form in ("spiking", "real") for k in range(BARREL["seeds"][form])]
 BARREL_SEED, BARREL_DEVICE = config["run"]["seed"], config["run"]["device"]
 BARREL_FIGURES = {
@@ -81,8 +83,8 @@ rule barrel_gather:
 
 rule barrel_data:
     input:
-        train=BARREL_FILES["train"] or [],
-        test=BARREL_FILES["test"] or [],
+        train=BARREL_FILES["train"],
+        test=BARREL_FILES["test"],
     output:
         inputs="results/barrel/inputs/{form}.npz",
     log:
