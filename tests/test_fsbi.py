@@ -469,12 +469,16 @@ def test_survivors_get_new_seeds_and_none_is_no_error(tmp_path):
     rules = measured(80)
     rules.to_parquet(tmp_path / "t.parquet")
     settings = survivors.Survival("activity", 5, bounds())
-    survivors.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", settings=settings, seed=0)
+    survivors.run(
+        tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", first=0, count=20, settings=settings, seed=0
+    )
     chosen = pd.read_parquet(tmp_path / "s.parquet")
     assert len(chosen) == 5
     assert not set(chosen["seed"]) & set(rules["seed"])
     rules.assign(rate=0.0).to_parquet(tmp_path / "t.parquet")
-    survivors.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", settings=settings, seed=0)
+    survivors.run(
+        tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", first=0, count=20, settings=settings, seed=0
+    )
     assert len(pd.read_parquet(tmp_path / "s.parquet")) == 0
 
 

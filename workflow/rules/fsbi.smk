@@ -126,7 +126,7 @@ rule fsbi_classify:
         code=code("fsbi.classify"),
         metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
         thin=lambda wildcards: fsbi_entry(wildcards)["thin"],
-        targets=lambda wildcards: json.dumps(fsbi_targets(wildcards), sort_keys=True),
+        targets=fsbi_labels,
         seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
@@ -215,14 +215,15 @@ rule fsbi_survivors:
     input:
         fsbi_tables,
     output:
-        "results/fsbi/{network}/longevity/rules_0.parquet",
+        "results/fsbi/{network}/longevity/rules_{first}.parquet",
     log:
-        "results/fsbi/log/{network}_survivors.txt",
+        "results/fsbi/log/{network}_survivors_{first}.txt",
     benchmark:
-        "results/fsbi/benchmark/{network}_survivors.tsv"
+        "results/fsbi/benchmark/{network}_survivors_{first}.tsv"
     params:
         code=code("fsbi.survivors"),
         settings=fsbi_survival(),
+        how_many=FSBI["longevity"]["chunk"],
         seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
@@ -231,7 +232,7 @@ rule fsbi_survivors:
         mem_mb=4000,
     shell:
         "python -m respike fsbi.survivors --tables {input} --out {output} --rule {wildcards.network}"
-        " --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
+        " --first {wildcards.first} --count {params.how_many} --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
 
 
 rule fsbi_longevity:

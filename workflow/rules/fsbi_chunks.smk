@@ -91,12 +91,21 @@ def fsbi_targets(wildcards):
     return {name: {**bounds, "aim": own.get(name, bounds["aim"])} for name, bounds in FSBI["targets"].items()}
 
 
+def fsbi_labels(wildcards):
+    """The bounds that tell good rules from others in the classifier of the round, and no others."""
+    entry, targets = fsbi_entry(wildcards), fsbi_targets(wildcards)
+    if entry["thin"] == "aim":
+        targets = {name: {"aim": targets[name]["aim"]} for name in entry["metrics"] if name in targets}
+    return json.dumps(targets if entry["thin"] in ("aim", "plausible") else {}, sort_keys=True)
+
+
 def fsbi_proposal(wildcards):
     """Settings of fsbi.data: the bounds of the metrics conditioned on, and no others."""
     metrics = fsbi_entry(wildcards)["metrics"]
     targets = fsbi_targets(wildcards)
     aims = {name: {"aim": targets[name]["aim"]} for name in metrics if name in targets}
-    return json.dumps({"metrics": metrics, "targets": aims, "patience": FSBI[wildcards.network]["patience"]}, sort_keys=True)
+    patience, sharpness = FSBI[wildcards.network]["patience"], fsbi_entry(wildcards)["sharpness"]
+    return json.dumps({"metrics": metrics, "targets": aims, "patience": patience, "sharpness": sharpness}, sort_keys=True)
 
 
 def fsbi_simulation(wildcards):
@@ -122,14 +131,22 @@ def fsbi_posteriors(network):
 def fsbi_survival():
     """Settings of fsbi.survivors."""
     longevity = FSBI["longevity"]
-    chosen = {"condition": longevity["condition"], "rules": longevity["rules"], "targets": FSBI["targets"]}
+    asked = {"activity": ("rate", "rate_i")}.get(longevity["condition"], tuple(FSBI["targets"]))
+    targets = {name: bounds for name, bounds in FSBI["targets"].items() if name in asked}
+    chosen = {"condition": longevity["condition"], "rules": longevity["rules"], "targets": targets}
     return json.dumps(chosen, sort_keys=True)
+
+
+def fsbi_survivor_files(wildcards, kind):
+    """Files of one kind, one per chunk of the longevity test."""
+    longevity = FSBI["longevity"]
+    firsts = range(0, longevity["rules"], longevity["chunk"])
+    return [f"results/fsbi/{wildcards.network}/longevity/{kind}_{first}.parquet" for first in firsts]
 
 
 def fsbi_longevity_rules(wildcards):
     """Rules of the longevity test; none when the authors released their results."""
-    released = FSBI[wildcards.network]["data"] == "released"
-    return [] if released else [f"results/fsbi/{wildcards.network}/longevity/rules_0.parquet"]
+    return [] if FSBI[wildcards.network]["data"] == "released" else fsbi_survivor_files(wildcards, "rules")
 
 
 def fsbi_longevity_found(wildcards):
@@ -137,7 +154,7 @@ def fsbi_longevity_found(wildcards):
     space = FSBI[wildcards.network]
     if space["data"] == "released":
         return [space["released_longevity"]]
-    return [f"results/fsbi/{wildcards.network}/longevity/{FSBI_DATASET[space['data']]}_0.parquet"]
+    return fsbi_survivor_files(wildcards, FSBI_DATASET[space["data"]])
 
 
 def fsbi_measured():

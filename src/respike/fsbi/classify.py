@@ -27,7 +27,8 @@ def run(
     """Learn which rules are good: `finite` = the simulation finished, `aim` = the round's metrics in their target boxes,
     `plausible` = every condition met, `none` = nothing is learned and every proposal kept."""
     table = pd.concat([files.read_table(path) for path in tables], ignore_index=True)
-    good = label(table, thin, aims(targets, metrics), plausible(targets, group("plausible", rule)))
+    conditions = plausible(targets, group("plausible", rule)) if thin == "plausible" else {}
+    good = label(table, thin, aims(targets, metrics) if thin == "aim" else {}, conditions)
     start = seeds.of(seed, "fsbi", "classify", rule, round) % 2**31
     lose = FALSE_NEGATIVES if thin == "finite" else 0.0
     classifier.write(out, classifier.train(table[list(THETA[rule][:-1])].to_numpy(float), good, start, lose))

@@ -32,6 +32,7 @@ class Conditioned:
     metrics: tuple[str, ...]
     targets: dict[str, Target]
     patience: int
+    sharpness: float
 
 
 def run(

@@ -26,6 +26,7 @@ class Proposal:
 
     metrics: tuple[str, ...]  # conditioned on; none: the prior
     targets: dict[str, Target]
+    sharpness: float = 1.0  # power of the classifier's probability by which candidates are chosen
     patience: int = 20_000  # candidates for one rule, before the estimator is called useless
 
 
@@ -36,7 +37,8 @@ def propose(rule: str, round: int, index: int, nets: list, thin: list, settings:
     rate_in = rng.uniform(*RATE_IN_BOX)
     low, high = np.array([box(name) for name in THETA[rule][:-1]]).T
     block = posterior_block(nets, aim, rng) if nets else prior_block(low, high)
-    theta, drawn, inside = chosen(block, low, high, thin, rng, settings.patience, f"fsbi.{rule}: round {round}, rule {index}")
+    about = f"fsbi.{rule}: round {round}, rule {index}"
+    theta, drawn, inside = chosen(block, low, high, thin, rng, settings, about)
     identity = {"index": index, "round": round, "seed": seeds.of(seed, "fsbi", "simulate", round, index)}
     values = dict(zip(THETA[rule], (*theta.tolist(), rate_in), strict=True))
     return {**identity, **values, **{f"aim_{name}": value for name, value in aim.items()}, "drawn": drawn, "inside": inside}
@@ -55,18 +57,18 @@ def posterior_block(nets: list, aim: dict[str, float], rng: np.random.Generator)
 
 
 def chosen(
-    block: Block, low: np.ndarray, high: np.ndarray, thin: list, rng: np.random.Generator, patience: int, about: str
+    block: Block, low: np.ndarray, high: np.ndarray, thin: list, rng: np.random.Generator, settings: Proposal, about: str
 ) -> tuple[np.ndarray, int, int]:
     """One candidate inside the box, how many were drawn for it, and how many of them lay inside.
 
     Within a block the choice is by the weights of the classifiers `thin`: where they see no difference, any candidate;
-    where they do, the promising ones. Raises ValueError after `patience` candidates.
+    where they do, the promising ones. Raises ValueError after `settings.patience` candidates.
     """
     drawn = inside = 0
-    while drawn < patience:
+    while drawn < settings.patience:
         candidates = block(int(rng.integers(2**31)))
         allowed = ((candidates > low) & (candidates < high)).all(1)
-        weight = np.prod([allowed, *(one.weight(candidates) for one in thin)], axis=0)
+        weight = np.prod([allowed, *(one.weight(candidates) ** settings.sharpness for one in thin)], axis=0)
         drawn, inside = drawn + len(candidates), inside + int(allowed.sum())
         if weight.sum() > 0:
             return candidates[rng.choice(len(candidates), p=weight / weight.sum())], drawn, inside

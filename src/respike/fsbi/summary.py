@@ -61,7 +61,7 @@ def activity(recording: Recording, settings: SummarySettings) -> dict[str, float
     spikes = Spikes(recording.e_times - recording.start, recording.e_cells, recording.n_e, duration)
     rates = statistics.rate(spikes)
     cv = np.nan_to_num(statistics.isi_cv(spikes))
-    fine = binned(recording, settings.fine).mean(1)
+    fine = population(recording, settings.fine)
     coarse = binned(recording, settings.coarse)
     return {
         "rate": rates.mean(),
@@ -78,18 +78,29 @@ def activity(recording: Recording, settings: SummarySettings) -> dict[str, float
     }
 
 
-def binned(recording: Recording, width: float) -> Float[np.ndarray, "bin cell"]:
-    """Spike counts of the excitatory cells between the edges start, start + width, ... below stop; the last bin is closed.
+def bin_of(recording: Recording, width: float) -> tuple[Int[np.ndarray, " spike"], int]:
+    """Bin of each excitatory spike and number of bins between the edges start, start + width, ... below stop.
 
-    As published, the last started bin is missing: 99 bins of 0.1 s in a window of 10 s.
+    The last bin is closed; -1 stands for a spike outside. As published, the last started bin is missing: 99 bins of 0.1 s
+    in a window of 10 s.
     """
     edges = np.arange(recording.start, recording.stop, width)
     index = np.searchsorted(edges, recording.e_times, side="right") - 1
     index[recording.e_times == edges[-1]] -= 1
-    n_bins = len(edges) - 1
-    inside = (index >= 0) & (index < n_bins)
-    place = index[inside] * recording.n_e + recording.e_cells[inside]
+    return np.where(index < len(edges) - 1, index, -1), len(edges) - 1
+
+
+def binned(recording: Recording, width: float) -> Float[np.ndarray, "bin cell"]:
+    """Spike counts of each excitatory cell."""
+    index, n_bins = bin_of(recording, width)
+    place = (index * recording.n_e + recording.e_cells)[index >= 0]
     return np.bincount(place, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
+
+
+def population(recording: Recording, width: float) -> Float[np.ndarray, " bin"]:
+    """Mean spike count of the excitatory cells."""
+    index, n_bins = bin_of(recording, width)
+    return np.bincount(index[index >= 0], minlength=n_bins) / recording.n_e
 
 
 def fano(counts: Float[np.ndarray, "bin cell"], axis: int) -> Float[np.ndarray, " other"]:

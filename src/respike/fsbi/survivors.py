@@ -19,10 +19,17 @@ class Survival:
     targets: dict[str, Target]
 
 
-def run(*, tables: list[Path], out: Path, rule: str, settings: Survival, seed: int) -> None:
-    """The latest rules that meet the conditions, at most `settings.rules`; an empty table when none does."""
+def run(*, tables: list[Path], out: Path, rule: str, first: int, count: int, settings: Survival, seed: int) -> None:
+    """Of the latest rules that meet the conditions, at most `settings.rules`, those numbered `first` to `first + count - 1`.
+
+    The table is empty when fewer survive.
+    """
     table = pd.concat([files.read_table(path) for path in tables], ignore_index=True)
-    alive = table[meets(table, plausible(settings.targets, group(settings.condition, rule)))].tail(settings.rules)
+    alive = (
+        table[meets(table, plausible(settings.targets, group(settings.condition, rule)))]
+        .tail(settings.rules)
+        .iloc[first : first + count]
+    )
     fresh = [
         seeds.of(seed, "fsbi", "longevity", row.round, row.index_)
         for row in alive.rename(columns={"index": "index_"}).itertuples()
