@@ -287,6 +287,7 @@ class TestPosterior:
 
     def test_walk_without_data_fills_the_prior(self, monkeypatch):
         monkeypatch.setattr(posterior, "log_likelihood", lambda *_: 0.0)
+        monkeypatch.setattr(posterior, "first_covariance", lambda *_: 0.01 * np.eye(12))
         search = box.build(TRUE, Prior())
         x, _, accepted = posterior.walk(TRUE, None, search, Posterior(steps=3000), 0)
         share = ((x - search.low / search.high) / (1 - search.low / search.high))[1500:]

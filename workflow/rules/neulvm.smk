@@ -139,7 +139,7 @@ rule neulvm_posterior:
         seed=config["run"]["seed"],
     shell:
         "python -m respike neulvm.posterior --trial {input.trial} --start {input.start} --out {output.samples}"
-        " --model {output.model} --circuit {params.circuit:q} --prior {params.prior:q} --posterior {params.posterior:q}"
+        " --mean {output.model} --circuit {params.circuit:q} --prior {params.prior:q} --posterior {params.posterior:q}"
         " --seed {params.seed} > {log} 2>&1"
 
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numba import njit
 
 from respike.neulvm import kernel, model
@@ -11,55 +11,19 @@ from respike.neulvm.params import Circuit, Scheme
 
 
 @njit(cache=True, error_model="numpy")
-def _run(
-    rng,
-    latent,
-    v,
-    s,
-    synapse,
-    weights,
-    current,
-    alpha_rest,
-    decay,
-    gain,
-    offset,
-    syn_decay,
-    sizes,
-    lag,
-    dt,
-    refractory,
-    compat,
-):
+def _run(rng, latent, v, s, synapse, weights, current, decay, gain, offset, syn_decay, sizes, lag, dt, refractory, compat):
     """Fill latent[population, history:] bin by bin: binomial draws of the expected fraction, Gaussian ones in compat."""
-    n_populations, columns = latent.shape
-    history = columns - len(current)
+    history = latent.shape[1] - len(current)
     kept, work = np.empty((4, history)), np.empty((3, history))
-    expected = np.empty(n_populations)
     for c in range(len(current)):
         if c > lag:
-            for m in range(n_populations):
-                past = latent[m, history + c - lag - 1] / dt
-                synapse[m] = syn_decay[m] * synapse[m] + (1 - syn_decay[m]) * past
-        for m in range(n_populations):
-            drive = current[c, m] + alpha_rest[m]
-            for a in range(n_populations):
-                drive += synapse[a] * weights[a, m]
-            expected[m] = kernel.advance(
-                latent[m],
-                v[m],
-                s[m],
-                c,
-                decay[m],
-                gain[m] * drive,
-                offset[m],
-                kernel.SILENT * dt,
-                refractory,
-                compat,
-                kept,
-                work,
-            )[0]
-        for m in range(n_populations):
-            p = min(max(expected[m], 0.0), 1.0)
+            synapse[:] = syn_decay * synapse + (1 - syn_decay) * latent[:, history + c - lag - 1] / dt
+        for m in range(len(sizes)):
+            drive = gain[m] * (current[c, m] + (synapse * weights[:, m]).sum())
+            expected, _, _ = kernel.advance(
+                latent[m], v[m], s[m], c, decay[m], drive, offset[m], kernel.SILENT * dt, refractory, compat, kept, work
+            )
+            p = min(max(expected, 0.0), 1.0)
             if compat:
                 latent[m, history + c] = max(0.0, rng.normal(p, math.sqrt(p / sizes[m])))
             else:
@@ -93,16 +57,11 @@ def simulate(
         latent[:, :history] = np.arange(history) == history - 1
         v[:, :history], s[:, :history] = 0.0, 1.0
         rates = latent[:, :history].mean(1) / dt
+    pull = np.asarray(circuit.mem_rate) * np.asarray(circuit.rest) + circuit.input_gain * np.asarray(current, dtype=float)
     _run(
-        rng, latent, v, s, rates.copy(), circuit.weights, circuit.input_gain * np.asarray(current, dtype=float),
-        np.asarray(circuit.mem_rate) * np.asarray(circuit.rest), steps[:, 0].copy(), steps[:, 1].copy(),
+        rng, latent, v, s, rates.copy(), circuit.weights, pull, steps[:, 0].copy(), steps[:, 1].copy(),
         math.log(dt) - np.asarray(circuit.threshold), np.exp(-np.asarray(circuit.syn_rate) * dt),
         np.asarray(circuit.sizes, dtype=np.int64), model.bins(circuit.delay, dt), dt, model.bins(circuit.refractory, dt),
         scheme == "compat",
     )  # fmt: skip
     return latent[:, history:].T.copy()
-
-
-def counts(latent: Float[np.ndarray, "bin population"], circuit: Circuit) -> Int[np.ndarray, "bin population"]:
-    """Spikes per bin and population."""
-    return np.rint(latent * np.asarray(circuit.sizes)).astype(np.int64)
