@@ -486,3 +486,12 @@ def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
     simulate.run(rules=rules, binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
     columns = [name for name in resumed.columns if name != "cpu_s"]
     pd.testing.assert_frame_equal(resumed[columns], pd.read_parquet(out)[columns])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(build.platform.machine() != "x86_64", reason="names a family of x86 processors")
+def test_narrower_processors_give_the_same_bits(binaries, tmp_path, rng):
+    out = tmp_path / "narrow.json"
+    build.run(network=Network(n_e=512, n_i=128, cpu="x86-64-v3"), folder=tmp_path / "build", out=out)
+    rule = rule_of("poly", rng, EE_alpha=0.1, EE_kappa=0.5)
+    assert same(simulated(out, rule), simulated(binaries("poly", "fast"), rule))
