@@ -143,7 +143,7 @@ class Snakemake:
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches it once, through us
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (no threads here)
+            preexec_fn=_can_be_stopped,  # noqa: PLW1509  (no threads here)
         )
         with _stops_reach(process):
             self._follow(process, jobs_left)
@@ -169,9 +169,11 @@ def profile(name: str | None) -> list[str]:
     return ["--workflow-profile", str(folder), *named]
 
 
-def _die_with_parent() -> None:
-    """Linux tells Snakemake when its head is killed; it then stops its jobs as if interrupted."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+def _can_be_stopped() -> None:
+    """Snakemake hears an interrupt, though started in the background, and gets one from Linux when its head is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 @contextlib.contextmanager

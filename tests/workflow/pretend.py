@@ -1,0 +1,32 @@
+"""Pretend that the workflow in this folder has run: files with true records, in seconds. `python pretend.py [target ...]`
+
+What a run would do next depends on records and on Snakemake's memory, not on what stands in the files.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from respike.core import files, provenance
+from respike.workflow import plan
+
+
+def main(targets: list[str]) -> None:
+    """Write every output, its record and Snakemake's memory of it, and the plan as jobs.json."""
+    graph = plan.Graph(plan.jobs(targets))
+    for job in sorted(graph.jobs, key=lambda job: len(graph.ancestors(job))):
+        named = [Path(file) for file in job.inputs]
+        facts = provenance.facts(job.stage, list(job.arguments), {"inputs": named})
+        files.maker.clear()
+        files.maker.update(facts)
+        for output in job.outputs:
+            files.write_text(output, f"{job.rule} {output}\n")
+    jobs = [[job.rule, job.inputs, job.outputs, job.log, job.stage, job.arguments] for job in graph.jobs]
+    Path("jobs.json").write_text(json.dumps(jobs))
+    touch = [*plan.SNAKEMAKE, *targets, "--touch", "--forceall", "--cores", "1", "--quiet", "all"]
+    subprocess.run(touch, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
