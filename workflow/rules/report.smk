@@ -43,3 +43,10 @@ rule scorecard:
     shell:
         "python -m respike report.scorecard --metrics {input.metrics} --studies {params.studies}"
         " --size {params.size} --csv {output.csv} --html {output.html} > {log} 2>&1"
+
+
+# A job that failed is tried again with more: many fail because memory or time ran out (retries are set in profiles/slurm).
+for each in workflow.rules:
+    for name in {"mem_mb", "runtime"} & set(each.resources):
+        if isinstance(each.resources[name].raw, int):
+            each.resources[name] = lambda wildcards, attempt, first=each.resources[name].raw: first * attempt
