@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all slurm torture check bench report lock clean
+.PHONY: help reproduce test test-all test-workflow slurm torture check bench report lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: .venv/ready  ## fast tests
 
 test-all: .venv/ready  ## fast and slow tests
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m "slow or not slow"
+
+test-workflow: .venv/ready  ## slow tests of the workflow itself: rerun matrix, kills, Slurm where there is one
+	$(BIN)/pytest tests/workflow -m slow -rs --durations=10
 
 slurm: .venv/ready  ## install what a Slurm cluster needs (docs/cluster.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-slurm.lock

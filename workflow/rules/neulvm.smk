@@ -350,7 +350,7 @@ rule neulvm_figures:
         code=code("neulvm.figures"),
         circuit=settings("neulvm", "circuit"),
         embedded=json.dumps(NEULVM_EMBEDDED),
-        folder="results/neulvm/figures",
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "python -m respike neulvm.figures --trial {input.trial} --logs {input.logs} --fits {input.fits} --best {input.best}"
         " --latent {input.latent} --samples {input.samples} --runs {input.runs} --baselines {input.baselines}"

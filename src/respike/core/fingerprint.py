@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `respike`
+TOP = "respike"
 VERSIONED = ("brian2", "h5py", "mujoco", "numba", "numpy", "pandas", "sbi", "scipy", "sklearn", "torch")
 DISTRIBUTION = {"sklearn": "scikit-learn"}  # where the package has another name than the module
 
@@ -34,13 +35,16 @@ def code(stage: str) -> str:
 
 @cache
 def closure(module: str) -> frozenset[str]:
-    """Names of `module` and of all respike modules it imports, directly or not."""
-    file = _file(module)
-    if file is None:
+    """Names of `module`, its packages and all respike modules it imports, directly or not.
+
+    The top package is left out: it holds the version, and a release changes no result.
+    """
+    if _file(module) is None:
         return frozenset()
-    found, new = {module}, {module}
+    new = {module, *_parents(module)} - {TOP}
+    found = set(new)
     while new:
-        new = {name for module in new for name in _imported(_file(module)) if _file(name)} - found
+        new = {name for module in new for name in _imported(_file(module)) if _file(name)} - found - {TOP}
         found |= new
     return frozenset(found)
 
