@@ -121,7 +121,7 @@ def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
     axes.set_yticks(range(len(names)), [name or "standard" for name in names])
     axes.set(xlabel="correct trials (%)", xlim=(0, 104), title=f"{variant.replace('_', ' ')}: LIF settings")
     axes.invert_yaxis()
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), ncols=2)
     style.save(figure, out, "fig6_conditions", dataset(mine, [variant]))
 
 
