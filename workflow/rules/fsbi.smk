@@ -29,16 +29,16 @@ rule fsbi_rules:
         "results/fsbi/log/{network}_round{round}_rules_{first}.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_round{round}_rules_{first}.tsv"
-    params:
-        code=code("fsbi.data"),
-        settings=fsbi_proposal,
-        how_many=lambda wildcards: FSBI[wildcards.network]["chunk"],
-        seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
     resources:
         runtime=60,
         mem_mb=2000,
+    params:
+        code=code("fsbi.data"),
+        settings=fsbi_proposal,
+        how_many=lambda wildcards: FSBI[wildcards.network]["chunk"],
+        seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.data --out {output} --members {input.members} --thinning {input.thinning}"
         " --rule {wildcards.network} --round {wildcards.round} --first {wildcards.first} --count {params.how_many}"
@@ -54,13 +54,13 @@ rule fsbi_surrogate:
         "results/fsbi/log/{network}_{part}_surrogate_{first}.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_{part}_surrogate_{first}.tsv"
-    params:
-        code=code("fsbi.surrogate"),
     conda:
         "../../environment.yml"
     resources:
         runtime=5,
         mem_mb=1000,
+    params:
+        code=code("fsbi.surrogate"),
     shell:
         "python -m respike fsbi.surrogate --rules {input} --out {output} --rule {wildcards.network} > {log} 2>&1"
 
@@ -76,14 +76,14 @@ rule fsbi_table:
         "results/fsbi/log/{network}_round{round}_table.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_round{round}_table.tsv"
-    params:
-        code=code("fsbi.table"),
-        dataset=fsbi_dataset,
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=2000,
+    params:
+        code=code("fsbi.table"),
+        dataset=fsbi_dataset,
     shell:
         "python -m respike fsbi.table --rules {input.rules} --chunks {input.chunks} --out {output.table}"
         " --records {output.records} --rule {wildcards.network} --round {wildcards.round}"
@@ -99,15 +99,15 @@ rule fsbi_filter:
         "results/fsbi/log/{network}_round{round}_filter.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_round{round}_filter.tsv"
-    params:
-        code=code("fsbi.filter"),
-        metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
-        margins=lambda wildcards: json.dumps(fsbi_entry(wildcards)["filter"], sort_keys=True),
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=4000,
+    params:
+        code=code("fsbi.filter"),
+        metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
+        margins=lambda wildcards: json.dumps(fsbi_entry(wildcards)["filter"], sort_keys=True),
     shell:
         "python -m respike fsbi.filter --tables {input} --out {output} --rule {wildcards.network}"
         " --round {wildcards.round} --metrics {params.metrics} --margins {params.margins:q} > {log} 2>&1"
@@ -122,17 +122,17 @@ rule fsbi_classify:
         "results/fsbi/log/{network}_round{round}_classify.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_round{round}_classify.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=30,
+        mem_mb=4000,
     params:
         code=code("fsbi.classify"),
         metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
         thin=lambda wildcards: fsbi_entry(wildcards)["thin"],
         targets=fsbi_labels,
         seed=config["run"]["seed"],
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=30,
-        mem_mb=4000,
     shell:
         "python -m respike fsbi.classify --tables {input} --out {output} --rule {wildcards.network}"
         " --round {wildcards.round} --metrics {params.metrics} --targets {params.targets:q} --thin {params.thin}"
@@ -148,17 +148,17 @@ rule fsbi_fit:
         "results/fsbi/log/{network}_round{round}_fit_{member}.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_round{round}_fit_{member}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=240,
+        mem_mb=4000,
     params:
         code=code("fsbi.fit"),
         settings=lambda wildcards: settings("fsbi", wildcards.network, "fit"),
         metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
         device=config["run"]["device"],
         seed=config["run"]["seed"],
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=240,
-        mem_mb=4000,
     shell:
         "python -m respike fsbi.fit --training {input} --out {output} --rule {wildcards.network}"
         " --round {wildcards.round} --member {wildcards.member} --metrics {params.metrics}"
@@ -175,16 +175,16 @@ rule fsbi_examine:
         "results/fsbi/log/{network}_round{round}_examine.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_round{round}_examine.tsv"
-    params:
-        code=code("fsbi.examine"),
-        settings=settings("fsbi", "examine"),
-        targets=fsbi_proposal,
-        seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
     resources:
         runtime=240,
         mem_mb=4000,
+    params:
+        code=code("fsbi.examine"),
+        settings=settings("fsbi", "examine"),
+        targets=fsbi_proposal,
+        seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.examine --training {input.training} --members {input.members} --out {output}"
         " --rule {wildcards.network} --round {wildcards.round} --settings {params.settings:q}"
@@ -198,15 +198,15 @@ rule fsbi_compare:
         "results/fsbi/log/compare.txt",
     benchmark:
         "results/fsbi/benchmark/compare.tsv"
-    params:
-        code=code("fsbi.compare"),
-        settings=settings("fsbi", "compare"),
-        seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
     resources:
         runtime=60,
         mem_mb=4000,
+    params:
+        code=code("fsbi.compare"),
+        settings=settings("fsbi", "compare"),
+        seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.compare --out {output} --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
 
@@ -220,16 +220,16 @@ rule fsbi_survivors:
         "results/fsbi/log/{network}_survivors_{first}.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_survivors_{first}.tsv"
-    params:
-        code=code("fsbi.survivors"),
-        settings=fsbi_survival(),
-        how_many=FSBI["longevity"]["chunk"],
-        seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=4000,
+    params:
+        code=code("fsbi.survivors"),
+        settings=fsbi_survival(),
+        how_many=FSBI["longevity"]["chunk"],
+        seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.survivors --tables {input} --out {output} --rule {wildcards.network}"
         " --first {wildcards.first} --count {params.how_many} --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
@@ -246,14 +246,14 @@ rule fsbi_longevity:
         "results/fsbi/log/{network}_longevity_table.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_longevity_table.tsv"
-    params:
-        code=code("fsbi.table"),
-        dataset=fsbi_dataset,
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=2000,
+    params:
+        code=code("fsbi.table"),
+        dataset=fsbi_dataset,
     shell:
         "python -m respike fsbi.table --rules {input.rules} --chunks {input.chunks} --out {output.table}"
         " --records {output.records} --rule {wildcards.network} --round -1"
@@ -270,14 +270,14 @@ rule fsbi_whole:
         "results/fsbi/log/{network}_whole_table.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_whole_table.tsv"
-    params:
-        code=code("fsbi.table"),
-        dataset="released",
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=2000,
+    params:
+        code=code("fsbi.table"),
+        dataset="released",
     shell:
         "python -m respike fsbi.table --rules --chunks {input.chunks} --out {output.table}"
         " --records {output.records} --rule {wildcards.network} --round -2"
@@ -297,15 +297,15 @@ rule fsbi_metrics:
         "results/fsbi/log/metrics.txt",
     benchmark:
         "results/fsbi/benchmark/metrics.tsv"
-    params:
-        code=code("fsbi.metrics"),
-        settings=fsbi_measured(),
-        seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=4000,
+    params:
+        code=code("fsbi.metrics"),
+        settings=fsbi_measured(),
+        seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.metrics --tables {input.tables} --longevity {input.longevity}"
         " --whole {input.whole} --posteriors {input.posteriors} --compare {input.compare} --out {output}"
@@ -321,15 +321,15 @@ rule fsbi_example:
         "results/fsbi/log/{network}_example.txt",
     benchmark:
         "results/fsbi/benchmark/{network}_example.tsv"
-    params:
-        code=code("fsbi.example"),
-        targets=settings("fsbi", "targets"),
-        seed=config["run"]["seed"],
     conda:
         "../../environment.yml"
     resources:
         runtime=10,
         mem_mb=4000,
+    params:
+        code=code("fsbi.example"),
+        targets=settings("fsbi", "targets"),
+        seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.example --tables {input} --out {output} --rule {wildcards.network}"
         " --targets {params.targets:q} --seed {params.seed} > {log} 2>&1"
@@ -358,15 +358,15 @@ rule fsbi_figures_poly:
         "results/fsbi/log/poly_figures.txt",
     benchmark:
         "results/fsbi/benchmark/poly_figures.tsv"
-    params:
-        code=code("fsbi.figures"),
-        settings=fsbi_shown("poly"),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
     conda:
         "../../environment.yml"
     resources:
         runtime=20,
         mem_mb=4000,
+    params:
+        code=code("fsbi.figures"),
+        settings=fsbi_shown("poly"),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
         " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"
@@ -396,15 +396,15 @@ rule fsbi_figures_mlp:
         "results/fsbi/log/mlp_figures.txt",
     benchmark:
         "results/fsbi/benchmark/mlp_figures.tsv"
-    params:
-        code=code("fsbi.figures"),
-        settings=fsbi_shown("mlp"),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
     conda:
         "../../environment.yml"
     resources:
         runtime=20,
         mem_mb=4000,
+    params:
+        code=code("fsbi.figures"),
+        settings=fsbi_shown("mlp"),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
         " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"

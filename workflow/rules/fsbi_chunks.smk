@@ -12,7 +12,11 @@ for network in FSBI_NETWORKS:
     space = FSBI[network]
     space["network"]["rule"] = network
     if space["rounds"] > len(space["schedule"]):
-        fsbi_refuse(f"{network}.rounds", space["rounds"], f"schedule has only {len(space['schedule'])} entries; add one per round")
+        fsbi_refuse(
+            f"{network}.rounds",
+            space["rounds"],
+            f"schedule has only {len(space['schedule'])} entries; add one per round",
+        )
     for number, entry in enumerate(space["schedule"]):
         if entry["rules"] % space["chunk"]:
             fsbi_refuse(
@@ -21,7 +25,11 @@ for network in FSBI_NETWORKS:
                 f"expected a multiple of fsbi.{network}.chunk = {space['chunk']}, so that adding rules keeps the old chunks",
             )
     if space["data"] == "released" and len(space["released"]) < space["rounds"]:
-        fsbi_refuse(f"{network}.released", space["released"], f"expected {space['rounds']} .npy files of the authors, one per round")
+        fsbi_refuse(
+            f"{network}.released",
+            space["released"],
+            f"expected {space['rounds']} .npy files of the authors, one per round",
+        )
 
 
 def fsbi_entry(wildcards):
@@ -105,14 +113,19 @@ def fsbi_proposal(wildcards):
     targets = fsbi_targets(wildcards)
     aims = {name: {"aim": targets[name]["aim"]} for name in metrics if name in targets}
     patience, sharpness = FSBI[wildcards.network]["patience"], fsbi_entry(wildcards)["sharpness"]
-    return json.dumps({"metrics": metrics, "targets": aims, "patience": patience, "sharpness": sharpness}, sort_keys=True)
+    return json.dumps(
+        {"metrics": metrics, "targets": aims, "patience": patience, "sharpness": sharpness}, sort_keys=True
+    )
 
 
 def fsbi_simulation(wildcards):
     """Settings of fsbi.simulate; the survivors of the longevity test run longer."""
     simulation = FSBI[wildcards.network]["simulation"]
     if wildcards.part == "longevity":
-        longer = {"settle": FSBI["longevity"]["settle"], "stop": "reference"}  # as published: only a blow-up is no survival
+        longer = {
+            "settle": FSBI["longevity"]["settle"],
+            "stop": "reference",
+        }  # as published: only a blow-up is no survival
         simulation = {**simulation, "protocol": {**simulation["protocol"], **longer}}
     return json.dumps(simulation, sort_keys=True)
 
@@ -169,7 +182,9 @@ def fsbi_measured():
 
 def fsbi_whole_tables():
     """Tables of everything the authors released, where the config names the files."""
-    return [f"results/fsbi/{network}/whole/table.parquet" for network in FSBI_NETWORKS if FSBI[network]["released_whole"]]
+    return [
+        f"results/fsbi/{network}/whole/table.parquet" for network in FSBI_NETWORKS if FSBI[network]["released_whole"]
+    ]
 
 
 def fsbi_figures_of(network):
