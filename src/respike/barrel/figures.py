@@ -191,7 +191,7 @@ def time_constants(found: dict[str, np.ndarray], shown: slice, n: int):
             axis.axvline(values.mean(), color=AFTER, linestyle="--", linewidth=0.8, label="mean")
             axis.axvline(initial, color="black", linestyle=":", linewidth=0.8, label="initial")
             axis.set(title=names[k], xlabel=f"{symbol} (steps)", ylabel="density" if k % 4 == 0 else "")
-    axes[0, 0].legend(fontsize=6)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
