@@ -7,7 +7,8 @@ import pytest
 import scipy.io
 import torch
 
-from respike.core import training
+from respike.__main__ import main
+from respike.core import files, training
 from respike.v1 import (
     data,
     figures,
@@ -561,3 +562,15 @@ def test_forecast_on_another_movie(recording, tmp_path, rng):
     with pytest.raises(ValueError, match=r"flat.npy: the array is float64 of shape \(7, 7\)"):
         forecast.run(movie=tmp_path / "flat.npy", out=tmp_path / "no.npz", trials_wanted=1, **wanted)
     assert not (tmp_path / "no.npz").exists()
+
+
+def test_bad_input_ends_with_status_2_and_no_output(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(files, "maker", {})
+    arguments = ["--folder", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out.npz"), "--dataset", "test"]
+    assert main(["v1.data", *arguments, "--preprocessing", "{}"]) == 2
+    assert "the folder does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "out.npz").exists()
+    network = '{"movie_frames": 5}'
+    wanted = ["--recording", "r.npz", "--out", "o.pt", "--log-tables", "l.parquet", "--variants", "{}", "--optimiser", "{}"]
+    assert main(["v1.fit", *wanted, "--network", network, "--seed", "0", "--replicate", "0"]) == 2
+    assert "v1.network.movie_frames = 5" in capsys.readouterr().err

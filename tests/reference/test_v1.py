@@ -239,7 +239,7 @@ def test_sampling_improves_noise_correlations_at_no_loss_of_likelihood(case, tmp
     """Acceptance A9 to A11, two seeds; and the goal beyond: noise-correlation R2 of 0.45 for at most 0.005 nats."""
     recording_path, truth_path = quick_recording(dict(np.load(case)), tmp_path)
     ours = Objective(
-        psth=0.1, noise_correlation=8000.0, nc_estimator="lag_consistent", target_stats="all", simulated_trials=40
+        psth=1.0, noise_correlation=8000.0, nc_estimator="lag_consistent", target_stats="all", simulated_trials=40
     )
     variants = {
         "mle": Variant(),

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from respike.core import files, statistics, style
 
@@ -119,6 +120,7 @@ def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: floa
     step, cell = np.nonzero(trial)
     style.raster(panel, step * bin_seconds, cell)
     panel.set(title=title)
+    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def training(drawn: Shown) -> plt.Figure:
@@ -200,6 +202,8 @@ def couplings(drawn: Shown) -> plt.Figure:
             panel.axvline(drawn.n_cells - 0.5, color="black", linewidth=0.6)
             panel.axhline(drawn.n_cells - 0.5, color="black", linewidth=0.6)
         panel.set(title=name, xlabel="from cell")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.yaxis.set_major_locator(MaxNLocator(integer=True))
         figure.colorbar(image, ax=panel, shrink=0.8)
     axes[0, 0].set(ylabel="to cell")
     return figure
@@ -284,6 +288,10 @@ def hidden_cells(drawn: Shown) -> plt.Figure:
     table = drawn.measures[drawn.measures["variant"].str.contains("@hidden")]
     wide = table["variant"].str.split("@hidden", expand=True).reindex(columns=[0, 1])
     table = table.assign(family=wide[0], hidden=pd.to_numeric(wide[1]))
+    if drawn.truth is not None:  # the study's own stand-in is one more point
+        own = drawn.measures[drawn.measures["variant"].isin(table["family"]) & (drawn.measures["seed"] == 0)]
+        n_hidden = len(drawn.truth["couplings"]) - int(drawn.truth["n_visible"])
+        table = pd.concat([table, own.assign(family=own["variant"], hidden=n_hidden)])
     wanted = {"coupling r": "coupling r", f"noise correlation R2 ({drawn.n_runs} trials)": "noise correlation R²"}
     figure, axes = style.panels(1, 2, height=2.4)
     for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
@@ -291,6 +299,7 @@ def hidden_cells(drawn: Shown) -> plt.Figure:
             points = table[(table["metric"] == metric) & (table["family"] == family)].sort_values("hidden")
             panel.plot(points["hidden"], points["value"], "o-", color=color, label=family)
         panel.set(xlabel="hidden cells behind the data", ylabel=label)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(table):
         axes[0, 0].legend()
     else:
