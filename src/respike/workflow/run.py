@@ -9,9 +9,11 @@ import argparse
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,8 +39,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
     options = parser.parse_args(ours)
     try:
-        _check_profile(options.profile)
+        _check_place(options.profile)
         graph = Graph(plan.jobs(options.targets, plan.config_options(options)))
+        _check_logs(graph)
         if options.dry_run:
             _say(forecast(graph))
             return 0
@@ -54,10 +57,24 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:cut], arguments[cut + 1 :]
 
 
-def _check_profile(profile: str | None) -> None:
+def _check_place(profile: str | None) -> None:
+    """PlanError when results cannot be written here or the profile cannot be used."""
+    results = Path("results")
+    if results.exists() and not (results.is_dir() and os.access(results, os.W_OK)):
+        raise plan.PlanError(f"{results.absolute()} is not a folder that can be written; free it or work in another copy")
     known = sorted(path.parent.name for path in Path("profiles").glob("*/config*.yaml"))
     if profile and profile not in known and not Path(profile).is_dir():
         raise plan.PlanError(f"there is no profile {profile!r}; profiles holds {', '.join(known)}; or name a folder")
+    if profile == "slurm" and not shutil.which("sbatch"):
+        raise plan.PlanError("sbatch was not found; start this on a login node of the cluster, or leave out --profile slurm")
+
+
+def _check_logs(graph: Graph) -> None:
+    """PlanError when a job could not write its log: Snakemake would start it nevertheless and lose its message."""
+    for job in graph.jobs:
+        log = Path(job.log)
+        if job.log and log.exists() and not (log.is_file() and os.access(log, os.W_OK)):
+            raise plan.PlanError(f"the log {log} of rule {job.rule} is not a file that can be written; remove it")
 
 
 def _say(text: str) -> None:
@@ -82,9 +99,19 @@ def make(graph: Graph, snakemake: "Snakemake") -> int:
             raise Unstable(f"{fault} right after it was made; was code or data edited during the run? Start it again")
         now = certain(graph, todo)
         _say(announcement(todo, faulty.values()))
+        correct_times(graph)
         if status := snakemake.make(now, len(todo)):
             return status
         made |= now
+
+
+def correct_times(graph: Graph) -> None:
+    """Files of the future, left by a clock that has jumped back since, become files of now: Snakemake refuses them."""
+    now = time.time()
+    for name in {*graph.maker, *(file for job in graph.jobs for file in job.inputs)}:
+        with contextlib.suppress(OSError):  # not there, or not ours
+            if Path(name).stat().st_mtime > now:
+                os.utime(name)
 
 
 def jobs_of(graph: Graph, faulty: Iterable[str]) -> set[Job]:

@@ -1,0 +1,66 @@
+"""What a person or a machine can do wrong: a clear message, and nothing is lost."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+from tests.workflow import bed
+
+pytestmark = pytest.mark.slow
+
+
+def test_sbatch_that_is_missing_is_told(project):
+    done = bed.respike(project, "run", "mini", "--profile", "slurm", PATH="/nowhere")
+    assert done.returncode == 2
+    assert "sbatch was not found; start this on a login node" in done.stderr
+
+
+def test_an_unknown_profile_is_told(project):
+    done = bed.respike(project, "run", "mini", "--profile", "slrum")
+    assert done.returncode == 2
+    assert "there is no profile 'slrum'; profiles holds default, slurm" in done.stderr
+
+
+def test_results_that_cannot_be_written_are_told(project):
+    shutil.rmtree(project / "results")
+    (project / "results").write_text("in the way")
+    done = bed.respike(project, "run", "mini")
+    assert done.returncode == 2
+    assert "results is not a folder that can be written" in done.stderr
+    assert (project / "results").read_text() == "in the way"
+
+
+def test_a_log_that_cannot_be_written_is_told(project):
+    before = bed.hashes(project)
+    log = project / "results/mini/log/figures.txt"
+    log.unlink()
+    log.mkdir()
+    done = bed.respike(project, "run", "mini", "--cores", "2")
+    assert done.returncode == 2
+    assert "the log results/mini/log/figures.txt of rule mini_figures is not a file that can be written" in done.stderr
+    assert bed.hashes(project) == before
+
+
+def test_a_failed_job_is_told_with_its_reason_and_the_rest_is_kept(project):
+    before = bed.hashes(project)
+    bed.configure(project, troubles=1, trouble="fail")
+    assert bed.respike(project, "run", "mini", "--cores", "2").returncode == 1
+    told = bed.respike(project, "status", "mini").stdout
+    assert "mini         10 of   11 done, 0 running, 1 failed, 0 to do" in told
+    assert "failed   mini_trouble: respike mini.trouble: trouble was asked for" in told
+    assert bed.hashes(project) == before
+
+
+def test_a_clock_that_jumped_back_reruns_nothing_and_stops_nothing(project):
+    before = bed.hashes(project)
+    future = time.time() + 86400
+    for path in project.rglob("*"):
+        if path.is_file():
+            os.utime(path, (future, future))
+    (project / "results/mini/round0/kept.npz").unlink()
+    done = bed.respike(project, "run", "mini", "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bed.ran(done) == ["mini_filter"]
+    assert bed.hashes(project) == before
