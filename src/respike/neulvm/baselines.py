@@ -30,7 +30,8 @@ def run(*, trial: Path, out: Path, baselines: Baselines, seed: int) -> None:
     for n_latent in baselines.latents:
         name = f"plds{n_latent}"
         fitted = plds.fit(spikes, n_latent, baselines.iterations, recorded.trial.dt)
-        score = plds.predictive(fitted.a, fitted.q, fitted.c, fitted.d, later.astype(float)).sum()
+        parts = (np.ascontiguousarray(part) for part in (fitted.a, fitted.q, fitted.c, fitted.d, later.astype(float)))
+        score = plds.predictive(*parts).sum()
         found[name] = score, plds.free(fitted, n_free, _rng(seed, name))
     arrays = {}
     for name, (score, expected) in found.items():
