@@ -85,6 +85,16 @@ def test_kernel_equals_torch(rng, name, scheme):
     assert not found.grad_latent[:, :40].any()
 
 
+def test_loss_does_not_depend_on_where_arrays_lie(rng):
+    trial, latent = small_trial(rng)
+    seen, taken = set(), []
+    for _ in range(60):
+        taken.append(np.empty(rng.integers(1, 3000)))
+        fresh = replace(trial)  # without the memory of the last call
+        seen.add(model.loss(TRUE, fresh, latent.copy(), "exact").grad_latent.tobytes())
+    assert len(seen) == 1
+
+
 def test_gradient_of_single_weights_equals_differences(rng):
     trial, latent = small_trial(rng)
     slope = model.loss(TRUE, trial, latent, "exact").grad_weights

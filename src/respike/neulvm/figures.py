@@ -15,7 +15,7 @@ LOOK = {  # how each simulated model is drawn: label, colour
     "network": ("hidden network", "black"),
     "true": ("mesoscopic, true parameters", "#009E73"),
     "best": ("mesoscopic, fitted by EM", "#0072B2"),
-    "posterior": ("mesoscopic, posterior mean", "#CC79A7"),
+    "posterior": ("mesoscopic, mean of the walk", "#CC79A7"),
 }
 
 

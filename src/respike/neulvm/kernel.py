@@ -5,6 +5,8 @@ is followed at a time. A cohort is the set of neurons that fired in the same bin
 for as long as it is no older than the history, so that ageing moves nothing. All cohorts of a population see the same
 affine map of the potential, V <- decay V + drive, which makes the inner loops a few vector operations and two exponentials.
 
+Sums are taken in order: letting the compiler reorder them made the last digit depend on where the arrays lay in memory.
+
 The adjoint follows from the equations of `model` by hand; tests compare it with torch's automatic differentiation.
 """
 
@@ -13,7 +15,6 @@ import math
 import numpy as np
 from numba import njit
 
-SUM = {"reassoc", "contract", "nsz"}  # lets the compiler vectorise sums; no assumption about infinities
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10
 MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits
 LARGEST = 690.0  # exponents are kept inside what a float64 can hold without becoming denormal
@@ -23,7 +24,7 @@ SWITCH = 0.01  # below, the published program takes P(spike) = x instead of 1 - 
 FEW = 1e-60  # sums of weights below this count as zero
 
 
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def vector_exp(x, out, scratch, n):
     """exp of the first n entries of x to 1e-15 relative, arguments clamped to +-LARGEST; four times a call of exp."""
     bits = scratch.view(np.int64)
@@ -43,7 +44,7 @@ def vector_exp(x, out, scratch, n):
         out[i] *= scratch[i]
 
 
-@njit(cache=True, fastmath=SUM, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def advance(latent, v, s, c, decay, drive, offset, silent, refractory, compat, kept, work):
     """Expected fraction of firing neurons in bin c, before it is cut to [0, 1]; ages the cohorts c .. c + history - 1.
 
@@ -93,7 +94,7 @@ def _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kep
         )
 
 
-@njit(cache=True, fastmath=SUM, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _backward(latent, adj_expected, decay, refractory, compat, kept, kept_sums, adj_latent, adj_v, adj_l, adj_drive):
     """Adjoint of `_forward`. adj_v and adj_l end as the adjoints of the initial potential and log-survival.
 
