@@ -33,6 +33,17 @@ def check_gradients(network, case):
         assert error <= 1e-4 * np.abs(expected).max(), f"gradient of {theirs}: {error}"
 
 
+def check_steps(network, activity, case):
+    close(activity.v.detach(), case["U"])
+    close(activity.r.detach(), case["R"])
+    output = model.read_steps(network, activity.r)
+    close(output.detach(), case["y"])
+    loss = model.step_loss(output, torch.from_numpy(case["target"]))
+    assert loss.item() == pytest.approx(float(case["loss"]), rel=1e-5)
+    loss.backward()
+    check_gradients(network, case)
+
+
 def check_adam_step(network, case):
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 20)
@@ -55,14 +66,7 @@ def test_contextual_spiking(path, run):
     synapse = spike_filter("contextual", "single" if "single" in path.stem else "double")
     activity = run(network, model.drive_of(network, torch.from_numpy(case["x"])), synapse)
     np.testing.assert_array_equal(activity.spikes, case["S"])
-    close(activity.v.detach(), case["U"])
-    close(activity.r.detach(), case["R"])
-    output = model.read_steps(network, activity.r)
-    close(output.detach(), case["y"])
-    loss = model.step_loss(output, torch.from_numpy(case["target"]))
-    assert loss.item() == pytest.approx(float(case["loss"]), rel=1e-5)
-    loss.backward()
-    check_gradients(network, case)
+    check_steps(network, activity, case)
     if "after_Win" in case:
         check_adam_step(network, case)
 
@@ -89,14 +93,7 @@ def test_contextual_rate(path):
     case = np.load(path)
     network = network_of(case)
     activity = model.run_rate(network, model.drive_of(network, torch.from_numpy(case["x"])))
-    close(activity.v.detach(), case["U"])
-    close(activity.r.detach(), case["R"])
-    output = model.read_steps(network, activity.r)
-    close(output.detach(), case["y"])
-    loss = model.step_loss(output, torch.from_numpy(case["target"]))
-    assert loss.item() == pytest.approx(float(case["loss"]), rel=1e-5)
-    loss.backward()
-    check_gradients(network, case)
+    check_steps(network, activity, case)
 
 
 def encoded_input(case) -> torch.Tensor:
