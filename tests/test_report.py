@@ -71,7 +71,9 @@ STUDIES = sorted(path.parent.name for path in scorecard.PACKAGE.glob("*/claims.c
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_claim_says_what_and_where(study):
-    for row in scorecard.claims(study):
+    rows = scorecard.claims(study)
+    assert rows
+    for row in rows:
         assert row["item"], row
         assert row["source"], row["item"]
         assert row["size"] in {"", *scorecard.SIZES}, row["item"]
