@@ -108,7 +108,7 @@ def scales(one: Files, out: Path) -> None:
         left.plot(time, output, label=f"1/λ = {scale:g}", linewidth=0.8)
     left.set(xlabel="time (s)", ylabel="LIF output", title="same trial, three scales")
     left.set_yscale("symlog", linthresh=2)
-    left.legend(loc="center right")
+    left.legend(loc="lower right", bbox_to_anchor=(1, 0.14))
     shares = 100 * one.search.groupby("scale")[["correct", "decided"]].mean()
     right.plot(shares.index, shares["correct"], "o-", label="published criterion")
     right.plot(shares.index, shares["decided"], "s--", color="0.5", label="mean output")

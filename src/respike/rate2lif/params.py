@@ -38,7 +38,7 @@ class Training:
     batch: int = 4  # trials per update
     trials: int = 6000  # at most [n_trials]
     learning_rate: float = 0.01  # of Adam
-    check_every: int = 100  # trials between two checks of the stop rule
+    check_every: int = 200  # trials between two checks of the stop rule
     check_trials: int = 100  # fresh trials per check
     stop_loss: float = 1.0  # stop below this mean loss ...
     stop_accuracy: float = 0.95  # ... and above this share of correct trials ...
