@@ -226,6 +226,7 @@ def self_couplings(drawn: Shown) -> plt.Figure:
         for color, (name, model) in zip(COLORS, drawn.models.items(), strict=False):
             own = model["w_rec"][cell, cell, ::-1] / model["threshold"]
             panel.plot(np.arange(1, len(own) + 1), own, color=color, linewidth=0.8, label=name)
+            panel.set_xticks([1, len(own)])
         panel.set_title(f"cell {cell}", fontsize=6)
     figure.supxlabel("lag (bins)", fontsize=8)
     figure.supylabel("self-coupling (logit)", fontsize=8)
