@@ -80,7 +80,7 @@ def draw_weights(axes: Axes, histogram: Axes, part: dict[str, np.ndarray]) -> No
         axes.fill_between(times, low, high, color=KIND_COLORS[kind], alpha=0.2, linewidth=0)
         histogram.hist(samples[-1], 30, histtype="step", color=KIND_COLORS[kind], label=kind)
     axes.set(xlabel="time (s)", ylabel="weight (mean, 10 to 90 %)")
-    histogram.set(xlabel="weight at the end", ylabel="synapses", xscale="symlog")
+    histogram.set(xlabel="weight at the end", ylabel="synapses")
     histogram.legend()
 
 
