@@ -48,7 +48,7 @@ report: .venv/ready  ## one self-contained HTML page of all results
 	@echo "report     results/report.html"
 
 lock: .venv/ready  ## write the versions installed now to requirements.lock and environment.yml
-	$(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu//' | grep -v '^pip==' > requirements.lock
+	$(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu//' | grep -v '^pip==\|^snakemake-executor-plugin' > requirements.lock
 	$(BIN)/python workflow/write_environment.py
 
 clean:  ## remove results and the environment
