@@ -42,8 +42,8 @@ bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for o
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 report: .venv/ready  ## one self-contained HTML page of all results
-	@$(SNAKEMAKE) -- all
-	@$(SNAKEMAKE) --rulegraph dot 2>/dev/null > results/rules.dot
+	@$(BIN)/python -m respike run --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+	@$(SNAKEMAKE) --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.page --results results --captions workflow/report --graph results/rules.dot --out results/report.html
 	@echo "report     results/report.html"
 
