@@ -105,6 +105,7 @@ DOT = """digraph snakemake_dag {
 	1[label = "modes_fit"];
 	2[label = "modes_metrics"];
 	1 -> 2
+	2 -> 1
 	2 -> 0
 }"""
 

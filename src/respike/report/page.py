@@ -99,7 +99,8 @@ def rule_graph(dot: str) -> str:
     names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', dot, re.M))
     edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot) if names[b] != "all"]
     rules = nx.DiGraph(edges)
-    depth = {rule: level for level, layer in enumerate(nx.topological_generations(rules)) for rule in layer}
+    layers = nx.topological_generations(without_loops(rules))
+    depth = {rule: level for level, layer in enumerate(layers) for rule in layer}
     place = positions(rules, depth)
     drawn, axes = style.panels(1, 1, height=0.45 * (max(depth.values()) + 2))
     drawn.set_figwidth(1.9 * (1 + max(x for x, _ in place.values())))
@@ -113,6 +114,14 @@ def rule_graph(dot: str) -> str:
     drawn.savefig(text, format="svg", metadata={"Date": None})
     style.plt.close(drawn)
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def without_loops(rules: nx.DiGraph) -> nx.DiGraph:
+    """The graph without the edges that close a loop: rounds lead from a rule back to one above it."""
+    straight = rules.copy()
+    while not nx.is_directed_acyclic_graph(straight):
+        straight.remove_edge(*nx.find_cycle(straight)[-1][:2])
+    return straight
 
 
 def positions(rules: nx.DiGraph, depth: dict[str, int]) -> dict[str, tuple[float, float]]:
