@@ -29,3 +29,4 @@ rule all:
         "results/metrics.parquet",
         "results/scorecard.csv",
         "results/scorecard.html",
+        "results/activity.parquet",

@@ -10,6 +10,7 @@ from respike.barrel import analysis, anatomy, cells, learning, model, params
 from respike.core import files, seeds
 
 CONDITIONS = ("initial", "trained", "shuffled")
+KEPT = 24  # samples, evenly through all of them, whose spikes are kept
 RASTER_SAMPLE = 15  # of class 0, as in the paper's figure; the last one where there are fewer
 
 
@@ -48,11 +49,12 @@ def shuffle(network: model.BarrelNetwork, rng: np.random.Generator) -> None:
 
 
 def responses(network: model.BarrelNetwork, samples: learning.Samples, seed: int) -> dict[str, np.ndarray]:
-    """Spikes of the cortical cells: counts of each trial, sums of each class and step, CV, and the spikes of one trial."""
+    """Spikes of the cortical cells: counts of each trial, sums of each class and step, CV; those of some trials in full."""
     shown = np.flatnonzero(samples.label == 0)
     shown = shown[min(RASTER_SAMPLE, len(shown) - 1)]
+    kept = np.unique(np.linspace(0, len(samples) - 1, KEPT).astype(int))
     outputs = learning.play(network, samples, seed, batch=32)
-    first, counts, irregular, sums = 0, [], [], 0
+    first, counts, irregular, sums, few = 0, [], [], 0, []
     for output in outputs:
         trains = output.spikes[:, network.n_thalamic :].numpy()
         last = first + trains.shape[2]
@@ -60,6 +62,7 @@ def responses(network: model.BarrelNetwork, samples: learning.Samples, seed: int
         counts.append(trains.sum(0, dtype=np.int32).T)
         sums = sums + np.stack([trains[:, :, label == kind].sum(2, dtype=np.int32) for kind in range(len(params.CLASSES))])
         irregular.append(analysis.cv(trains.transpose(2, 1, 0)).mean(1))
+        few.append(trains[:, :, kept[(first <= kept) & (kept < last)] - first].transpose(2, 0, 1) > 0)
         if first <= shown < last:
             raster = trains[:, :, shown - first].T
         first = last
@@ -69,6 +72,7 @@ def responses(network: model.BarrelNetwork, samples: learning.Samples, seed: int
         "sums": sums,
         "cv": np.concatenate(irregular),
         "raster": raster,
+        "spikes": np.concatenate(few),
         "correct": votes.argmax(1) == samples.label,
     }
 

@@ -12,6 +12,7 @@ from respike.modes import analysis, model
 from respike.modes.params import DT, Evaluation, Size, Training, spike_filter
 
 CHUNK = 250  # trials at a time, to bound the memory
+KEPT = 40  # trials whose spikes are kept, for statistics over cells
 
 
 def run(
@@ -114,8 +115,9 @@ def spike_counts(activity: model.Activity) -> np.ndarray:
 
 
 def sample_of(activity: model.Activity) -> dict[str, np.ndarray]:
-    """Membrane, spikes and filtered spikes of the first trial, for the figures."""
+    """Membrane, spikes and filtered spikes of the first trial, for the figures; spikes (trial, step, cell) of some more."""
     first = {"sample_v": activity.v[:, 0], "sample_r": activity.r[:, 0]}
     if activity.spikes is not None:
         first["sample_spikes"] = activity.spikes[:, 0]
+        first["spikes"] = activity.spikes[:, :KEPT].transpose(0, 1) > 0
     return {name: values.cpu().numpy() for name, values in first.items()}

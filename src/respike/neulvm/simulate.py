@@ -10,10 +10,14 @@ from respike.neulvm import drives, freerun, microscopic, models
 from respike.neulvm.params import Free
 
 FINE = 0.0002  # s, step of the network
+CELLS, SECONDS = 3, 20.0  # cells of each population whose spikes are kept, and how long
 
 
 def run(*, model: Path, out: Path, free: Free, seed: int) -> None:
-    """Write rates (Hz) of each bin and population: `free`, and `pulsed` (trial, bin, population)."""
+    """Write rates (Hz) of each bin and population: `free`, and `pulsed` (trial, bin, population).
+
+    `spikes` (step of `fine` s, cell) are those of some cells of the network, cell by cell, that has the model's parameters.
+    """
     held = models.read(model)
     m = len(held.circuit.sizes)
     for name in ("pulse_first", "pulse_target"):
@@ -26,8 +30,10 @@ def run(*, model: Path, out: Path, free: Free, seed: int) -> None:
     )
     quiet = simulate(held, np.zeros((n_bins, m)), seeds.generator(seed, "neulvm", "simulate", "free"))
     pulsed = simulate(held, np.tile(pulse, (free.pulses, 1)), seeds.generator(seed, "neulvm", "simulate", "pulsed"))
+    rng, n_cells = seeds.generator(seed, "neulvm", "simulate", "cells"), min(CELLS, *held.circuit.sizes)
+    spikes = microscopic.simulate(held.circuit, min(SECONDS, free.seconds), rng, FINE, n_cells).sampled
     files.write_arrays(
-        out, dataset=held.dataset, dt=held.dt, free=quiet.astype(np.float32), pulse=pulse,
+        out, spikes=spikes, fine=FINE, dataset=held.dataset, dt=held.dt, free=quiet.astype(np.float32), pulse=pulse,
         target=free.pulse_target, first=free.pulse_first, pulsed=pulsed.reshape(free.pulses, per_trial, m).astype(np.float32),
     )  # fmt: skip
 
