@@ -11,6 +11,7 @@ import yaml
 from respike.__main__ import main
 from respike.core import config
 from respike.fsbi import (
+    chunks,
     classifier,
     classify,
     examine,
@@ -460,6 +461,30 @@ def test_labels_of_the_classifier():
     assert classify.label(rules, "finite", {}, {}).tolist() == [True, False, True]
     assert classify.label(rules, "aim", {"rate": (5.0, 10.0)}, {}).tolist() == [True, False, False]
     assert classify.label(rules, "plausible", {}, {"rate": (1.0, 50.0)}).tolist() == [True, False, True]
+
+
+# -- chunks -----------------------------------------------------------------------------------------------------------
+
+
+def test_chunks_hold_every_rule_once_and_keep_what_is_finished(rng):
+    done: list[tuple[int, int]] = []
+    for total in np.cumsum(rng.integers(1, 60, 20)).tolist():
+        found = chunks.ranges(done, total, int(rng.integers(1, 50)))
+        assert [number for first, last in found for number in range(first, last + 1)] == list(range(total))
+        assert set(done) <= set(found)
+        done = [one for one in found if rng.random() < 0.7 or one in done]
+
+
+def test_chunks_beyond_the_wanted_rules_are_left_out():
+    assert chunks.ranges([(0, 9), (10, 19)], 15, 10) == [(0, 9), (10, 14)]
+    assert chunks.ranges([(0, 9), (10, 14), (10, 19)], 20, 10) == [(0, 9), (10, 19)]
+
+
+def test_finished_chunks_are_known_by_their_names(tmp_path):
+    for name in ("simulated_0-19.parquet", "simulated_20-24.parquet", "rules_25-30.parquet", "simulated_x-3.parquet"):
+        (tmp_path / name).touch()
+    assert chunks.finished(tmp_path, "simulated") == [(0, 19), (20, 24)]
+    assert chunks.finished(tmp_path / "none", "simulated") == []
 
 
 # -- longevity, example, whitening, protocols -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ wildcard_constraints:
     round=r"\d+",
     part=r"round\d+|longevity|example",
     first=r"\d+",
+    last=r"\d+",
     member=r"\d+",
 
 
@@ -24,11 +25,11 @@ rule fsbi_rules:
         members=fsbi_members,
         thinning=fsbi_thinning,
     output:
-        "results/fsbi/{network}/round{round}/rules_{first}.parquet",
+        "results/fsbi/{network}/round{round}/rules_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_round{round}_rules_{first}.txt",
+        "results/fsbi/log/{network}_round{round}_rules_{first}-{last}.txt",
     benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_rules_{first}.tsv"
+        "results/fsbi/benchmark/{network}_round{round}_rules_{first}-{last}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -37,7 +38,7 @@ rule fsbi_rules:
     params:
         code=code("fsbi.data"),
         settings=fsbi_proposal,
-        how_many=lambda wildcards: FSBI[wildcards.network]["chunk"],
+        how_many=fsbi_count,
         seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.data --out {output} --members {input.members} --thinning {input.thinning}"
@@ -47,13 +48,13 @@ rule fsbi_rules:
 
 rule fsbi_surrogate:
     input:
-        "results/fsbi/{network}/{part}/rules_{first}.parquet",
+        "results/fsbi/{network}/{part}/rules_{first}-{last}.parquet",
     output:
-        "results/fsbi/{network}/{part}/surrogate_{first}.parquet",
+        "results/fsbi/{network}/{part}/surrogate_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_{part}_surrogate_{first}.txt",
+        "results/fsbi/log/{network}_{part}_surrogate_{first}-{last}.txt",
     benchmark:
-        "results/fsbi/benchmark/{network}_{part}_surrogate_{first}.tsv"
+        "results/fsbi/benchmark/{network}_{part}_surrogate_{first}-{last}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -215,11 +216,11 @@ rule fsbi_survivors:
     input:
         fsbi_tables,
     output:
-        "results/fsbi/{network}/longevity/rules_{first}.parquet",
+        "results/fsbi/{network}/longevity/rules_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_survivors_{first}.txt",
+        "results/fsbi/log/{network}_survivors_{first}-{last}.txt",
     benchmark:
-        "results/fsbi/benchmark/{network}_survivors_{first}.tsv"
+        "results/fsbi/benchmark/{network}_survivors_{first}-{last}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -228,7 +229,7 @@ rule fsbi_survivors:
     params:
         code=code("fsbi.survivors"),
         settings=fsbi_survival(),
-        how_many=FSBI["longevity"]["chunk"],
+        how_many=fsbi_count,
         seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.survivors --tables {input} --out {output} --rule {wildcards.network}"
@@ -316,7 +317,7 @@ rule fsbi_example:
     input:
         fsbi_tables,
     output:
-        "results/fsbi/{network}/example/rules_0.parquet",
+        "results/fsbi/{network}/example/rules_0-0.parquet",
     log:
         "results/fsbi/log/{network}_example.txt",
     benchmark:
@@ -340,7 +341,7 @@ rule fsbi_figures_poly:
         tables=fsbi_tables_of("poly"),
         longevity="results/fsbi/poly/longevity/table.parquet",
         posteriors=fsbi_posteriors("poly"),
-        example="results/fsbi/poly/example/rules_0.parquet",
+        example="results/fsbi/poly/example/rules_0-0.parquet",
         recordings=fsbi_recordings("poly"),
         compare="results/fsbi/compare.parquet",
     output:
@@ -378,7 +379,7 @@ rule fsbi_figures_mlp:
         tables=fsbi_tables_of("mlp"),
         longevity="results/fsbi/mlp/longevity/table.parquet",
         posteriors=fsbi_posteriors("mlp"),
-        example="results/fsbi/mlp/example/rules_0.parquet",
+        example="results/fsbi/mlp/example/rules_0-0.parquet",
         recordings=fsbi_recordings("mlp"),
         compare="results/fsbi/compare.parquet",
     output:

@@ -1,4 +1,8 @@
 # What the rules of fsbi are asked for: chunks, rounds, and the part of the config each job reads. No rule.
+from functools import cache
+
+from respike.fsbi import chunks as fsbi_cut
+
 FSBI = config["fsbi"]
 FSBI_NETWORKS = FSBI["networks"]
 FSBI_DATASET = {"surrogate": "surrogate", "simulate": "simulated", "released": "released"}
@@ -17,13 +21,6 @@ for network in FSBI_NETWORKS:
             space["rounds"],
             f"schedule has only {len(space['schedule'])} entries; add one per round",
         )
-    for number, entry in enumerate(space["schedule"]):
-        if entry["rules"] % space["chunk"]:
-            fsbi_refuse(
-                f"{network}.schedule[{number}].rules",
-                entry["rules"],
-                f"expected a multiple of fsbi.{network}.chunk = {space['chunk']}, so that adding rules keeps the old chunks",
-            )
     if space["data"] == "released" and len(space["released"]) < space["rounds"]:
         fsbi_refuse(
             f"{network}.released",
@@ -37,11 +34,28 @@ def fsbi_entry(wildcards):
     return FSBI[wildcards.network]["schedule"][int(wildcards.round)]
 
 
+@cache  # what a run has made by and by does not change its plan
+def fsbi_ranges(folder, kind, total, chunk):
+    """Numbers of the first and last rule of each chunk: those finished already keep their size."""
+    return fsbi_cut.ranges(fsbi_cut.finished(folder, kind), total, chunk)
+
+
+def fsbi_files(network, part, kind, total, chunk):
+    """Files of one kind, one per chunk of a round or of the longevity test."""
+    folder = f"results/fsbi/{network}/{part}"
+    ranges = fsbi_ranges(folder, FSBI_DATASET[FSBI[network]["data"]], total, chunk)
+    return [f"{folder}/{kind}_{first}-{last}.parquet" for first, last in ranges]
+
+
 def fsbi_chunks(wildcards, kind):
     """Files of one kind, one per chunk of the round."""
-    count = fsbi_entry(wildcards)["rules"]
-    firsts = range(0, count, FSBI[wildcards.network]["chunk"])
-    return [f"results/fsbi/{wildcards.network}/round{wildcards.round}/{kind}_{first}.parquet" for first in firsts]
+    total, chunk = fsbi_entry(wildcards)["rules"], FSBI[wildcards.network]["chunk"]
+    return fsbi_files(wildcards.network, f"round{wildcards.round}", kind, total, chunk)
+
+
+def fsbi_count(wildcards):
+    """Rules in a chunk."""
+    return int(wildcards.last) - int(wildcards.first) + 1
 
 
 def fsbi_proposed(wildcards):
@@ -130,6 +144,16 @@ def fsbi_simulation(wildcards):
     return json.dumps(simulation, sort_keys=True)
 
 
+def fsbi_minutes(wildcards, attempt):
+    """Time limit of a chunk: twice what its rules take at 20 Hz, at most a day. One that is cut off goes on from there."""
+    simulation = json.loads(fsbi_simulation(wildcards))
+    cpu = {"poly": 0.4, "mlp": 3}[wildcards.network]  # s per simulated second
+    share = FSBI[wildcards.network]["network"]["n_e"] / 4096
+    protocol = simulation["protocol"]
+    needed = 2 * cpu * share * fsbi_count(wildcards) * (protocol["settle"] + protocol["record"]) / 60
+    return attempt * min(10 + int(needed), 24 * 60)
+
+
 def fsbi_fitted_rounds(network):
     """Rounds whose rules an estimator proposed."""
     space = FSBI[network]
@@ -153,8 +177,7 @@ def fsbi_survival():
 def fsbi_survivor_files(wildcards, kind):
     """Files of one kind, one per chunk of the longevity test."""
     longevity = FSBI["longevity"]
-    firsts = range(0, longevity["rules"], longevity["chunk"])
-    return [f"results/fsbi/{wildcards.network}/longevity/{kind}_{first}.parquet" for first in firsts]
+    return fsbi_files(wildcards.network, "longevity", kind, longevity["rules"], longevity["chunk"])
 
 
 def fsbi_longevity_rules(wildcards):
@@ -197,7 +220,7 @@ def fsbi_figures_of(network):
 def fsbi_recordings(network):
     """Spikes and weights of the rule shown in detail."""
     simulated = FSBI[network]["data"] == "simulate"
-    return [f"results/fsbi/{network}/example/recordings_0.npz"] if simulated else []
+    return [f"results/fsbi/{network}/example/recordings_0-0.npz"] if simulated else []
 
 
 def fsbi_shown(network):

@@ -24,18 +24,18 @@ rule fsbi_build:
 
 rule fsbi_simulate:
     input:
-        rules="results/fsbi/{network}/{part}/rules_{first}.parquet",
+        rules="results/fsbi/{network}/{part}/rules_{first}-{last}.parquet",
         binary="results/fsbi/build/{network}.json",
     output:
-        chunk="results/fsbi/{network}/{part}/simulated_{first}.parquet",
+        chunk="results/fsbi/{network}/{part}/simulated_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_{part}_simulated_{first}.txt",
+        "results/fsbi/log/{network}_{part}_simulated_{first}-{last}.txt",
     benchmark:
-        "results/fsbi/benchmark/{network}_{part}_simulated_{first}.tsv"
+        "results/fsbi/benchmark/{network}_{part}_simulated_{first}-{last}.tsv"
     conda:
         "../../environment.yml"
     resources:
-        runtime=240,
+        runtime=fsbi_minutes,
         mem_mb=1000,
     params:
         code=code("fsbi.simulate"),
@@ -47,15 +47,15 @@ rule fsbi_simulate:
 
 rule fsbi_record:
     input:
-        rules="results/fsbi/{network}/example/rules_{first}.parquet",
+        rules="results/fsbi/{network}/example/rules_{first}-{last}.parquet",
         binary="results/fsbi/build/{network}.json",
     output:
-        chunk="results/fsbi/{network}/example/recorded_{first}.parquet",
-        recordings="results/fsbi/{network}/example/recordings_{first}.npz",
+        chunk="results/fsbi/{network}/example/recorded_{first}-{last}.parquet",
+        recordings="results/fsbi/{network}/example/recordings_{first}-{last}.npz",
     log:
-        "results/fsbi/log/{network}_example_recorded_{first}.txt",
+        "results/fsbi/log/{network}_example_recorded_{first}-{last}.txt",
     benchmark:
-        "results/fsbi/benchmark/{network}_example_recorded_{first}.tsv"
+        "results/fsbi/benchmark/{network}_example_recorded_{first}-{last}.tsv"
     conda:
         "../../environment.yml"
     resources:

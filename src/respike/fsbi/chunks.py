@@ -1,0 +1,34 @@
+"""Which rules stand in one file: what is finished stays as it is, whatever size the chunks have by now."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+Range = tuple[int, int]  # numbers of the first and the last rule of a chunk
+
+
+def finished(folder: Path, kind: str) -> list[Range]:
+    """Chunks of one kind in `folder`, by the names <kind>_<first>-<last>.parquet."""
+    names = (re.fullmatch(rf"{kind}_(\d+)-(\d+)\.parquet", path.name) for path in Path(folder).glob(f"{kind}_*-*.parquet"))
+    return sorted((int(name[1]), int(name[2])) for name in names if name)
+
+
+def ranges(done: Iterable[Range], total: int, chunk: int) -> list[Range]:
+    """Chunks that hold rules 0 to `total` - 1 once each: those `done` where they fit, new ones of at most `chunk`.
+
+    >>> ranges([], 5, 2)
+    [(0, 1), (2, 3), (4, 4)]
+    >>> ranges([(0, 1), (2, 3), (4, 4)], 12, 4)
+    [(0, 1), (2, 3), (4, 4), (5, 8), (9, 11)]
+    """
+    longest = {first: last for first, last in sorted(done) if last < total}
+    found: list[Range] = []
+    number = 0
+    while number < total:
+        last = longest.get(number)
+        if last is None:
+            free = min((first for first in longest if first > number), default=total)
+            last = min(number + chunk, free) - 1
+        found.append((number, last))
+        number = last + 1
+    return found
