@@ -19,6 +19,7 @@ for study in STUDIES:
     include: f"workflow/rules/{study}.smk"
 
 
+include: "workflow/rules/activity.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -1,6 +1,7 @@
 """The scorecard: verdicts by rule, reasons, and a claims file per study that can be judged."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,12 +67,14 @@ def test_claims_that_cannot_be_decided_say_why(changes, reason):
     assert reason in row["note"]
 
 
-STUDIES = sorted(path.parent.name for path in scorecard.PACKAGE.glob("*/claims.csv"))
+PACKAGE = Path(scorecard.__file__).parents[1]
+CLAIMS = sorted(PACKAGE.glob("*/claims.csv"))
+MODES = PACKAGE / "modes" / "claims.csv"
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_every_claim_says_what_and_where(study):
-    rows = scorecard.claims(study)
+@pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.parent.name)
+def test_every_claim_says_what_and_where(path):
+    rows = scorecard.read_claims(path)
     assert rows
     for row in rows:
         assert row["item"], row
@@ -86,10 +89,10 @@ def test_stages_write_csv_and_html(tmp_path):
     files.write_table(tmp_path / "a.parquet", MEASURED)
     tables.run(tables=[tmp_path / "a.parquet"], out=tmp_path / "all.parquet")
     pages = {"csv": tmp_path / "s.csv", "html": tmp_path / "s.html"}
-    scorecard.run(metrics=tmp_path / "all.parquet", studies=["modes"], size="quick", **pages)
+    scorecard.run(metrics=tmp_path / "all.parquet", claims=[MODES], size="quick", **pages)
     card = pd.read_csv(tmp_path / "s.csv")
     assert list(card.columns) == list(scorecard.COLUMNS)
-    assert len(card) == len(scorecard.claims("modes"))
+    assert len(card) == len(scorecard.read_claims(MODES))
     html = (tmp_path / "s.html").read_text()
     assert html.count("<tr") == len(card) + 4  # a row per claim, two heads of claims, head and line of the summary
     assert "{{" not in html

@@ -42,7 +42,8 @@ def miniature(folder: Path) -> Path:
     shutil.copytree(here, folder / "src/respike/mini", ignore=shutil.ignore_patterns("*.smk", "__pycache__"))
     shutil.copy(here / "mini.smk", folder / "workflow/rules/mini.smk")
     snakefile = (folder / "Snakefile").read_text()
-    (folder / "Snakefile").write_text(re.sub(r"STUDIES = \[.*?\]", 'STUDIES = ["mini"]', snakefile, flags=re.DOTALL))
+    alone = re.sub(r".*activity.*\n", "", snakefile)  # reads what all studies made
+    (folder / "Snakefile").write_text(re.sub(r"STUDIES = \[.*?\]", 'STUDIES = ["mini"]', alone, flags=re.DOTALL))
     schema = folder / "workflow/schemas/config.schema.yaml"
     kinds = {str: "string", int: "integer", float: "number"}
     keys = {name: {"type": kinds[type(value)], "default": value} for name, value in MINI.items()}

@@ -1,4 +1,4 @@
-# All studies together: the joined metrics table, the scorecard, and the activity of all networks.
+# All studies together: the joined metrics table and the scorecard.
 
 
 rule metrics_table:
@@ -24,6 +24,7 @@ rule metrics_table:
 rule scorecard:
     input:
         metrics="results/metrics.parquet",
+        claims=expand("src/respike/{study}/claims.csv", study=STUDIES),
     output:
         csv=report("results/scorecard.csv", caption="../report/scorecard.rst", category="scorecard"),
         html="results/scorecard.html",
@@ -39,60 +40,9 @@ rule scorecard:
     params:
         code=code("report.scorecard"),
         size=config["run"]["size"],
-        studies=STUDIES,
     shell:
-        "python -m respike report.scorecard --metrics {input.metrics} --studies {params.studies}"
+        "python -m respike report.scorecard --metrics {input.metrics} --claims {input.claims}"
         " --size {params.size} --csv {output.csv} --html {output.html} > {log} 2>&1"
-
-
-def networks_shown():
-    """Of each task of modes the spiking network with a number of modes near three, the paper's example."""
-    spiking = [
-        (kind["task"], n, p)
-        for kind in MODES["networks"]
-        if kind["cell"] == "spike"
-        for n, p in product(kind["neurons"], kind["modes"])
-    ]
-    return [
-        "{}_spike_N{}_P{}_replica0".format(
-            *min((own for own in spiking if own[0] == task), key=lambda own: (abs(own[2] - 3), own))
-        )
-        for task in dict.fromkeys(task for task, _, _ in spiking)
-    ]
-
-
-rule activity:
-    input:
-        modes=expand("results/modes/simulations/{network}.npz", network=networks_shown()),
-        v1_recording=rules.v1_data.output.recording,
-        v1_runs=expand("results/v1/runs/{variant}_0.npz", variant=V1["shown"]),
-        fsbi=[path for network in FSBI_NETWORKS for path in fsbi_recordings(network)],
-        rate2lif=expand("results/rate2lif/spikes/{variant}_0.npz", variant=config["rate2lif"]["figures"]["tasks"]),
-        barrel="results/barrel/responses/spiking_seed0.npz",
-        neulvm_trial="results/neulvm/trial.npz",
-        neulvm_runs="results/neulvm/runs/best.npz",
-    output:
-        table="results/activity.parquet",
-        pdf=["results/figures/activity.pdf", "results/figures/rasters.pdf"],
-        activity=report("results/figures/activity.png", caption="../report/activity.rst", category="all studies"),
-        rasters=report("results/figures/rasters.png", caption="../report/rasters.rst", category="all studies"),
-    log:
-        "results/report/log/activity.txt",
-    benchmark:
-        "results/report/benchmark/activity.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=4000,
-    params:
-        code=code("report.activity"),
-        folder=lambda wildcards, output: os.path.dirname(output.activity),
-    shell:
-        "python -m respike report.activity --modes {input.modes} --v1-recording {input.v1_recording}"
-        " --v1-runs {input.v1_runs} --fsbi {input.fsbi} --rate2lif {input.rate2lif} --barrel {input.barrel}"
-        " --neulvm-trial {input.neulvm_trial} --neulvm-runs {input.neulvm_runs} --table {output.table}"
-        " --folder {params.folder} > {log} 2>&1"
 
 
 # A job that failed is tried again with more: many fail because memory or time ran out (retries are set in profiles/slurm).

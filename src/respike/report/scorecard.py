@@ -25,23 +25,21 @@ CLAIM = ("item", "source", "paper_value", "unit", "variant", "metric", "rule", "
 COLUMNS = ("study", "item", "source", "paper_value", "value", "unit", "dataset", "size", "verdict", "note")
 SIZES = ("quick", "medium", "paper")
 RULES = ("within", "at least", "at most", "none")
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def run(*, metrics: Path, studies: list[str], size: str, csv: Path, html: Path) -> None:
-    """Judge every claim of `studies` by the joined table `metrics` and write the scorecard as CSV and HTML."""
+def run(*, metrics: Path, claims: list[Path], size: str, csv: Path, html: Path) -> None:
+    """Judge every claim in the files <study>/claims.csv by the joined table `metrics`; write the scorecard as CSV and HTML."""
     measured = files.read_table(metrics, measures.COLUMNS)
-    rows = [judge(study, claim, measured, size) for study in studies for claim in claims(study)]
+    rows = [judge(path.parent.name, claim, measured, size) for path in claims for claim in read_claims(path)]
     card = pd.DataFrame(rows, columns=list(COLUMNS))
     files.write_text(csv, card.to_csv(index=False))
     files.write_text(html, page(card))
 
 
-def claims(study: str) -> list[pd.Series]:
+def read_claims(path: Path) -> list[pd.Series]:
     """Claims of a study in the order of its file; ValueError for a wrong column or rule."""
-    path = PACKAGE / study / "claims.csv"
     table = pd.read_csv(
-        path,
+        files.checked(path),
         dtype={"paper_value": float, "tolerance": float},
         keep_default_na=False,
         na_values={"paper_value": [""], "tolerance": [""]},
