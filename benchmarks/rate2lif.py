@@ -13,7 +13,7 @@ import torch
 from benchmarks.workload import Workload
 from respike.core import seeds
 from respike.rate2lif import fit, lif, model, search, tasks
-from respike.rate2lif.params import PUBLISHED_GRID, Lif, Training
+from respike.rate2lif.params import PUBLISHED_GRID, Lif, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 SETTINGS = Training("go-nogo", cells=200)
@@ -52,9 +52,7 @@ def training(settings: Training):
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            paths = {"network": "n.mat", "history": "h.parquet", "activity": "a.npz"}
-            outputs = {name: Path(folder) / file for name, file in paths.items()}
-            fit.run(**outputs, settings=settings, variant="benchmark", replica=0, seed=0, device="cpu")
+            fit.train(Path(folder), settings, PLACE, "cpu")
 
     return run
 
@@ -67,7 +65,7 @@ def workloads() -> list[Workload]:
         Workload("rate2lif search, 12 x 100 trials of 1 s, N=200", grid(), "published, Octave", yardstick_cpu_s=1200 * 1.65),
         Workload(
             "rate2lif 10 reference updates, N=200",
-            updates(fit.as_published(reference), 10),
+            updates(scheduled(reference), 10),
             "published, TensorFlow",
             yardstick_cpu_s=1.6,
         ),

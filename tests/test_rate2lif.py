@@ -1,6 +1,7 @@
 """rate2lif: tasks, rate model, LIF network, files, stages; against closed forms, brute force or a plain second version."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,14 @@ import torch
 from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
-from respike.core import seeds, spikes
+from respike.core import measures, seeds, spikes
 from respike.rate2lif import activity, conversion, data, fit, lif, metrics, model, search, simulate, tasks
 from respike.rate2lif import network as networks
-from respike.rate2lif.params import Lif, Search, Simulation, Training
+from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 SMALL = Training("go-nogo", cells=12, batch=2, trials=8, check_every=4, check_trials=5)
-STAGE = {"variant": "small", "replica": 0, "seed": 3}
+PLACE = (3, "a network")
 
 
 @pytest.fixture(autouse=True)
@@ -345,15 +346,7 @@ def test_reversed_decay_constants_are_refused():
 
 def test_unknown_task_is_refused_by_the_command_line(tmp_path, capsys):
     settings = json.dumps({"task": "nogo-go"})
-    paths = [
-        "--network",
-        str(tmp_path / "n.mat"),
-        "--history",
-        str(tmp_path / "h.parquet"),
-        "--activity",
-        str(tmp_path / "a.npz"),
-    ]
-    end = program.main(["rate2lif.fit", *paths, "--settings", settings, "--variant", "a", "--replica", "0", "--seed", "0"])
+    end = program.main(["rate2lif.fit", "--archive", str(tmp_path / "a_0-0.zip"), "--settings", settings, "--seed", "0"])
     assert end == program.REFUSED
     assert "Training.task = 'nogo-go': expected one of 'go-nogo', 'xor', 'mante'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -365,13 +358,12 @@ def test_unknown_task_is_refused_by_the_command_line(tmp_path, capsys):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    paths = {"network": folder / "n.mat", "history": folder / "h.parquet", "activity": folder / "a.npz"}
-    fit.run(**paths, **STAGE, settings=SMALL, device="cpu")
-    return paths
+    fit.train(folder, SMALL, (*PLACE, "fit"), "cpu")
+    return folder
 
 
 def test_training_writes_the_published_fields(trained):
-    fields = loadmat(trained["network"])
+    fields = loadmat(trained / "network.mat")
     named = "w w0 w_in w_in0 w_out b_out m som_m N exc inh som_N taus taus_gaus taus_gaus0 activation losses tr eval_perf_mean"
     missing = set(f"{named} eval_loss_mean eval_os eval_labels u target x r o x0 r0".split()) - set(fields)
     assert not missing
@@ -380,23 +372,17 @@ def test_training_writes_the_published_fields(trained):
     assert (fields["w"] >= 0).all()
 
 
-def test_training_twice_gives_the_same_bytes(trained, tmp_path):
-    fit.run(network=tmp_path / "n.mat", history=tmp_path / "h.parquet", activity=tmp_path / "a.npz", **STAGE, settings=SMALL)
-    assert (tmp_path / "n.mat").read_bytes() == trained["network"].read_bytes()
-    assert (tmp_path / "a.npz").read_bytes() == trained["activity"].read_bytes()
-
-
 def test_killed_training_goes_on_where_it_was(trained, tmp_path, monkeypatch):
-    paths = {"network": tmp_path / "n.mat", "history": tmp_path / "h.parquet", "activity": tmp_path / "a.npz"}
     monkeypatch.setattr("respike.core.training.SAVE_SECONDS", -1.0)
     whole_step = fit.Trainer.step
     monkeypatch.setattr(fit.Trainer, "step", lambda self, number: 1 / 0 if number == 2 else whole_step(self, number))
     with pytest.raises(ZeroDivisionError):
-        fit.run(**paths, **STAGE, settings=SMALL, device="cpu")
-    assert not paths["network"].exists()
+        fit.train(tmp_path, SMALL, (*PLACE, "fit"), "cpu")
+    assert not (tmp_path / "network.mat").exists()
     monkeypatch.setattr(fit.Trainer, "step", whole_step)
-    fit.run(**paths, **STAGE, settings=SMALL, device="cpu")
-    assert paths["network"].read_bytes() == trained["network"].read_bytes()
+    fit.train(tmp_path, SMALL, (*PLACE, "fit"), "cpu")
+    for name in ("network.mat", "activity.npz"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
 def test_stop_rule():
@@ -408,9 +394,10 @@ def test_stop_rule():
 
 
 def test_reference_trainer_follows_the_published_schedule():
-    settings = fit.as_published(replace(SMALL, trainer="reference", batch=16, stop_loss=0.1))
+    settings = scheduled(replace(SMALL, trainer="reference", batch=16, stop_loss=0.1))
     assert (settings.batch, settings.check_every, settings.stop_loss, settings.least_trials) == (1, 100, 7.0, 1500)
-    assert fit.as_published(replace(SMALL, task="xor")).least_trials == 0
+    assert scheduled(replace(SMALL, trainer="reference", task="xor")).least_trials == 0
+    assert scheduled(SMALL) == SMALL
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
@@ -422,23 +409,19 @@ def test_cuda_without_a_device_is_refused():
 @pytest.fixture(scope="module")
 def converted(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("converted")
-    paths = {"table": folder / "t.parquet", "scaled": folder / "s.mat"}
-    given = {"network": trained["network"], "activity": trained["activity"], "task": "go-nogo", "options": Lif()}
-    search.run(**given, **paths, **STAGE, settings=Search(trials=2), scales=(20.0, 5.0))
-    return {**paths, "activity": trained["activity"], "history": trained["history"], "folder": folder}
+    search.find(trained, folder, "go-nogo", Search(trials=2, scales=(20.0, 5.0)), Lif(), (*PLACE, "search"))
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    return folder
 
 
 def test_network_that_no_scale_converts_is_reported_and_kept(trained, tmp_path, capsys):
-    given = {"network": trained["network"], "activity": trained["activity"], "task": "go-nogo", "options": Lif()}
-    search.run(
-        **given, **STAGE, table=tmp_path / "t.parquet", scaled=tmp_path / "s.mat", settings=Search(trials=6), scales=(1e6,)
-    )
+    search.find(trained, tmp_path, "go-nogo", Search(trials=6, scales=(1e6,)), Lif(), PLACE)
     assert "does not convert: no scale reaches 95%" in capsys.readouterr().out
-    assert loadmat(tmp_path / "s.mat")["opt_scaling_factor"] == 1e6
+    assert loadmat(tmp_path / "scaled.mat")["opt_scaling_factor"] == 1e6
 
 
 def test_search_adds_the_published_fields(converted):
-    fields = loadmat(converted["scaled"])
+    fields = loadmat(converted / "scaled.mat")
     np.testing.assert_array_equal(fields["scaling_factors"], [[20.0, 5.0]])
     assert fields["all_perfs"].shape == (2, 1)
     assert fields["opt_scaling_factor"] == fields["scaling_factors"][0, np.argmax(fields["all_perfs"])]
@@ -463,45 +446,31 @@ def test_least_squares_finds_the_scale_that_was_put_in(small, rng):
 
 
 def test_narrow_search_tries_values_around_the_fit(trained, tmp_path):
-    given = {"network": trained["network"], "activity": trained["activity"], "task": "go-nogo", "options": Lif()}
-    settings = Search(method="narrow", trials=1)
-    search.run(**given, **STAGE, table=tmp_path / "t.parquet", scaled=tmp_path / "s.mat", settings=settings, scales=())
-    tried = pd.read_parquet(tmp_path / "t.parquet")["scale"].unique()
+    search.find(trained, tmp_path, "go-nogo", Search(method="narrow", trials=1), Lif(), PLACE)
+    tried = pd.read_parquet(tmp_path / "search.parquet")["scale"].unique()
     np.testing.assert_allclose(tried / tried[3], search.AROUND, atol=1e-3)
 
 
-def test_simulation_needs_the_searched_network(trained, tmp_path):
+def test_simulation_needs_the_searched_network(trained):
     with pytest.raises(ValueError, match="no field opt_scaling_factor; run rate2lif.search"):
-        simulate.scale_of(trained["network"], networks.read(trained["network"]))
+        simulate.scale_of(trained / "network.mat", networks.read(trained / "network.mat"))
 
 
 def test_simulation_and_metrics(converted, tmp_path):
-    for kind in ("scaled", "activities", "searches", "histories", "trials", "shown", "spikes"):
-        (tmp_path / kind).mkdir()
-    moved = {"scaled": "scaled", "activities": "activity", "searches": "table", "histories": "history"}
-    for kind, name in moved.items():
-        (tmp_path / kind / f"small_0{converted[name].suffix}").write_bytes(converted[name].read_bytes())
-    simulate.run(
-        network=converted["scaled"],
-        task="go-nogo",
-        activity=converted["activity"],
-        table=tmp_path / "trials/small_0.parquet",
-        shown=tmp_path / "shown/small_0.npz",
-        spike_file=tmp_path / "spikes/small_0.npz",
-        settings=Simulation(trials=6, recorded=6, shown_scales=(5.0,)),
-        conditions={"standard": Lif(), "half": Lif(downsample=2)},
-        **STAGE,
-    )
-    metrics.run(folder=tmp_path, names=["small_0"], training={"small": SMALL}, table=tmp_path / "m.parquet")
-    table = pd.read_parquet(tmp_path / "m.parquet").set_index("metric")
-    trials = pd.read_parquet(tmp_path / "trials/small_0.parquet")
+    settings = Simulation(trials=6, recorded=6, shown_scales=(5.0,))
+    conditions = {"standard": Lif(), "half": Lif(downsample=2)}
+    simulate.record_all(converted, tmp_path, "go-nogo", settings, conditions, PLACE)
+    trials = pd.read_parquet(tmp_path / "trials.parquet")
+    shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
+    found = metrics.of_network("small_0", tmp_path, {"small": SMALL})
+    table = measures.table("rate2lif", found).set_index("metric")
     assert table.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()
     assert table.loc["LIF accuracy, half", "n"] == 6
     assert table.loc["cells", "value"] == 12
     assert set(table["dataset"]) == {"go-nogo, network trained here"}
-    fired = spikes.read(tmp_path / "spikes/small_0.npz")
+    fired = spikes.read(tmp_path / "spikes.npz")
     assert (fired.n_trials, fired.n_cells, fired.duration) == (6, 12, pytest.approx(1.0))
-    with np.load(tmp_path / "shown/small_0.npz") as shown:
+    with np.load(tmp_path / "shown.npz") as shown:
         assert shown["output"].shape == (6, 1000)
         assert shown["filtered"].shape == (6, 200, 12)
         one = int(np.sum(fired.trial == 0))
@@ -510,20 +479,21 @@ def test_simulation_and_metrics(converted, tmp_path):
 
 
 def test_given_network_takes_the_place_of_a_training(trained, tmp_path):
-    paths = {"network": tmp_path / "n.mat", "history": tmp_path / "h.parquet", "activity": tmp_path / "a.npz"}
-    data.run(source=trained["network"], **paths, **STAGE, settings=SMALL)
-    given, ours = networks.read(paths["network"]), networks.read(trained["network"])
+    data.take(tmp_path, trained / "network.mat", SMALL, PLACE)
+    given, ours = networks.read(tmp_path / "network.mat"), networks.read(trained / "network.mat")
     np.testing.assert_array_equal(given.recurrent(), ours.recurrent())
-    assert pd.read_parquet(paths["history"])["trials"].iloc[0] == SMALL.trials
-    with np.load(paths["activity"]) as played:
-        assert played["origin"] == "network given (n.mat)"
+    assert pd.read_parquet(tmp_path / "history.parquet")["trials"].iloc[0] == SMALL.trials
+    with np.load(tmp_path / "activity.npz") as played:
+        assert played["origin"] == "network given (network.mat)"
 
 
 def test_given_network_of_another_task_is_refused(trained, tmp_path):
-    paths = {"network": tmp_path / "n.mat", "history": tmp_path / "h.parquet", "activity": tmp_path / "a.npz"}
-    with pytest.raises(ValueError, match=r"w_in has 1 columns, but task mante has 4 inputs; .*variants\.small\.task"):
-        data.run(source=trained["network"], **paths, **STAGE, settings=replace(SMALL, task="mante"))
-    assert not list(tmp_path.iterdir())
+    archive, settings = tmp_path / "small_0-0.zip", replace(SMALL, task="mante")
+    with pytest.raises(
+        ValueError, match=r"w_in has 1 columns, but task mante has 4 inputs; .*variants\.small\.training\.task"
+    ):
+        data.run(source=trained / "network.mat", archive=archive, settings=settings, seed=0)
+    assert not list(tmp_path.rglob("*.*"))
 
 
 def test_evaluation_equals_a_check_of_the_same_trials(small):
@@ -541,12 +511,9 @@ def test_evaluation_equals_a_check_of_the_same_trials(small):
 @pytest.mark.parametrize("replica", [0, 1, 2])
 def test_go_nogo_network_of_200_cells_converts(tmp_path, replica):
     """Trained with the defaults, searched on the published grid, judged on trials that the search did not see."""
-    paths = {"network": tmp_path / "n.mat", "activity": tmp_path / "a.npz"}
-    place = {"variant": "gonogo", "replica": replica, "seed": 0}
-    fit.run(**paths, **place, history=tmp_path / "h.parquet", settings=Training("go-nogo"), device="cpu")
-    given = {**paths, **place, "task": "go-nogo", "options": Lif(), "scales": ()}
-    search.run(**given, table=tmp_path / "s.parquet", scaled=tmp_path / "s.mat", settings=Search(trials=30))
-    trained = networks.read(tmp_path / "s.mat")
-    trials, scale = simulate.shown_trials(paths["activity"], 60), simulate.scale_of(tmp_path / "s.mat", trained)
+    fit.train(tmp_path, Training("go-nogo"), (0, "converts", replica), "cpu")
+    search.find(tmp_path, tmp_path, "go-nogo", Search(trials=30), Lif(), (0, "converts", replica))
+    trained = networks.read(tmp_path / "scaled.mat")
+    trials, scale = simulate.shown_trials(tmp_path / "activity.npz", 60), simulate.scale_of(tmp_path / "scaled.mat", trained)
     runs = simulate.play(trained, trials, scale, Lif(), (0, "judged", replica))
     assert conversion.table(trials, TASKS["go-nogo"], runs, scale, Lif())["correct"].mean() >= 0.95

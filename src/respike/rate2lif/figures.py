@@ -3,6 +3,7 @@
 Which variant plays which part is the config block `rate2lif.figures`. Each function names the paper's figure it answers.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 
 from respike.core import files, measures, spikes, style
 from respike.core.style import EXCITATORY, INHIBITORY
-from respike.rate2lif import comparisons
+from respike.rate2lif import archives, comparisons
 from respike.rate2lif import network as networks
 from respike.rate2lif.comparisons import Roles
 from respike.rate2lif.network import Network
@@ -38,10 +39,11 @@ class Files:
     dataset: str
 
 
-def run(*, folder: Path, metrics: Path, roles: Roles, out: Path) -> None:
-    """Draw every figure into `out` from the files in the study's result folder; replica 0 is the one shown."""
+def run(*, folder: Path, chunks: list[str], metrics: Path, roles: Roles, out: Path) -> None:
+    """Draw every figure into `out`; of the networks that are shown one by one, the first of their chunk in `chunks`."""
     table = files.read_table(metrics, measures.COLUMNS)
-    example, contextual, motif = (opened(folder, name) for name in (roles.example, roles.contextual, roles.motif))
+    first = {archives.Chunk.named(chunk).variant: chunk for chunk in reversed(chunks)}
+    example, contextual, motif = (opened(folder, first[name]) for name in (roles.example, roles.contextual, roles.motif))
     training(example, out)
     scales(example, out)
     evaluation(example, out)
@@ -53,19 +55,20 @@ def run(*, folder: Path, metrics: Path, roles: Roles, out: Path) -> None:
     comparisons.draw(table, roles, out)
 
 
-def opened(folder: Path, variant: str) -> Files:
-    """The files of replica 0 of a variant."""
-    stem = f"{variant}_0"
-    played = files.read_arrays(folder / "activities" / f"{stem}.npz")
-    return Files(
-        network=networks.read(folder / "scaled" / f"{stem}.mat"),
-        history=files.read_table(folder / "histories" / f"{stem}.parquet"),
-        played=played,
-        shown=files.read_arrays(folder / "shown" / f"{stem}.npz"),
-        search=files.read_table(folder / "searches" / f"{stem}.parquet"),
-        fired=spikes.read(folder / "spikes" / f"{stem}.npz"),
-        dataset=f"{variant}, {played['origin']}",
-    )
+def opened(folder: Path, chunk: str) -> Files:
+    """The files of the first network of a chunk."""
+    with closing(archives.read(folder, chunk)) as networks_of_chunk:
+        stem, its = next(networks_of_chunk)
+        played = files.read_arrays(its / "activity.npz")
+        return Files(
+            network=networks.read(its / "scaled.mat"),
+            history=files.read_table(its / "history.parquet"),
+            played=played,
+            shown=files.read_arrays(its / "shown.npz"),
+            search=files.read_table(its / "search.parquet"),
+            fired=spikes.read(its / "spikes.npz"),
+            dataset=f"{stem.rsplit('_', 1)[0]}, {played['origin']}",
+        )
 
 
 def training(one: Files, out: Path) -> None:

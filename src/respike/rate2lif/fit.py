@@ -1,4 +1,7 @@
-"""Train a rate network until it masters its task. In: settings. Out: the network (.mat), its learning curve, its activity."""
+"""Train rate networks until they master their task.
+
+In: settings. Out: an archive of the networks (.mat), their learning curves and their activity.
+"""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,42 +11,35 @@ import torch
 
 from respike.core import files, seeds, training
 from respike.rate2lif import activity as activities
-from respike.rate2lif import model
+from respike.rate2lif import archives, model
 from respike.rate2lif import network as networks
-from respike.rate2lif.params import ADAM_EPSILON, Training
+from respike.rate2lif.params import ADAM_EPSILON, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 STUDY = "rate2lif"
 EVALUATED = 100  # trials on which the trained network is shown
 
 
-def run(
-    *,
-    network: Path,
-    history: Path,
-    activity: Path,
-    settings: Training,
-    variant: str,
-    replica: int,
-    seed: int,
-    device: str = "auto",
-) -> None:
-    """Train replica `replica` of `variant` and write the network, the table of its training and its activity."""
+def run(*, archive: Path, settings: Training, seed: int, device: str = "auto") -> None:
+    """Train the networks that the name of the archive, <variant>_<first>-<last>.zip, asks for."""
     torch.set_num_threads(1)
-    place = (seed, STUDY, "fit", variant, replica)
-    trainer = Trainer(as_published(settings) if settings.trainer == "reference" else checked(settings), place, device)
+    variant = archives.Chunk.named(archive.stem).variant
+
+    def one(replica: int, _: Path, made: Path) -> None:
+        train(made, settings, (seed, STUDY, "fit", variant, replica), device)
+
+    archives.make(archive, asdict(settings) | {"seed": seed, "device": device}, one)
+
+
+def train(made: Path, settings: Training, place: tuple[int | str, ...], device: str) -> None:
+    """Train one network and write it, the table of its training and its activity into the folder `made`."""
+    network = made / "network.mat"
+    trainer = Trainer(checked(scheduled(settings)), place, device)
     identity = {**asdict(settings), "place": place}
     table = training.train(trainer.parts(), trainer.step, trainer.n_updates, network, identity, until=trainer.is_done)
-    files.write_table(history, table.assign(variant=variant, seed=replica))
-    trainer.write(network, activity, table["loss"].to_numpy())
+    files.write_table(made / "history.parquet", table)
+    trainer.write(network, made / "activity.npz", table["loss"].to_numpy())
     training.forget(network)
-
-
-def as_published(settings: Training) -> Training:
-    """The published schedule: one trial per update, a check every 100 trials, Go-NoGo not before trial 1501."""
-    least = 1500 if settings.task == "go-nogo" else 0
-    published = {"batch": 1, "check_every": 100, "check_trials": 100, "stop_loss": 7.0, "stop_accuracy": 0.95}
-    return checked(replace(settings, **published, least_trials=least))
 
 
 def checked(settings: Training) -> Training:

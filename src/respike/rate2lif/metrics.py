@@ -1,6 +1,6 @@
 """Measure every network: its training, its decay constants, its scale, its LIF accuracy, its rates. Out: one tidy table.
 
-A network's files share the name <variant>_<replica>; in the table the replica is the seed.
+A network is called <variant>_<replica>; in the table the replica is the seed.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ import pandas as pd
 
 from respike.core import files, measures, spikes, statistics
 from respike.core.measures import Measure
-from respike.rate2lif import conversion, tasks
+from respike.rate2lif import archives, conversion, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import CONVERTED, LIF_STEP, UNCOUNTED, Training
+from respike.rate2lif.params import CONVERTED, LIF_STEP, UNCOUNTED, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 STUDY = "rate2lif"
@@ -35,25 +35,26 @@ class Name(NamedTuple):
         return Measure(self.variant, self.replica, self.dataset, metric, float(value), unit, n)
 
 
-def run(*, folder: Path, names: list[str], training: dict[str, Training], table: Path) -> None:
-    """Measure the networks `names`, whose files are in the study's result folder; `training` holds the settings by variant."""
-    found = [measure for name in names for measure in of_network(folder, name, training)]
+def run(*, folder: Path, chunks: list[str], training: dict[str, Training], table: Path) -> None:
+    """Measure the networks of `chunks`, whose archives are in the result folder; `training` holds the settings by variant."""
+    everyone = (network for chunk in chunks for network in archives.read(folder, chunk))
+    found = [measure for stem, its_files in everyone for measure in of_network(stem, its_files, training)]
     files.write_table(table, measures.table(STUDY, found))
 
 
-def of_network(folder: Path, stem: str, training: dict[str, Training]) -> Iterator[Measure]:
-    """All measures of one network."""
+def of_network(stem: str, folder: Path, training: dict[str, Training]) -> Iterator[Measure]:
+    """All measures of the network `stem`, whose files are in `folder`."""
     variant, replica = stem.rsplit("_", 1)
-    settings, network = training[variant], networks.read(folder / "scaled" / f"{stem}.mat")
-    played = files.read_arrays(folder / "activities" / f"{stem}.npz")
-    fired = spikes.read(folder / "spikes" / f"{stem}.npz")
-    shown = files.read_arrays(folder / "shown" / f"{stem}.npz")
+    settings, network = scheduled(training[variant]), networks.read(folder / "scaled.mat")
+    played = files.read_arrays(folder / "activity.npz")
+    fired = spikes.read(folder / "spikes.npz")
+    shown = files.read_arrays(folder / "shown.npz")
     name = Name(variant, int(replica), f"{settings.task}, {played['origin']}")
-    yield from of_training(name, files.read_table(folder / "histories" / f"{stem}.parquet"), settings)
+    yield from of_training(name, files.read_table(folder / "history.parquet"), settings)
     yield from of_rate_model(name, played, settings)
     yield from of_cells(name, network)
-    yield from of_search(name, files.read_table(folder / "searches" / f"{stem}.parquet"))
-    yield from of_trials(name, files.read_table(folder / "trials" / f"{stem}.parquet"))
+    yield from of_search(name, files.read_table(folder / "search.parquet"))
+    yield from of_trials(name, files.read_table(folder / "trials.parquet"))
     yield from of_rates(name, network, settled(fired), played)
     yield from of_components(name, played["course"], courses(shown))
 

@@ -1,6 +1,6 @@
 """Constants of Kim, Li & Sejnowski (2019), each with its unit and source. The rate model counts time in steps of 5 ms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 RATE_STEP = 0.005  # s, one step of the rate model (Methods)
@@ -43,6 +43,18 @@ class Training:
     stop_loss: float = 1.0  # stop below this mean loss ...
     stop_accuracy: float = 0.95  # ... and above this share of correct trials ...
     least_trials: int = 0  # ... after this many trials
+
+
+def scheduled(settings: Training) -> Training:
+    """`settings` with the published schedule if that is asked for.
+
+    One trial per update, a check every 100 trials, Go-NoGo not before trial 1501.
+    """
+    if settings.trainer == "batched":
+        return settings
+    least = 1500 if settings.task == "go-nogo" else 0
+    published = {"batch": 1, "check_every": 100, "check_trials": 100, "stop_loss": 7.0, "stop_accuracy": 0.95}
+    return replace(settings, **published, least_trials=least)
 
 
 @dataclass(frozen=True)

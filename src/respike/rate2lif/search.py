@@ -1,17 +1,17 @@
-"""Find the scale of a network: its LIF accuracy over values of L = 1 / lambda.
+"""Find the scale of each network: its LIF accuracy over values of L = 1 / lambda.
 
-In: the network. Out: a row per trial, and the network with its scale.
+In: an archive of networks. Out: an archive with a row per trial, and each network with its scale.
 """
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from respike.core import files, seeds
-from respike.rate2lif import conversion, lif, tasks
+from respike.rate2lif import archives, conversion, lif, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import CONVERTED, Lif, Search
@@ -24,33 +24,43 @@ AROUND = (0.5, 0.64, 0.8, 1.0, 1.25)  # of the least-squares scale, which lies a
 
 def run(
     *,
-    network: Path,
-    activity: Path,
+    source: Path,
+    archive: Path,
     task: str,
-    table: Path,
-    scaled: Path,
     settings: Search,
     scales: tuple[float, ...],
     options: Lif,
-    variant: str,
-    replica: int,
     seed: int,
 ) -> None:
-    """Try scales on fresh trials; write one row per scale and trial, and the network's file with the best scale in it.
+    """Find the scale of each network in the archive `source`.
 
     The variant's own `scales`, if it has any, take the place of the grid in `settings`.
+    """
+    settings = replace(settings, scales=scales or settings.scales)
+    variant = archives.Chunk.named(archive.stem).variant
+
+    def one(replica: int, given: Path, made: Path) -> None:
+        find(given, made, task, settings, options, (seed, "rate2lif", "search", variant, replica))
+
+    described = {"task": task, "search": asdict(settings), "options": asdict(options), "seed": seed}
+    archives.make(archive, described, one, [source])
+
+
+def find(given: Path, made: Path, task: str, settings: Search, options: Lif, place: tuple[int | str, ...]) -> None:
+    """Try scales on fresh trials; write one row per scale and trial, and the network's file with the best scale in it.
+
     A network that no scale converts is written too, with the best that was found; the log says so.
     """
-    trained, place = networks.read(network), (seed, "rate2lif", "search", variant, replica)
-    tried = list(scales or settings.scales)
+    trained, tried = networks.read(given / "network.mat"), list(settings.scales)
     if settings.method == "narrow":
-        start = least_squares(trained, files.read_arrays(activity, "inputs", "mean_rate"), options, place)
+        shown = files.read_arrays(given / "activity.npz", "inputs", "mean_rate")
+        start = least_squares(trained, shown, options, place)
         tried = [round(start * factor, 3) for factor in AROUND]
     trials = tasks.draw(TASKS[task], seeds.generator(*place, "trials"), settings.trials)
     found = try_scales(trained, TASKS[task], trials, tried, options, place)
-    files.write_table(table, found.assign(variant=variant, seed=replica))
-    networks.write(scaled, replace(trained, extra=trained.extra | search_fields(found)))
-    report(variant, replica, found)
+    files.write_table(made / "search.parquet", found)
+    networks.write(made / "scaled.mat", replace(trained, extra=trained.extra | search_fields(found)))
+    report(made.name, found)
 
 
 def try_scales(
@@ -90,10 +100,10 @@ def search_fields(found: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def report(variant: str, replica: int, found: pd.DataFrame) -> None:
+def report(name: str, found: pd.DataFrame) -> None:
     """A line per scale in the log, and whether the network converts."""
     accuracy, best = conversion.accuracy(found), conversion.best(found)
     for scale, share in accuracy.items():
         sys.stdout.write(f"1/lambda {scale:g}: {100 * share:.0f}% correct\n")
     verdict = "converts" if accuracy[best] >= CONVERTED else f"does not convert: no scale reaches {100 * CONVERTED:.0f}%"
-    sys.stdout.write(f"{variant} {replica}: best 1/lambda {best:g}, {100 * accuracy[best]:.0f}% correct; {verdict}\n")
+    sys.stdout.write(f"{name}: best 1/lambda {best:g}, {100 * accuracy[best]:.0f}% correct; {verdict}\n")

@@ -1,15 +1,16 @@
-"""Run the LIF network at the scale that was found.
+"""Run each LIF network at the scale that was found.
 
-In: the network with its scale. Out: a row per trial, spikes, outputs and rates.
+In: archives of the networks and of their scales. Out: an archive with a row per trial, spikes, outputs and rates.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from respike.core import files, seeds, spikes
-from respike.rate2lif import conversion, lif, tasks
+from respike.rate2lif import archives, conversion, lif, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import LIF_STEP, STEPS_PER_COLUMN, Lif, Simulation
@@ -21,30 +22,39 @@ OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
 
 def run(
     *,
-    network: Path,
+    sources: list[Path],
+    archive: Path,
     task: str,
-    activity: Path,
-    table: Path,
-    shown: Path,
-    spike_file: Path,
     settings: Simulation,
     conditions: dict[str, Lif],
-    variant: str,
-    replica: int,
     seed: int,
 ) -> None:
+    """Run each network of the archives `sources` (of `fit` and of `search`) in all `conditions`."""
+    variant = archives.Chunk.named(archive.stem).variant
+
+    def one(replica: int, given: Path, made: Path) -> None:
+        record_all(given, made, task, settings, conditions, (seed, "rate2lif", "simulate", variant, replica))
+
+    options = {name: asdict(condition) for name, condition in conditions.items()}
+    described = {"task": task, "simulation": asdict(settings), "conditions": options, "seed": seed}
+    archives.make(archive, described, one, sources)
+
+
+def record_all(
+    given: Path, made: Path, task: str, settings: Simulation, conditions: dict[str, Lif], place: tuple[int | str, ...]
+) -> None:
     """Run every LIF network in `conditions` on trials the rate model was shown on; keep some standard trials in full."""
-    trained, place = networks.read(network), (seed, "rate2lif", "simulate", variant, replica)
-    scale, trials, parts = scale_of(network, trained), shown_trials(activity, settings.trials), []
+    trained, trials = networks.read(given / "scaled.mat"), shown_trials(given / "activity.npz", settings.trials)
+    scale, parts = scale_of(given / "scaled.mat", trained), []
     for name, options in conditions.items():
         runs = play(trained, trials, scale, options, place, settings.recorded if name == STANDARD else 0)
         found = conversion.table(trials, TASKS[task], runs, scale, options)
         parts.append(found.assign(condition=name))
         if name == STANDARD:
-            spikes.write(spike_file, fired(runs[: settings.recorded], options))
+            spikes.write(made / "spikes.npz", fired(runs[: settings.recorded], options))
             kept = record(runs[: settings.recorded], trials, options) | {"scale": np.array(scale)}
-            files.write_arrays(shown, **kept, **at_scales(trained, trials, settings.shown_scales, options, place))
-    files.write_table(table, pd.concat(parts, ignore_index=True).assign(variant=variant, seed=replica))
+            files.write_arrays(made / "shown.npz", **kept, **at_scales(trained, trials, settings.shown_scales, options, place))
+    files.write_table(made / "trials.parquet", pd.concat(parts, ignore_index=True))
 
 
 def scale_of(path: Path, trained: Network) -> float:
