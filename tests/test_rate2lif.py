@@ -14,6 +14,7 @@ from respike import __main__ as program
 from respike.core import measures, seeds, spikes
 from respike.rate2lif import activity, conversion, data, fit, lif, metrics, model, search, simulate, tasks
 from respike.rate2lif import network as networks
+from respike.rate2lif.adam import Adam
 from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
@@ -150,11 +151,11 @@ def test_losses():
 
 def test_adam_adds_epsilon_before_the_bias_correction():
     parameter = torch.nn.Parameter(torch.tensor(0.0))
-    adam = torch.optim.Adam([parameter], lr=0.01)
+    adam = Adam([parameter], 0.01)
     m = v = expected = 0.0
     for number, gradient in enumerate((1e-7, -3e-7, 2e-6)):
         parameter.grad = torch.tensor(gradient)
-        fit.adam_step(adam, number)
+        adam.step(number)
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         rate = 0.01 * np.sqrt(1 - 0.999 ** (number + 1)) / (1 - 0.9 ** (number + 1))
         expected -= rate * m / (np.sqrt(v) + 1e-8)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from respike.core import seeds
-from respike.rate2lif import conversion, fit, lif, model, search, tasks
+from respike.rate2lif import conversion, lif, model, search, tasks
+from respike.rate2lif.adam import Adam
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Lif
 from respike.rate2lif.tasks import TASKS
@@ -74,8 +75,7 @@ def test_rate_model_gradients_and_adam_step(case):
     for name, parameter in trained.items():
         if f"grad_{name}" in arrays:
             np.testing.assert_allclose(parameter.grad.numpy().ravel(), arrays[f"grad_{name}"].ravel(), **CLOSE, err_msg=name)
-    adam = torch.optim.Adam(trained.values(), lr=0.01)
-    fit.adam_step(adam, 0)
+    Adam(trained.values(), 0.01).step(0)
     for name, parameter in trained.items():
         if f"after_adam_{name}" in arrays:
             after = arrays[f"after_adam_{name}"].ravel()

@@ -13,7 +13,8 @@ from respike.core import files, seeds, training
 from respike.rate2lif import activity as activities
 from respike.rate2lif import archives, model
 from respike.rate2lif import network as networks
-from respike.rate2lif.params import ADAM_EPSILON, Training, scheduled
+from respike.rate2lif.adam import Adam
+from respike.rate2lif.params import Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 STUDY = "rate2lif"
@@ -60,7 +61,7 @@ class Trainer:
         start = model.initial(settings, self.task.n_inputs, seeds.generator(*place, "network"))
         self.module = model.RateNetwork(start, settings.dale).to(chosen(device))
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        self.adam = torch.optim.Adam(trained, lr=settings.learning_rate, eps=ADAM_EPSILON)
+        self.adam = Adam(trained, settings.learning_rate)
         self.n_updates = settings.trials // settings.batch
         self.updates_per_check = max(1, settings.check_every // settings.batch)
 
@@ -74,9 +75,9 @@ class Trainer:
         played = activities.play(self.module, self.task, seeds.generator(*self.place, "trials", number), s.batch)
         target = torch.from_numpy(played.trials.target).to(played.output.device)
         loss = model.loss(played.output, target, s.loss).mean()
-        self.adam.zero_grad()
+        self.adam.clear()
         loss.backward()
-        adam_step(self.adam, number)
+        self.adam.step(number)
         seen = {"loss": loss.item(), "trials": (number + 1) * s.batch, "check_loss": np.nan, "check_accuracy": np.nan}
         if number % self.updates_per_check == 1 % self.updates_per_check:
             seen["check_loss"], seen["check_accuracy"] = self.check(number)
@@ -114,13 +115,6 @@ class Trainer:
             "tr": len(losses) * self.settings.batch,
         }
         networks.write(path, replace(trained, extra=extra))
-
-
-def adam_step(adam: torch.optim.Adam, number: int) -> None:
-    """Update number `number` as TensorFlow does it: epsilon joins before the bias of the second moment is corrected."""
-    for group in adam.param_groups:
-        group["eps"] = ADAM_EPSILON / np.sqrt(1 - group["betas"][1] ** (number + 1))
-    adam.step()
 
 
 def chosen(device: str) -> torch.device:
