@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check bench report lock clean
+.PHONY: help reproduce test test-all test-workflow slurm torture check bench report publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -46,6 +46,11 @@ report: .venv/ready  ## one self-contained HTML page of all results
 	@$(SNAKEMAKE) --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.page --results results --captions workflow/report --graph results/rules.dot --out results/report.html
 	@echo "report     results/report.html"
+
+publish: .venv/ready  ## copy the small results of a finished run to docs/results and fill the pages (RESULTS=results)
+	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
+	  --commit $$(git describe --always --dirty --exclude '*') --fill README.md docs --out docs/results
+	@echo "published  docs/results/README.md"
 
 lock: .venv/ready  ## write the versions installed now to requirements.lock and environment.yml
 	$(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu//' | grep -v '^pip==\|^snakemake-executor-plugin' > requirements.lock

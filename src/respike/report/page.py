@@ -2,8 +2,6 @@
 
 import base64
 import io
-import json
-import platform
 import re
 from html import escape
 from pathlib import Path
@@ -13,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 import respike
-from respike.core import files, fingerprint, style
-from respike.report import scorecard
+from respike.core import files, style
+from respike.report import facts, scorecard
 
 LARGEST = 20e6  # bytes
 
@@ -27,7 +25,7 @@ def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
     card = pd.read_csv(
         files.checked(results / "scorecard.csv"), keep_default_na=False, na_values={"value": [""], "paper_value": [""]}
     )
-    figures = [figure(path, captions) for path in sorted(results.glob("*/figures/*.png"))]
+    figures = [figure(picture) for picture in facts.pictures(results, captions)]
     parts = {
         "summary": scorecard.summary(card),
         "claims": claims_table(card),
@@ -62,18 +60,11 @@ def _claim(row: pd.Series, names: list[str]) -> str:
     return f"<tr class='{row['verdict'].replace(' ', '-')}' {data}>{cells}</tr>"
 
 
-def figure(path: Path, captions: Path) -> dict[str, str]:
-    """Study, name, caption and content of one figure."""
-    study = path.parent.parent.name
-    source = captions / f"{study}_{path.stem}.rst"
-    caption = source.read_text(encoding="utf-8").strip() if source.exists() else path.stem
-    content = base64.b64encode(files.checked(path).read_bytes()).decode()
-    return {"study": study, "name": escape(path.stem), "caption": escape(plain(caption), quote=True), "content": content}
-
-
-def plain(caption: str) -> str:
-    """A caption without the marks of reStructuredText."""
-    return re.sub(r"``?|\*\*?|\\", "", caption).replace("\n", " ")
+def figure(picture: facts.Picture) -> dict[str, str]:
+    """Study, name, caption and content of one figure, ready for the page."""
+    content = base64.b64encode(files.checked(picture.path).read_bytes()).decode()
+    caption = escape(picture.caption, quote=True)
+    return {"study": picture.study, "name": escape(picture.name), "caption": caption, "content": content}
 
 
 def sections(figures: list[dict[str, str]]) -> str:
@@ -141,23 +132,10 @@ def positions(rules: nx.DiGraph, depth: dict[str, int]) -> dict[str, tuple[float
 
 def costs(results: Path) -> str:
     """CPU seconds and memory of each rule in this run, and the table of `make bench` when there is one."""
-    tables = []
-    for path in sorted(results.glob("*/benchmark/*.tsv")):
-        rows = pd.read_csv(path, sep="\t", na_values="-")
-        tables.append(
-            {
-                "study": path.parent.parent.name,
-                "rule": path.stem.split("_")[0],
-                "cpu": rows["cpu_time"].sum(),
-                "mb": rows["max_rss"].max(),
-            }
-        )
-    if not tables:
+    spent = facts.costs(results)
+    if spent.empty:
         return "<p>no run times recorded</p>"
-    spent = (
-        pd.DataFrame(tables).groupby(["study", "rule"]).agg(jobs=("cpu", "size"), cpu_s=("cpu", "sum"), peak_mb=("mb", "max"))
-    )
-    parts = [html_table(spent.reset_index())]
+    parts = [html_table(spent)]
     if (results / "bench.csv").exists():
         parts += ["<h3>make bench</h3>", html_table(pd.read_csv(results / "bench.csv"))]
     return "\n".join(parts)
@@ -170,16 +148,16 @@ def html_table(table: pd.DataFrame) -> str:
 
 
 def provenance(results: Path) -> str:
-    """Versions, machine, and how many result files carry a record of what made them."""
-    records = list(results.rglob(".made/*.json"))
-    stages = sorted({json.loads(path.read_text()).get("stage", "") for path in records} - {""})
-    facts = {
+    """Versions, machine, seed, and how many result files carry a record of what made them."""
+    made = facts.records(results)
+    stages = sorted({record.get("stage", "") for record in made} - {""})
+    known = {
         "respike": respike.__version__,
-        "Python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "files with a record of their content and origin": str(len(records)),
+        "root seed": facts.root_seed(made),
+        "machine": facts.machine(made),
+        "files with a record of their content and origin": str(len(made)),
         "stages": ", ".join(stages),
-        **{package: fingerprint.version(package) for package in fingerprint.VERSIONED},
+        **facts.versions(made),
     }
-    rows = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
-    return f"<table class='plain'>{rows}</table>"
+    rows = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in known.items())
+    return f"<div class='scroll'><table class='plain'>{rows}</table></div>"
