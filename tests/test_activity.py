@@ -49,6 +49,13 @@ def test_a_common_drive_correlates_counts_as_its_share_says(rng):
     assert measured(Spikes(times, cells, 2, 2000.0))["correlation"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_bins_hold_whole_steps_so_that_a_steady_network_has_no_rhythm(rng):
+    found = measured(spikes.from_raster(rng.random((20, 500, 30)) < 0.05, 0.002), 0.002)
+    assert found["flatness"] > 0.9
+    assert activity.whole_steps(0.005, 0.002) == pytest.approx(0.006)
+    assert activity.whole_steps(0.2, 0.04) == pytest.approx(0.2)
+
+
 def test_short_trials_are_one_window_and_have_no_spectrum(rng):
     raster = rng.random((50, 10, 5)) < 0.2
     rows = pd.DataFrame(

@@ -9,10 +9,10 @@ correlation   Pearson correlation of the counts of two cells over the same windo
 spectrum_peak frequency (Hz) above 0 at which the summed activity of the cells has most power
 flatness      geometric / arithmetic mean of that power above 0 Hz: 1 without any rhythm, near 0 for a pure one
 
-Counts are taken in windows of WINDOW, or of the whole trial where that is shorter; the power in bins of BIN, or of the
-network's step where that is longer. Both stand in the table. Trials under different stimuli are taken together, so that
-`fano` and `correlation` hold what the stimulus does as well. A Poisson process with a constant rate has cv_isi and fano 1,
-correlation 0 and, up to the scatter of the estimate, flatness 1.
+Counts are taken in windows of WINDOW, or of the whole trial where that is shorter; the power in bins of BIN. Both are
+rounded up to whole steps of the network, or every other window would hold a step more; they stand in the table. Trials
+under different stimuli are taken together, so that `fano` and `correlation` hold what the stimulus does as well. A Poisson
+process with a constant rate has cv_isi and fano 1, correlation 0 and, up to the scatter of the estimate, flatness 1.
 """
 
 from collections.abc import Iterator
@@ -63,12 +63,13 @@ def run(
 
 def measured(network: Network) -> Iterator[tuple]:
     """Rows of COLUMNS: mean over cells or pairs, and the quantiles 0.1 and 0.9 over them."""
-    width = min(WINDOW, network.spikes.duration)
-    for name, values in {**of_cells(network, width), **of_population(network)}.items():
+    width = min(whole_steps(WINDOW, network.step), network.spikes.duration)
+    bins = whole_steps(BIN, network.step)
+    for name, values in {**of_cells(network, width), **of_population(network, bins)}.items():
         known = values[np.isfinite(values)]
         summary = (known.mean(), *np.quantile(known, (0.1, 0.9))) if len(known) else (np.nan,) * 3
         place = (network.study, network.name, network.dataset, network.recorded, name)
-        window = width if name in {"fano", "correlation"} else np.nan
+        window = {"fano": width, "correlation": width, "spectrum_peak": bins, "flatness": bins}.get(name, np.nan)
         yield (*place, *summary, UNITS[name], len(known), window, network.step)
 
 
@@ -85,9 +86,13 @@ def of_cells(network: Network, width: float) -> dict[str, Float[np.ndarray, " va
     }
 
 
-def of_population(network: Network) -> dict[str, Float[np.ndarray, " one"]]:
+def whole_steps(width: float, step: float) -> float:
+    """The shortest time of whole steps that is not below `width`."""
+    return np.ceil(width / step * (1 - 1e-9)) * step
+
+
+def of_population(network: Network, width: float) -> dict[str, Float[np.ndarray, " one"]]:
     """Peak and flatness of the power spectrum of the summed activity, averaged over trials."""
-    width = max(BIN, network.step)
     summed = bin_counts(network.spikes, width).sum(2)
     frequency, power = statistics.spectrum(summed, width)
     frequency, power = frequency[1:], power.mean(0)[1:]

@@ -19,12 +19,12 @@ TITLES = {
 }
 POISSON = {"cv_isi": 1.0, "fano": 1.0, "correlation": 0.0}
 SHOWN = (1.0, 50)  # s and cells of a raster
-NOTE = "filled: simulated by a model; open: the recording it was fitted to; dotted: a Poisson process"
+NOTE = "open: recording, filled: model, dotted: Poisson process"
 
 
 def statistics(rows: pd.DataFrame, folder: Path) -> None:
     """activity.pdf and .png: a panel per statistic, a line per network, recordings with open marks."""
-    names = rows[["study", "network", "recorded"]].drop_duplicates().reset_index(drop=True)
+    names = rows[["study", "network", "recorded", "dataset"]].drop_duplicates().reset_index(drop=True)
     figure, axes = style.panels(1, len(TITLES), height=0.55 + 0.17 * len(names), sharey=True)
     figure.set_figwidth(2.6 * style.WIDTH)
     colors = {study: f"C{number}" for number, study in enumerate(names["study"].unique())}
@@ -34,8 +34,9 @@ def statistics(rows: pd.DataFrame, folder: Path) -> None:
         panel.set_title(TITLES[statistic])
         if statistic in POISSON:
             panel.axvline(POISSON[statistic], color="0.5", linestyle=":", linewidth=0.8, zorder=0)
-    axes[0, 0].set_yticks(range(len(names)), [f"{row.study}: {row.network}" for row in names.itertuples()])
-    axes[0, 0].invert_yaxis()
+    labels = [f"{row.study}: {row.dataset if row.recorded else row.network}" for row in names.itertuples()]
+    axes[0, 0].set_yticks(range(len(names)), labels)
+    axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
     style.save(figure, folder, "activity", f"{NOTE}. Data: {'; '.join(rows['dataset'].unique())}")
 
 
