@@ -1,5 +1,7 @@
 """The table of all networks: statistics with known answers, and a reader for the files of each study."""
 
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,13 +91,15 @@ def small_files(folder, rng) -> dict:
     rule = {"e_times": [10.1, 10.7], "e_cells": [0, 1], "n_e": 2, "i_times": [10.5], "i_cells": [0], "n_i": 1}
     made = {f"rule3_{name}": value for name, value in {**rule, "start": 10.0, "stop": 11.0}.items()}
     files.write_arrays(folder / "poly" / "example" / "r.npz", **made)
-    spikes.write(folder / "mante_0.npz", spikes.from_raster(raster, 0.001))
+    spikes.write(folder / "spikes.npz", spikes.from_raster(raster, 0.001))
+    with zipfile.ZipFile(folder / "mante_0-4.zip", "w") as packed:
+        packed.write(folder / "spikes.npz", "mante_0/spikes.npz")
     return {
         "modes": [folder / "modes.npz", folder / "rate.npz"],
         "v1_recording": folder / "recording.npz",
         "v1_runs": [folder / "mle_0.npz"],
         "fsbi": [folder / "poly" / "example" / "r.npz"],
-        "rate2lif": [folder / "mante_0.npz"],
+        "rate2lif": [folder / "mante_0-4.zip"],
         "barrel": [folder / "barrel.npz"],
         "neulvm_trial": folder / "trial.npz",
         "neulvm_runs": [folder / "best.npz"],

@@ -23,7 +23,10 @@ rule activity:
         v1_recording=rules.v1_data.output.recording,
         v1_runs=expand("results/v1/runs/{variant}_0.npz", variant=V1["shown"]),
         fsbi=[path for network in FSBI_NETWORKS for path in fsbi_recordings(network)],
-        rate2lif=expand("results/rate2lif/spikes/{variant}_0.npz", variant=config["rate2lif"]["figures"]["tasks"]),
+        rate2lif=[
+            f"results/rate2lif/trials/{rate2lif_chunks(variant)[0]}.zip"
+            for variant in config["rate2lif"]["figures"]["tasks"]
+        ],
         barrel="results/barrel/responses/spiking_seed0.npz",
         neulvm_trial="results/neulvm/trial.npz",
         neulvm_runs="results/neulvm/runs/best.npz",

@@ -2,11 +2,15 @@
 RATE2LIF = config["rate2lif"]["variants"]
 RATE2LIF_GIVEN = [name for name, variant in RATE2LIF.items() if variant["file"]]
 RATE2LIF_TRAINED = [name for name in RATE2LIF if name not in RATE2LIF_GIVEN]
-RATE2LIF_CHUNKS = [
-    f"{name}_{first}-{min(first + config['rate2lif']['chunk'], RATE2LIF[name]['replicas']) - 1}"
-    for name in RATE2LIF
-    for first in range(0, RATE2LIF[name]["replicas"], config["rate2lif"]["chunk"])
-]
+
+
+def rate2lif_chunks(variant):
+    """Names of the chunks of a variant."""
+    replicas, size = RATE2LIF[variant]["replicas"], config["rate2lif"]["chunk"]
+    return [f"{variant}_{first}-{min(first + size, replicas) - 1}" for first in range(0, replicas, size)]
+
+
+RATE2LIF_CHUNKS = [chunk for variant in RATE2LIF for chunk in rate2lif_chunks(variant)]
 
 for place, names, known in [
     *((f"variants.{name}.conditions", RATE2LIF[name]["conditions"], "conditions") for name in RATE2LIF),

@@ -1,8 +1,11 @@
 """The spikes of every study's networks, and of the recordings they are held against, from the files of the studies."""
 
+import re
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -59,10 +62,11 @@ def fsbi(path: Path) -> Iterator[Network]:
 
 
 def rate2lif(path: Path) -> Iterator[Network]:
-    """Trials of a LIF network."""
-    yield Network(
-        "rate2lif", path.stem.rsplit("_", 1)[0], "task (synthetic by definition)", False, core_spikes.read(path), 5e-5
-    )
+    """Trials of the first LIF network in an archive <variant>_<first>-<last>.zip."""
+    variant, first, _ = re.fullmatch(r"(\w+)_(\d+)-(\d+)", path.stem).groups()
+    with zipfile.ZipFile(files.checked(path)) as packed, TemporaryDirectory() as folder:
+        spikes = core_spikes.read(packed.extract(f"{variant}_{first}/spikes.npz", folder))
+    yield Network("rate2lif", variant, "task (synthetic by definition)", False, spikes, 5e-5)
 
 
 def barrel(path: Path) -> Iterator[Network]:
