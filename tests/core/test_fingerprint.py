@@ -12,9 +12,15 @@ STAGE = "modes.metrics"
 
 
 def fingerprint(folder: Path, stage: str = STAGE) -> str:
+    """The fingerprint as a new process in `folder` finds it."""
     program = f"from respike.core.fingerprint import code; print(code({stage!r}))"
     return subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": str(folder)}, check=True, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
 
 
@@ -39,6 +45,19 @@ def test_what_changes_the_fingerprint_and_what_does_not(copy):
     assert fingerprint(copy) == before, "comments, docstrings and modules that are not imported must not matter"
     edit(copy, "core/statistics.py", "axis: int = 0", "axis: int = 1")
     assert fingerprint(copy) != before, "an imported module counts"
+
+
+def test_what_is_remembered_of_the_sources_changes_nothing(copy):
+    without = fingerprint(copy)
+    (copy / ".snakemake").mkdir()
+    assert fingerprint(copy) == without
+    (memory,) = (copy / ".snakemake").iterdir()
+    assert fingerprint(copy) == without, "read from memory"
+    edit(copy, "core/statistics.py", "axis: int = 0", "axis: int = 1")
+    assert fingerprint(copy) != without, "an edited file is parsed again, whatever its time"
+    edit(copy, "core/statistics.py", "axis: int = 1", "axis: int = 0")
+    memory.write_text(memory.read_text()[:1000])
+    assert fingerprint(copy) == without, "a torn memory is forgotten"
 
 
 def test_an_unknown_stage_is_told():

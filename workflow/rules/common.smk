@@ -24,7 +24,8 @@ os.environ.update(
 )
 
 try:
-    checked = respike_config.check(config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
+    schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
+    checked = respike_config.check(config, yaml.load(schema, Loader=yaml.CSafeLoader))
 except respike_config.ConfigError as error:
     raise WorkflowError(str(error)) from None
 config.clear()

@@ -3,12 +3,20 @@
 import ast
 import hashlib
 import importlib.metadata
+import json
+import os
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `respike`
 TOP = "respike"
 VERSIONED = ("brian2", "h5py", "mujoco", "numba", "numpy", "pandas", "sbi", "scipy", "sklearn", "torch")
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+MEMORY = Path(f".snakemake/respike-code.{sys.implementation.cache_tag}.json")  # parsing all stages takes half a second
+_new: list[str] = []  # what was parsed and is not remembered yet
 DISTRIBUTION = {"sklearn": "scikit-learn"}  # where the package has another name than the module
 
 
@@ -30,6 +38,7 @@ def code(stage: str) -> str:
             total.update(f"{data.name} {hashlib.sha256(data.read_bytes()).hexdigest()}\n".encode())
     for package in sorted(packages(modules)):
         total.update(f"{package} {version(package)}\n".encode())
+    _remember()
     return total.hexdigest()[:12]
 
 
@@ -66,21 +75,16 @@ def exact_version(package: str) -> str:
     return importlib.metadata.version(DISTRIBUTION.get(package, package))
 
 
-@cache
 def meaning(file: Path) -> str:
     """Hash of what a Python file says, without comments, blank lines and docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return _summary(file)["meaning"]
 
 
 @cache
 def data_files(file: Path) -> tuple[Path, ...]:
     """Data files beside `file` whose name stands in it as text: tables, templates, C++ sources."""
     beside = _not_python(file.parent)
-    texts = {node.value for node in _nodes(file) if isinstance(node, ast.Constant)} if beside else set()
+    texts = set(_summary(file)["texts"]) if beside else set()
     return tuple(path for path in beside if path.name in texts)
 
 
@@ -90,19 +94,55 @@ def _not_python(folder: Path) -> tuple[Path, ...]:
 
 
 @cache
-def _nodes(file: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+def _summary(file: Path) -> dict[str, Any]:
+    """Of a Python file: its meaning, the names it imports, and its texts that may be names of files."""
+    source = file.read_bytes()
+    key = hashlib.sha256(source).hexdigest()
+    if key not in _known():
+        _known()[key] = _parsed(source.decode())
+        _new.append(key)
+    return _known()[key]
 
 
-@cache
-def _imported(file: Path) -> frozenset[str]:
-    names = set()
-    for node in _nodes(file):
+def _parsed(source: str) -> dict[str, Any]:
+    tree = ast.parse(source)
+    names, texts = set(), set()
+    for node in list(ast.walk(tree)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(names | {parent for name in names for parent in _parents(name)})
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100:
+            texts.add(node.value)
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or [ast.Pass()]
+    return {"meaning": hashlib.sha256(ast.dump(tree).encode()).hexdigest(), "names": sorted(names), "texts": sorted(texts)}
+
+
+@cache
+def _known() -> dict[str, dict[str, Any]]:
+    """Summaries of files by the hash of their content, as remembered from before."""
+    try:
+        return json.loads(MEMORY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, not readable or half written: parse again
+        return {}
+
+
+def _remember() -> None:
+    """Write what was parsed, so that the next process need not; where there is no such place, that is no harm."""
+    if not _new or not MEMORY.parent.is_dir():
+        return
+    _new.clear()
+    temporary = MEMORY.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        temporary.write_text(json.dumps(_known()), encoding="utf-8")
+        temporary.replace(MEMORY)
+
+
+@cache
+def _imported(file: Path) -> frozenset[str]:
+    names = _summary(file)["names"]
+    return frozenset({*names, *(parent for name in names for parent in _parents(name))})
 
 
 def _parents(name: str) -> list[str]:
