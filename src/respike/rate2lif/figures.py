@@ -14,11 +14,12 @@ from matplotlib.axes import Axes
 
 from respike.core import files, measures, spikes, style
 from respike.core.style import EXCITATORY, INHIBITORY
-from respike.rate2lif import archives, comparisons
+from respike.rate2lif import archives, comparisons, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.comparisons import Roles
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import RATE_STEP
+from respike.rate2lif.tasks import TASKS
 
 OUTPUT_STEP = 0.001  # s between two kept samples of a LIF output
 SST = "#009E73"
@@ -35,6 +36,7 @@ class Files:
     played: dict[str, np.ndarray]  # rate model
     shown: dict[str, np.ndarray]  # LIF network
     search: pd.DataFrame
+    trials: pd.DataFrame
     fired: spikes.Spikes
     dataset: str
 
@@ -51,6 +53,7 @@ def run(*, folder: Path, chunks: list[str], metrics: Path, roles: Roles, out: Pa
     components(example, out)
     motifs(motif, table[table["variant"] == roles.motif], out)
     contexts(contextual, out)
+    contextual_cells(contextual, out)
     targeted_axes(contextual, out)
     comparisons.draw(table, roles, out)
 
@@ -66,6 +69,7 @@ def opened(folder: Path, chunk: str) -> Files:
             played=played,
             shown=files.read_arrays(its / "shown.npz"),
             search=files.read_table(its / "search.parquet"),
+            trials=files.read_table(its / "trials.parquet"),
             fired=spikes.read(its / "spikes.npz"),
             dataset=f"{stem.rsplit('_', 1)[0]}, {played['origin']}",
         )
@@ -74,15 +78,7 @@ def opened(folder: Path, chunk: str) -> Files:
 def training(one: Files, out: Path) -> None:
     """Fig. 1B: decay constants before and after training, mean outputs of the rate model; and the learning curve."""
     figure, ((left, middle, right),) = style.panels(1, 3)
-    tau = 1000 * one.network.decay()
-    bins = np.linspace(5 * one.network.taus[0], 5 * one.network.taus[-1] + 1e-6, 21)
-    left.hist(tau, bins, color=EXCITATORY, label=f"trained, {tau.mean():.1f} ± {tau.std():.1f} ms")
-    if "taus_gaus0" in one.network.extra:
-        before = networks.decay(one.network.extra["taus_gaus0"].ravel(), one.network.taus)
-        left.hist(1000 * before, bins, histtype="step", color="black", label="before training")
-    left.set(xlabel="synaptic decay constant (ms)", ylabel="cells", title=f"{one.network.n_cells} cells")
-    left.margins(y=0.3)
-    left.legend()
+    decay_constants(left, one.network)
     time = RATE_STEP * np.arange(1, len(one.played["output"]) + 1)
     by_group(middle, time, one.played["output"].T, one.played["group"])
     middle.set(xlabel="time (s)", ylabel="output", title="rate model, mean ± sd over trials")
@@ -92,6 +88,19 @@ def training(one: Files, out: Path) -> None:
     right.set(xlabel="trials seen", ylabel="loss", title="learning curve")
     right.legend()
     style.save(figure, out, "fig1_training", one.dataset)
+
+
+def decay_constants(axes: Axes, network: Network) -> None:
+    """Histogram of the decay constants, before training as well when the file has them."""
+    tau = 1000 * network.decay()
+    bins = np.linspace(5 * network.taus[0], 5 * network.taus[-1] + 1e-6, 21)
+    axes.hist(tau, bins, color=EXCITATORY, label=f"trained, {tau.mean():.1f} ± {tau.std():.1f} ms")
+    if "taus_gaus0" in network.extra:
+        before = networks.decay(network.extra["taus_gaus0"].ravel(), network.taus)
+        axes.hist(1000 * before, bins, histtype="step", color="black", label="before training")
+    axes.set(xlabel="synaptic decay constant (ms)", ylabel="cells", title=f"{network.n_cells} cells")
+    axes.margins(y=0.3)
+    axes.legend()
 
 
 def by_group(axes: Axes, time: np.ndarray, output: Float[np.ndarray, "trial time"], group: np.ndarray) -> None:
@@ -149,17 +158,23 @@ def raster(axes: Axes, one: Files, trial: int) -> None:
 def rates(one: Files, out: Path) -> None:
     """Fig. S1: mean rates of each cell in the rate model and in the LIF network, and their distributions."""
     figure, ((left, right),) = style.panels(1, 2)
-    trials = one.fired.n_trials
-    model = one.played["mean_rate"][:trials].mean(0)
-    lif = np.bincount(one.fired.cells, minlength=one.fired.n_cells) / (one.fired.duration * trials)
+    lif = cell_by_cell(left, one)
     for name, cells, color in kinds(one.network):
-        left.plot(model[cells], lif[cells], "o", markersize=2.5, color=color, label=name)
         right.hist(lif[cells], np.linspace(0, lif.max() + 1e-9, 25), histtype="step", color=color, label=name)
-    r = np.corrcoef(model, lif)[0, 1]
-    left.set(xlabel="mean rate in the rate model", ylabel="LIF firing rate (Hz)", title=f"cell by cell, r = {r:.2f}")
-    right.set(xlabel="LIF firing rate (Hz)", ylabel="cells", title=f"mean over {trials} trials", yscale="log")
-    left.legend()
+    right.set(xlabel="LIF firing rate (Hz)", ylabel="cells", title=f"mean over {one.fired.n_trials} trials", yscale="log")
     style.save(figure, out, "figS1_rates", one.dataset)
+
+
+def cell_by_cell(axes: Axes, one: Files) -> Float[np.ndarray, " cell"]:
+    """Mean rate of each cell in the LIF network against the one in the rate model; returns the LIF rates in Hz."""
+    model = one.played["mean_rate"][: one.fired.n_trials].mean(0)
+    lif = np.bincount(one.fired.cells, minlength=one.fired.n_cells) / (one.fired.duration * one.fired.n_trials)
+    for name, cells, color in kinds(one.network):
+        axes.plot(model[cells], lif[cells], "o", markersize=2.5, color=color, label=name)
+    r = np.corrcoef(model, lif)[0, 1]
+    axes.set(xlabel="mean rate in the rate model", ylabel="LIF firing rate (Hz)", title=f"cell by cell, r = {r:.2f}")
+    axes.legend()
+    return lif
 
 
 def kinds(network: Network) -> list[tuple[str, np.ndarray, str]]:
@@ -224,6 +239,30 @@ def contexts(one: Files, out: Path) -> None:
         raster(axes, one, trial)
         axes.set_title(f"{group[trial]}: excitatory red, inhibitory blue")
     style.save(figure, out, "fig4_contextual", one.dataset)
+
+
+def contextual_cells(one: Files, out: Path) -> None:
+    """Fig. 4C-E: correct trials in each context, decay constants, and rates of the contextual network."""
+    figure, ((left, middle, right),) = style.panels(1, 3)
+    standard = one.trials[one.trials["condition"] == "standard"]
+    task, wanted = TASKS["mante"], one.played["wanted"]
+    seen = tasks.responses(one.played["output"], task.rate_window, task.end)
+    correct = pd.Series(tasks.is_correct(seen, wanted, quiet_both_ways=True)).groupby(one.played["group"])
+    groups = sorted(set(standard["group"]))
+    shares = {"rate model": correct.mean(), "LIF network": standard.groupby("group")["correct"].mean()}
+    for shift, (name, share) in zip((-0.2, 0.2), shares.items(), strict=True):
+        left.bar(np.arange(len(groups)) + shift, 100 * share[groups], 0.38, label=name, alpha=0.7)
+    left.set_xticks(range(len(groups)), [group.replace("context ", "context\n") for group in groups])
+    left.set(
+        ylabel="correct trials (%)",
+        yticks=range(0, 101, 20),
+        ylim=(0, 125),
+        title=f"{len(standard)} trials of the LIF network",
+    )
+    left.legend(ncols=2, loc="upper center")
+    decay_constants(middle, one.network)
+    cell_by_cell(right, one)
+    style.save(figure, out, "fig4_cells", one.dataset)
 
 
 def targeted_axes(one: Files, out: Path) -> None:
