@@ -3,7 +3,7 @@
 Every rule of the workflow is such a line and can be pasted into a terminal. `python -m respike modes.fit --help` shows
 what a stage takes. Settings are given as JSON.
 
-The workflow as a whole: `python -m respike run`, `python -m respike verify` and `python -m respike status`, each with --help.
+The workflow as a whole: `python -m respike run`, `scenarios`, `verify` and `status`, each with --help.
 """
 
 import argparse
@@ -25,7 +25,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMB
 from respike.core import config, files, provenance  # noqa: E402  (the threads come first)
 
 REFUSED = 2  # exit status when the input cannot be used
-COMMANDS = ("run", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
+COMMANDS = ("run", "scenarios", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
 
 
 def main(arguments: list[str]) -> int:

@@ -15,10 +15,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from respike.workflow import head, plan, progress, verify
+from respike.workflow import head, plan, progress, scenarios, verify
 from respike.workflow.plan import SNAKEMAKE, Graph, Job
 from respike.workflow.verify import Fault
 
@@ -36,6 +36,14 @@ def main(arguments: list[str]) -> int:
     parser = plan.parser("run", __doc__)
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="jobs at a time on this machine")
     parser.add_argument("--profile", help="folder below profiles, for instance slurm")
+    parser.add_argument(
+        "--take-from",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="copy what the same jobs made in other copies of the project",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
     options = parser.parse_args(ours)
     try:
@@ -46,7 +54,7 @@ def main(arguments: list[str]) -> int:
             _say(forecast(graph))
             return 0
         with head.only_one(_say) as run:
-            return make(graph, Snakemake(options, theirs, run))
+            return make(graph, Snakemake(options, theirs, run), options.take_from)
     except (plan.PlanError, head.Busy, Unstable, OSError) as error:
         sys.stderr.write(f"respike run: {error}\n")
         return REFUSED
@@ -82,9 +90,10 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def make(graph: Graph, snakemake: "Snakemake") -> int:
+def make(graph: Graph, snakemake: "Snakemake", take_from: Sequence[Path] = ()) -> int:
     """Have Snakemake make the jobs at fault until none is; its exit status when it fails.
 
+    What the same jobs have made in the folders `take_from` is copied instead.
     Raises Unstable when a job has to be made twice: then the code or an input changed while the workflow ran.
     """
     made: set[Job] = set()
@@ -97,6 +106,9 @@ def make(graph: Graph, snakemake: "Snakemake") -> int:
         if twice := todo & made:
             fault = next(fault for fault in faulty.values() if graph.maker[fault.file] in twice)
             raise Unstable(f"{fault} right after it was made; was code or data edited during the run? Start it again")
+        if taken := scenarios.take(graph, todo, take_from):
+            _say(f"{len(taken)} jobs were done elsewhere with the same inputs: copied")
+            continue
         now = certain(graph, todo)
         _say(announcement(todo, faulty.values()))
         correct_times(graph)

@@ -41,16 +41,16 @@ def faults(graph: Graph) -> dict[str, Fault]:
     An input that is itself at fault says nothing about what was made from it: that is judged when it is mended.
     """
     hashes = cache(lambda file: provenance.content(Path(file)))
-    found = {file: fault for job in graph.jobs for file in job.outputs if (fault := _own(job, file))}
+    found = {file: fault for job in graph.jobs for file in job.outputs if (fault := own_fault(job, file))}
     for job in graph.jobs:
         judged = [file for file in job.inputs if file not in found and Path(file).is_file()]
         for output in job.outputs:
-            if output not in found and (why := _other_inputs(job, output, judged, hashes)):
+            if output not in found and (why := other_inputs(job, output, judged, hashes)):
                 found[output] = Fault(output, "stale", why)
     return found
 
 
-def _own(job: Job, file: str) -> Fault | None:
+def own_fault(job: Job, file: str) -> Fault | None:
     """What is wrong with a file regardless of the job's inputs."""
     path = Path(file)
     if not path.is_file():
@@ -82,7 +82,7 @@ def _short(text: str) -> str:
     return text if len(text) < 100 else f"{text[:97]}..."
 
 
-def _other_inputs(job: Job, output: str, inputs: Iterable[str], hashes) -> str:
+def other_inputs(job: Job, output: str, inputs: Iterable[str], hashes) -> str:
     """Which of `inputs` is not what `output` was made from; empty when all are."""
     made_from = files.read_record(Path(output)).get("inputs", {})
     for file in inputs:
