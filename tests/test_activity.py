@@ -83,7 +83,7 @@ def small_files(folder, rng) -> dict:
         "recording": {"spikes": raster, "split": np.array(["test", "test", "train", "train"]), "dataset": "s", "bin_ms": 40.0},
         "mle_0": {"spikes": np.concatenate([raster, raster], 2)[:, 10:]},
         "barrel": {"dataset": "sweeps", "initial_spikes": raster, "trained_spikes": raster},
-        "trial": {"spikes": raster, "later_spikes": raster, "history": 20, "dt": 0.004, "dataset": "e"},
+        "trial": {"spikes": raster, "later_spikes": raster[:1, :200], "history": 20, "dt": 0.004, "dataset": "e"},
         "best": {"spikes": raster[0], "fine": 0.001, "dataset": "e"},
     }
     for name, content in arrays.items():
@@ -132,6 +132,14 @@ def test_a_recording_and_its_model_are_cut_alike(tmp_path, rng):
     assert recorded.spikes.n_cells == model.spikes.n_cells == 6
     assert recorded.spikes.duration == model.spikes.duration == pytest.approx(290 * 0.04)
     assert np.array_equal(recorded.spikes.times, model.spikes.times)  # the run repeats the test trials, without the first bins
+
+
+def test_fitted_and_held_out_windows_of_neulvm_are_one_recording(tmp_path, rng):
+    small = small_files(tmp_path, rng)
+    recorded, model = networks.neulvm(small["neulvm_trial"], small["neulvm_runs"])
+    assert recorded.spikes.n_trials == 1
+    assert recorded.spikes.duration == pytest.approx((4 * 280 + 180) * 0.004)  # without the history of each window
+    assert model.spikes.duration == pytest.approx(0.3)
 
 
 def test_cells_of_fsbi_are_numbered_through_and_time_starts_with_the_recording(tmp_path, rng):

@@ -81,8 +81,9 @@ def neulvm(trial: Path, runs: list[Path]) -> Iterator[Network]:
     """The recorded neurons (fitted and held-out windows), and some cells of a network with each model's parameters."""
     kept = files.read_arrays(trial, "spikes", "later_spikes", "history", "dt", "dataset")
     history, step, dataset = int(kept["history"]), float(kept["dt"]), str(kept["dataset"])
-    windows = np.concatenate([kept["spikes"][:, history:], kept["later_spikes"][:, history:]])
-    yield Network("neulvm", "recording", dataset, True, core_spikes.from_raster(windows, step), step)
+    # the fitted batches and the held-out seconds follow each other in time
+    windows = np.concatenate([part for name in ("spikes", "later_spikes") for part in kept[name][:, history:]])
+    yield Network("neulvm", "recording", dataset, True, core_spikes.from_raster(windows[None], step), step)
     for path in runs:
         ran = files.read_arrays(path, "spikes", "fine", "dataset")
         spikes = core_spikes.from_raster(ran["spikes"][None], float(ran["fine"]))
