@@ -1,8 +1,13 @@
 """rate2lif: tasks, rate model, LIF network, files, stages; against closed forms, brute force or a plain second version."""
 
+import io
 import json
+import re
+import shlex
 import shutil
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -518,3 +523,30 @@ def test_go_nogo_network_of_200_cells_converts(tmp_path, replica):
     trials, scale = simulate.shown_trials(tmp_path / "activity.npz", 60), simulate.scale_of(tmp_path / "scaled.mat", trained)
     runs = simulate.play(trained, trials, scale, Lif(), (0, "judged", replica))
     assert conversion.table(trials, TASKS["go-nogo"], runs, scale, Lif())["correct"].mean() >= 0.95
+
+
+def commands_of_the_page() -> list[list[str]]:
+    """The commands in the page of the study, as lists of words."""
+    page = (Path(__file__).resolve().parents[1] / "docs/rate2lif.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    return [shlex.split(line)[3:] for line in block.splitlines()]
+
+
+def test_the_commands_of_the_page_run_on_a_file_of_ones_own(trained, tmp_path, monkeypatch, capsys):
+    shutil.copy(trained / "network.mat", tmp_path / "mine.mat")
+    monkeypatch.chdir(tmp_path)
+    assert [program.main(command) for command in commands_of_the_page()] == [0, 0, 0, 0]
+    assert "mine_0: best 1/lambda" in capsys.readouterr().out
+    table = pd.read_parquet("mine/metrics.parquet")
+    assert set(table["dataset"]) == {"go-nogo, network given (mine.mat)"}
+    assert {"LIF accuracy", "LIF accuracy, refractory 0", "best scale"} <= set(table["metric"])
+    with zipfile.ZipFile("mine/searches/mine_0-0.zip") as archive:
+        assert loadmat(io.BytesIO(archive.read("mine_0/scaled.mat")))["opt_scaling_factor"] in (20, 25, 30)
+
+
+def test_bad_file_of_ones_own_is_refused_by_the_command_and_leaves_nothing(tmp_path, fields, monkeypatch, capsys):
+    savemat(tmp_path / "mine.mat", {**fields, "w": np.full((12, 12), np.nan)})
+    monkeypatch.chdir(tmp_path)
+    assert program.main(commands_of_the_page()[0]) == program.REFUSED
+    assert "mine.mat: field w[0, 0] is nan, expected finite numbers" in capsys.readouterr().err
+    assert not list((tmp_path / "mine").rglob("*.*"))
