@@ -15,6 +15,18 @@ from respike.core import files, style
 from respike.report import facts, scorecard
 
 LARGEST = 20e6  # bytes
+COLUMNS = {  # of the table of claims, as the reader sees them
+    "study": "study",
+    "item": "claim",
+    "paper_value": "paper",
+    "value": "ours",
+    "unit": "unit",
+    "verdict": "verdict",
+    "dataset": "data",
+    "source": "source",
+    "note": "note",
+}
+SIGNS = {"met": "✓", "not met": "✗", "not comparable": "–"}  # so that colour is not all that tells them apart
 
 
 def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
@@ -27,7 +39,8 @@ def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
     )
     figures = [figure(picture) for picture in facts.pictures(results, captions)]
     parts = {
-        "summary": scorecard.summary(card),
+        "size": escape(str(card["size"].iloc[0])),
+        "summary": summary(card),
         "claims": claims_table(card),
         "figures": sections(figures),
         "graph": rule_graph(graph.read_text(encoding="utf-8")),
@@ -42,19 +55,41 @@ def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
     files.write_text(out, page)
 
 
+def summary(card: pd.DataFrame) -> str:
+    """How many claims of each study were met, missed, measured but not comparable, and not measured; with a bar of shares."""
+    names = (*SIGNS, "not measured")
+    head = (
+        "".join(f"<th scope='col'>{name}</th>" for name in ("study", *names))
+        + "<th scope='col' class='share'>of all claims</th>"
+    )
+    lines = [_summary(str(study), rows, names) for study, rows in card.groupby("study", sort=False)]
+    body = "\n".join(lines)
+    return f"<div class='scroll'><table class='summary'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _summary(study: str, rows: pd.DataFrame, names: tuple[str, ...]) -> str:
+    verdict = rows["verdict"].where(rows["value"].notna(), "not measured")
+    counts = {name: int((verdict == name).sum()) for name in names}
+    cells = "".join(f"<td>{count}</td>" for count in counts.values())
+    bar = "".join(
+        f"<span class='{name.replace(' ', '-')}' style='width:{100 * counts[name] / len(rows):.1f}%'></span>" for name in SIGNS
+    )
+    link = f"<th scope='row'><a href='#figures-{escape(study)}'>{escape(study)}</a></th>"
+    return f"<tr>{link}{cells}<td class='share' aria-hidden='true'><div>{bar}</div></td></tr>"
+
+
 def claims_table(card: pd.DataFrame) -> str:
     """Every claim in one table that the page can sort and filter."""
-    names = [name for name in scorecard.COLUMNS if name != "size"]
-    head = "".join(
-        f"<th scope='col' aria-sort='none'><button type='button'>{escape(name.replace('_', ' '))}</button></th>"
-        for name in names
-    )
-    body = "\n".join(_claim(row, names) for _, row in card.iterrows())
+    head = "".join(f"<th scope='col' aria-sort='none'><button type='button'>{name}</button></th>" for name in COLUMNS.values())
+    body = "\n".join(_claim(row) for _, row in card.iterrows())
     return f"<table class='claims' id='claims'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _claim(row: pd.Series, names: list[str]) -> str:
-    cells = "".join(f"<td class='{name}'>{escape(scorecard.text(row[name]))}</td>" for name in names)
+def _claim(row: pd.Series) -> str:
+    texts = {name: escape(scorecard.text(row[name])) for name in COLUMNS}
+    sign = f"<span aria-hidden='true'>{SIGNS[row['verdict']]}</span> "
+    texts["verdict"] = f"<span class='pill'>{sign}{texts['verdict']}</span>"
+    cells = "".join(f"<td class='{name}' data-label='{COLUMNS[name]}'>{text}</td>" for name, text in texts.items())
     measured = "yes" if np.isfinite(pd.to_numeric(row["value"])) else "no"
     data = f"data-verdict='{row['verdict']}' data-study='{row['study']}' data-measured='{measured}'"
     return f"<tr class='{row['verdict'].replace(' ', '-')}' {data}>{cells}</tr>"
@@ -77,29 +112,43 @@ def sections(figures: list[dict[str, str]]) -> str:
 
 def _section(study: str, items: list[dict[str, str]]) -> str:
     shown = "\n".join(
-        f"<figure><button type='button' class='enlarge' aria-label='enlarge {item['name']}'>"
+        f"<figure><button type='button' class='enlarge' aria-label='enlarge {study}, {item['name']}'>"
         f"<img loading='lazy' alt='{item['caption']}' src='data:image/png;base64,{item['content']}'></button>"
         f"<figcaption><b>{item['name']}</b> {item['caption']}</figcaption></figure>"
         for item in items
     )
-    return f"<section id='{study}'><h3>{escape(study)}</h3><div class='grid'>{shown}</div></section>"
+    grid = "grid wide" if study == facts.ALL_STUDIES else "grid"
+    name = f"figures-{study.replace(' ', '-')}"
+    return f"<section id='{name}'><h3>{escape(study)}</h3><div class='{grid}'>{shown}</div></section>"
 
 
 def rule_graph(dot: str) -> str:
-    """The rules and what they need, as SVG: one column per study, time running downwards."""
+    """The rules of each study and what they need, as one SVG per study, time running downwards."""
     names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', dot, re.M))
     edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot) if names[b] != "all"]
-    rules = nx.DiGraph(edges)
-    layers = nx.topological_generations(without_loops(rules))
-    depth = {rule: level for level, layer in enumerate(layers) for rule in layer}
-    place = positions(rules, depth)
-    drawn, axes = style.panels(1, 1, height=0.45 * (max(depth.values()) + 2))
-    drawn.set_figwidth(1.9 * (1 + max(x for x, _ in place.values())))
+    studies: dict[str, list[tuple[str, str]]] = {}
+    for edge in edges:
+        studies.setdefault(edge[0].split("_")[0], []).append(edge)
+    drawings = [
+        f"<figure><figcaption><b>{escape(study)}</b></figcaption>{drawing(nx.DiGraph(own))}</figure>"
+        for study, own in studies.items()
+        if len(own) > 1  # what stands alone is below every study already
+    ]
+    return f"<div class='grid wide'>{''.join(drawings)}</div>"
+
+
+def drawing(rules: nx.DiGraph) -> str:
+    """A graph of rules as SVG, rules of one depth side by side."""
+    place = positions(rules)
+    columns, lines = (1 + max(abs(spot[axis]) for spot in place.values()) for axis in (0, 1))
+    drawn, axes = style.panels(1, 1, height=0.42 * (lines + 0.5))
+    drawn.set_figwidth(max(4.0, 2.6 * columns))
     nx.draw_networkx_edges(rules, place, ax=axes[0, 0], edge_color="0.7", arrowsize=6, width=0.6, node_size=300)
     for rule, (x, y) in place.items():
         axes[0, 0].text(
-            x, y, rule, ha="center", va="center", fontsize=6, bbox={"boxstyle": "round", "fc": "white", "ec": "0.6", "lw": 0.5}
+            x, y, rule, ha="center", va="center", fontsize=7, bbox={"boxstyle": "round", "fc": "white", "ec": "0.6", "lw": 0.5}
         )
+    axes[0, 0].margins(x=0.16)
     axes[0, 0].set_axis_off()
     text = io.StringIO()
     drawn.savefig(text, format="svg", metadata={"Date": None})
@@ -115,18 +164,13 @@ def without_loops(rules: nx.DiGraph) -> nx.DiGraph:
     return straight
 
 
-def positions(rules: nx.DiGraph, depth: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Where each rule stands: a column per study (the first word of its name), rules of one depth side by side."""
-    columns: dict[str, dict[int, list[str]]] = {}
-    for rule in sorted(rules, key=lambda rule: (depth[rule], rule)):
-        columns.setdefault(rule.split("_")[0], {}).setdefault(depth[rule], []).append(rule)
-    place, left = {}, 0.0
-    for levels in columns.values():
-        width = max(len(level) for level in levels.values())
-        for level, members in levels.items():
-            for number, rule in enumerate(members):
-                place[rule] = (left + (number + 0.5) * width / len(members), -float(level))
-        left += width
+def positions(rules: nx.DiGraph) -> dict[str, tuple[float, float]]:
+    """Where each rule stands: below all that it needs, rules of one depth side by side around the middle."""
+    place = {}
+    for level, layer in enumerate(nx.topological_generations(without_loops(rules))):
+        members = sorted(layer)
+        for number, rule in enumerate(members):
+            place[rule] = (number - (len(members) - 1) / 2, -float(level))
     return place
 
 
@@ -135,7 +179,7 @@ def costs(results: Path) -> str:
     spent = facts.costs(results)
     if spent.empty:
         return "<p>no run times recorded</p>"
-    parts = [html_table(spent)]
+    parts = [html_table(spent.rename(columns={"cpu_s": "CPU s", "peak_mb": "most MB"}))]
     if (results / "bench.csv").exists():
         parts += ["<h3>make bench</h3>", html_table(pd.read_csv(results / "bench.csv"))]
     return "\n".join(parts)
