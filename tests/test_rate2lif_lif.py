@@ -1,0 +1,128 @@
+"""rate2lif: the compiled LIF network against its equations written plainly, and against closed forms."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from respike.rate2lif import lif, model
+from respike.rate2lif import network as networks
+from respike.rate2lif.params import Lif, Training
+
+SMALL = Training("go-nogo", cells=12, batch=2, trials=8, check_every=4, check_trials=5)
+
+
+@pytest.fixture
+def small(rng):
+    return model.initial(SMALL, 1, rng)
+
+
+def plain_lif(network, scale, options, columns, start, noise, push):
+    """The equations of the LIF network as they are written, cell by cell, without any compiled code."""
+    dt = 5e-5 * options.downsample
+    tau, weights = network.decay(), network.recurrent(options.initial_weights) / scale
+    n, steps = network.n_cells, len(noise)
+    v, last = options.reset + (options.peak - options.reset) * start, np.zeros(n)
+    current, h, r, hr = (np.zeros(n) for _ in range(4))
+    output, fired_at = [], []
+    for i in range(1, steps + 1):
+        total = current + options.bias + columns[int(np.floor(i / 100 + 0.5))]
+        slope = (v**2 + total if options.neuron == "qif" else total - v) / options.tau_membrane
+        v = v + dt * np.where(i * dt > last + options.refractory, slope, 0) + noise[i - 1] * options.noise + push[i - 1]
+        fired = v >= options.threshold
+        received = weights @ fired
+        if options.rise:
+            current, r = current * np.exp(-dt / tau) + h * dt, r * np.exp(-dt / tau) + hr * dt
+            h = h * np.exp(-dt / options.rise) + received / (options.rise * tau)
+            hr = hr * np.exp(-dt / options.rise) + fired / (options.rise * tau)
+        else:
+            current, r = current * np.exp(-dt / tau) + received / tau, r * np.exp(-dt / tau) + fired / tau
+        last = last + np.where(fired, i * dt - last, 0)  # the published form, whose rounding decides the last refractory step
+        v = np.where(fired, options.reset, v)
+        output.append(network.w_out @ r / scale)
+        fired_at += [(i - 1, cell) for cell in np.flatnonzero(fired)]
+    return np.array(output), fired_at
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Lif(),
+        Lif(rise=0.0),
+        Lif(refractory=0.0),
+        Lif(downsample=2),
+        Lif(initial_weights=True),
+        Lif(neuron="qif", threshold=30.0, bias=0.0),
+        Lif(stimulate="inh", stimulated_cells=(0, 5), stimulus_begin=0.01, stimulus_end=0.05),
+    ],
+    ids=["standard", "single filter", "no refractory", "downsampled", "initial weights", "qif", "stimulated"],
+)
+def test_compiled_lif_equals_the_plain_equations(small, options, rng):
+    network = replace(small, w=1.5 * small.w, w_out=small.w_out * 100)
+    columns = (20 * rng.random((21, 1))) @ network.w_in.T
+    start, noise, coins = rng.random(12), rng.standard_normal((2000, 12)), rng.random(2000)
+    push = np.zeros((2000, 12))
+    if options.stimulate == "inh":
+        push[200:1000, [0, 5]] = -0.5 * (coins[200:1000, None] < 0.5)
+    (run,) = lif.run([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
+    output, fired = plain_lif(network, 2.0, options, columns, start, noise, push)
+    assert len(fired) > 20
+    assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == fired
+    np.testing.assert_allclose(run.output, output, atol=1e-9)
+
+
+def test_one_cell_fires_at_the_rate_of_the_closed_form():
+    """A cell without noise and synapses, driven to J: period = refractory + tau log((J - reset) / (J - threshold))."""
+    cell = networks.Network(
+        np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.zeros(1), 0.0, np.ones(1), np.ones((1, 1)), np.zeros(1, bool),
+        (4.0,), np.zeros(1),
+    )  # fmt: skip
+    options = Lif(noise=0.0)
+    (run,) = lif.run([lif.wire(cell, 1.0, options)], lif.drive(cell, np.full((401, 1), 30.0), options, 0), options)
+    expected = 0.002 + 0.010 * np.log((-10 + 65) / (-10 + 40))
+    assert np.diff(run.spike_step[1:]).mean() * 5e-5 == pytest.approx(expected, rel=0.02)
+
+
+def test_spike_filter_has_unit_area(small):
+    """Each spike adds 1 to the time integral of the filtered spikes, with a double and with a single exponential."""
+    for options in (Lif(noise=0.0), Lif(noise=0.0, rise=0.0)):
+        network = replace(small, w=np.zeros((12, 12)), w_out=np.ones(12), taus=(2.0,))
+        (run,) = lif.run([lif.wire(network, 1.0, options)], lif.drive(network, np.zeros((41, 1)), options, 1), options)
+        assert len(run.spike_step) > 0
+        assert run.output.sum() * 5e-5 == pytest.approx(len(run.spike_step), rel=0.03)
+
+
+def test_result_does_not_depend_on_which_scales_run_together_nor_on_the_block(small, monkeypatch):
+    options = Lif()
+    inputs = np.ones((21, 1))
+    together = lif.run([lif.wire(small, s, options) for s in (1.0, 3.0)], lif.drive(small, inputs, options, 0, 1), options)
+    monkeypatch.setattr(lif, "BLOCK", 170)
+    (alone,) = lif.run([lif.wire(small, 3.0, options)], lif.drive(small, inputs, options, 0, 1), options)
+    np.testing.assert_array_equal(together[1].output, alone.output)
+    np.testing.assert_array_equal(together[1].spike_step, alone.spike_step)
+
+
+def test_lesion_removes_the_share_that_was_asked_for(rng):
+    network = model.initial(Training("go-nogo", cells=100), 1, rng)
+    whole = lif.wire(network, 1.0, Lif()).jump
+    for by_type in (False, True):
+        cut = lif.wire(network, 1.0, Lif(lesion=0.25, lesion_by_type=by_type), np.random.default_rng(0)).jump
+        assert (cut != 0).sum() == pytest.approx(0.75 * (whole != 0).sum(), abs=1)
+        assert ((cut == whole) | (cut == 0)).all()
+    share = [(cut[kind] != 0).sum() / (whole[kind] != 0).sum() for kind in (network.inhibitory, ~network.inhibitory)]
+    assert share == pytest.approx([0.75, 0.75], abs=0.01)
+
+
+def test_stimulated_cell_that_does_not_exist_is_refused(small):
+    options = Lif(stimulate="exc", stimulated_cells=(3, 12))
+    with pytest.raises(ValueError, match=r"stimulated_cells \[12\]: the network has 12 cells"):
+        lif.run([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
+
+
+def test_output_bias_is_added_once(small):
+    network = replace(small, b_out=0.25)
+    runs = []
+    for options in (Lif(), Lif(output_bias=True)):
+        drive = lif.drive(network, np.zeros((11, 1)), options, 0)
+        runs += lif.run([lif.wire(network, 5.0, options)], drive, options)
+    np.testing.assert_allclose(runs[1].output - runs[0].output, 0.25)
