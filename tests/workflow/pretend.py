@@ -1,9 +1,11 @@
-"""Pretend that the workflow in this folder has run: files with true records, in seconds. `python pretend.py [target ...]`
+"""Pretend that the workflow in this folder has run: files with true records, in seconds.
 
+`python pretend.py [target ...] [--configfile FILE ...]`
 What a run would do next depends on records and on Snakemake's memory, not on what stands in the files.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,12 @@ from respike.core import files, provenance
 from respike.workflow import plan
 
 
-def main(targets: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Write every output, its record and Snakemake's memory of it, and the plan as jobs.json."""
-    graph = plan.Graph(plan.jobs(targets))
+    os.fsync = lambda handle: None  # nothing here has to outlive a power cut
+    options = plan.parser("pretend", __doc__).parse_args(arguments)
+    config = plan.config_options(options)
+    graph = plan.Graph(plan.jobs(options.targets, config))
     for job in sorted(graph.jobs, key=lambda job: len(graph.ancestors(job))):
         named = [Path(file) for file in job.inputs]
         facts = provenance.facts(job.stage, list(job.arguments), {"inputs": named})
@@ -24,7 +29,7 @@ def main(targets: list[str]) -> None:
             files.write_text(output, f"{job.rule} {output}\n")
     jobs = [[job.rule, job.inputs, job.outputs, job.log, job.stage, job.arguments] for job in graph.jobs]
     Path("jobs.json").write_text(json.dumps(jobs))
-    touch = [*plan.SNAKEMAKE, *targets, "--touch", "--forceall", "--cores", "1", "--quiet", "all"]
+    touch = [*plan.SNAKEMAKE, *options.targets, "--touch", "--forceall", "--cores", "1", "--quiet", "all", *config]
     subprocess.run(touch, check=True, capture_output=True)
 
 
