@@ -1,0 +1,19 @@
+"""A trained barrel column sees the test sweeps: accuracy, rates of its populations, a raster."""
+
+from pathlib import Path
+
+from respike.barrel import learning
+from respike.barrel.params import Encoding
+from respike.core import spikes, statistics, style
+
+stored = learning.read(Path("results/barrel/fits/spiking_seed0.pt"))
+samples, is_test = learning.load(Path("results/barrel/inputs/spiking.npz"), "spiking", Encoding(frame_stride=10))
+network = learning.restore(stored, "trained")
+output = learning.play(network, samples.part(is_test), seed=1)[0]
+correct = output.votes.argmax(1).numpy() == samples.label[is_test][: len(output.votes)]
+fired = spikes.from_raster(output.spikes.permute(2, 0, 1).numpy()[:, :, network.n_thalamic :] > 0, dt=0.001)
+print(f"accuracy {correct.mean():.2f}, rate {statistics.rate(fired).mean():.1f} Hz")
+figure, axes = style.panels()
+first = fired.trial == 0
+style.raster(axes[0, 0], fired.times[first], fired.cells[first])
+figure.savefig("barrel.png")

@@ -1,0 +1,110 @@
+"""The pages: numbers equal the published files, links lead somewhere, and what they tell the reader to type works."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from respike.report import pages, publish
+from tests import small
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+STUDIES = ("modes", "v1", "fsbi", "neulvm", "barrel", "rate2lif")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OVERVIEW = [page for page in [RESULTS / "README.md"] if page.exists()]
+published = pytest.mark.skipif(not OVERVIEW, reason="no results are published: make reproduce, then make publish")
+HEADINGS = [
+    "The question",
+    "The model in a picture",
+    "The claim",
+    "What we found",
+    "What differs and why",
+    "Faults in the published program",
+    "Your own data",
+    "Limits",
+]
+BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>bash|python) run\n(?P<code>.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code in `page` that is marked to be run, as the reader would copy it."""
+    found = [match for match in BLOCK.finditer(page.read_text()) if match["language"] == language]
+    return [re.sub(f"^{match['indent']}", "", match["code"], flags=re.MULTILINE) for match in found]
+
+
+def named(pages_or_files: list[Path]) -> dict:
+    return {"argvalues": pages_or_files, "ids": lambda path: str(path.relative_to(ROOT))}
+
+
+@published
+@pytest.mark.parametrize("page", **named(pages.found([ROOT / "README.md", ROOT / "docs"])))
+def test_marked_parts_are_those_of_the_published_files(page):
+    assert pages.fill(page, RESULTS) == page.read_text(), f"{page.name} is out of date; run make publish"
+
+
+@published
+def test_the_overview_is_that_of_the_published_files():
+    assert pages.overview(RESULTS) == (RESULTS / "README.md").read_text()
+
+
+@published
+@pytest.mark.parametrize("page", **named([*PAGES, *OVERVIEW]))
+def test_links_and_pictures_are_there(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not re.match(r"https?://|mailto:|#", target):
+            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("study", ["modes", "v1", "barrel"])
+def test_pages_of_studies_have_one_shape(study):
+    text = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{study}.md").read_text(), flags=re.DOTALL)
+    assert text.startswith(f"# `{study}`: ")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+
+
+def test_published_files_are_small_and_name_no_place_on_a_disk():
+    for path in RESULTS.rglob("*"):
+        if path.is_file():
+            assert path.stat().st_size <= publish.LARGEST, path
+        if path.suffix in {".csv", ".md"}:
+            assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|users|mnt)/", path.read_text(), re.IGNORECASE), path
+
+
+@pytest.mark.parametrize("page", **named([page for page in PAGES if blocks(page, "python")]))
+def test_python_of_the_pages_runs(page):
+    for code in blocks(page, "python"):
+        exec(compile(code, str(page), "exec"), {})
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory):
+    """The project at the smallest size after what the README says to type."""
+    folder = small.project(tmp_path_factory.mktemp("reader"))
+    for command in blocks(ROOT / "README.md", "bash"):
+        done = small.shell(folder, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", STUDIES)
+def test_examples_run_and_leave_a_picture(reproduced, study):
+    done = small.shell(reproduced, f".venv/bin/python examples/{study}.py")
+    assert done.returncode == 0, done.stderr
+    assert (reproduced / f"{study}.png").stat().st_size > 1000
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_examples_are_short(study):
+    code = re.sub(r'^""".*?"""', "", (ROOT / "examples" / f"{study}.py").read_text(), flags=re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) < 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", STUDIES)
+def test_commands_of_a_study_run(reproduced, study):
+    for command in blocks(ROOT / "docs" / f"{study}.md", "bash"):
+        done = small.shell(reproduced, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
