@@ -16,6 +16,7 @@ from respike.fsbi import (
     classify,
     examine,
     example,
+    mean_field,
     proposals,
     protocol,
     released,
@@ -28,7 +29,7 @@ from respike.fsbi import (
     whitening,
 )
 from respike.fsbi import filter as rule_filter
-from respike.fsbi.params import METRICS, OUTCOMES, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box
+from respike.fsbi.params import METRICS, OUTCOMES, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, boxes
 from respike.fsbi.targets import Target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -451,6 +452,35 @@ def test_restricted_prior_loses_few_rules_that_finish(rng):
     assert hard.weight(theta[~finishes]).mean() < 0.3
 
 
+def test_mean_field_coefficients_by_hand_and_what_the_classifier_learns_from_them(rng):
+    rules = prior_rules(400)[list(THETA["poly"][:-1])]
+    found = mean_field.coefficients(rules.to_numpy(float))
+    one = rules.iloc[7]
+    by_hand = one["IE_kappa"] * one["IE_tau_post"] + one["IE_gamma"] * one["IE_tau_pre"]
+    assert found[7, 6:9].tolist() == pytest.approx([one["IE_alpha"], one["IE_beta"], by_hand])
+    good = found[:, 2] + found[:, 8] > 0
+    theta = rules.to_numpy(float)
+    probability = {
+        sees: classifier.train(theta[:200], good[:200], 0, sees=sees).probability(theta[200:]) for sees in classifier.FEATURES
+    }
+    right = {sees: np.mean((value > 0.5) == good[200:]) for sees, value in probability.items()}
+    assert right["mean_field"] > 0.9 > right["theta"]
+
+
+def test_the_best_of_many_candidates_is_chosen(rng):
+    good = rng.uniform(-1, 1, (400, 24))
+    thin = classifier.train(good, good[:, 0] > 0, 0)
+    rows = {}
+    for among in (1, 64):
+        settings = proposals.Proposal((), {}, sharpness=50.0, among=among)
+        low, high = -np.ones(24), np.ones(24)
+        half = lambda number: np.random.default_rng(number).uniform(-1.26, 1.26, (64, 24))  # noqa: E731  (0.4 % inside)
+        chosen = [proposals.chosen(half, low, high, [thin], np.random.default_rng(k), settings, "rule") for k in range(5)]
+        rows[among] = np.mean([thin.probability(theta[None])[0] for theta, _, _ in chosen])
+        assert min(inside for _, _, inside in chosen) >= among
+    assert rows[64] > rows[1]
+
+
 def test_a_classifier_without_examples_keeps_everything(rng):
     theta = rng.uniform(-1, 1, (20, 4))
     np.testing.assert_array_equal(classifier.train(theta, np.zeros(20, bool), 0).weight(theta), 1)
@@ -592,8 +622,9 @@ def member(tmp_path_factory):
     settings = flow.FlowSettings(hidden=8, transforms=1, bins=4, batch=100, learning_rate=5e-3, max_epochs=5, log_metrics=True)
     path = tmp_path_factory.mktemp("flow") / "member.pt"
     theta = usable[list(THETA["poly"][:-1])].to_numpy(float)
-    net, trainer = flow.train(theta, targets.scaled(usable, ["rate"], True), settings, 5, "cpu")
-    flow.write(path, net, trainer, settings, ("rate",), 24)
+    box = np.array(boxes("poly")).T
+    net, trainer = flow.train(theta, targets.scaled(usable, ["rate"], True), box, settings, 5, "cpu")
+    flow.write(path, net, trainer, settings, ("rate",), box)
     return net, flow.read(path), usable
 
 
@@ -608,6 +639,30 @@ def test_a_stored_flow_draws_what_the_trained_one_draws(member):
     np.testing.assert_allclose(back.log_density(theta, condition), direct, rtol=1e-5)
     np.testing.assert_array_equal(back.sample(condition, 8, 3), back.sample(condition, 8, 3))
     assert not np.array_equal(back.sample(condition, 8, 3), back.sample(condition, 8, 4))
+
+
+def test_a_bounded_flow_is_a_density_on_the_box():
+    import torch  # noqa: PLC0415
+
+    from respike.fsbi import flow  # noqa: PLC0415
+
+    class Normal:
+        """Standard normal in place of a trained net: the density of theta is then a logit-normal one."""
+
+        def log_prob(self, theta, condition):
+            return torch.distributions.Normal(0, 1).log_prob(theta).sum(-1)
+
+        def sample(self, shape, condition):
+            return torch.randn(*shape, 1, 1)
+
+    one = flow.Member(Normal(), ("rate",), True, np.zeros(0, int), (), np.array([[-2.0], [3.0]]))
+    grid = np.linspace(-2, 3, 20_001)[1:-1]
+    density = np.exp(one.log_density(grid[:, None], np.zeros(1)))
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-4)
+    drawn = one.sample(np.zeros(1), 20_000, 0)[:, 0]
+    assert ((drawn > -2) & (drawn < 3)).all()
+    assert drawn.var() == pytest.approx(np.trapezoid((grid - 0.5) ** 2 * density, grid), rel=0.03)
+    np.testing.assert_allclose(flow.bounded(flow.unbounded(grid[:, None], one.box), one.box)[:, 0], grid, atol=1e-9)
 
 
 def test_sampling_leaves_the_global_random_state_alone(member):

@@ -132,12 +132,13 @@ rule fsbi_classify:
         code=code("fsbi.classify"),
         metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
         thin=lambda wildcards: fsbi_entry(wildcards)["thin"],
+        sees=lambda wildcards: fsbi_entry(wildcards)["thin_by"],
         targets=fsbi_labels,
         seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.classify --tables {input} --out {output} --rule {wildcards.network}"
         " --round {wildcards.round} --metrics {params.metrics} --targets {params.targets:q} --thin {params.thin}"
-        " --seed {params.seed} > {log} 2>&1"
+        " --sees {params.sees} --seed {params.seed} > {log} 2>&1"
 
 
 rule fsbi_fit:
@@ -184,7 +185,7 @@ rule fsbi_examine:
     params:
         code=code("fsbi.examine"),
         settings=settings("fsbi", "examine"),
-        targets=fsbi_proposal,
+        targets=fsbi_conditioned,
         seed=config["run"]["seed"],
     shell:
         "python -m respike fsbi.examine --training {input.training} --members {input.members} --out {output}"

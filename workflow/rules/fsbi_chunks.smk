@@ -21,6 +21,11 @@ for network in FSBI_NETWORKS:
             space["rounds"],
             f"schedule has only {len(space['schedule'])} entries; add one per round",
         )
+    for number, entry in enumerate(space["schedule"]):
+        if network == "mlp" and entry["thin_by"] == "mean_field":
+            fsbi_refuse(
+                f"mlp.schedule[{number}].thin_by", "mean_field", "only poly rules have mean-field coefficients; theta"
+            )
     if space["data"] == "released" and len(space["released"]) < space["rounds"]:
         fsbi_refuse(
             f"{network}.released",
@@ -121,15 +126,23 @@ def fsbi_labels(wildcards):
     return json.dumps(targets if entry["thin"] in ("aim", "plausible") else {}, sort_keys=True)
 
 
-def fsbi_proposal(wildcards):
-    """Settings of fsbi.data: the bounds of the metrics conditioned on, and no others."""
-    metrics = fsbi_entry(wildcards)["metrics"]
-    targets = fsbi_targets(wildcards)
+def fsbi_aims(wildcards):
+    """The metrics that a round is conditioned on, and their bounds."""
+    metrics, targets = fsbi_entry(wildcards)["metrics"], fsbi_targets(wildcards)
     aims = {name: {"aim": targets[name]["aim"]} for name in metrics if name in targets}
-    patience, sharpness = FSBI[wildcards.network]["patience"], fsbi_entry(wildcards)["sharpness"]
-    return json.dumps(
-        {"metrics": metrics, "targets": aims, "patience": patience, "sharpness": sharpness}, sort_keys=True
-    )
+    return {"metrics": metrics, "targets": aims}
+
+
+def fsbi_conditioned(wildcards):
+    """What fsbi.examine reads of a round."""
+    return json.dumps(fsbi_aims(wildcards), sort_keys=True)
+
+
+def fsbi_proposal(wildcards):
+    """Settings of fsbi.data."""
+    how = {name: fsbi_entry(wildcards)[name] for name in ("sharpness", "among")}
+    patience = FSBI[wildcards.network]["patience"]
+    return json.dumps({**fsbi_aims(wildcards), "patience": patience, **how}, sort_keys=True)
 
 
 def fsbi_simulation(wildcards):

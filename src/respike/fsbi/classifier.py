@@ -11,30 +11,34 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from respike.core import files
+from respike.fsbi import mean_field
 
 HIDDEN = 16  # units
 PENALTY = 1.0  # L2; chosen on the surrogate, where it ranks rules best at 500 and at 2,000 rules
 COMMITTEE = 5  # networks, averaged
 QUIET = 2  # a class with fewer rules cannot be learned
+FEATURES = {"theta": lambda theta: theta, "mean_field": mean_field.coefficients}  # what a committee sees of a rule
 
 
 @dataclass(frozen=True)
 class Classifier:
     """Committee of networks with one hidden layer. With no member, every rule is as good as any other."""
 
-    mean: Float[np.ndarray, " parameter"]
-    scale: Float[np.ndarray, " parameter"]
-    w_in: Float[np.ndarray, "member parameter hidden"]
+    mean: Float[np.ndarray, " feature"]
+    scale: Float[np.ndarray, " feature"]
+    w_in: Float[np.ndarray, "member feature hidden"]
     b_in: Float[np.ndarray, "member hidden"]
     w_out: Float[np.ndarray, "member hidden"]
     b_out: Float[np.ndarray, " member"]
     threshold: float  # above 0: keep exactly the rules whose probability is at least this; 0: prefer the probable ones
+    sees: str = "theta"  # key of FEATURES
 
     def probability(self, theta: Float[np.ndarray, "rule parameter"]) -> Float[np.ndarray, " rule"]:
         """Mean over the committee."""
         if not len(self.b_out):
             return np.ones(len(theta))
-        hidden = np.maximum(np.einsum("rp,mph->mrh", (theta - self.mean) / self.scale, self.w_in) + self.b_in[:, None], 0)
+        features = (FEATURES[self.sees](theta) - self.mean) / self.scale
+        hidden = np.maximum(np.einsum("rf,mfh->mrh", features, self.w_in) + self.b_in[:, None], 0)
         score = np.einsum("mrh,mh->mr", hidden, self.w_out) + self.b_out[:, None]
         return (1 / (1 + np.exp(-score))).mean(0)
 
@@ -45,16 +49,22 @@ class Classifier:
 
 
 def train(
-    theta: Float[np.ndarray, "rule parameter"], good: Bool[np.ndarray, " rule"], seed: int, lose: float = 0.0
+    theta: Float[np.ndarray, "rule parameter"],
+    good: Bool[np.ndarray, " rule"],
+    seed: int,
+    lose: float = 0.0,
+    sees: str = "theta",
 ) -> Classifier:
     """Classifier of `good` rules; without members when there are too few of either kind to learn from.
 
+    `sees` says what it sees of a rule (FEATURES).
     `lose` is the share of the good rules that may fall below the threshold; 0: no threshold.
     """
-    scaler = StandardScaler().fit(theta)
+    features = FEATURES[sees](theta)
+    scaler = StandardScaler().fit(features)
     learnable = min(good.sum(), (~good).sum()) >= QUIET
-    nets = [_network(scaler.transform(theta), good, seed + number) for number in range(COMMITTEE * learnable)]
-    empty = np.zeros((0, theta.shape[1], HIDDEN))
+    nets = [_network(scaler.transform(features), good, seed + number) for number in range(COMMITTEE * learnable)]
+    empty = np.zeros((0, features.shape[1], HIDDEN))
     members = Classifier(
         mean=scaler.mean_,
         scale=scaler.scale_,
@@ -63,6 +73,7 @@ def train(
         w_out=np.stack([net.coefs_[1][:, 0] for net in nets]) if nets else empty[:, 0],
         b_out=np.array([net.intercepts_[1][0] for net in nets]),
         threshold=0.0,
+        sees=sees,
     )
     if not nets or not lose:
         return members
@@ -84,4 +95,4 @@ def write(path: Path, classifier: Classifier) -> None:
 def read(path: Path) -> Classifier:
     """Classifier kept in `path`."""
     stored = files.read_arrays(path, *Classifier.__dataclass_fields__)
-    return Classifier(**{**stored, "threshold": float(stored["threshold"])})
+    return Classifier(**{**stored, "threshold": float(stored["threshold"]), "sees": str(stored["sees"])})

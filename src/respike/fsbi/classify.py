@@ -22,16 +22,21 @@ def run(
     metrics: list[str],
     targets: dict[str, Target],
     thin: str,
+    sees: str,
     seed: int,
 ) -> None:
     """Learn which rules are good: `finite` = the simulation finished, `aim` = the round's metrics in their target boxes,
-    `plausible` = every condition met, `none` = nothing is learned and every proposal kept."""
+    `plausible` = every condition met, `none` = nothing is learned and every proposal kept.
+
+    The classifier `sees` theta or its mean-field coefficients.
+    """
     table = pd.concat([files.read_table(path) for path in tables], ignore_index=True)
     conditions = plausible(targets, group("plausible", rule)) if thin == "plausible" else {}
     good = label(table, thin, aims(targets, metrics) if thin == "aim" else {}, conditions)
     start = seeds.of(seed, "fsbi", "classify", rule, round) % 2**31
     lose = FALSE_NEGATIVES if thin == "finite" else 0.0
-    classifier.write(out, classifier.train(table[list(THETA[rule][:-1])].to_numpy(float), good, start, lose))
+    theta = table[list(THETA[rule][:-1])].to_numpy(float)
+    classifier.write(out, classifier.train(theta, good, start, lose, sees))
 
 
 def label(table: pd.DataFrame, thin: str, aim: dict, conditions: dict) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from respike.core import files, seeds
 from respike.fsbi import classifier, flow, surrogate
-from respike.fsbi.params import THETA
+from respike.fsbi.params import THETA, boxes
 from respike.fsbi.proposals import Proposal, propose
 from respike.fsbi.targets import Interval, Target, meets, scaled
 
@@ -64,8 +64,9 @@ def ensemble(known: pd.DataFrame, settings: flow.FlowSettings, members: int, log
     chosen = replace(settings, log_metrics=log)
     condition = scaled(usable, ["rate"], log)
     starts = [seeds.of(root, "fit", number) % 2**32 for number in range(members)]
-    nets = [flow.train(theta, condition, chosen, start, "cpu")[0] for start in starts]
-    return [flow.Member(net, ("rate",), log, np.zeros(0, int), ()) for net in nets]
+    box = np.array(boxes(RULE)).T
+    nets = [flow.train(theta, condition, box, chosen, start, "cpu")[0] for start in starts]
+    return [flow.Member(net, ("rate",), log, np.zeros(0, int), (), box if chosen.bounded else None) for net in nets]
 
 
 def thinned_by(known: pd.DataFrame, interval: Interval, root: int) -> classifier.Classifier:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from respike.core import files, seeds
 from respike.fsbi import flow
-from respike.fsbi.params import THETA, box
+from respike.fsbi.params import THETA, box, boxes
 from respike.fsbi.targets import Target, scaled
 
 
@@ -31,8 +31,6 @@ class Conditioned:
 
     metrics: tuple[str, ...]
     targets: dict[str, Target]
-    patience: int
-    sharpness: float
 
 
 def run(
@@ -67,7 +65,7 @@ def run(
 
 def bounded_draws(net: flow.Member, condition: np.ndarray, n: int, rule: str, rng: np.random.Generator) -> np.ndarray:
     """Up to `n` draws inside the prior box; fewer when the flow leaks so much that 20 n candidates do not hold them."""
-    low, high = np.array([box(name) for name in THETA[rule][:-1]]).T
+    low, high = np.array(boxes(rule)).T
     candidates = net.sample(condition, 4 * n, int(rng.integers(2**31)))
     inside = candidates[((candidates > low) & (candidates < high)).all(1)]
     if len(inside) < n:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from respike.core import files, seeds
 from respike.fsbi import flow
-from respike.fsbi.params import THETA
+from respike.fsbi.params import THETA, boxes
 from respike.fsbi.targets import scaled
 
 FEWEST = 10  # rules; with fewer, a flow cannot even be stopped in time
@@ -33,5 +35,6 @@ def run(
     condition = scaled(table, metrics, settings.log_metrics)
     start = seeds.of(seed, "fsbi", "fit", rule, round, member) % 2**32
     theta = table[names].to_numpy(float)
-    net, trainer = flow.train(theta, condition, settings, start, flow.device_of(device))
-    flow.write(out, net, trainer, settings, tuple(metrics), len(names))
+    box = np.array(boxes(rule)).T
+    net, trainer = flow.train(theta, condition, box, settings, start, flow.device_of(device))
+    flow.write(out, net, trainer, settings, tuple(metrics), box)

@@ -33,6 +33,7 @@ class FlowSettings:
     patience: int = 20  # epochs without improvement
     max_epochs: int = 2000
     log_metrics: bool = False  # condition on the logarithm of positive metrics
+    bounded: bool = False  # learn the logit of theta inside the prior box, so that no draw falls out of it
     members: int = 10
 
 
@@ -45,18 +46,36 @@ class Member:
     log: bool
     held_out: np.ndarray  # rows of the training table that only decided when to stop
     losses: tuple[float, ...]  # on the held-out rows, one per epoch
+    box: Float[np.ndarray, "2 parameter"] | None = None  # bounds of theta, for a flow that learned its logit
 
     def sample(self, condition: Float[np.ndarray, " metric"], n: int, seed: int) -> Float[np.ndarray, "n parameter"]:
         """Draws given one value of the metrics; the same for the same `seed` and `n`, whatever was drawn before."""
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
-            drawn = self.net.sample((n,), condition=_tensor(condition[None]))
-        return drawn[:, 0].double().numpy()
+            drawn = self.net.sample((n,), condition=_tensor(condition[None]))[:, 0].double().numpy()
+        return drawn if self.box is None else bounded(drawn, self.box)
 
     def log_density(self, theta: Float[np.ndarray, "n parameter"], condition: Float[np.ndarray, " metric"]) -> np.ndarray:
         """log q(theta | metrics) of each row."""
+        free = theta if self.box is None else unbounded(theta, self.box)
         with torch.no_grad():
-            return self.net.log_prob(_tensor(theta)[:, None], condition=_tensor(condition[None]))[:, 0].double().numpy()
+            found = self.net.log_prob(_tensor(free)[:, None], condition=_tensor(condition[None]))[:, 0].double().numpy()
+        if self.box is None:
+            return found
+        low, high = self.box
+        return found + np.log((high - low) / (theta - low) / (high - theta)).sum(1)  # |d logit / d theta|
+
+
+def unbounded(theta: Float[np.ndarray, "n parameter"], box: Float[np.ndarray, "2 parameter"]) -> np.ndarray:
+    """Logit of the place of theta between its bounds."""
+    low, high = box
+    return np.log((theta - low) / (high - theta))
+
+
+def bounded(free: Float[np.ndarray, "n parameter"], box: Float[np.ndarray, "2 parameter"]) -> np.ndarray:
+    """Theta of its logits."""
+    low, high = box
+    return low + (high - low) / (1 + np.exp(-free))
 
 
 def _tensor(array: np.ndarray) -> Tensor:
@@ -79,9 +98,12 @@ class _Silent:
     def flush(self) -> None: ...
 
 
-def train(theta: np.ndarray, condition: np.ndarray, settings: FlowSettings, seed: int, device: str) -> tuple[Any, Any]:
+def train(
+    theta: np.ndarray, condition: np.ndarray, box: np.ndarray, settings: FlowSettings, seed: int, device: str
+) -> tuple[Any, Any]:
     """Maximum likelihood fit of the flow; the trained net and sbi's trainer, which holds the course of the training."""
     torch.manual_seed(seed)
+    theta = unbounded(theta, box) if settings.bounded else theta
     trainer = NPE(None, _builder(settings), device=device, tracker=_Silent(), show_progress_bars=False)
     trainer.append_simulations(_tensor(theta), _tensor(condition))
     net = trainer.train(
@@ -99,14 +121,14 @@ def _builder(settings: FlowSettings) -> Any:
 
 
 def write(
-    path: Path, net: torch.nn.Module, trainer: Any, settings: FlowSettings, metrics: tuple[str, ...], n_theta: int
+    path: Path, net: torch.nn.Module, trainer: Any, settings: FlowSettings, metrics: tuple[str, ...], box: np.ndarray
 ) -> None:
     """File of a trained member: weights, settings and names; plain data only."""
     content = {
         "state": net.state_dict(),
         "settings": asdict(settings),
         "metrics": list(metrics),
-        "n_theta": n_theta,
+        "box": box.tolist(),
         "held_out": trainer.val_indices.clone(),
         "losses": [float(loss) for loss in trainer.summary["validation_loss"]],
     }
@@ -117,13 +139,14 @@ def read(path: Path) -> Member:
     """Member kept in `path`."""
     stored = files.read_checkpoint(path)
     settings = FlowSettings(**stored["settings"])
+    box = np.array(stored["box"])
     with torch.random.fork_rng(devices=[]):
-        shape = torch.randn(10, stored["n_theta"]), torch.randn(10, len(stored["metrics"]))
+        shape = torch.randn(10, box.shape[1]), torch.randn(10, len(stored["metrics"]))
         net = _builder(settings)(*shape)  # the numbers do not matter: the stored state replaces what is computed from them
     net.load_state_dict(stored["state"])
-    return Member(
-        net.eval(), tuple(stored["metrics"]), settings.log_metrics, stored["held_out"].numpy(), tuple(stored["losses"])
-    )
+    held_out, losses = stored["held_out"].numpy(), tuple(stored["losses"])
+    known = box if settings.bounded else None
+    return Member(net.eval(), tuple(stored["metrics"]), settings.log_metrics, held_out, losses, known)
 
 
 def device_of(choice: str) -> str:

@@ -44,6 +44,11 @@ def box(name: str) -> tuple[float, float]:
     return TERM_BOX if name.endswith(POLY_TERMS) else READOUT_BOX
 
 
+def boxes(rule: str) -> list[tuple[float, float]]:
+    """Prior ranges of the parameters of a rule, without the input rate."""
+    return [box(name) for name in THETA[rule][:-1]]
+
+
 @dataclass(frozen=True)
 class Network:
     """What is compiled into a binary: the family of rules, the sizes, and how the code is generated."""

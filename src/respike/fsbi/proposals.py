@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from respike.core import seeds
-from respike.fsbi.params import RATE_IN_BOX, THETA, box
+from respike.fsbi.params import RATE_IN_BOX, THETA, boxes
 from respike.fsbi.targets import Target, aims, scaled
 
 BLOCK = 64  # candidates drawn at once
@@ -27,6 +27,7 @@ class Proposal:
     metrics: tuple[str, ...]  # conditioned on; none: the prior
     targets: dict[str, Target]
     sharpness: float = 1.0  # power of the classifier's probability by which candidates are chosen
+    among: int = 1  # candidates inside the prior box of which one is chosen, at least
     patience: int = 20_000  # candidates for one rule, before the estimator is called useless
 
 
@@ -35,7 +36,7 @@ def propose(rule: str, round: int, index: int, nets: list, thin: list, settings:
     rng = seeds.generator(seed, "fsbi", "data", rule, round, index)
     aim = {name: rng.uniform(*bounds) for name, bounds in aims(settings.targets, settings.metrics).items()}
     rate_in = rng.uniform(*RATE_IN_BOX)
-    low, high = np.array([box(name) for name in THETA[rule][:-1]]).T
+    low, high = np.array(boxes(rule)).T
     block = posterior_block(nets, aim, rng) if nets else prior_block(low, high)
     about = f"fsbi.{rule}: round {round}, rule {index}"
     theta, drawn, inside = chosen(block, low, high, thin, rng, settings, about)
@@ -61,19 +62,20 @@ def chosen(
 ) -> tuple[np.ndarray, int, int]:
     """One candidate inside the box, how many were drawn for it, and how many of them lay inside.
 
-    Within a block the choice is by the weights of the classifiers `thin`: where they see no difference, any candidate;
-    where they do, the promising ones. Raises ValueError after `settings.patience` candidates.
+    The choice is by the weights of the classifiers `thin`: where they see no difference, any candidate; where they do, the
+    promising ones. Raises ValueError after `settings.patience` candidates.
     """
-    drawn = inside = 0
+    drawn, gathered, weights = 0, [], []
     while drawn < settings.patience:
         candidates = block(int(rng.integers(2**31)))
-        allowed = ((candidates > low) & (candidates < high)).all(1)
-        weight = np.prod([allowed, *(one.weight(candidates) ** settings.sharpness for one in thin)], axis=0)
-        drawn, inside = drawn + len(candidates), inside + int(allowed.sum())
-        if weight.sum() > 0:
-            return candidates[rng.choice(len(candidates), p=weight / weight.sum())], drawn, inside
-    why = "the estimator leaks out of the prior box" if not inside else "the classifier refuses what lies inside"
+        inside = candidates[((candidates > low) & (candidates < high)).all(1)]
+        gathered.extend(inside)
+        weights.extend(np.prod([np.ones(len(inside)), *(one.weight(inside) ** settings.sharpness for one in thin)], axis=0))
+        drawn += len(candidates)
+        if len(gathered) >= settings.among and sum(weights) > 0:
+            return gathered[rng.choice(len(gathered), p=np.array(weights) / sum(weights))], drawn, len(gathered)
+    why = "the estimator leaks out of the prior box" if not gathered else "the classifier refuses what lies inside"
     raise ValueError(
-        f"{about}: none of {drawn} candidates was accepted ({inside} inside the prior box): {why}; train on more rules, "
+        f"{about}: none of {drawn} candidates was accepted ({len(gathered)} inside the prior box): {why}; use more rules, "
         f"widen the filter or set thin: none in fsbi.<rule>.schedule"
     )

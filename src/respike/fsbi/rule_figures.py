@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from respike.core import style
+from respike.fsbi import mean_field as coefficients
 from respike.fsbi import protocol
 from respike.fsbi.params import PLASTIC, TERM_BOX, THETA, box
 from respike.fsbi.targets import Target, group, meets, metrics_of, plausible
@@ -143,7 +144,7 @@ def mean_field_axes(table: pd.DataFrame, kind: str) -> tuple[np.ndarray, np.ndar
     if kind == "alpha, beta":
         return table["EE_alpha"].to_numpy(), table["EE_beta"].to_numpy(), rate, ("alpha EE", "beta EE")
     alpha, beta = table[f"{kind}_alpha"].to_numpy(), table[f"{kind}_beta"].to_numpy()
-    slope = (table[f"{kind}_kappa"] * table[f"{kind}_tau_post"] + table[f"{kind}_gamma"] * table[f"{kind}_tau_pre"]).to_numpy()
+    slope = coefficients.slope(table, kind)
     sender, receiver = (rate if kind[0] == "E" else rate_i), (rate if kind[1] == "E" else rate_i)
     if kind[0] == kind[1]:
         return -(alpha + beta), slope, receiver, (f"-(alpha + beta) {kind}", f"lambda {kind}")
