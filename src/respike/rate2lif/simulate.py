@@ -33,14 +33,14 @@ def run(
     variant = archives.Chunk.named(archive.stem).variant
 
     def one(replica: int, given: Path, made: Path) -> None:
-        record_all(given, made, task, settings, conditions, (seed, "rate2lif", "simulate", variant, replica))
+        run_network(given, made, task, settings, conditions, (seed, "rate2lif", "simulate", variant, replica))
 
     options = {name: asdict(condition) for name, condition in conditions.items()}
     described = {"task": task, "simulation": asdict(settings), "conditions": options, "seed": seed}
     archives.make(archive, described, one, sources)
 
 
-def record_all(
+def run_network(
     given: Path, made: Path, task: str, settings: Simulation, conditions: dict[str, Lif], place: tuple[int | str, ...]
 ) -> None:
     """Run every LIF network in `conditions` on trials the rate model was shown on; keep some standard trials in full."""
