@@ -226,6 +226,7 @@ def fsbi_whole_tables():
 def fsbi_figures_of(network):
     """Names of the figures of a network: raster and weights only where spikes were simulated."""
     names = ["accumulation", "components", "protocol", "metrics", "correlations", "pairs", "longevity", "inference"]
+    names += ["against_rate", "heat_maps"]
     names += ["mean_field"] if network == "poly" else []
     return names + (["network"] if FSBI[network]["data"] == "simulate" else [])
 

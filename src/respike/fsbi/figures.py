@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from respike.core import files, style
-from respike.fsbi import network_figures, rule_figures
+from respike.fsbi import network_figures, pair_figures, rule_figures
 from respike.fsbi.command import hidden_layers
 from respike.fsbi.params import Simulation
 from respike.fsbi.targets import Target, group, meets, plausible
@@ -49,6 +49,8 @@ def run(
         "metrics": rule_figures.histograms(rounds, rule, settings.targets),
         "correlations": rule_figures.correlations(good, examined[-1] if examined else None, rule),
         "pairs": rule_figures.pairs(good, rule),
+        "against_rate": pair_figures.against_rate(rounds, rule, settings.targets),
+        "heat_maps": pair_figures.heat_maps(rounds, rule),
         "longevity": rule_figures.longevity(files.read_table(longevity), rule, settings.targets, settings.seconds),
         "inference": network_figures.inference(examined, rounds, files.read_table(compare)),
     }
