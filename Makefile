@@ -28,8 +28,9 @@ test-workflow: .venv/ready  ## slow tests of the workflow itself: rerun matrix, 
 slurm: .venv/ready  ## install what a Slurm cluster needs (docs/cluster.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-slurm.lock
 
-torture: .venv/ready  ## kill runs at random moments and start them again (KILLS=50 SEED=0)
-	$(BIN)/python -m tests.workflow.torture --kills $(or $(KILLS),50) --seed $(or $(SEED),0)
+torture: .venv/ready  ## kill runs at random moments and start them again (KILLS=50 SEED=0 STUDY=modes SLURM=1)
+	$(BIN)/python -m tests.workflow.torture --kills $(or $(KILLS),50) --seed $(or $(SEED),0) --study $(or $(STUDY),mini) \
+	  $(if $(SLURM),--slurm)
 
 check: .venv/ready  ## format, lint, fast tests
 	$(BIN)/ruff format --check src tests benchmarks examples

@@ -13,8 +13,7 @@ import pytest
 
 from tests.workflow import bed, torture
 
-QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5"]
-SLURM = ["--profile", "slurm", "--", *QUICK]
+SLURM = ["--profile", "slurm", "--", *torture.IMPATIENT]
 
 
 def reason():
@@ -66,7 +65,7 @@ def test_same_bytes_from_slurm_and_from_here_though_the_head_was_killed(project,
             break
         assert first.poll() is None, said.read_text()
         time.sleep(0.2)
-    torture.kill(first, "all")
+    torture.kill(first, project, "all")
     first.wait()
     left = set(submitted(said.read_text()))
     bed.configure(project, rounds=1)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -64,3 +65,45 @@ def test_a_clock_that_jumped_back_reruns_nothing_and_stops_nothing(project):
     assert done.returncode == 0, done.stdout + done.stderr
     assert bed.ran(done) == ["mini_filter"]
     assert bed.hashes(project) == before
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A fresh project whose results lie on a disk of 1 MB, and a function that mounts that disk otherwise."""
+    project = bed.miniature(tmp_path / "project")
+    results = project / "results"
+    results.mkdir()
+
+    def mount(options):
+        return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", results], check=False, capture_output=True)
+
+    if mount("size=1m").returncode:
+        pytest.skip("no right to mount a small disk here")
+    yield project, lambda options: mount(f"remount,{options}").check_returncode()
+    subprocess.run(["umount", results], check=False)
+
+
+def test_a_full_disk_is_told_and_what_is_there_is_whole(disk, finished):
+    cramped, mount = disk
+    ballast = cramped / "results/ballast"
+    ballast.write_bytes(bytes(2**20 - 16 * 4096))
+    done = bed.respike(cramped, "run", "mini", "--cores", "2")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stdout
+    expected = bed.hashes(finished)
+    left = bed.hashes(cramped)
+    left.pop("ballast")
+    assert left.items() < expected.items()
+    mount("size=50m")
+    ballast.unlink()
+    again = bed.respike(cramped, "run", "mini", "--cores", "2")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert bed.hashes(cramped) == expected
+
+
+def test_a_read_only_disk_is_told(disk):
+    project, mount = disk
+    mount("ro")
+    done = bed.respike(project, "run", "mini", "--cores", "2")
+    assert done.returncode == 2
+    assert "results is not a folder that can be written" in done.stderr

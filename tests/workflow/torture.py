@@ -1,4 +1,4 @@
-"""Kill a run with kill -9 at random moments and start it again: `make torture KILLS=50`.
+"""Kill a run with kill -9 at random moments and start it again: `make torture KILLS=50`, on Slurm `make torture SLURM=1`.
 
 Each time one of these dies: the head, Snakemake, a job, or all of them. Then the run is just started again, and must end
 with the bytes of an undisturbed run and nothing left lying about.
@@ -20,19 +20,20 @@ import psutil
 from tests.workflow import bed
 
 VICTIMS = ("head", "snakemake", "job", "all")
+IMPATIENT = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5"]
 SAVED_OFTEN = {"RESPIKE_SAVE_SECONDS": "0.05"}
 
 
-def kill(process: subprocess.Popen, victim: str) -> int:
-    """Kill -9 the victims below a run; how many there were."""
+def kill(process: subprocess.Popen, project: Path, victim: str) -> int:
+    """Kill -9 the victims of a run, on Slurm its jobs on this node too; how many there were."""
     with suppress(psutil.NoSuchProcess):
         head = psutil.Process(process.pid)
-        below = {p: p.cmdline() for p in head.children(recursive=True)}
+        others = {one: words for one, words in at_work(project).items() if one != head}
         chosen = {
             "head": [head],
-            "snakemake": [p for p, words in below.items() if words[1:3] == ["-m", "snakemake"]],
-            "job": [p for p, words in below.items() if words[1:3] == ["-m", "respike"]],
-            "all": [head, *below],
+            "snakemake": [one for one in head.children() if others.get(one, [])[1:3] == ["-m", "snakemake"]],
+            "job": [one for one, words in others.items() if words[1:3] == ["-m", "respike"]],
+            "all": [head, *others],
         }[victim]
         for one in chosen:
             with suppress(psutil.NoSuchProcess):
@@ -41,12 +42,22 @@ def kill(process: subprocess.Popen, victim: str) -> int:
     return 0
 
 
+def at_work(project: Path) -> dict[psutil.Process, list[str]]:
+    """Processes that work in the project's folder, and their command lines."""
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if Path(process.cwd()) == project:
+                found[process] = process.cmdline()
+    return found
+
+
 def disturb(project: Path, victim: str, moment: float, arguments: Sequence[str]) -> int:
     """Start a run, kill `victim` after `moment` seconds and wait for the head to end; how many processes were killed."""
     process = bed.started(project, "run", *arguments, **SAVED_OFTEN)
     with suppress(subprocess.TimeoutExpired):
         process.wait(moment)
-    killed = kill(process, victim)
+    killed = kill(process, project, victim)
     process.wait()
     return killed
 
@@ -93,16 +104,18 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--study", default="mini", help="mini, or a study with a block in tests/workflow/tiny.yaml")
+    parser.add_argument("--slurm", action="store_true", help="jobs go to the Slurm of this machine")
     options = parser.parse_args()
+    how = ["--profile", "slurm", "--", *IMPATIENT] if options.slurm else ["--cores", "2"]
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder = Path(name)
         if options.study == "mini":
-            prepared, arguments = bed.miniature(folder / "prepared"), ["mini", "--cores", "2"]
+            prepared, arguments = bed.miniature(folder / "prepared"), ["mini", *how]
             bed.configure(prepared, pause=0.1, rounds=1)
         else:
             prepared = bed.copy(folder / "prepared")
             shutil.copy(Path(__file__).with_name("tiny.yaml"), prepared / "tiny.yaml")
-            arguments = [f"results/{options.study}/metrics.parquet", "--configfile", "tiny.yaml", "--cores", "2"]
+            arguments = [f"results/{options.study}/metrics.parquet", "--configfile", "tiny.yaml", *how]
         return min(1, torture(folder, options.kills, options.seed, arguments, prepared))
 
 
