@@ -185,6 +185,14 @@ def test_a_training_survives_kill_9(tmp_path):
     assert (tmp_path / "a" / "n.pt").read_bytes() == (tmp_path / "b" / "n.pt").read_bytes()
 
 
+def test_the_cluster_profile_names_every_rule_that_can_use_a_gpu():
+    rules = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    with_device = {part.split(":")[0] for part in re.split(r"^rule ", rules, flags=re.M)[1:] if "--device" in part}
+    lines = re.findall(r"^#(   \w+: \{.*\}|  *set-resources:)$", (ROOT / "profiles/slurm/config.yaml").read_text(), re.M)
+    wanted = yaml.safe_load("\n".join(lines).removeprefix(" "))["set-resources"]
+    assert wanted == {rule: {"slurm_partition": "gpu", "gpu": 1} for rule in with_device}
+
+
 def test_environment_file_has_the_locked_versions():
     locked = [line.strip() for line in (ROOT / "requirements.lock").read_text().splitlines() if line.strip()]
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
