@@ -46,7 +46,7 @@ def one_start(fit: Fit, search: box.Box) -> None:
     """The whole fit of one start."""
     state = em.State(search.draw(Circuit(), np.random.default_rng(0)), em.first_latent(trial(), fit))
     while not state.done:
-        em.iterate(state, trial(), search, fit)
+        em.advance(state, trial(), search, fit)
 
 
 def workloads() -> list[Workload]:

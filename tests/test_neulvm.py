@@ -13,7 +13,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from respike.__main__ import main
-from respike.core import files
+from respike.core import files, training
 from respike.neulvm import (
     baselines,
     box,
@@ -21,6 +21,7 @@ from respike.neulvm import (
     data,
     drives,
     em,
+    fit,
     freerun,
     microscopic,
     model,
@@ -260,6 +261,39 @@ class TestFit:
         assert len(state.rows) == PUBLISHED.e_patience
         assert not improved
         assert found is latent
+
+
+@pytest.mark.parametrize("e_step", ["adam", "lbfgs"])
+def test_a_killed_fit_goes_on_where_it_was(recording, tmp_path, monkeypatch, e_step):
+    """Cut off in each step in turn and started again: the same bytes as undisturbed, and no step is taken twice."""
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+    _preprocess(recording[0], tmp_path, recording[1])
+    settings = Fit(iterations=2, m_steps=4, e_steps=6, e_step=e_step, scheme="compat")
+    advance, taken = em.advance, []
+
+    def fit_until(dies_at, name):
+        def step(state, *rest):
+            if len(taken) == dies_at:
+                raise KeyboardInterrupt
+            taken.append((state.iteration, state.due))
+            advance(state, *rest)
+
+        monkeypatch.setattr(em, "advance", step)
+        made = [tmp_path / name / file for file in ("m.json", "z.npz", "log.parquet")]
+        fit.run(trial=tmp_path / "trial.npz", out=made[0], latent=made[1], log=made[2], circuit=TRUE, prior=Prior(),
+                fit=settings, start=1, seed=3)  # fmt: skip
+        return [path.read_bytes() for path in made]
+
+    undisturbed = fit_until(None, "a")
+    n_steps = len(taken)
+    taken.clear()
+    for dies_at in range(1, n_steps):
+        with pytest.raises(KeyboardInterrupt):
+            fit_until(dies_at, "b")
+    assert not (tmp_path / "b" / "m.json").exists()
+    assert fit_until(None, "b") == undisturbed
+    assert taken == [(0, "M"), (0, "E"), (1, "M"), (1, "E")][:n_steps]
+    assert not training.partial_path(tmp_path / "b" / "m.json").exists()
 
 
 class TestParticles:

@@ -181,6 +181,6 @@ class TestTrial:
             first = search.draw(circuit, np.random.default_rng(start))
             state = em.State(first, em.first_latent(trial, PUBLISHED))
             while not state.done:
-                em.iterate(state, trial, search, PUBLISHED)
+                em.advance(state, trial, search, PUBLISHED)
             losses.append(model.loss(state.circuit, trial, state.latent, "compat").total)
         assert min(losses) <= -2.82

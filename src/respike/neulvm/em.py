@@ -4,7 +4,9 @@ M: L-BFGS-B with exact gradients inside a box. E: `adam`, the published rules, o
 total loss, which falls in every iteration and stops when it no longer does.
 """
 
+import dataclasses
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +71,8 @@ class State:
     circuit: Circuit
     latent: Latent
     iteration: int = 0
+    due: str = "M"  # the next step
+    moved: bool = True  # whether the last M-step did
     done: bool = False
     adam: Adam = field(default_factory=Adam)
     lowest: tuple[float, float] = (np.inf, np.inf)  # lowest losses (spikes, latent) that the published rule has seen
@@ -83,6 +87,21 @@ class State:
             self.rows.append({**row, "loss_spikes": loss.spikes, "loss_latent": loss.latent})
 
         return log
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as text, from which `load_state_dict` makes the same numbers again."""
+        held = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        held |= {"circuit": dataclasses.asdict(self.circuit), "adam": dataclasses.asdict(self.adam)}
+        return {"json": json.dumps(held, default=lambda array: array.tolist())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        held = json.loads(state["json"])
+        adam = held["adam"] | {"beta": tuple(held["adam"]["beta"])}
+        adam |= {name: np.asarray(adam[name]) for name in ("mean", "square")}
+        held |= {"circuit": Circuit.from_dict(held["circuit"]), "latent": np.array(held["latent"]), "adam": Adam(**adam)}
+        for name, value in held.items():
+            setattr(self, name, value)
 
 
 def m_step(
@@ -153,13 +172,16 @@ def e_step_adam(state: State, trial: Trial, fit: Fit) -> tuple[Latent, bool]:
     return best, found and number > 4
 
 
-def iterate(state: State, trial: Trial, box: Box, fit: Fit) -> None:
-    """One EM iteration (M, then E), changing `state`; sets `done` when there is nothing left to gain."""
-    state.circuit, n_iterations = m_step(state.circuit, trial, state.latent, box, fit, state.logger("M"))
+def advance(state: State, trial: Trial, box: Box, fit: Fit) -> None:
+    """The next step of EM (M, then E, then M ...), changing `state`; sets `done` when there is nothing left to gain."""
+    if state.due == "M":
+        state.circuit, n_iterations = m_step(state.circuit, trial, state.latent, box, fit, state.logger("M"))
+        state.moved, state.due = n_iterations > 1, "E"
+        return
     improved = True
     if fit.e_step == "adam":
         state.latent, improved = e_step_adam(state, trial, fit)
     else:
         state.latent = e_step_lbfgs(state.circuit, trial, state.latent, fit, state.logger("E"))
-    state.iteration += 1
-    state.done = state.iteration >= fit.iterations or not (n_iterations > 1 and improved)
+    state.iteration, state.due = state.iteration + 1, "M"
+    state.done = state.iteration >= fit.iterations or not (state.moved and improved)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from respike.core import files, seeds
+from respike.core import files, seeds, training
 from respike.neulvm import box, em, model, models, trials
+from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Fit, Prior
 
 
@@ -24,8 +25,7 @@ def run(
         first = search.draw(first, seeds.generator(seed, "neulvm", "fit", start))
     begin = em.first_latent(recorded.trial, fit)
     state = em.State(first, begin)
-    while not state.done:
-        em.iterate(state, recorded.trial, search, fit)
+    finish(state, recorded.trial, search, fit, out, {"seed": seed, "start": start, "trial": files.digest(trial)})
     loss = model.loss(state.circuit, recorded.trial, state.latent, fit.scheme)
     about = {
         "start": start, "loss": loss.total, "loss_spikes": loss.spikes, "loss_latent": loss.latent,
@@ -37,6 +37,18 @@ def run(
         latent, first=model.with_history(begin, recorded.trial), last=model.with_history(state.latent, recorded.trial)
     )
     files.write_table(log, pd.DataFrame(state.rows).assign(start=start))
+    training.forget(out)
+
+
+def finish(state: em.State, trial: Trial, search: box.Box, fit: Fit, out: Path, key: dict[str, int | str]) -> None:
+    """Take the steps that are left of the fit `key` of `out`; one that was cut off goes on after its last whole step."""
+
+    def step(_: int) -> dict[str, float]:
+        em.advance(state, trial, search, fit)
+        return {"done": float(state.done)}
+
+    settings = {**key, "fit": repr(fit), "box": repr((search.low.tolist(), search.high.tolist()))}
+    training.train({"fit": state}, step, 2 * fit.iterations, out, settings, until=lambda row: bool(row["done"]))
 
 
 def at_bound(circuit: Circuit, search: box.Box) -> list[str]:
