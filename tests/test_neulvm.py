@@ -31,14 +31,13 @@ from respike.neulvm import (
     pickles,
     plain,
     plds,
-    posterior,
     preprocess,
     simulate,
     states,
     trials,
 )  # fmt: skip
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Posterior, Prior, Window
+from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Window
 
 TRUE = Circuit()
 
@@ -320,24 +319,6 @@ class TestParticles:
         found = particles.sample(circuit, quiet, 0, 60, 1, rng).mean[140:].mean()
         free = freerun.simulate(circuit, np.zeros((2000, 3)), rng, 0.004, 40, "exact")[500:].mean()
         assert found == pytest.approx(free, rel=0.03)
-
-
-class TestPosterior:
-    def test_reflected_numbers_lie_in_the_box(self):
-        low = np.array([0.2, 0.5])
-        np.testing.assert_allclose(posterior.reflected(np.array([0.1, 1.2]), low), [0.3, 0.8])
-        found = posterior.reflected(np.array([-7.3, 9.1]), low)
-        assert ((found >= low) & (found <= 1)).all()
-
-    def test_walk_without_data_fills_the_prior(self, monkeypatch):
-        monkeypatch.setattr(posterior, "log_likelihood", lambda *_: 0.0)
-        monkeypatch.setattr(posterior, "first_covariance", lambda *_: 0.01 * np.eye(12))
-        search = box.build(TRUE, Prior())
-        x, _, accepted = posterior.walk(TRUE, None, search, Posterior(steps=3000), 0)
-        share = ((x - search.low / search.high) / (1 - search.low / search.high))[1500:]
-        assert accepted.all()
-        np.testing.assert_allclose(share.mean(0), 0.5, atol=0.15)
-        np.testing.assert_allclose(share.std(0), 1 / np.sqrt(12), atol=0.08)
 
 
 class TestBaselines:

@@ -6,6 +6,7 @@ NEULVM_RECORDING = "results/neulvm/recording.pickle" if NEULVM_EMBEDDED else NEU
 NEULVM_DATASET = "embedded winner-take-all network" if NEULVM_EMBEDDED else Path(NEULVM_RECORDING).name
 NEULVM_RUNS = (["network", "true"] if NEULVM_EMBEDDED else []) + ["best", "posterior"]
 NEULVM_KNOWN = expand("results/neulvm/known_{scheme}.json", scheme=["exact", "compat"] if NEULVM_EMBEDDED else [])
+NEULVM_RECOVERY = ["results/neulvm/recovery.parquet"] if NEULVM_EMBEDDED else []
 NEULVM_STARTS = range(NEULVM["starts"])
 
 
@@ -118,10 +119,11 @@ rule neulvm_select:
 rule neulvm_posterior:
     input:
         trial="results/neulvm/trial.npz",
-        start="results/neulvm/models/best.json",
     output:
+        pairs="results/neulvm/posterior.npz",
         samples="results/neulvm/posterior.parquet",
         model="results/neulvm/models/posterior.json",
+        calibration="results/neulvm/calibration.parquet",
     log:
         "results/neulvm/log/posterior.txt",
     benchmark:
@@ -129,7 +131,7 @@ rule neulvm_posterior:
     conda:
         "../../environment.yml"
     resources:
-        runtime=600,
+        runtime=120,
         mem_mb=2000,
     params:
         code=code("neulvm.posterior"),
@@ -138,8 +140,36 @@ rule neulvm_posterior:
         posterior=settings("neulvm", "posterior"),
         seed=config["run"]["seed"],
     shell:
-        "python -m respike neulvm.posterior --trial {input.trial} --start {input.start} --out {output.samples}"
-        " --mean {output.model} --circuit {params.circuit:q} --prior {params.prior:q} --posterior {params.posterior:q}"
+        "python -m respike neulvm.posterior --trial {input.trial} --pairs {output.pairs} --out {output.samples}"
+        " --nearest {output.model} --calibration {output.calibration} --circuit {params.circuit:q} --prior {params.prior:q}"
+        " --posterior {params.posterior:q} --seed {params.seed} > {log} 2>&1"
+
+
+rule neulvm_recovery:
+    input:
+        trial="results/neulvm/trial.npz",
+        pairs="results/neulvm/posterior.npz",
+    output:
+        table="results/neulvm/recovery.parquet",
+    log:
+        "results/neulvm/log/recovery.txt",
+    benchmark:
+        "results/neulvm/benchmark/recovery.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=60,
+        mem_mb=2000,
+    params:
+        code=code("neulvm.recovery"),
+        circuit=settings("neulvm", "circuit"),
+        prior=settings("neulvm", "prior"),
+        posterior=settings("neulvm", "posterior"),
+        window=settings("neulvm", "window"),
+        seed=config["run"]["seed"],
+    shell:
+        "python -m respike neulvm.recovery --trial {input.trial} --pairs {input.pairs} --out {output.table}"
+        " --circuit {params.circuit:q} --prior {params.prior:q} --settings {params.posterior:q} --window {params.window:q}"
         " --seed {params.seed} > {log} 2>&1"
 
 
@@ -287,6 +317,8 @@ rule neulvm_metrics:
         latent="results/neulvm/best.npz",
         known=NEULVM_KNOWN,
         samples="results/neulvm/posterior.parquet",
+        calibration="results/neulvm/calibration.parquet",
+        recovery=NEULVM_RECOVERY,
         runs=expand("results/neulvm/runs/{model}.npz", model=NEULVM_RUNS),
         baselines="results/neulvm/baselines.npz",
         clusters="results/neulvm/clusters.npz",
@@ -310,7 +342,8 @@ rule neulvm_metrics:
         seed=config["run"]["seed"],
     shell:
         "python -m respike neulvm.metrics --trial {input.trial} --fits {input.fits} --best {input.best} --latent {input.latent}"
-        " --known {input.known} --samples {input.samples} --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
+        " --known {input.known} --samples {input.samples} --calibration {input.calibration} --recovery {input.recovery}"
+        " --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
         " --out {output.table} --circuit {params.circuit:q} --particle {params.particle:q} --embedded {params.embedded}"
         " --seed {params.seed} > {log} 2>&1"
 

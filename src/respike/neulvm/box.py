@@ -40,6 +40,16 @@ class Box:
             groups[1] = np.array([abs(circuit.weights[a, m]) for a, m in _connections(circuit)])
         return np.concatenate(groups) / self.high
 
+    def pattern(self, circuit: Circuit) -> Float[np.ndarray, "coupling population population"]:
+        """Weights that one unit of each free coupling makes."""
+        signs = np.asarray(circuit.connectivity, dtype=float)
+        if not self.full:
+            return np.eye(len(signs))[:, :, None] * signs
+        ones = np.zeros((len(_connections(circuit)), *signs.shape))
+        for k, (a, m) in enumerate(_connections(circuit)):
+            ones[k, a, m] = np.sign(signs[a, m])
+        return ones
+
     def inside(self, x: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
         """x moved to the nearest point of the box (rounding only: a start outside is refused before)."""
         return np.clip(x, self.low / self.high, 1.0)

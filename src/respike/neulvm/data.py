@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from respike.core import seeds
-from respike.neulvm import drives, microscopic, pickles, states
+from respike.neulvm import drives, microscopic, pickles
 from respike.neulvm.params import Circuit, Data, Window
-
-TRIES = 50
-CLEAR = 0.2  # share of the window at either end in which a switch does not count
 
 
 def run(*, out: Path, circuit: Circuit, data: Data, window: Window, seed: int) -> None:
@@ -26,14 +23,15 @@ def run(*, out: Path, circuit: Circuit, data: Data, window: Window, seed: int) -
         raise ValueError(
             f"neulvm.data.seconds = {data.seconds:g} ends before neulvm.window.end = {window.end:g}; make the recording longer"
         )
-    for attempt in range(TRIES):
+    for attempt in range(microscopic.TRIES):
         rng = seeds.generator(seed, "neulvm", "data", attempt)
         recording, current = simulate(circuit, data, window, rng)
-        if data.drive != "none" or len(circuit.sizes) < 2 or switches(recording, circuit, window):
+        if data.drive != "none" or len(circuit.sizes) < 2 or microscopic.switches(recording, circuit, window):
             break
     else:
         raise ValueError(
-            f"none of {TRIES} recordings switches in the fitted window; make neulvm.window.length longer or change run.seed"
+            f"none of {microscopic.TRIES} recordings switches in the fitted window; "
+            "make neulvm.window.length longer or change run.seed"
         )
     m = len(circuit.sizes)
     per_population = [array.reshape(len(current), m, -1).transpose(1, 0, 2) for array in recording[1:]]
@@ -50,11 +48,3 @@ def simulate(
     current = drives.draw(data.drive, rng, -(-n_steps // every), len(circuit.sizes), window.dt)
     recording = microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, current, every)
     return recording, np.repeat(current, every, axis=0)[:n_steps]
-
-
-def switches(recording: microscopic.Recording, circuit: Circuit, window: Window) -> bool:
-    """Whether the winner changes well inside the fitted window."""
-    margin = CLEAR * window.length
-    first, last = (round(t / window.fine) for t in (window.end - window.length + margin, window.end - margin))
-    rates = microscopic.rates(recording.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
-    return states.find(rates, window.dt).n_switches > 0

@@ -1,10 +1,12 @@
 """Figures of the study, one function each."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
+from scipy.stats import gaussian_kde
 
 from respike.core import files, style
 from respike.neulvm import models, states, trials
@@ -15,12 +17,12 @@ LOOK = {  # how each simulated model is drawn: label, colour
     "network": ("hidden network", "black"),
     "true": ("mesoscopic, true parameters", "#009E73"),
     "best": ("mesoscopic, fitted by EM", "#0072B2"),
-    "posterior": ("mesoscopic, mean of the walk", "#CC79A7"),
+    "posterior": ("mesoscopic, nearest of the posterior", "#CC79A7"),
 }
 
 
 def run(
-    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, latent: Path, samples: list[Path], runs: list[Path],
+    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, latent: Path, samples: Path, runs: list[Path],
     baselines: Path, clusters: Path, binning: Path, folder: Path, circuit: Circuit, embedded: bool,
 ) -> None:  # fmt: skip
     """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
@@ -32,7 +34,7 @@ def run(
         "losses": losses([files.read_table(path) for path in logs], models.read(best).about["start"]),
         "free": free(simulated),
         "parameters": parameters(held, circuit if embedded else None),
-        "posterior": posterior([files.read_table(path) for path in samples], held, circuit if embedded else None),
+        "posterior": posterior(files.read_table(samples), held, circuit if embedded else None),
         "dwell": dwell(simulated, files.read_arrays(baselines)),
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
@@ -141,27 +143,42 @@ def parameters(fits: list[models.Model], truth: Circuit | None):
     return figure
 
 
-def posterior(samples: list[pd.DataFrame], fits: list[models.Model], truth: Circuit | None):
-    """(i) Samples of the inhibitory coupling against each resting potential: a ridge; fits of the starts and truth beside."""
+def posterior(samples: pd.DataFrame, fits: list[models.Model], truth: Circuit | None):
+    """(i) Posterior: inhibitory coupling against each resting potential, a ridge, and the excitatory couplings."""
     n = len(fits[0].circuit.sizes)
-    figure, axes = style.plt.subplots(1, n + 1, figsize=(2.2 * (n + 1), 2.3), squeeze=False)
-    for table in samples:
-        axes[0, 0].plot(table["log_likelihood"], linewidth=0.7)
-        kept = table.iloc[len(table) // 2 :]
-        coupling = [name for name in kept if name.startswith("coupling")][-1]
-        for m in range(n):
-            axes[0, m + 1].plot(kept[coupling], kept[f"rest_{m}"], ".", markersize=2, color="0.6", zorder=1, label="posterior")
-    late = np.concatenate([table["log_likelihood"].iloc[len(table) // 10 :] for table in samples])
-    axes[0, 0].set(xlabel="step", ylabel="log-likelihood (nats)", ylim=(late.min() - 5, late.max() + 5))
-    for m, axis in enumerate(axes[0, 1:]):
+    couplings = [name for name in samples if name.startswith("coupling")]
+    pairs = [(couplings[-1], f"rest_{m}") for m in range(n)]
+    pairs += [(couplings[0], couplings[1])] if len(couplings) > 1 else []
+    figure, axes = style.plt.subplots(1, len(pairs), figsize=(2.3 * len(pairs), 2.5), squeeze=False)
+    for axis, (x, y) in zip(axes[0], pairs, strict=True):
+        axis.plot(samples[x], samples[y], ".", markersize=2, color="0.7", zorder=1, label="posterior")
+        _regions(axis, samples[[x, y]].to_numpy())
         for fit in fits:
-            axis.plot(np.abs(fit.circuit.weights[-1]).max(), fit.circuit.rest[m], "x", color="#0072B2", label="EM")
+            axis.plot(_value(fit.circuit, x), _value(fit.circuit, y), "x", color="#0072B2", label="EM")
         if truth:
-            axis.plot(np.abs(truth.weights[-1]).max(), truth.rest[m], "*", color="black", markersize=8, label="truth")
-        axis.set(xlabel=f"coupling of {_population(n - 1, n)}", ylabel=f"rest of {_population(m, n)}")
-    handles = dict(zip(*reversed(axes[0, -1].get_legend_handles_labels()), strict=True))
-    axes[0, -1].legend(handles.values(), handles.keys(), fontsize=6)
+            axis.plot(_value(truth, x), _value(truth, y), "*", color="black", markersize=8, label="truth")
+        axis.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "))
+    handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+    axes[0, 0].legend(handles.values(), handles.keys(), fontsize=6)
     return figure
+
+
+def _regions(axis, points: np.ndarray) -> None:
+    """Smallest regions that hold 50 and 90 % of the points, by a Gaussian kernel estimate of their density."""
+    density = gaussian_kde(points.T)
+    edges = [np.linspace(x.min(), x.max(), 60) for x in points.T]
+    grid = np.meshgrid(*edges)
+    levels = np.quantile(density(points.T), [0.1, 0.5])
+    axis.contour(*grid, density(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape), levels, colors="#CC79A7")
+
+
+def _value(circuit: Circuit, name: str) -> float:
+    """Parameter of a circuit by its name in the box: rest_1, coupling_0, or coupling_0_2 for a single connection."""
+    group, *place = re.split(r"_(?=\d)", name)
+    if group == "coupling":
+        row = np.abs(circuit.weights[int(place[0])])
+        return float(row[int(place[1])] if len(place) > 1 else row.max())
+    return float(getattr(circuit, group)[int(place[0])])
 
 
 def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numba import njit
 
 from respike.neulvm import kernel, model
@@ -65,3 +65,42 @@ def simulate(
         scheme == "compat",
     )  # fmt: skip
     return latent[:, history:].T.copy()
+
+
+@njit(cache=True, error_model="numpy")
+def _fire(rng, drive, decay, offset, refractory, population, spikes):
+    """Fill spikes[bin, cell] of cells that start at reset, free to fire."""
+    for i in range(len(population)):
+        m = population[i]
+        v, age = 0.0, refractory
+        for c in range(len(drive)):
+            v = decay[m] * v + drive[c, m] if age >= refractory else 0.0
+            x = math.exp(min(v + offset[m], kernel.LARGEST)) if age >= refractory else 0.0
+            age += 1
+            if rng.random() < -math.expm1(-x):
+                spikes[c, i], v, age = 1, 0.0, 0
+
+
+def record(
+    circuit: Circuit,
+    current: Float[np.ndarray, "bin population"],
+    population: Int[np.ndarray, " cell"],
+    rng: np.random.Generator,
+    dt: float,
+    history: int,
+) -> Int[np.ndarray, "bin cell"]:
+    """Spikes of single cells of the given populations in a free simulation (scheme exact)."""
+    latent = simulate(circuit, current, rng, dt, history, "exact")
+    rates = np.asarray(circuit.typical_rates, dtype=float)
+    lag = model.bins(circuit.delay, dt)
+    past = np.concatenate([np.tile(rates * dt, (lag + 1, 1)), latent])
+    decays = np.exp(-np.asarray(circuit.syn_rate) * dt)
+    traces = [kernel.synaptic_trace(past[:, a], rates[a], decays[a], lag, dt, len(latent)) for a in range(len(rates))]
+    steps = np.array([model.step(alpha, dt, "exact") for alpha in circuit.mem_rate])
+    drive = np.asarray(circuit.mem_rate) * circuit.rest + circuit.input_gain * current + np.stack(traces, 1) @ circuit.weights
+    spikes = np.zeros((len(latent), len(population)), dtype=np.uint8)
+    _fire(
+        rng, steps[:, 1] * drive, steps[:, 0].copy(), math.log(dt) - np.asarray(circuit.threshold),
+        model.bins(circuit.refractory, dt), population, spikes,
+    )  # fmt: skip
+    return spikes

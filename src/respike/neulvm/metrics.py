@@ -18,13 +18,14 @@ SMOOTH = 0.02  # s, for correlations
 
 
 def run(
-    *, trial: Path, fits: list[Path], best: Path, latent: Path, known: list[Path], samples: list[Path], runs: list[Path],
-    baselines: Path, clusters: Path, binning: Path, out: Path, circuit: Circuit, particle: Particles, embedded: bool,
-    seed: int,
+    *, trial: Path, fits: list[Path], best: Path, latent: Path, known: list[Path], samples: Path, calibration: Path,
+    recovery: list[Path], runs: list[Path], baselines: Path, clusters: Path, binning: Path, out: Path, circuit: Circuit,
+    particle: Particles, embedded: bool, seed: int,
 ) -> None:  # fmt: skip
     """Write the table. `circuit` is the truth if `embedded`.
 
-    `known`: fits to the true activity. `samples`: of the posterior. `runs`: free simulations, named by their model.
+    `known`: fits to the true activity. `samples`, `calibration`: of the posterior; `recovery`: of those of other recordings.
+    `runs`: free simulations, named by their model.
     """
     recorded = trials.read(trial)
     rows = _Rows(recorded.dataset, seed)
@@ -33,8 +34,9 @@ def run(
     rows.add(fitted([models.read(path) for path in fits], models.read(best), circuit if embedded else None, recorded))
     for path in known:
         rows.add(ratios(f"known {path.stem.removeprefix('known_')}", models.read(path).circuit, circuit))
-    for path in samples:
-        rows.add(sampled(files.read_table(path), circuit if embedded else None))
+    rows.add(sampled(files.read_table(samples), files.read_table(calibration), circuit if embedded else None))
+    for path in recovery:
+        rows.add(recovered(files.read_table(path), circuit))
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
     for name, arrays in simulated.items():
         rows.add(free_run(name, arrays["free"], float(arrays["dt"])))
@@ -132,27 +134,46 @@ def ratios(variant: str, circuit: Circuit, truth: Circuit):
             yield variant, f"ratio_coupling_{name}", np.median(weights[chosen]), "", int(chosen.sum())
 
 
-def sampled(table: pd.DataFrame, truth: Circuit | None):
-    """Posterior: mean and spread of the parameters over the true ones (spread: over the mean), and the ridge."""
-    kept = table.iloc[len(table) // 2 :]
-    values = kept.drop(columns=["log_likelihood", "accepted"])
-    yield "posterior", "acceptance", kept["accepted"].mean(), "", len(kept)
-    yield "posterior", "log_likelihood", kept["log_likelihood"].mean(), "nats", len(kept)
-    couplings = [name for name in values if name.startswith("coupling")]
-    rests = [name for name in values if name.startswith("rest")]
-    ridge = [values[couplings[-1]].corr(values[name]) for name in rests]
-    yield "posterior", "ridge_coupling_rest", max(ridge, key=abs), "", len(kept)
+def sampled(table: pd.DataFrame, calibration: pd.DataFrame, truth: Circuit | None):
+    """Posterior: mean and 90 % interval of the parameters over the true ones, coverage of such intervals, and the ridge."""
+    n = len(table)
+    couplings = [name for name in table if name.startswith("coupling")]
+    ridge = [table[couplings[-1]].corr(table[name]) for name in table if name.startswith("rest")]
+    yield "posterior", "ridge_coupling_rest", max(ridge, key=abs), "", n
+    for level in ("within_50", "within_90"):
+        yield "posterior", level, calibration[level].mean(), "", int(calibration["judged"].iloc[0])
     if truth is None or len(couplings) != len(truth.sizes):
         return
-    share = values / truth.vector()
+    share = table / truth.vector()
+    for name, columns in _groups(couplings, table, truth).items():
+        values = share[columns].mean(axis=1)
+        yield "posterior", f"ratio_{name}", values.mean(), "", n
+        for label, quantile in (("low", 0.05), ("high", 0.95)):
+            yield "posterior", f"{label}_{name}", values.quantile(quantile), "", n
+
+
+def _groups(couplings: list[str], table: pd.DataFrame, truth: Circuit) -> dict[str, list[str]]:
+    """Columns that are reported together: each group of parameters, excitatory and inhibitory couplings apart."""
     outgoing = truth.weights.sum(1)
     groups = {"coupling_excitatory": outgoing > 0, "coupling_inhibitory": outgoing < 0}
     chosen = {name: [c for c, yes in zip(couplings, mask, strict=True) if yes] for name, mask in groups.items()}
-    chosen |= {group: [name for name in values if name.startswith(group)] for group in GROUPS if group != "coupling"}
-    for name, columns in chosen.items():
-        if columns:
-            yield "posterior", f"ratio_{name}", share[columns].mean(axis=1).mean(), "", len(kept)
-            yield "posterior", f"sd_{name}", share[columns].mean(axis=1).std(), "", len(kept)
+    chosen |= {group: [name for name in table if name.startswith(group)] for group in GROUPS if group != "coupling"}
+    return {name: columns for name, columns in chosen.items() if columns}
+
+
+def recovered(table: pd.DataFrame, truth: Circuit):
+    """Posteriors of further recordings of the network: mean over recordings, its error, and how often 90 % held the truth."""
+    table = table.assign(inside=(table["low"] <= 1) & (table["high"] >= 1))
+    if any(name.startswith("coupling_0_") for name in table["name"]):
+        return
+    n = table["recording"].nunique()
+    wide = table.pivot(index="recording", columns="name", values="mean")
+    couplings = [f"coupling_{m}" for m in range(len(truth.sizes))]
+    for name, columns in _groups(couplings, wide, truth).items():
+        means = wide[columns].mean(axis=1)
+        yield "recovery", f"ratio_{name}", means.mean(), "", n
+        yield "recovery", f"sd_{name}", means.std(), "", n
+        yield "recovery", f"within_90_{name}", table.loc[table["name"].isin(columns), "inside"].mean(), "", n * len(columns)
 
 
 def pulls(circuit: Circuit, truth: Circuit, recorded: trials.Recorded):

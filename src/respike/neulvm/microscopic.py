@@ -12,10 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
-from respike.neulvm import kernel, model
-from respike.neulvm.params import Circuit
+from respike.neulvm import kernel, model, states
+from respike.neulvm.params import Circuit, Window
 
 START_AGES = np.arange(0, 0.5, 0.0002)  # s, grid from which the ages at the start are drawn
+TRIES = 50  # recordings drawn until one has a switch
+CLEAR = 0.2  # share of the window at either end in which a switch does not count
 
 
 class Recording(NamedTuple):
@@ -139,3 +141,11 @@ def rates(
     """Population rates (Hz) in bins of `per` steps."""
     n = len(counts) // per
     return counts[: n * per].reshape(n, per, -1).mean(1) / (np.asarray(circuit.sizes) * dt)
+
+
+def switches(recording: Recording, circuit: Circuit, window: Window) -> bool:
+    """Whether the winner changes well inside the fitted window."""
+    margin = CLEAR * window.length
+    first, last = (round(t / window.fine) for t in (window.end - window.length + margin, window.end - margin))
+    found = rates(recording.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
+    return states.find(found, window.dt).n_switches > 0

@@ -90,10 +90,10 @@ class Fit:
     e_step: Literal["lbfgs", "adam"] = "lbfgs"
     iterations: int = 1  # EM iterations at most; published: max_EMsteps = 20, of which it makes 2
     m_steps: int = 200  # iterations of one M-step at most; published: Mmaxiters
-    e_steps: int = 150  # steps of one E-step at most; published: Emaxiters = 200
+    e_steps: int = 400  # steps of one E-step at most; published: Emaxiters = 200
     e_patience: int = 3  # adam: steps without a new best before the E-step ends; published: E_itertol
     e_rate: float = 1e-3  # adam: published: E_LR
-    e_tolerance: float = 1e-7  # lbfgs: relative change of the loss at which the E-step ends
+    e_tolerance: float = 1e-6  # lbfgs: relative change of the loss at which the E-step ends
     start: Literal["prior", "circuit"] = "prior"  # drawn from the prior, or the parameters of neulvm.circuit
     smoothing: float = 0.4  # s, width of the smoothing that starts the latent activity
     kernel: Literal["gaussian", "ma", "ma_forward"] = "gaussian"
@@ -186,8 +186,10 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Sampling of the parameters given the spikes."""
+    """The parameters given the spikes, by simulation and regression."""
 
-    steps: int = 2000
-    particles: int = 60
-    history: float = 0.3  # s, longest age that the filter follows
+    simulations: int = 4000
+    tolerance: float = 0.4  # how far the mean-field log-rates of a simulated circuit may be from the recorded ones
+    share: float = 0.25  # of the simulations, the nearest, whose errors make the posterior
+    history: float = 0.3  # s, longest age that a simulation follows
+    recordings: int = 20  # further recordings of the hidden network on which the estimate is tried (embedded only)

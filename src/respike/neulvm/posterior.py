@@ -1,96 +1,137 @@
-"""Beyond EM: samples of the parameters given the spikes, with the latent activity integrated out.
+"""Beyond EM: the distribution of the parameters given the spikes, the latent activity integrated out by simulation.
 
-Random-walk Metropolis whose likelihood is the particle filter's unbiased estimate, so that its noise does not bias the
-result (pseudo-marginal; Andrieu & Roberts 2009). The prior is uniform in the box. The proposal starts from the curvature of
-the joint density at sampled activities, which knows the narrow directions, and learns its covariance and its scale during
-the first half, which is thrown away.
+Circuits from the prior are simulated as the recording was made, and a regression tells how the parameters follow from the
+summaries of the spike trains. The posterior is the regression's value for the recording plus the errors that it makes on
+simulations like the recording, which it was not fitted to (ABC with regression adjustment; Beaumont et al. 2002, with the
+nearness of Fearnhead & Prangle 2012). Parameters are regressed as logits of their place in the box.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
 
 from respike.core import files, seeds
-from respike.neulvm import box, model, models, particles, trials
+from respike.neulvm import box, freerun, meanfield, model, models, summaries, trials
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Posterior, Prior
 
-ACCEPTANCE = 0.2  # aimed at
-FIRST_RATE = 0.5  # 2.38^2 / 12, the best scale of a Gaussian walk in 12 dimensions
-PATHS, DIFFERENCE = 4, 1e-4  # sampled activities for the first covariance; step of its differences
-EDGE = 0.02  # share of the box; EM often ends on a bound, and the walk starts inside
+SETTLE = 0.5  # s of each simulation that are thrown away
+RIDGES = np.logspace(0, 4, 9)  # penalties that the regression chooses from
+FOLDS = 5
+LEVELS = (0.5, 0.9)  # of the credible intervals whose coverage is counted
+JUDGED = 400  # simulations that count
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What the simulations taught: parameters (logits) from summaries, and the errors on simulations not fitted to."""
+
+    ridge: RidgeCV
+    centre: Float[np.ndarray, " feature"]
+    spread: Float[np.ndarray, " feature"]
+    guesses: Float[np.ndarray, "simulation free"]  # by folds that did not see the simulation
+    errors: Float[np.ndarray, "simulation free"]
+
+    def guess(self, features: Float[np.ndarray, "recording feature"]) -> Float[np.ndarray, "recording free"]:
+        """Mean of the logits."""
+        return self.ridge.predict((features - self.centre) / self.spread)
+
+    def near(self, guess: Float[np.ndarray, " free"], share: float) -> np.ndarray:
+        """Indices of the simulations whose guesses are nearest to this one, in units of the errors."""
+        distance = (((self.guesses - guess) / self.errors.std(0)) ** 2).sum(1)
+        return np.argsort(distance, kind="stable")[: max(2, round(share * len(distance)))]
 
 
 def run(
-    *, trial: Path, start: Path, out: Path, mean: Path, circuit: Circuit, prior: Prior, posterior: Posterior, seed: int
-) -> None:
-    """Sample from the fit `start` on; write all samples, and the model with the mean parameters of the second half."""
+    *, trial: Path, pairs: Path, out: Path, nearest: Path, calibration: Path, circuit: Circuit, prior: Prior,
+    posterior: Posterior, seed: int,
+) -> None:  # fmt: skip
+    """Write simulated pairs, samples of the parameters, how often such intervals hold the truth, and the nearest model.
+
+    Means of the samples would not lie on the narrow, bent ridge of good circuits, so the model that is kept is the simulated
+    circuit whose summaries speak most for the same parameters as those of the recording.
+
+    `circuit` gives sizes and fixed constants; its fitted parameters are not used.
+    """
     recorded = trials.read(trial)
-    search, begin = box.build(circuit, prior), models.read(start)
-    data = shortened(recorded.trial, posterior.history)
-    x, log_likelihood, accepted = walk(begin.circuit, data, search, posterior, seed)
-    table = pd.DataFrame(x * search.high, columns=search.names(begin.circuit))
-    files.write_table(out, table.assign(log_likelihood=log_likelihood, accepted=accepted))
-    centre = search.circuit(begin.circuit, x[len(x) // 2 :].mean(0))
-    about = {"samples": len(x) - len(x) // 2, "acceptance": float(np.mean(accepted[len(x) // 2 :]))}
-    models.write(mean, models.Model(centre, "exact", data.dt, data.history, recorded.dataset, about))
+    search = box.build(circuit, prior)
+    theta, simulations = simulated(circuit, recorded.trial, search, posterior, seed)
+    files.write_arrays(pairs, theta=theta, features=simulations)
+    learnt = learn(theta, simulations, search)
+    features, names = observed(recorded.trial), search.names(circuit)
+    samples = draws(learnt, features, posterior.share, search)
+    files.write_table(out, pd.DataFrame(samples, columns=names))
+    files.write_table(calibration, coverage(learnt, features, posterior.share, names))
+    best = theta[learnt.near(learnt.guess(features[None])[0], posterior.share)[0]]
+    found = search.circuit(replace(circuit, typical_rates=tuple(recorded.trial.early_rates[0].tolist())), best / search.high)
+    about = {"samples": len(samples), "simulations": len(theta)}
+    models.write(nearest, models.Model(found, "exact", recorded.trial.dt, recorded.trial.history, recorded.dataset, about))
 
 
-def shortened(trial: Trial, history: float) -> Trial:
-    """The trial with a shorter history: ages beyond it are not followed, which makes the filter faster."""
-    keep = min(trial.history, model.bins(history, trial.dt))
-    return replace(trial, history=keep, spikes=trial.spikes[:, trial.history - keep :])
+def observed(trial: Trial) -> Float[np.ndarray, " feature"]:
+    """Summaries of the fitted window; its batches follow each other."""
+    spikes = trial.spikes[:, trial.history :].reshape(-1, len(trial.population))
+    return summaries.find(spikes, trial.population, trial.dt)
 
 
-def log_likelihood(circuit: Circuit, trial: Trial, n_particles: int, rng: np.random.Generator) -> float:
-    """Estimate for all batches."""
-    return sum(particles.sample(circuit, trial, b, n_particles, 1, rng).log_likelihood for b in range(trial.shape[0]))
-
-
-def walk(
+def simulated(
     circuit: Circuit, trial: Trial, search: box.Box, posterior: Posterior, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All states in units of the upper bounds, their log-likelihoods, and whether each step was accepted."""
-    n, low = len(search.low), search.low / search.high
-    x, rate = np.clip(search.vector(circuit), low + EDGE * (1 - low), 1 - EDGE * (1 - low)), FIRST_RATE
-    covariance = first_covariance(search.circuit(circuit, x), trial, search, posterior, seed)
-    current = log_likelihood(circuit, trial, posterior.particles, seeds.generator(seed, "neulvm", "posterior", 0))
-    states, values, accepted = np.empty((posterior.steps, n)), np.empty(posterior.steps), np.zeros(posterior.steps, dtype=bool)
-    for step in range(posterior.steps):
-        rng = seeds.generator(seed, "neulvm", "posterior", step + 1)
-        proposal = reflected(rng.multivariate_normal(x, rate * covariance), low)
-        value = log_likelihood(search.circuit(circuit, proposal), trial, posterior.particles, rng)
-        if np.log(rng.random()) < value - current:
-            x, current, accepted[step] = proposal, value, True
-        states[step], values[step] = x, current
-        if step < posterior.steps // 2:
-            rate *= np.exp((accepted[step] - ACCEPTANCE) / np.sqrt(step + 1))
-            if step >= 10 * n and step % 10 == 0:
-                covariance = np.cov(states[step // 3 : step].T) + 1e-8 * np.eye(n)
-    return states, values, accepted
+) -> tuple[Float[np.ndarray, "simulation free"], Float[np.ndarray, "simulation feature"]]:
+    """Parameters, and summaries of recordings of such circuits: as long as the trial, with its drive and its cells."""
+    rng = seeds.generator(seed, "neulvm", "posterior")
+    theta = meanfield.propose(circuit, trial, search, posterior.simulations, posterior.tolerance, rng)
+    start = replace(circuit, typical_rates=tuple(trial.early_rates[0].tolist()))
+    settle = model.bins(SETTLE, trial.dt)
+    current = np.concatenate([np.zeros((settle, trial.shape[2])), trial.drive.reshape(-1, trial.shape[2])])
+    history = model.bins(posterior.history, trial.dt)
+    features = []
+    for k, x in enumerate(theta):
+        rng = seeds.generator(seed, "neulvm", "posterior", k)
+        spikes = freerun.record(search.circuit(start, x / search.high), current, trial.population, rng, trial.dt, history)
+        features.append(summaries.find(spikes[settle:], trial.population, trial.dt))
+    return theta, np.array(features)
 
 
-def first_covariance(circuit: Circuit, trial: Trial, search: box.Box, posterior: Posterior, seed: int) -> np.ndarray:
-    """Inverse curvature of the log joint density, mean over sampled activities, and of a Gaussian as wide as the box."""
-    rng = seeds.generator(seed, "neulvm", "posterior", "paths")
-    paths = [particles.sample(circuit, trial, b, posterior.particles, PATHS, rng).latent for b in range(trial.shape[0])]
-    repeated = replace(trial, spikes=np.repeat(trial.spikes, PATHS, axis=0), drive=np.repeat(trial.drive, PATHS, axis=0))
-    x, latent = search.vector(circuit), np.concatenate(paths)
-
-    def slope(shift: np.ndarray) -> np.ndarray:
-        shifted = search.circuit(circuit, x + shift)
-        return search.gradient(circuit, model.loss(shifted, repeated, latent, "exact")) * trial.drive.size
-
-    steps = DIFFERENCE * np.eye(len(x))
-    curvature = np.array([(slope(step) - slope(-step)) / (2 * DIFFERENCE) for step in steps])
-    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2 + np.diag(12 / (1 - search.low / search.high) ** 2))
-    return (vectors / np.maximum(values, 12.0)) @ vectors.T
+def logits(theta: np.ndarray, search: box.Box) -> np.ndarray:
+    """Parameters as logits of their place in the box."""
+    return np.log(theta - search.low) - np.log(search.high - theta)
 
 
-def reflected(x: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """x mirrored at the bounds `low` and 1 until it lies between them, which keeps the proposal symmetric."""
-    width = 1 - low
-    place = np.mod(x - low, 2 * width)
-    return low + np.where(place > width, 2 * width - place, place)
+def inverse(y: np.ndarray, search: box.Box) -> np.ndarray:
+    """Parameters from their logits."""
+    return search.low + (search.high - search.low) / (1 + np.exp(-y))
+
+
+def learn(
+    theta: Float[np.ndarray, "simulation free"], features: Float[np.ndarray, "simulation feature"], search: box.Box
+) -> Regression:
+    """Ridge regression of the logits on the summaries; its penalty and its errors by cross-validation."""
+    centre, spread = features.mean(0), features.std(0) + 1e-9
+    x, y = (features - centre) / spread, logits(theta, search)
+    guesses = cross_val_predict(RidgeCV(RIDGES), x, y, cv=KFold(FOLDS))
+    return Regression(RidgeCV(RIDGES).fit(x, y), centre, spread, guesses, y - guesses)
+
+
+def draws(learnt: Regression, features: Float[np.ndarray, " feature"], share: float, search: box.Box) -> np.ndarray:
+    """Samples of the parameters (sample, free) given the summaries of a recording."""
+    guess = learnt.guess(features[None])[0]
+    return inverse(guess + learnt.errors[learnt.near(guess, share)], search)
+
+
+def coverage(learnt: Regression, features: Float[np.ndarray, " feature"], share: float, names: list[str]) -> pd.DataFrame:
+    """For each parameter, how often the posterior of a simulation near the recording holds the truth that it was made with.
+
+    The posterior of each is made as that of the recording, from simulations other than itself.
+    """
+    judged = learnt.near(learnt.guess(features[None])[0], share)[:JUDGED]
+    rank = np.empty((len(judged), len(names)))
+    for row, k in enumerate(judged):
+        others = learnt.near(learnt.guesses[k], share)
+        rank[row] = (learnt.errors[others[others != k]] < learnt.errors[k]).mean(0)
+    table = {f"within_{round(100 * level)}": (np.abs(rank - 0.5) <= level / 2).mean(0) for level in LEVELS}
+    return pd.DataFrame({"name": names, "judged": len(judged), "mean_rank": rank.mean(0), **table})
