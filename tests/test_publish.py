@@ -117,9 +117,9 @@ def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_captions_are_found_by_figure_by_kind_and_by_study(tmp_path):
-    for name in ("fsbi_pairs", "v1_figures"):
+def test_captions_are_found_by_figure_and_by_kind(tmp_path):
+    for name in ("fsbi_pairs", "v1_movie"):
         (tmp_path / f"{name}.rst").write_text(name)
     assert facts.caption(tmp_path, "fsbi", "poly_pairs") == "fsbi_pairs"
-    assert facts.caption(tmp_path, "v1", "movie") == "v1_figures"
+    assert facts.caption(tmp_path, "v1", "movie") == "v1_movie"
     assert not facts.caption(tmp_path, "modes", "fig1")

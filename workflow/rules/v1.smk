@@ -201,11 +201,10 @@ rule v1_figures:
         ground_truth=[rules.v1_standin.output.ground_truth] if V1_STANDIN else [],
     output:
         pdf=expand("results/v1/figures/{figure}.pdf", figure=V1_FIGURES),
-        png=report(
-            expand("results/v1/figures/{figure}.png", figure=V1_FIGURES),
-            caption="../report/v1_figures.rst",
-            category="v1",
-        ),
+        png=[
+            report(f"results/v1/figures/{figure}.png", caption=f"../report/v1_{figure}.rst", category="v1")
+            for figure in V1_FIGURES
+        ],
     log:
         "results/v1/log/figures.txt",
     benchmark:

@@ -28,8 +28,8 @@ def pictures(results: Path, captions: Path) -> list[Picture]:
 
 
 def caption(captions: Path, study: str, name: str) -> str:
-    """Caption of a figure without marks: its own, that of its kind (poly_pairs: pairs), or the one of the whole study."""
-    kinds = [name] if study == ALL_STUDIES else [f"{study}_{name}", f"{study}_{name.partition('_')[2]}", f"{study}_figures"]
+    """Caption of a figure without marks: its own, or that of its kind (poly_pairs: pairs)."""
+    kinds = [name] if study == ALL_STUDIES else [f"{study}_{name}", f"{study}_{name.partition('_')[2]}"]
     sources = (captions / f"{kind}.rst" for kind in kinds)
     text = next((source.read_text(encoding="utf-8") for source in sources if source.exists()), "")
     return re.sub(r"``?|\*\*?|\\", "", text).strip().replace("\n", " ")
