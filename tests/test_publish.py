@@ -89,6 +89,11 @@ def test_measures_give_mean_and_sd_over_seeds(published):
         filled(published, "measures | modes | * | x")
 
 
+def test_variants_stand_in_the_order_of_their_numbers():
+    names = ["N100_P30", "N100_P3", "N30_P100", "mle"]
+    assert sorted(names, key=pages.by_number) == ["N30_P100", "N100_P3", "N100_P30", "mle"]
+
+
 def test_verdicts_costs_networks_and_figures(published):
     lines = filled(published, "verdicts").splitlines()
     assert lines[2:] == ["| `modes` | 1 | 0 | 1 | 1 |", "| `v1` | 0 | 1 | 0 | 0 |", "| all | 1 | 1 | 1 | 1 |"]

@@ -12,10 +12,10 @@ from respike.report.networks import Network
 TITLES = {
     "rate": "rate (Hz)",
     "cv_isi": "CV of intervals",
-    "fano": "Fano factor of counts",
-    "correlation": "correlation of counts",
-    "spectrum_peak": "peak of spectrum (Hz)",
-    "flatness": "flatness of spectrum",
+    "fano": "Fano factor",
+    "correlation": "correlation",
+    "spectrum_peak": "peak (Hz)",
+    "flatness": "flatness",
 }
 POISSON = {"cv_isi": 1.0, "fano": 1.0, "correlation": 0.0}
 SHOWN = (1.0, 50)  # s and cells of a raster
@@ -34,7 +34,8 @@ def statistics(rows: pd.DataFrame, folder: Path) -> None:
         panel.set_title(TITLES[statistic])
         if statistic in POISSON:
             panel.axvline(POISSON[statistic], color="0.5", linestyle=":", linewidth=0.8, zorder=0)
-    labels = [f"{row.study}: {row.dataset if row.recorded else row.network}" for row in names.itertuples()]
+    data = [f" ({row.dataset.split()[0]})" if row.recorded else "" for row in names.itertuples()]  # stand-in, embedded, pvc-11
+    labels = [f"{row.study}: {row.network}{kind}" for row, kind in zip(names.itertuples(), data, strict=True)]
     axes[0, 0].set_yticks(range(len(names)), labels)
     axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
     style.save(figure, folder, "activity", f"{NOTE}. Data: {'; '.join(rows['dataset'].unique())}")

@@ -141,11 +141,17 @@ def measures(published: Path, study: str, variant: str = "*", metric: str = "*")
     if rows.empty:
         raise ValueError(f"{study} has no measure {metric!r} of {variant!r} in {path}")
     lines = []
-    for (name, what, dataset), part in rows.groupby(["variant", "metric", "dataset"], sort=False):
+    groups = rows.groupby(["variant", "metric", "dataset"], sort=False)
+    for (name, what, dataset), part in sorted(groups, key=lambda group: by_number(group[0][0])):
         spread = part["value"].std() if len(part) > 1 else np.nan
         unit = part["unit"].iloc[0]
         lines.append([name, what, part["value"].mean(), spread, "" if unit == "1" else unit, len(part), dataset])
     return table(["variant", "measure", "mean", "sd", "unit", "seeds", "data"], lines)
+
+
+def by_number(name: str) -> list[str | int]:
+    """Key that sorts P3 before P30 and P100."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def activity(published: Path, study: str = "*") -> str:
@@ -184,7 +190,7 @@ def figure(published: Path, way: str, study: str, name: str) -> str:
     file = f"figures/{'' if study == facts.ALL_STUDIES else f'{study}_'}{name}.png"
     shown = pd.read_csv(published / "figures.csv", keep_default_na=False).set_index(["study", "name"])["caption"]
     if (study, name) not in shown.index or not (published / file).exists():
-        raise ValueError(f"{published / file} does not exist; figures of {study}: {', '.join(shown.get(study, {}).index)}")
+        raise ValueError(f"{published / file} does not exist; figures of {study}: {', '.join(shown_names(published, study))}")
     return f"![{study}: {name}]({way}/{file})\n\n*{shown[study, name]}*"
 
 
