@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check bench report publish lock clean
+.PHONY: help reproduce test test-all test-workflow slurm torture check bench report rules publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -47,6 +47,11 @@ report: .venv/ready  ## one self-contained HTML page of all results
 	@$(SNAKEMAKE) --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.page --results results --captions workflow/report --graph results/rules.dot --out results/report.html
 	@echo "report     results/report.html"
+
+rules: .venv/ready  ## draw the rules of each study into docs/images
+	@mkdir -p results
+	@$(SNAKEMAKE) --nolock --forceall --rulegraph dot > results/rules.dot
+	@$(BIN)/python -m respike report.rules --graph results/rules.dot --folder docs/images
 
 publish: .venv/ready  ## copy the small results of a finished run to docs/results and fill the pages (RESULTS=results)
 	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \

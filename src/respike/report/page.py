@@ -124,17 +124,21 @@ def _section(study: str, items: list[dict[str, str]]) -> str:
 
 def rule_graph(dot: str) -> str:
     """The rules of each study and what they need, as one SVG per study, time running downwards."""
+    drawings = [
+        f"<figure><figcaption><b>{escape(study)}</b></figcaption>{drawing(rules)}</figure>"
+        for study, rules in graphs(dot).items()
+    ]
+    return f"<div class='grid wide'>{''.join(drawings)}</div>"
+
+
+def graphs(dot: str) -> dict[str, nx.DiGraph]:
+    """The rules of each study in what `snakemake --rulegraph` says."""
     names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', dot, re.M))
     edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot) if names[b] != "all"]
     studies: dict[str, list[tuple[str, str]]] = {}
     for edge in edges:
         studies.setdefault(edge[0].split("_")[0], []).append(edge)
-    drawings = [
-        f"<figure><figcaption><b>{escape(study)}</b></figcaption>{drawing(nx.DiGraph(own))}</figure>"
-        for study, own in studies.items()
-        if len(own) > 1  # what stands alone is below every study already
-    ]
-    return f"<div class='grid wide'>{''.join(drawings)}</div>"
+    return {study: nx.DiGraph(own) for study, own in studies.items() if len(own) > 1}  # one that stands alone is below a study
 
 
 def drawing(rules: nx.DiGraph) -> str:
