@@ -566,7 +566,7 @@ def test_recording_that_never_switches():
 
 
 def test_chain_twice_gives_the_same_bytes(recording, tmp_path):
-    """Command line from recording to free run, two times; a hostile recording ends with status 2 and no output."""
+    """Command line from recording to free run, two times."""
     quick = json.dumps({"iterations": 2, "m_steps": 5, "e_steps": 5})
     window = json.dumps(dataclasses.asdict(recording[1]))
     for run in ("a", "b"):
@@ -586,7 +586,18 @@ def test_chain_twice_gives_the_same_bytes(recording, tmp_path):
     assert len(names) == 10
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
-    bad = _changed(recording, tmp_path, I_ext=np.full((10000, 3), np.inf))
-    assert main(["neulvm.preprocess", "--recording", str(bad), "--out", f"{tmp_path}/no.npz", "--dataset", "test",
-                 "--window", window, *common]) == 2  # fmt: skip
-    assert not (tmp_path / "no.npz").exists()
+
+
+def test_command_line_refuses_bad_recordings(recording, tmp_path, capsys):
+    """Status 2, one line that names the file, and no output: for numbers that are none, and for a hostile pickle."""
+    infinite = _changed(recording, tmp_path, I_ext=np.full((10000, 3), np.inf))
+    hostile = tmp_path / "hostile"
+    hostile.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    window = json.dumps(dataclasses.asdict(recording[1]))
+    for bad, says in ((infinite, "I_ext[0, 0] is inf"), (hostile, "nothing was run")):
+        assert main(["neulvm.preprocess", "--recording", str(bad), "--out", f"{tmp_path}/no.npz", "--dataset", "test",
+                     "--window", window, "--circuit", "{}", "--seed", "3"]) == 2  # fmt: skip
+        found = capsys.readouterr().err
+        assert str(bad) in found
+        assert says in found
+        assert not (tmp_path / "no.npz").exists()

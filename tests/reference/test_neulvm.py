@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from respike.neulvm import box, em, model, preprocess
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Window
+from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Window
 from respike.neulvm.pickles import Recorded
 from tests.conftest import reference_cases
 
@@ -184,3 +185,21 @@ class TestTrial:
                 em.advance(state, trial, search, PUBLISHED)
             losses.append(model.loss(state.circuit, trial, state.latent, "compat").total)
         assert min(losses) <= -2.82
+
+    @pytest.mark.slow
+    def test_default_e_step(self, case):
+        """Falls in every iteration, ends on its tolerance, and sees what smoothing does not."""
+        case, trial, circuit = case
+        fit, history = Fit(), trial.history
+        search = box.build(circuit, Prior())
+        begin = em.first_latent(trial, fit)
+        found, _ = em.m_step(search.draw(circuit, np.random.default_rng(0)), trial, begin, search, fit, lambda _: None)
+        losses = []
+        latent = em.e_step_lbfgs(found, trial, begin, fit, lambda loss: losses.append(loss.total))
+        assert np.mean(np.diff(losses) < 0) >= 0.95
+        assert len(losses) < fit.e_steps
+        true = swap(case["counts"] / np.array(circuit.sizes)[:, None])
+        smooth = [gaussian_filter1d(z[0, history:], 0.02 / DT, axis=0) for z in (latent, true)]
+        correlation = [np.corrcoef(smooth[0][:, m], smooth[1][:, m])[0, 1] for m in range(3)]
+        assert min(correlation[:2]) >= 0.98
+        assert correlation[2] > 0.15
