@@ -53,9 +53,9 @@ rules: .venv/ready  ## draw the rules of each study into docs/images
 	@$(SNAKEMAKE) --nolock --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.rules --graph results/rules.dot --folder docs/images
 
-publish: .venv/ready  ## copy the small results of a finished run to docs/results and fill the pages (RESULTS=results)
+publish: .venv/ready  ## copy the small results of a finished run to docs/results and fill the pages (RESULTS=results COMMIT=that of the run)
 	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
-	  --commit $$(git describe --always --dirty --exclude '*') --fill README.md docs --out docs/results
+	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"
 
 lock: .venv/ready  ## write the versions installed now to requirements.lock and environment.yml

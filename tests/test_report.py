@@ -9,7 +9,7 @@ import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import page, scorecard, tables, where
+from respike.report import page, pages, scorecard, tables, where
 
 CLAIM = {
     "item": "accuracy",
@@ -83,6 +83,12 @@ def test_every_claim_says_what_and_where(path):
         if row["rule"] != "none":
             assert row["metric"], row["item"]
             assert np.isfinite(row["paper_value"]), row["item"]
+
+
+def test_headlines_are_claims():
+    items = {(path.parent.name, row["item"]) for path in CLAIMS for row in scorecard.read_claims(path)}
+    for line in pd.read_csv(pages.HEADLINES).itertuples():
+        assert (line.study, line.item) in items
 
 
 def test_stages_write_csv_and_html(tmp_path):

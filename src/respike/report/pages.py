@@ -4,7 +4,7 @@ A mark is a comment, `<!-- results: claims | modes | digits: test accuracy* -->`
 
 run                              command, size, commit, machine and cost
 verdicts                         how many claims of each study were met, missed, or could not be judged
-headlines                        one claim of each study: the paper's value, ours, the verdict
+headlines                        a few claims of each study: the paper's value, ours, the verdict
 claims | study | item pattern    claims of a study that were measured: paper, ours, verdict, why
 measures | study | variant pattern | metric pattern
                                  mean and standard deviation over seeds
@@ -104,11 +104,12 @@ def verdicts(published: Path) -> str:
 def headlines(published: Path) -> str:
     """The claims of headlines.csv with question and verdict; ValueError when the scorecard has no such claim."""
     claims, rows = card(published).set_index(["study", "item"]), []
-    for line in pd.read_csv(HEADLINES).itertuples():
+    for line in pd.read_csv(HEADLINES, keep_default_na=False).itertuples():
         if (line.study, line.item) not in claims.index:
             raise ValueError(f"{HEADLINES.name}: {line.study} has no claim {line.item!r} in its claims.csv")
         claim = claims.loc[(line.study, line.item)]
-        rows.append([f"[`{line.study}`](docs/{line.study}.md)", line.question, line.item, *judged(claim)])
+        study = f"[`{line.study}`](docs/{line.study}.md)" if line.question else ""  # one question, several claims
+        rows.append([study, line.question, line.item, *judged(claim)])
     return table(["study", "question", "claim", "paper", "ours", "verdict"], rows)
 
 
