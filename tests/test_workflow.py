@@ -166,7 +166,7 @@ def test_a_training_survives_kill_9(tmp_path):
 
     def start(folder):
         where = ["--out", str(folder / "n.pt"), "--log", str(folder / "n.parquet"), "--settings", json.dumps(settings)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RESPIKE_SAVE_SECONDS": "0.05"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RESPIKE_SAVE_SECONDS": "0.5"}
         command = [sys.executable, "-m", "respike", "modes.fit", *where, *options]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
