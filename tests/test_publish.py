@@ -107,6 +107,11 @@ def test_marks_that_cannot_be_filled_are_refused(published):
         filled(published, "nonsense")
     with pytest.raises(ValueError, match="plain.png does not exist; figures of modes: fig1"):
         filled(published, "figure | modes | plain")
+    (published.parent / "good.md").write_text("<!-- results: verdicts -->\n<!-- end -->\n")
+    (published.parent / "bad.md").write_text("<!-- results: a -->\n<!-- end -->\n<!-- results: b -->\n<!-- end -->\n")
+    with pytest.raises(ValueError, match=r"bad\.md: mark 'a'.*\n.*bad\.md: mark 'b'"):
+        pages.fill_all([published.parent / "good.md", published.parent / "bad.md"], published)
+    assert "| `modes` |" in (published.parent / "good.md").read_text()  # the others are filled all the same
 
 
 def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, tmp_path):

@@ -31,9 +31,17 @@ HEADLINES = Path(__file__).with_name("headlines.csv")
 
 
 def fill_all(places: list[Path], published: Path) -> None:
-    """Fill every page among `places`, and every page right in a folder among them."""
+    """Fill every page among `places`, and every page right in a folder among them; ValueError that names all wrong marks."""
+    filled, wrong = {}, []
     for page in found(places):
-        page.write_text(fill(page, published), encoding="utf-8")
+        try:
+            filled[page] = fill(page, published)
+        except ValueError as error:
+            wrong.append(str(error))
+    for page, text in filled.items():
+        page.write_text(text, encoding="utf-8")
+    if wrong:
+        raise ValueError("pages that could not be filled:\n" + "\n".join(wrong))
 
 
 def found(places: list[Path]) -> list[Path]:
@@ -42,19 +50,31 @@ def found(places: list[Path]) -> list[Path]:
 
 
 def fill(page: Path, published: Path) -> str:
-    """Text of `page` with everything between marks made from the files in `published`; ValueError for an unknown mark."""
+    """Text of `page` with everything between marks made from the files in `published`; ValueError for marks that cannot be."""
+    wrong = []
 
     def part(mark: re.Match) -> str:
-        kind, *arguments = (word.strip() for word in mark["what"].split("|"))
-        if kind == "figure":
-            text = figure(published, os.path.relpath(published, page.parent), *arguments)
-        elif kind in PARTS:
-            text = PARTS[kind](published, *arguments)
-        else:
-            raise ValueError(f"{page}: mark {mark['what']!r}: expected one of figure, {', '.join(PARTS)}")
+        try:
+            text = made(mark["what"], published, os.path.relpath(published, page.parent))
+        except ValueError as error:
+            wrong.append(f"{page}: mark {mark['what']!r}: {error}")
+            return mark[0]
         return f"{mark['mark']}{text}\n{mark['end']}"
 
-    return MARK.sub(part, page.read_text(encoding="utf-8"))
+    text = MARK.sub(part, page.read_text(encoding="utf-8"))
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return text
+
+
+def made(what: str, published: Path, way: str) -> str:
+    """Text for the mark `what`; `way` leads from the page to the results."""
+    kind, *arguments = (word.strip() for word in what.split("|"))
+    if kind == "figure":
+        return figure(published, way, *arguments)
+    if kind not in PARTS:
+        raise ValueError(f"expected one of figure, {', '.join(PARTS)}")
+    return PARTS[kind](published, *arguments)
 
 
 def table(columns: list[str], rows: list[list[object]]) -> str:
