@@ -56,7 +56,7 @@ def test_links_and_pictures_are_there(page):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("study", ["modes", "v1", "barrel", "rate2lif", "neulvm"])
+@pytest.mark.parametrize("study", ["modes", "v1", "fsbi", "barrel", "rate2lif", "neulvm"])
 def test_pages_of_studies_have_one_shape(study):
     text = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{study}.md").read_text(), flags=re.DOTALL)
     assert text.startswith(f"# `{study}`: ")
