@@ -105,6 +105,8 @@ def test_examples_are_short(study):
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_commands_of_a_study_run(reproduced, study):
-    for command in blocks(ROOT / "docs" / f"{study}.md", "bash"):
+    commands = blocks(ROOT / "docs" / f"{study}.md", "bash")
+    assert commands, f"docs/{study}.md has no block that is run"
+    for command in commands:
         done = small.shell(reproduced, command)
         assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
