@@ -160,7 +160,7 @@ def test_bad_config_is_refused_before_any_job(project, change, messages):
 
 @pytest.mark.slow
 def test_a_training_survives_kill_9(tmp_path):
-    settings = {"steps": 60, "batches": 2000, "batch": 16, "learning_rate": 0.005, "clip": 20.0}
+    settings = {"steps": 60, "batches": 600, "batch": 16, "learning_rate": 0.005, "clip": 20.0}
     kind = ["--task", "contextual", "--cell", "spike", "--neurons", "20", "--modes", "2", "--replica", "0"]
     options = [*kind, "--seed", "0", "--digits"]
 
