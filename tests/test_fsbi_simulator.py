@@ -227,7 +227,7 @@ def _slow_build(folder: Path, name: str) -> None:
         time.sleep(0.3)
         return {"network": {}, "results": {}}
 
-    build.generate, build.make = generate, lambda *_: None
+    build.generate, build.make = generate, lambda place, *_: (place / "main").touch()
     build.run(network=Network(), folder=folder / "build", out=folder / f"{name}.json")
 
 
@@ -269,6 +269,7 @@ def pretend(monkeypatch, tmp_path):
     (tmp_path / "key").mkdir()
     (tmp_path / "key" / "main").touch()
     manifest = {"network": {"rule": "poly", "n_e": 10, "n_i": 10}, "results": {}, "key": "key", "folder": "key"}
+    manifest["sha256"] = files.digest(tmp_path / "key" / "main")
     (tmp_path / "binary.json").write_text(json.dumps(manifest))
     return done
 
@@ -342,6 +343,24 @@ def test_a_missing_binary_is_named(pretend, tmp_path):
     (tmp_path / "key" / "main").unlink()
     with pytest.raises(FileNotFoundError, match="main does not exist; delete .*binary.json and run the rule fsbi_build again"):
         run_chunk(tmp_path, 0, 1)
+
+
+def test_a_damaged_binary_is_not_run(pretend, tmp_path):
+    (tmp_path / "key" / "main").write_bytes(b"damaged")
+    with pytest.raises(files.CorruptFile, match="main is not the binary that was built; delete .*binary.json"):
+        run_chunk(tmp_path, 0, 1)
+    assert pretend == []
+
+
+def test_a_damaged_binary_is_compiled_again(tmp_path):
+    home = tmp_path / "key"
+    home.mkdir()
+    assert not build.intact(home)
+    (home / "main").write_bytes(b"whole")
+    (home / "manifest.json").write_text(json.dumps({"sha256": files.digest(home / "main")}))
+    assert build.intact(home)
+    (home / "main").write_bytes(b"whol3")
+    assert not build.intact(home)
 
 
 def fake_binary(folder: Path, script: str) -> Path:

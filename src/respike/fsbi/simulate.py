@@ -92,8 +92,13 @@ class Simulator:
         self.key = manifest["key"]
         self.places = manifest["results"]
         self.folder = (Path(binary).resolve().parent / manifest["folder"]).resolve()
-        if not (self.folder / "main").is_file():
-            raise FileNotFoundError(f"{self.folder}/main does not exist; delete {binary} and run the rule fsbi_build again")
+        main = self.folder / "main"
+        if not main.is_file():
+            raise FileNotFoundError(f"{main} does not exist; delete {binary} and run the rule fsbi_build again")
+        if files.digest(main) != manifest["sha256"]:
+            raise files.CorruptFile(
+                f"{main} is not the binary that was built; delete {binary} and run the rule fsbi_build again"
+            )
         self.hidden = command.hidden_layers(settings.wiring) if self.network.rule == "mlp" else None
 
     def record(self, rule: Mapping, **more: float) -> tuple[Recording, float]:
