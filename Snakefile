@@ -11,6 +11,7 @@ configfile: "config.yaml"
 STUDIES = ["modes", "v1", "fsbi", "rate2lif", "barrel", "neulvm"]
 
 
+include: "workflow/rules/scheduler.smk"
 include: "workflow/rules/common.smk"
 
 

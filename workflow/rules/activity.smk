@@ -1,25 +1,22 @@
 # The spikes of all studies' networks in one table. Reads the files of every study, so it comes after their rules.
 
 
-def networks_shown():
-    """Of each task of modes the spiking network with a number of modes near three, the paper's example."""
-    spiking = [
-        (kind["task"], n, p)
-        for kind in MODES["networks"]
-        if kind["cell"] == "spike"
-        for n, p in product(kind["neurons"], kind["modes"])
-    ]
-    return [
-        "{}_spike_N{}_P{}_replica0".format(
-            *min((own for own in spiking if own[0] == task), key=lambda own: (abs(own[2] - 3), own))
-        )
-        for task in dict.fromkeys(task for task, _, _ in spiking)
-    ]
+# of each task of modes the spiking network with a number of modes near three, the paper's example
+SPIKING = [
+    (kind["task"], neurons, modes)
+    for kind in MODES["networks"]
+    if kind["cell"] == "spike"
+    for neurons, modes in product(kind["neurons"], kind["modes"])
+]
+ACTIVE_MODES = [
+    min((own for own in SPIKING if own[0] == task), key=lambda own: (abs(own[2] - 3), own))
+    for task in dict.fromkeys(task for task, _, _ in SPIKING)
+]
 
 
 rule activity:
     input:
-        modes=expand("results/modes/simulations/{network}.npz", network=networks_shown()),
+        modes=["results/modes/simulations/{}_spike_N{}_P{}_replica0.npz".format(*network) for network in ACTIVE_MODES],
         v1_recording=rules.v1_data.output.recording,
         v1_runs=expand("results/v1/runs/{variant}_0.npz", variant=V1["shown"]),
         fsbi=[path for network in FSBI_NETWORKS for path in fsbi_recordings(network)],

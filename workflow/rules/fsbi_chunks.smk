@@ -41,7 +41,7 @@ def fsbi_entry(wildcards):
 
 @cache  # what a run has made by and by does not change its plan
 def fsbi_ranges(folder, kind, total, chunk):
-    """Numbers of the first and last rule of each chunk: those finished already keep their size."""
+    """First and last number of each chunk; those finished already keep their size."""
     return fsbi_cut.ranges(fsbi_cut.finished(folder, kind), total, chunk)
 
 
