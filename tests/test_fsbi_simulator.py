@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from respike.core import config, files
-from respike.fsbi import build, codegen, command, expressions, simulate
+from respike.fsbi import build, built, codegen, command, expressions, simulate
 from respike.fsbi.params import DT, RENEWAL, THETA, Network, Protocol, Simulation, Wiring, box
 from respike.fsbi.simulate import Simulator
 from respike.fsbi.summary import METRICS, Recording
@@ -269,7 +269,7 @@ def pretend(monkeypatch, tmp_path):
     (tmp_path / "key").mkdir()
     (tmp_path / "key" / "main").touch()
     manifest = {"network": {"rule": "poly", "n_e": 10, "n_i": 10}, "results": {}, "key": "key", "folder": "key"}
-    manifest["sha256"] = files.digest(tmp_path / "key" / "main")
+    built.seal(tmp_path / "key", manifest)
     (tmp_path / "binary.json").write_text(json.dumps(manifest))
     return done
 
@@ -353,14 +353,15 @@ def test_a_damaged_binary_is_not_run(pretend, tmp_path):
 
 
 def test_a_damaged_binary_is_compiled_again(tmp_path):
-    home = tmp_path / "key"
-    home.mkdir()
-    assert not build.intact(home)
-    (home / "main").write_bytes(b"whole")
-    (home / "manifest.json").write_text(json.dumps({"sha256": files.digest(home / "main")}))
-    assert build.intact(home)
-    (home / "main").write_bytes(b"whol3")
-    assert not build.intact(home)
+    assert built.manifest(tmp_path) is None
+    (tmp_path / "main").write_bytes(b"whole")
+    built.seal(tmp_path, {"key": "k"})
+    assert built.manifest(tmp_path) == {"key": "k"}
+    (tmp_path / "main").write_bytes(b"whol3")
+    assert built.manifest(tmp_path) is None
+    (tmp_path / "main").write_bytes(b"whole")
+    (tmp_path / "manifest.json").write_text("{")
+    assert built.manifest(tmp_path) is None
 
 
 def fake_binary(folder: Path, script: str) -> Path:

@@ -19,14 +19,6 @@ from respike.rate2lif.tasks import TASKS
 SMALL = Training("go-nogo", cells=12, batch=2, trials=8, check_every=4, check_trials=5)
 
 
-@pytest.fixture(autouse=True)
-def _one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def small(rng):
     return model.initial(SMALL, 1, rng)

@@ -20,14 +20,6 @@ STEP = 5e-5  # s
 STIMULATED = (1, 4, 8)  # cells pushed in steps 999 to 1998, counted from 0
 
 
-@pytest.fixture(autouse=True)
-def _one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def network_of(arrays: dict, w: np.ndarray, mask: str = "som_m", signs: str = "m") -> Network:
     return Network(
         w=w.astype(float),

@@ -22,7 +22,7 @@ import brian2
 import numpy as np
 
 from respike.core import files
-from respike.fsbi import circuit, codegen
+from respike.fsbi import built, circuit, codegen
 from respike.fsbi.params import DT, Network
 
 HEADERS = ["<cstring>", "<type_traits>", '"lanes.h"']
@@ -38,17 +38,11 @@ def run(*, network: Network, folder: Path, out: Path) -> None:
     key = fingerprint(network, compiler)
     home = Path(folder).resolve() / key
     with only_one(home.with_suffix(".lock")):
-        if not intact(home):
+        if built.manifest(home) is None:
             compile_into(home, network, compiler)
-    manifest = json.loads((home / "manifest.json").read_text())
+    manifest = built.manifest(home)
     place = {"key": key, "folder": os.path.relpath(home, Path(out).resolve().parent)}
     files.write_text(out, json.dumps({**manifest, **place}, indent=1))
-
-
-def intact(home: Path) -> bool:
-    """Whether the folder holds a binary that is, to the byte, the one that was compiled into it."""
-    manifest, binary = home / "manifest.json", home / "main"
-    return manifest.is_file() and binary.is_file() and json.loads(manifest.read_text())["sha256"] == files.digest(binary)
 
 
 def find_compiler() -> str:
@@ -110,8 +104,7 @@ def compile_into(home: Path, network: Network, compiler: str) -> None:
     try:
         manifest = generate(place, network)
         make(place, network, compiler)
-        manifest["sha256"] = files.digest(place / "main")
-        (place / "manifest.json").write_text(json.dumps(manifest, indent=1))
+        built.seal(place, manifest)
         if home.exists():  # damaged, or left by something that is not us
             shutil.rmtree(home)
         place.chmod(0o755)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from respike.core import files
-from respike.fsbi import command
+from respike.fsbi import built, command
 from respike.fsbi.params import DT, N_SAMPLES, OUTCOMES, PLASTIC, SAMPLE_EVERY, THETA, Network, Simulation
 from respike.fsbi.summary import METRICS, Recording, SummarySettings, summarise
 
@@ -92,13 +92,11 @@ class Simulator:
         self.key = manifest["key"]
         self.places = manifest["results"]
         self.folder = (Path(binary).resolve().parent / manifest["folder"]).resolve()
-        main = self.folder / "main"
-        if not main.is_file():
-            raise FileNotFoundError(f"{main} does not exist; delete {binary} and run the rule fsbi_build again")
-        if files.digest(main) != manifest["sha256"]:
-            raise files.CorruptFile(
-                f"{main} is not the binary that was built; delete {binary} and run the rule fsbi_build again"
-            )
+        again = f"delete {binary} and run the rule fsbi_build again"
+        if not (self.folder / "main").is_file():
+            raise FileNotFoundError(f"{self.folder}/main does not exist; {again}")
+        if built.manifest(self.folder) is None:
+            raise files.CorruptFile(f"{self.folder}/main is not the binary that was built; {again}")
         self.hidden = command.hidden_layers(settings.wiring) if self.network.rule == "mlp" else None
 
     def record(self, rule: Mapping, **more: float) -> tuple[Recording, float]:
