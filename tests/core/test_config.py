@@ -42,13 +42,20 @@ def test_a_value_out_of_range_or_of_wrong_type_is_refused(value, message):
         check({"run": {"seed": value}}, SCHEMA)
 
 
+def test_the_order_of_keys_in_the_file_does_not_matter():
+    part = {"training": {"task": "xor"}}
+    variants = {**CONFIG["rate2lif"]["variants"], "b": part, "a": part}
+    checked = check({**CONFIG, "rate2lif": {**CONFIG["rate2lif"], "variants": variants}}, SCHEMA)
+    assert list(checked["rate2lif"]["variants"]) == sorted(variants)
+
+
 def test_whole_numbers_become_floats_where_the_schema_says_number():
     schema = {
         "type": "object",
         "properties": {"scale": {"type": "number", "default": 2}, "n": {"type": "integer", "default": 3}},
     }
     filled = check({}, schema)
-    assert repr(filled) == "{'scale': 2.0, 'n': 3}"
+    assert repr(filled) == "{'n': 3, 'scale': 2.0}"
     assert repr(check({"scale": 1}, schema)) == repr(check({"scale": 1.0}, schema))
 
 

@@ -19,6 +19,7 @@ class ConfigError(ValueError):
 def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """`config` with the schema's defaults filled in and whole numbers where the schema says number made floats.
 
+    Keys come in the order of their names: which of several files said something first must change nothing.
     Raises ConfigError for an unknown key (with the nearest valid one), a wrong type or a value out of range.
     """
     config = _complete(config, schema, schema)
@@ -38,7 +39,7 @@ def _complete(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) ->
         rest = schema.get("additionalProperties")
         other = rest if isinstance(rest, Mapping) else {}
         merged = {**filled, **empty, **value}
-        return {key: _complete(part, properties.get(key, other), root) for key, part in merged.items()}
+        return {key: _complete(merged[key], properties.get(key, other), root) for key in sorted(merged, key=str)}
     if schema.get("type") == "array" and isinstance(value, list):
         return [_complete(part, schema.get("items", {}), root) for part in value]
     if schema.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
