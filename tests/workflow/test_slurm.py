@@ -112,7 +112,8 @@ def test_an_unknown_partition_is_told_and_nothing_is_lost(project):
     assert bed.respike(project, "run", "results/mini/data.npz", "--cores", "1").returncode == 0
 
 
-def test_a_stop_cancels_the_jobs_in_the_queue(project):
+@pytest.mark.parametrize("stopped", ["politely", "by the death of Snakemake"])
+def test_a_stop_cancels_the_jobs_in_the_queue(project, stopped):
     bed.configure(project, rounds=1, pause=60.0)
     process = bed.started(project, "run", "results/mini/fit.pt", *SLURM)
     said = project / "said.txt"
@@ -120,7 +121,10 @@ def test_a_stop_cancels_the_jobs_in_the_queue(project):
         if submitted(said.read_text()):
             break
         time.sleep(0.2)
-    process.terminate()
+    if stopped == "politely":
+        process.terminate()
+    else:
+        torture.kill(process, project, "snakemake")
     assert process.wait(timeout=120) == 1
     time.sleep(2)
     states = queue(project)

@@ -101,12 +101,17 @@ def clean_up(last: dict, say: Say) -> None:
                 f"the last run here ended without a word: {who(last)}; if it is dead there, delete {PLACE} and start again"
             )
         say(f"the last run was killed ({who(last)}); cleaning up")
-        cancel(jobs_in_queue(), say)
-        end(processes_of(last["run"]), say)
+        end_jobs(last["run"], say)
     lift_lock(last, say)
     swept = sweep(Path("results"))
     if swept:
         say(f"{len(swept)} unfinished files removed")
+
+
+def end_jobs(run: str, say: Say) -> None:
+    """End what a killed Snakemake left of a run: jobs in Slurm's queue and processes on this machine."""
+    cancel(jobs_in_queue(), say)
+    end(processes_of(run), say)
 
 
 def processes_of(run: str) -> list[psutil.Process]:

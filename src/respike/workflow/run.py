@@ -186,7 +186,11 @@ class Snakemake:
         )
         with _stops_reach(process):
             self._follow(process, jobs_left)
-            return FAILED if process.wait() else 0
+            status = process.wait()
+        if status < 0:  # killed, and could not end its jobs itself
+            _say(f"snakemake was killed ({signal.Signals(-status).name}); cleaning up")
+            head.end_jobs(self.environment[head.MARK], _say)
+        return FAILED if status else 0
 
     def _follow(self, process: subprocess.Popen, jobs_left: int) -> None:
         """Show what Snakemake says: as it is, or on a terminal as one line with the failures above it."""
