@@ -15,14 +15,7 @@ from respike.rate2lif import network as networks
 from respike.rate2lif.adam import Adam
 from respike.rate2lif.params import Training
 from respike.rate2lif.tasks import TASKS
-
-SMALL = Training("go-nogo", cells=12, batch=2, trials=8, check_every=4, check_trials=5)
-
-
-@pytest.fixture
-def small(rng):
-    return model.initial(SMALL, 1, rng)
-
+from tests.rate2lif_small import SMALL, untrained
 
 # tasks
 
@@ -151,7 +144,8 @@ def test_adam_adds_epsilon_before_the_bias_correction():
     assert float(parameter.detach()) == pytest.approx(expected, rel=1e-4)
 
 
-def test_evaluation_equals_a_check_of_the_same_trials(small):
+def test_evaluation_equals_a_check_of_the_same_trials(rng):
+    small = untrained(rng)
     module = model.RateNetwork(small, True)
     with torch.no_grad():
         played = activity.play(module, TASKS["go-nogo"], seeds.generator(0, "a"), 10)
@@ -165,7 +159,8 @@ def test_evaluation_equals_a_check_of_the_same_trials(small):
 # files
 
 
-def test_network_file_keeps_everything_and_is_the_same_each_time(tmp_path, small):
+def test_network_file_keeps_everything_and_is_the_same_each_time(tmp_path, rng):
+    small = untrained(rng)
     network = replace(small, extra={"tr": np.array([[7]]), "losses": np.arange(3.0)[None]}, sst_cells=1, b_out=0.5)
     networks.write(tmp_path / "a.mat", network)
     networks.write(tmp_path / "b.mat", network)
@@ -178,8 +173,8 @@ def test_network_file_keeps_everything_and_is_the_same_each_time(tmp_path, small
 
 
 @pytest.fixture
-def fields(tmp_path, small):
-    networks.write(tmp_path / "good.mat", small)
+def fields(tmp_path, rng):
+    networks.write(tmp_path / "good.mat", untrained(rng))
     return {name: value for name, value in loadmat(tmp_path / "good.mat").items() if not name.startswith("__")}
 
 

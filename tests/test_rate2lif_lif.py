@@ -8,13 +8,7 @@ import pytest
 from respike.rate2lif import lif, model
 from respike.rate2lif import network as networks
 from respike.rate2lif.params import Lif, Training
-
-SMALL = Training("go-nogo", cells=12, batch=2, trials=8, check_every=4, check_trials=5)
-
-
-@pytest.fixture
-def small(rng):
-    return model.initial(SMALL, 1, rng)
+from tests.rate2lif_small import untrained
 
 
 def plain_lif(network, scale, options, columns, start, noise, push):
@@ -57,7 +51,8 @@ def plain_lif(network, scale, options, columns, start, noise, push):
     ],
     ids=["standard", "single filter", "no refractory", "downsampled", "initial weights", "qif", "stimulated"],
 )
-def test_compiled_lif_equals_the_plain_equations(small, options, rng):
+def test_compiled_lif_equals_the_plain_equations(options, rng):
+    small = untrained(rng)
     network = replace(small, w=1.5 * small.w, w_out=small.w_out * 100)
     columns = (20 * rng.random((21, 1))) @ network.w_in.T
     start, noise, coins = rng.random(12), rng.standard_normal((2000, 12)), rng.random(2000)
@@ -83,8 +78,9 @@ def test_one_cell_fires_at_the_rate_of_the_closed_form():
     assert np.diff(run.spike_step[1:]).mean() * 5e-5 == pytest.approx(expected, rel=0.02)
 
 
-def test_spike_filter_has_unit_area(small):
+def test_spike_filter_has_unit_area(rng):
     """Each spike adds 1 to the time integral of the filtered spikes, with a double and with a single exponential."""
+    small = untrained(rng)
     for options in (Lif(noise=0.0), Lif(noise=0.0, rise=0.0)):
         network = replace(small, w=np.zeros((12, 12)), w_out=np.ones(12), taus=(2.0,))
         (run,) = lif.run([lif.wire(network, 1.0, options)], lif.drive(network, np.zeros((41, 1)), options, 1), options)
@@ -92,7 +88,8 @@ def test_spike_filter_has_unit_area(small):
         assert run.output.sum() * 5e-5 == pytest.approx(len(run.spike_step), rel=0.03)
 
 
-def test_result_does_not_depend_on_which_scales_run_together_nor_on_the_block(small, monkeypatch):
+def test_result_does_not_depend_on_which_scales_run_together_nor_on_the_block(monkeypatch, rng):
+    small = untrained(rng)
     options = Lif()
     inputs = np.ones((21, 1))
     together = lif.run([lif.wire(small, s, options) for s in (1.0, 3.0)], lif.drive(small, inputs, options, 0, 1), options)
@@ -113,13 +110,15 @@ def test_lesion_removes_the_share_that_was_asked_for(rng):
     assert share == pytest.approx([0.75, 0.75], abs=0.01)
 
 
-def test_stimulated_cell_that_does_not_exist_is_refused(small):
+def test_stimulated_cell_that_does_not_exist_is_refused(rng):
+    small = untrained(rng)
     options = Lif(stimulate="exc", stimulated_cells=(3, 12))
     with pytest.raises(ValueError, match=r"stimulated_cells \[12\]: the network has 12 cells"):
         lif.run([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
 
 
-def test_output_bias_is_added_once(small):
+def test_output_bias_is_added_once(rng):
+    small = untrained(rng)
     network = replace(small, b_out=0.25)
     runs = []
     for options in (Lif(), Lif(output_bias=True)):

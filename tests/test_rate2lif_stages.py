@@ -16,18 +16,13 @@ from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
 from respike.core import measures, spikes
-from respike.rate2lif import conversion, data, fit, lif, metrics, model, search, simulate, tasks
+from respike.rate2lif import conversion, data, fit, lif, metrics, search, simulate, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.tasks import TASKS
+from tests.rate2lif_small import SMALL, untrained
 
-SMALL = Training("go-nogo", cells=12, batch=2, trials=8, check_every=4, check_trials=5)
 PLACE = (3, "a network")
-
-
-@pytest.fixture
-def small(rng):
-    return model.initial(SMALL, 1, rng)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +102,9 @@ def test_first_maximum_wins():
     assert conversion.best(found) == 20
 
 
-def test_least_squares_finds_the_scale_that_was_put_in(small, rng):
+def test_least_squares_finds_the_scale_that_was_put_in(rng):
     """With rates that are the LIF rates divided by 12, the fit answers 12 whatever the network."""
+    small = untrained(rng)
     drawn = tasks.draw(TASKS["go-nogo"], rng, search.FITTED_TRIALS)
     still = replace(small, w=np.zeros((12, 12)), w_in=20 * np.abs(small.w_in) + 30)
     options, wiring, inputs = Lif(), [lif.wire(still, 1.0, Lif())], tasks.extra_column(drawn.inputs)
