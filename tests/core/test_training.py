@@ -1,5 +1,7 @@
 """A training that is cut off and resumed gives the bytes of an undisturbed one."""
 
+import sys
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ def make(tmp_path, n_steps, stop_at=None):
     with torch.no_grad():
         weight.weight.fill_(0.1)
         weight.bias.fill_(0)
-    optimiser = torch.optim.Adam(weight.parameters(), 0.05)
+    optimiser = training.Adam(weight.parameters(), 0.05)
 
     def step(number):
         if number == stop_at:
@@ -37,6 +39,39 @@ def test_resume_is_bit_for_bit(tmp_path, monkeypatch, capsys):
     assert "going on after step 17" in capsys.readouterr().out
     assert torch.equal(straight, resumed)
     assert log.equals(log_again)
+
+
+def updates(make_adam, start, **options):
+    """Parameters after eight updates at two falling rates, the optimiser's state handed to a second one in between."""
+    parameters = [torch.nn.Parameter(part.clone()) for part in start]
+    groups = [{"params": parameters[:1]}, {"params": parameters[1:], "lr": 0.3}]
+    adam = make_adam(groups, 0.1, **options)
+    schedule = torch.optim.lr_scheduler.StepLR(adam, 2, 0.5)
+    for number in range(8):
+        if number == 4:
+            adam, held = make_adam(groups, 0.1, **options), adam.state_dict()
+            adam.load_state_dict(held)
+        adam.zero_grad()
+        sum((part**4 + number * part).sum() for part in parameters).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+        adam.step()
+        if number < 4:
+            schedule.step()
+    return parameters
+
+
+@pytest.mark.parametrize("options", [{}, {"fused": True, "betas": (0.8, 0.9)}, {"weight_decay": 1e-2}], ids=str)
+def test_adam_is_that_of_torch_to_the_bit(options):
+    start = torch.randn(40, generator=torch.Generator().manual_seed(1)).split([30, 10])
+    for one, other in zip(updates(training.Adam, start, **options), updates(torch.optim.Adam, start, **options), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_adam_does_not_import_the_compiler(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # an import of it now fails
+    with pytest.raises(ImportError):
+        updates(torch.optim.Adam, [torch.ones(2), torch.ones(3)])
+    updates(training.Adam, [torch.ones(2), torch.ones(3)])
 
 
 def test_other_settings_start_anew(tmp_path, monkeypatch, capsys):

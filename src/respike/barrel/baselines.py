@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from respike.barrel import learning, params
-from respike.core import files, seeds
+from respike.core import files, seeds, training
 
 BINS = 11  # of the frames: the mean of each channel in 11 bins is what the classifiers see
 HIDDEN, EPOCHS, BATCH, LEARNING_RATE = 64, 40, 32, 2e-3  # of the networks
@@ -84,7 +84,7 @@ def network_accuracy(name: str, x: torch.Tensor, label: torch.Tensor, test: torc
         torch.manual_seed(seed)
         n = x.shape[2]
         network = Convolutional(n) if name == "conv net" else Recurrent(nn.GRU if name == "GRU" else nn.LSTM, n)
-    optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    optimiser = training.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
     train = np.flatnonzero(~test.numpy())
     for epoch in range(EPOCHS):
         order = seeds.generator(seed, "epoch", epoch).permutation(train)

@@ -123,7 +123,7 @@ class Trainer:
         self.network, self.settings, self.seed = network, settings, seed
         self.train, self.validation, self.test = train, validation, test
         self.inputs = None if settings.redraw else torch.from_numpy(train.inputs(seed))
-        self.optimiser = torch.optim.Adam(_rates(network, settings), lr=settings.learning_rate)
+        self.optimiser = training.Adam(_rates(network, settings), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, settings.decay_every, settings.decay)
         self.best = Best(network)
 

@@ -4,6 +4,7 @@ A step draws its random numbers from the step number (`seeds.generator(seed, "ba
 what the parts hold (weights, optimiser, best weights so far) and the log.
 """
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,16 @@ class Part(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class Adam(torch.optim.Adam):
+    """torch.optim.Adam, to the bit, without the wrapping of its methods: that imports PyTorch's compiler, 1.6 CPU-s a job."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
 
 
 def device(name: str) -> torch.device:

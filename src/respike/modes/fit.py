@@ -35,7 +35,7 @@ def run(
     output_sd = None if task == "digits" else settings.output_sd
     network = model.Network(size, generator, output_sd, settings.train_scores).to(training.device(device))
     trainable = [weight for weight in network.parameters() if weight.requires_grad]
-    optimiser = torch.optim.Adam(trainable, settings.learning_rate)
+    optimiser = training.Adam(trainable, settings.learning_rate)
     next_loss = batch_loss(network, task, cell, settings, digits, place)
 
     def step(number: int) -> dict[str, float]:

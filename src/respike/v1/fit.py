@@ -53,7 +53,7 @@ def fit(fitting: "Fitting", out: Path, settings: dict[str, Any]) -> pd.DataFrame
     return log
 
 
-class ClippedAdam(torch.optim.Adam):
+class ClippedAdam(training.Adam):
     """Adam as Keras has it: each tensor's gradient cut to `clip` on its own, epsilon beside the uncorrected moment."""
 
     def __init__(self, parameters: Any, settings: Training) -> None:
