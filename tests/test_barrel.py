@@ -32,6 +32,7 @@ from respike.barrel import (
 )
 from respike.barrel import deprive as deprivation
 from respike.core import files, training
+from respike.core.cells import spike
 
 SMALL = params.Network(divide_by=60, initial_weight=0.8)
 CODING = params.Encoding(frame_stride=22, repeats=3)
@@ -473,7 +474,7 @@ def test_untrained_cells_fire_92_spikes_under_constant_current():
 
 def test_spike_is_strict_and_its_derivative_half_a_gaussian():
     x = torch.tensor([-1.0, 0.0, 0.5], requires_grad=True)
-    spikes = cells.spike(x)
+    spikes = spike(x, cells.surrogate)
     assert spikes.tolist() == [0, 0, 1]
     spikes.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), 0.5 * stats.norm.pdf([-1, 0, 0.5], scale=0.5), rtol=1e-6)

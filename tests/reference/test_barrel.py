@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 from respike.barrel import analysis, anatomy, cells, encoding, model, params
+from respike.core.cells import spike
 from tests.conftest import reference_cases
 
 STEPS = ("compiled", "checkpointed", "plain")
@@ -209,7 +210,7 @@ def test_full_network(path):
 def test_surrogate(path):
     stored = np.load(path)
     x = torch.tensor(stored["x"], requires_grad=True)
-    spikes = cells.spike(x)
+    spikes = spike(x, cells.surrogate)
     spikes.sum().backward()
     assert np.array_equal(spikes.detach().numpy(), stored["spike"])
     np.testing.assert_allclose(x.grad.numpy(), stored["dspike_dx"], rtol=1e-6, atol=1e-9)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from respike.barrel import params
+from respike.core.cells import spike
 
 
 def surrogate(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -18,23 +19,6 @@ def surrogate_(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """`surrogate` in place: four times faster on arrays that do not fit the cache."""
     width = params.SURROGATE_WIDTH
     return x.square_().mul_(-0.5 / width**2).exp_().mul_(params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi)))
-
-
-class _Spike(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return gradient * surrogate(x)
-
-
-def spike(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """1 where x > 0, else 0; its derivative is `surrogate`."""
-    return _Spike.apply(x)
 
 
 def step(
@@ -51,7 +35,7 @@ def step(
     b = rho * b + (1 - rho) * s
     threshold = baseline + adaptation * b
     v = alpha * v + (1 - alpha) * current - threshold * s
-    return v, b, spike(v - threshold)
+    return v, b, spike(v - threshold, surrogate)
 
 
 @torch.no_grad()

@@ -58,33 +58,45 @@ def correlate(gradient, first, last, sender, by_current, spikes):
 
 
 @njit(cache=True, fastmath=FAST)
+def cell_forwards(current, v, b, s, v_out, b_out, s_out, alpha, rho, baseline, adaptation):
+    """One cell's step: v, b, s become the new state, which v_out, b_out and s_out (byte) also receive."""
+    one = np.float32(1)
+    for j in range(v.size):
+        adapted = rho * b[j] + (one - rho) * s[j]
+        threshold = baseline + adaptation * adapted
+        potential = alpha * v[j] + (one - alpha) * current[j] - threshold * s[j]
+        fired = potential - threshold > np.float32(0)
+        b[j] = adapted
+        v[j] = potential
+        s[j] = one if fired else np.float32(0)
+        b_out[j] = adapted
+        v_out[j] = potential
+        s_out[j] = fired
+
+
+@njit(cache=True, fastmath=FAST)
+def read(evidence, rows, readout, spikes):
+    """evidence (class, trial) of one step: the spikes of the cells `rows`, weighted by the readout."""
+    for c in range(readout.shape[0]):
+        total = evidence[c]
+        total[:] = 0
+        for k in range(rows.size):
+            w, sn = readout[c, k], spikes[rows[k]]
+            for j in range(total.size):
+                total[j] += w * sn[j]
+
+
+@njit(cache=True, fastmath=FAST)
 def forwards(
-    drive,
-    v,
-    b,
-    s,
-    bounds,
-    start,
-    sender,
-    weight,
-    alpha,
-    rho,
-    baseline,
-    adaptation,
-    rows,
-    readout,
-    all_v,
-    all_b,
-    all_s,
-    evidence,
-):
+    drive, v, b, s, bounds, start, sender, weight, alpha, rho, baseline, adaptation, rows, readout,
+    all_v, all_b, all_s, evidence,
+):  # fmt: skip
     """Run the network over drive (step, thalamic cell, trial); v, b, s (cell, trial) are changed in place.
 
     Fills all_v, all_b (float) and all_s (byte) of shape (step, cell, trial) and evidence (step, class, trial).
     """
     n_steps, n_thalamic, n_trials = drive.shape
     current = np.empty((v.shape[0], n_trials), np.float32)
-    one = np.float32(1)
     for t in range(n_steps):
         current[:n_thalamic] = drive[t]
         for p in range(bounds.size - 1):
@@ -93,27 +105,11 @@ def forwards(
                     current[n] = 0
                     gather(current[n], start[n - n_thalamic], start[n - n_thalamic + 1], sender, weight, s)
             for n in range(bounds[p], bounds[p + 1]):
-                a, r = alpha[n], rho[n]
-                vn, bn, sn, i = v[n], b[n], s[n], current[n]
-                v_out, b_out, s_out = all_v[t, n], all_b[t, n], all_s[t, n]
-                for j in range(n_trials):
-                    adapted = r * bn[j] + (one - r) * sn[j]
-                    threshold = baseline + adaptation * adapted
-                    potential = a * vn[j] + (one - a) * i[j] - threshold * sn[j]
-                    fired = potential - threshold > np.float32(0)
-                    bn[j] = adapted
-                    vn[j] = potential
-                    sn[j] = one if fired else np.float32(0)
-                    b_out[j] = adapted
-                    v_out[j] = potential
-                    s_out[j] = fired
-        for c in range(readout.shape[0]):
-            total = evidence[t, c]
-            total[:] = 0
-            for k in range(rows.size):
-                w, sn = readout[c, k], s[rows[k]]
-                for j in range(n_trials):
-                    total[j] += w * sn[j]
+                cell_forwards(
+                    current[n], v[n], b[n], s[n], all_v[t, n], all_b[t, n], all_s[t, n],
+                    alpha[n], rho[n], baseline, adaptation,
+                )  # fmt: skip
+        read(evidence[t], rows, readout, s)
 
 
 @njit(cache=True, fastmath=FAST)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from respike.core.cells import fast_sigmoid_step
+from respike.core.cells import spike
 from respike.modes import kernel
 from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
 
@@ -71,6 +71,11 @@ def run_spiking(
     return Activity(r, membrane, flags & int(kernel.SPIKED))
 
 
+def fast_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Derivative that stands for the one of a spike, at the distance x to the threshold."""
+    return 1 / (SLOPE * x.abs() + 1) ** 2
+
+
 def run_spiking_plainly(
     network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter, refractory: str = "float32_compat"
 ) -> Activity:
@@ -86,7 +91,7 @@ def run_spiking_plainly(
         v = before_reset * (1 - s)
         h = s if synapse.single else A_RISE * h + synapse.step_h * s
         r = A_DECAY * r + synapse.step_r * h
-        s = fast_sigmoid_step(v - 1, SLOPE)
+        s = spike(v - 1, fast_sigmoid)
         last = last + (step * scale - last) * s.detach()
         kept.append((r, before_reset, s.detach().to(torch.uint8)))
     return Activity(*(torch.stack(part) for part in zip(*kept, strict=True)))
