@@ -606,14 +606,6 @@ def test_split_keeps_the_share_of_each_class():
     assert np.bincount(label[chosen]).tolist() == [4, 4, 4]
 
 
-def test_cuda_is_refused_where_there_is_none():
-    if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device")
-    with pytest.raises(ValueError, match=r"run\.device is cuda, but no CUDA device"):
-        learning.device("cuda")
-    assert learning.device("auto").type == "cpu"
-
-
 def test_scan_finds_the_closed_form_of_the_cv(rng):
     row = scan.irregularity(samples(rng, 3), SMALL, 0.5, 0.04, 0, "cpu")
     assert 0 < row["rate"] < 1

@@ -47,14 +47,6 @@ def load(path: Path, form: str, settings: params.Encoding) -> tuple[Samples, Boo
     return Samples(stored["values"], stored["label"], number, form, settings, str(stored["dataset"])), stored["is_test"]
 
 
-def device(name: str) -> torch.device:
-    """Where to compute: `auto` takes a GPU when there is one."""
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise ValueError("run.device is cuda, but no CUDA device was found; set it to auto or cpu in config.yaml")
-    return torch.device("cuda" if found and name != "cpu" else "cpu")
-
-
 def loss(output: model.Output, label: Int[Tensor, " trial"], kind: str) -> Float[Tensor, ""]:
     """Cross entropy of the mean vote (`reference`: a second softmax, never below 0.5514) or of the mean logits (`logits`)."""
     if kind not in LOSSES:
@@ -180,7 +172,9 @@ def held_out(samples: Samples, share: float, rng: np.random.Generator) -> Bool[n
 
 def build(network: params.Network, form: str, wiring: str, seed: int, place: str) -> model.BarrelNetwork:
     """A new network on its device."""
-    return model.BarrelNetwork(*anatomy.column(network.divide_by, wiring, seed), form, network, seed).to(device(place))
+    return model.BarrelNetwork(*anatomy.column(network.divide_by, wiring, seed), form, network, seed).to(
+        training.device(place)
+    )
 
 
 def fit(

@@ -23,7 +23,6 @@ EVALUATED = 100  # trials on which the trained network is shown
 
 def run(*, archive: Path, settings: Training, seed: int, device: str = "auto") -> None:
     """Train the networks that the name of the archive, <variant>_<first>-<last>.zip, asks for."""
-    torch.set_num_threads(1)
     variant = archives.Chunk.named(archive.stem).variant
 
     def one(replica: int, _: Path, made: Path) -> None:
@@ -59,7 +58,7 @@ class Trainer:
     def __init__(self, settings: Training, place: tuple, device: str) -> None:
         self.settings, self.place, self.task = settings, place, TASKS[settings.task]
         start = model.initial(settings, self.task.n_inputs, seeds.generator(*place, "network"))
-        self.module = model.RateNetwork(start, settings.dale).to(chosen(device))
+        self.module = model.RateNetwork(start, settings.dale).to(training.device(device))
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         self.adam = Adam(trained, settings.learning_rate)
         self.n_updates = settings.trials // settings.batch
@@ -115,10 +114,3 @@ class Trainer:
             "tr": len(losses) * self.settings.batch,
         }
         networks.write(path, replace(trained, extra=extra))
-
-
-def chosen(device: str) -> torch.device:
-    """auto takes a GPU when there is one; ValueError when cuda is asked for and absent."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device = cuda, but torch finds no CUDA device; set run.device in config.yaml to auto or cpu")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

@@ -31,13 +31,12 @@ def run(
 
     The checkpoints `out` and the tables `log_tables` stand in the order of `variants`.
     """
-    torch.set_num_threads(1)
     record = trials.read(recording)
     settings = {"recording": files.digest(recording), "seed": seed, "replicate": replicate}
     for variant, path, log_table in zip(variants, out, log_tables, strict=True):
         changes = {"hidden": variant.hidden, "coupling": variant.coupling, "surrogate": variant.surrogate}
         changed = dataclasses.replace(network, **changes)
-        fitting = Fitting(record, changed, variant.objective, optimiser, (seed, replicate), fitted.device_of(device))
+        fitting = Fitting(record, changed, variant.objective, optimiser, (seed, replicate), training.device(device))
         files.write_table(log_table, fit(fitting, path, settings))
 
 

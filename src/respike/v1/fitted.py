@@ -41,13 +41,6 @@ def read(path: Path, device: torch.device) -> Fitted:
     return Fitted(model.to(device), stored["dataset"], stored["best_step"], stored["replicate"])
 
 
-def device_of(name: str) -> torch.device:
-    """Device called auto, cpu or cuda; ValueError when cuda is asked for and there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("run.device = 'cuda': no CUDA device found; expected a GPU, or auto or cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def uniforms(root: int, path: tuple[str | int, ...], *shape: int) -> Float[Tensor, "..."]:
     """Uniform random numbers of a place in the program."""
     return torch.from_numpy(seeds.generator(root, "v1", *path).random(shape, dtype=np.float32))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from respike.core import files
+from respike.core import files, training
 from respike.v1 import fitted, recording, trials
 
 CHUNK = 40  # trials at once; the results do not depend on it
@@ -20,8 +20,7 @@ def run(*, fit: Path, movie: Path, out: Path, trials_wanted: int, seed: int, dev
     """
     if trials_wanted < 1:
         raise ValueError(f"--trials-wanted {trials_wanted}: expected 1 or more")
-    torch.set_num_threads(1)
-    network = fitted.read(fit, fitted.device_of(device))
+    network = fitted.read(fit, training.device(device))
     model = network.model
     frames = recording.resize(read_frames(movie), model.pixels).transpose(2, 0, 1)
     windows = trials.movie_windows(frames, model.network).to(model.bias.device)

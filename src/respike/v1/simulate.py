@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from respike.core import files
+from respike.core import files, training
 from respike.v1 import fitted, losses, particles, trials
 from respike.v1.model import SpikingNetwork
 from respike.v1.params import Sampling
@@ -26,10 +26,9 @@ class Runs(NamedTuple):
 
 def run(*, fits: list[Path], recording: Path, out: list[Path], sampling: Sampling, seed: int, device: str = "auto") -> None:
     """For each of `fits` write the file of the same place in `out`: free runs, likelihoods, couplings."""
-    torch.set_num_threads(1)
     record = trials.read(recording)
     for fit, path in zip(fits, out, strict=True):
-        simulate(fit, record, path, sampling, seed, fitted.device_of(device))
+        simulate(fit, record, path, sampling, seed, training.device(device))
 
 
 @torch.no_grad()
