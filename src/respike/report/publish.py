@@ -18,14 +18,15 @@ from PIL import Image
 from respike.core import files
 from respike.report import facts, pages
 
-LARGEST = 300_000  # bytes of one file
+LARGEST = 300_000  # bytes of a figure
+LARGEST_TABLE = 500_000  # bytes: what code hosts still show as a table
 WIDTHS = (1500, 1200, 1000, 800, 640)  # pixels tried for a figure
 
 
 def run(*, results: Path, captions: Path, fill: list[Path], commit: str, out: Path) -> None:
     """Make the folder `out` anew from the finished run in `results`, then fill the pages in `fill` (files or folders).
 
-    Raises FileNotFoundError when the run is not finished and ValueError for a file above LARGEST.
+    Raises FileNotFoundError when the run is not finished and ValueError for a file that is too large.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as new:
@@ -97,6 +98,7 @@ def small(path: Path) -> bytes:
 def refuse_large(folder: Path) -> None:
     """ValueError for a file that is too large to be kept with the sources."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.stat().st_size > LARGEST:
-            sizes = f"{path.stat().st_size / 1000:.0f} kB, expected at most {LARGEST / 1000:.0f} kB"
+        largest = LARGEST_TABLE if path.suffix == ".csv" else LARGEST
+        if path.is_file() and path.stat().st_size > largest:
+            sizes = f"{path.stat().st_size / 1000:.0f} kB, expected at most {largest / 1000:.0f} kB"
             raise ValueError(f"{path.relative_to(folder)}: {sizes}; draw it smaller or measure less in that study")
