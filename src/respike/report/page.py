@@ -18,7 +18,7 @@ LARGEST = 20e6  # bytes
 COLUMNS = {  # of the table of claims, as the reader sees them
     "study": "study",
     "item": "claim",
-    "paper_value": "paper",
+    "paper_value": "paper or goal",
     "value": "ours",
     "unit": "unit",
     "verdict": "verdict",

@@ -130,7 +130,7 @@ def headlines(published: Path) -> str:
         claim = claims.loc[(line.study, line.item)]
         study = f"[`{line.study}`](docs/{line.study}.md)" if line.question else ""  # one question, several claims
         rows.append([study, line.question, line.item, *judged(claim)])
-    return table(["study", "question", "claim", "paper", "ours", "verdict"], rows)
+    return table(["study", "question", "claim", "paper or goal", "ours", "verdict"], rows)
 
 
 def judged(claim: pd.Series) -> list[str]:
@@ -149,7 +149,7 @@ def claims(published: Path, study: str, item: str = "*") -> str:
     lines = [[claim["item"], claim["source"], *judged(claim)] for _, claim in shown.iterrows()]
     rest = len(rows) - len(shown)
     more = f"\n\n{rest} more {'claim was' if rest == 1 else 'claims were'} not measured in this run." if rest else ""
-    return table(["claim", "where it stands", "paper", "ours", "verdict"], lines) + more
+    return table(["claim", "where it stands", "paper or goal", "ours", "verdict"], lines) + more
 
 
 def measures(published: Path, study: str, variant: str = "*", metric: str = "*") -> str:
