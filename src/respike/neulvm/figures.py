@@ -64,9 +64,11 @@ def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
     axes[0].yaxis.get_major_locator().set_params(integer=True)
     axes[1].plot(time, trial.drive[0], linewidth=0.5)
     axes[1].set(ylabel="drive (1/s)")
-    smooth = 0.02 / trial.dt
+    smooth, known = 0.02 / trial.dt, np.isfinite(recorded.rates).all()
     for m, axis in enumerate(axes[2:]):
-        axis.plot(time, gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth), color="0.6", label="truth (20 ms)")
+        if known:
+            truth = gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth)
+            axis.plot(time, truth, color="0.6", label="truth (20 ms)")
         axis.plot(time, latent["first"][0, trial.history :, m] / trial.dt, "--", color="black", linewidth=0.8, label="start")
         axis.plot(
             time, gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth), color=COLORS[m], linewidth=0.8,
