@@ -1,5 +1,6 @@
 """Figures of the rules: who survives, how they spread, what they do to a synapse."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,7 +40,8 @@ def accumulation(rounds: list[pd.DataFrame], rule: str, targets: Mapping[str, Ta
         axes.plot(places, shares, "--", linewidth=0.7, color=COLORS[name])
         axes.plot(places, shares, "_", markersize=9, markeredgewidth=2, color=COLORS[name], label=label)
     axes.set(yscale="log", ylim=(CLIP / 1.5, 1.5), xlim=(-0.5, len(rounds) - 0.5), ylabel="share of rules (at least 1e-4)")
-    axes.set_xticks(range(len(rounds)), [f"pi{number}\nn = {len(table)}" for number, table in enumerate(rounds)])
+    axes.set_xticks(range(len(rounds)), [f"pi{number}\n{len(table)}" for number, table in enumerate(rounds)])
+    axes.set_xlabel("round and its number of rules")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=0.5)
     return figure
 
@@ -163,7 +165,7 @@ def correlations(good: pd.DataFrame, examined: dict[str, np.ndarray] | None, rul
     matrices.append((pearson, f"Pearson, {len(good)} rules that meet the conditions"))
     for panel, (matrix, title) in zip(axes[0], matrices, strict=True):
         shown = panel.imshow(np.where(np.eye(len(names)) > 0, np.nan, matrix), vmin=-1, vmax=1, cmap="RdBu_r")
-        panel.set_title(title)
+        panel.set_title(textwrap.fill(title, 40))
         panel.set_xticks(range(len(names)), names, rotation=90, fontsize=4)
         panel.set_yticks(range(len(names)), names, fontsize=4)
     figure.colorbar(shown, ax=axes[0, 1], shrink=0.6, label="correlation")
@@ -183,11 +185,10 @@ def pairs(good: pd.DataFrame, rule: str) -> Figure:
     figure.set_size_inches(7.2, 7.2)
     low, high = np.array([box(name) for name in names]).T
     place = 0.05 + 0.9 * (good[names].to_numpy(float) - low) / (high - low)  # of each rule inside a cell of width 1
+    dots = {"markersize": 1, "mew": 0, "color": "black", "alpha": min(1, 400 / max(len(good), 1)), "rasterized": True}
     for row in range(len(names)):
         x = np.concatenate([column + place[:, column] for column in range(row)]) if row else np.zeros(0)
-        axes.plot(
-            x, len(names) - 1 - row + np.tile(place[:, row], row), ".", markersize=1, color="black", mew=0, rasterized=True
-        )
+        axes.plot(x, len(names) - 1 - row + np.tile(place[:, row], row), ".", **dots)
         share = np.histogram(place[:, row], 10, (0.05, 0.95))[0] / max(len(good), 1)
         edges = row + np.linspace(0.05, 0.95, 11)
         axes.stairs(

@@ -1,10 +1,12 @@
 """Figures 1-5 of the paper, from the simulated trials, losses and measures of all networks."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from respike.core import files, measures, spikes, style
@@ -97,12 +99,14 @@ def stimulus_panel(axes: Axes, task: Trials, trial: int) -> None:
 
 
 def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, kinds: list[tuple[str, str]], scale: float = 1.0) -> None:
-    """Mean and sd over replicas of `metric` against the number of modes, a line per (cell, neurons)."""
+    """Mean and sd over replicas of `metric` against the number of modes, a line per (cell, neurons): rate cells dashed."""
     part = rows[rows["metric"] == metric]
-    for color, (cell, neurons) in zip(COLORS, kinds, strict=False):
+    sizes = list(dict.fromkeys(neurons for _, neurons in kinds))
+    for cell, neurons in kinds:
+        look = {"color": COLORS[sizes.index(neurons) % len(COLORS)], "linestyle": "-" if cell == "spike" else "--"}
         mine = part[(part["cell"] == cell) & (part["neurons"] == neurons)].groupby("modes")["value"]
         mean, spread = scale * mean_of(mine), scale * mine.std(ddof=0)
-        axes.errorbar(mean.index, mean, spread, marker="o", capsize=2, color=color, label=f"{cell}, N = {neurons}")
+        axes.errorbar(mean.index, mean, spread, marker="o", capsize=2, label=f"{cell}, N = {neurons}", **look)
     axes.set(xscale="log", xlabel="modes P")
     axes.legend()
 
@@ -141,19 +145,19 @@ def figure_2c(folder: Path, rows: pd.DataFrame) -> None:
 
 
 def figure_loss(folder: Path, losses: dict[str, pd.Series], task: str, name: str, dataset: str) -> None:
-    """Training loss per number of modes, spiking networks of the largest common size (figures 2b, 3b)."""
+    """Training loss per number of modes, spiking networks of the largest size (figures 2b, 3b)."""
     mine = defaultdict(list)
     for network, loss in losses.items():
-        if network.startswith(f"{task}_spike"):
-            mine[network.rsplit("_replica", 1)[0].split("_", 2)[2]].append(loss.to_numpy())
+        if named := re.match(rf"{task}_spike_N(\d+)_P(\d+)_", network):
+            mine[int(named[1]), int(named[2])].append(loss.to_numpy())
+    shown = {modes: np.stack(curves) for (size, modes), curves in sorted(mine.items()) if size == max(mine)[0]}
     figure, axes = style.panels()
-    stacked = {kind: np.stack(curves) for kind, curves in sorted(mine.items())}
-    for color, (kind, curves) in zip(COLORS, stacked.items(), strict=False):
-        axes[0, 0].plot(
-            1 + np.arange(curves.shape[1]), curves.mean(0), color=color, label=kind.replace("_", ", ") + f" ({len(curves)})"
-        )
-        axes[0, 0].fill_between(1 + np.arange(curves.shape[1]), curves.min(0), curves.max(0), color=color, alpha=0.2, lw=0)
-    axes[0, 0].set(xlabel="batch", ylabel="loss", title="mean and range over replicas (their number)")
+    for color, (modes, curves) in zip(colormaps["viridis"](np.linspace(0, 0.9, len(shown))), shown.items(), strict=True):
+        batches = 1 + np.arange(curves.shape[1])
+        axes[0, 0].plot(batches, curves.mean(0), color=color, label=f"{modes} modes ({len(curves)})")
+        axes[0, 0].fill_between(batches, curves.min(0), curves.max(0), color=color, alpha=0.2, lw=0)
+    title = f"N = {max(mine)[0]}: mean and range over replicas (number)" if mine else ""
+    axes[0, 0].set(xlabel="batch", ylabel="loss", title=title)
     if mine:
         axes[0, 0].legend()
     style.save(figure, folder, name, dataset)

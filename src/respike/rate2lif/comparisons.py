@@ -128,7 +128,7 @@ def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
 def replicas(table: pd.DataFrame, variants: Sequence[str]) -> str:
     """How many networks of each variant there are, in words."""
     counts = sorted({len(values(table, variant, "cells")) for variant in variants})
-    return " to ".join(map(str, counts)) + (" network" if counts == [1] else " networks")
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + (" network" if counts == [1] else " networks")
 
 
 def dataset(table: pd.DataFrame, variants: Sequence[str]) -> str:
