@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float, Int, Num
-from scipy import signal
 
 from respike.core.spikes import Spikes
 
@@ -77,6 +76,8 @@ def autocovariance(counts: Num[np.ndarray, "*batch bin"], max_lag: int) -> Float
 
 def spectrum(counts: Num[np.ndarray, "*batch bin"], width: float) -> tuple[np.ndarray, Float[np.ndarray, "*batch frequency"]]:
     """One-sided power spectral density of the rates (Hz^2 / Hz) and its frequencies (Hz), by Welch's method."""
+    from scipy import signal  # noqa: PLC0415  (most of a second, and most stages never ask for a spectrum)
+
     values = np.asarray(counts, dtype=float) / width
     return signal.welch(values, fs=1 / width, nperseg=min(values.shape[-1], 1024), detrend="constant")
 

@@ -3,15 +3,16 @@
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import StandardScaler
 
 from respike.core import files
 from respike.fsbi import mean_field
+
+if TYPE_CHECKING:  # a second to import, and rules that are drawn only read a classifier
+    from sklearn.neural_network import MLPClassifier
 
 HIDDEN = 16  # units
 PENALTY = 1.0  # L2; chosen on the surrogate, where it ranks rules best at 500 and at 2,000 rules
@@ -60,6 +61,8 @@ def train(
     `sees` says what it sees of a rule (FEATURES).
     `lose` is the share of the good rules that may fall below the threshold; 0: no threshold.
     """
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     features = FEATURES[sees](theta)
     scaler = StandardScaler().fit(features)
     learnable = min(good.sum(), (~good).sum()) >= QUIET
@@ -80,7 +83,10 @@ def train(
     return replace(members, threshold=np.quantile(members.probability(theta[good]), lose))
 
 
-def _network(features: np.ndarray, good: np.ndarray, seed: int) -> MLPClassifier:
+def _network(features: np.ndarray, good: np.ndarray, seed: int) -> "MLPClassifier":
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
+
     net = MLPClassifier((HIDDEN,), alpha=PENALTY, random_state=seed % 2**32, max_iter=200, learning_rate_init=3e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the penalty, not the number of steps, limits the fit

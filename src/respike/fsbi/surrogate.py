@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from respike.core import files
 from respike.fsbi.params import OUTCOMES, THETA, box
@@ -96,7 +96,7 @@ def projection_density(n: int, points: int = 1001) -> tuple[np.ndarray, np.ndarr
 def hit(s: np.ndarray, interval: Interval) -> np.ndarray:
     """Probability that a rule with a.u = s has a rate in `interval` (Hz)."""
     low, high = (np.log10(np.array(interval)) - CENTRE - SLOPE * s[:, None]).T / NOISE
-    return norm.cdf(high) - norm.cdf(low)
+    return ndtr(high) - ndtr(low)
 
 
 def prior_acceptance(n: int, interval: Interval) -> float:
@@ -109,6 +109,6 @@ def posterior_acceptance(n: int, interval: Interval) -> float:
     """Share of draws from the exact posterior, at rates drawn uniformly from `interval`, whose rate lies in it again."""
     grid, density = projection_density(n)
     rates = np.linspace(*interval, 201)
-    likelihood = norm.pdf((np.log10(rates)[:, None] - CENTRE - SLOPE * grid) / NOISE)
+    likelihood = np.exp(-(((np.log10(rates)[:, None] - CENTRE - SLOPE * grid) / NOISE) ** 2) / 2)
     posterior = density * likelihood / np.trapezoid(density * likelihood, grid, axis=1)[:, None]
     return float(np.trapezoid(np.trapezoid(posterior * hit(grid, interval), grid, axis=1), rates) / (rates[-1] - rates[0]))
