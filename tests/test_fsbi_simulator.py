@@ -98,7 +98,7 @@ def test_hidden_layers_come_from_seed_or_file(tmp_path, rng):
     numbers = rng.normal(size=500)
     file = tmp_path / "hidden.txt"
     file.write_text(" ".join(map(repr, [10, 100, 10, 100, *numbers.tolist()])))
-    assert np.array_equal(command.hidden_layers(Wiring(hidden_file=str(file))), numbers)
+    assert np.array_equal(command.hidden_layers(Wiring(), file), numbers)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_bad_hidden_layers_are_refused(tmp_path, text, message):
     file = tmp_path / "hidden.txt"
     file.write_text(text)
     with pytest.raises(ValueError, match=f"hidden.txt.*{message}"):
-        command.hidden_layers(Wiring(hidden_file=str(file)))
-    with pytest.raises(FileNotFoundError, match="correct hidden_file in config.yaml"):
-        command.hidden_layers(Wiring(hidden_file=str(tmp_path / "none.txt")))
+        command.hidden_layers(Wiring(), file)
+    with pytest.raises(FileNotFoundError, match="correct fsbi.mlp.hidden_file in config.yaml"):
+        command.hidden_layers(Wiring(), tmp_path / "none.txt")
 
 
 # --- generated code ---
@@ -330,6 +330,8 @@ def test_rows_of_other_settings_are_not_taken_over(pretend, tmp_path):
     assert simulate.Partial(out, Simulation(), "other").find(row) is None
     assert simulate.Partial(out, Simulation(wiring=SMALL), "key").find(row) is None
     assert simulate.Partial(out, Simulation(), "key").find({**row, "EE_alpha": 0.5}) is None
+    (tmp_path / "hidden.txt").write_text("0 " * 500)
+    assert simulate.Partial(out, Simulation(), "key", tmp_path / "hidden.txt").find(row) is None
 
 
 def test_recordings_are_kept_on_request(pretend, tmp_path):

@@ -1,5 +1,6 @@
-"""fsbi as a workflow, on the surrogate: adding rules, changing bounds, refusing configs, the authors' files."""
+"""fsbi as a workflow, on the surrogate: adding rules, changing bounds and files, refusing configs, the authors' files."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+
+from tests.workflow import bed
 
 ROOT = Path(__file__).resolve().parents[1]
 FIT = {"members": 1, "hidden": 4, "transforms": 1, "bins": 3, "batch": 20, "max_epochs": 2, "log_metrics": True}
@@ -25,12 +28,7 @@ TABLE = "results/fsbi/mlp/round1/table.parquet"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("src", "workflow", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "config.yaml", "environment.yml"):
-        shutil.copy(ROOT / name, folder / name)
-    return folder
+    return bed.copy(tmp_path_factory.mktemp("project"))
 
 
 def snakemake(folder: Path, space: dict, *arguments: str, **other: object) -> subprocess.CompletedProcess:
@@ -53,11 +51,12 @@ REFUSED = [
     ({"rounds": 3}, "fsbi.mlp.rounds = 3: schedule has only 2 entries"),
     ({"data": "released", "released": ["a.npy"]}, "expected 2 .npy files of the authors"),
     ({"data": "auryn"}, "fsbi.mlp.data = 'auryn'"),
+    ({"hidden_file": "none.txt"}, "fsbi.mlp.hidden_file = 'none.txt': there is no such file"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("space", "message"), REFUSED, ids=["rounds", "released", "data"])
+@pytest.mark.parametrize(("space", "message"), REFUSED, ids=["rounds", "released", "data", "hidden"])
 def test_config_is_refused_before_any_job(project, space, message):
     done = snakemake(project, space, "-n", "--", TABLE)
     assert done.returncode != 0
@@ -98,3 +97,20 @@ def test_files_of_the_authors_take_the_place_of_simulations(project):
     after = pd.read_parquet(project / TABLE)
     assert set(after["dataset"]) == {"released"}
     pd.testing.assert_series_equal(before["rate"], after["rate"])
+
+
+@pytest.mark.slow
+def test_an_edited_file_of_hidden_layers_makes_its_simulations_stale(project):
+    """Nothing is computed: a finished run is pretended (tests/workflow/pretend.py)."""
+    (project / "hidden.txt").write_text("0.1 " * 500)
+    mlp = {**SPACE, "data": "simulate", "hidden_file": "hidden.txt"}
+    (project / "hidden.yaml").write_text(yaml.safe_dump({"fsbi": {"networks": ["mlp"], "mlp": mlp}}))
+    program = [sys.executable, ROOT / "tests/workflow/pretend.py", "fsbi", "--configfile", "hidden.yaml"]
+    subprocess.run(program, cwd=project, env=bed.environment(project), check=True)
+    rule_of = {file: job[0] for job in json.loads((project / "jobs.json").read_text()) for file in job[2]}
+    stale = {}
+    for word in ("0.1", "0.2"):
+        (project / "hidden.txt").write_text(f"{word} " * 500)
+        said = bed.respike(project, "verify", "fsbi", "--configfile", "hidden.yaml").stdout
+        stale[word] = {rule_of[file] for file in re.findall(r"^stale +(.*?): ", said, re.MULTILINE)}
+    assert stale == {"0.1": set(), "0.2": {"fsbi_simulate", "fsbi_record", "fsbi_figures_mlp"}}

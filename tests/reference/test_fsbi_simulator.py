@@ -167,12 +167,12 @@ def binary(tmp_path_factory):
     return of
 
 
-def hidden_file(path: Path, folder: Path) -> str:
+def hidden_file(path: Path, folder: Path) -> Path:
     """The released weights of the fixed layers, which the trace cases hold, as a file of the user."""
     trace = np.load(next(path.parent.glob("trace_mlp*.npz")), allow_pickle=False)
     file = folder / "hidden.txt"
     np.savetxt(file, np.concatenate([trace["Wh1"].ravel(), trace["Wh2"].ravel()]))
-    return str(file)
+    return file
 
 
 def simulator_of(case: dict, path: Path, binary, folder: Path) -> Simulator:
@@ -183,9 +183,10 @@ def simulator_of(case: dict, path: Path, binary, folder: Path) -> Simulator:
     settle, record = (
         float(case[name]) if name in case else default for name, default in (("lns", 60 if full else 10), ("ls", 10))
     )
-    wiring = Wiring(p_recurrent=0.1 if full else 0.8, hidden_file=hidden_file(path, folder) if rule == "mlp" else "")
+    wiring = Wiring(p_recurrent=0.1 if full else 0.8)
     protocol = Protocol(settle=settle, record=record, stop="reference", rate_max=100.0 if rule == "poly" else 50.0)
-    return Simulator(binary(network), Simulation(wiring=wiring, protocol=protocol))
+    hidden = hidden_file(path, folder) if rule == "mlp" else None
+    return Simulator(binary(network), Simulation(wiring=wiring, protocol=protocol), hidden)
 
 
 def repeated(simulator: Simulator, theta: np.ndarray, seeds: range) -> tuple[pd.DataFrame, list[float]]:

@@ -383,6 +383,7 @@ rule fsbi_figures_mlp:
         example="results/fsbi/mlp/example/rules_0-0.parquet",
         recordings=fsbi_recordings("mlp"),
         compare="results/fsbi/compare.parquet",
+        hidden=fsbi_hidden("mlp"),
     output:
         [f"results/fsbi/figures/mlp_{name}.pdf" for name in fsbi_figures_of("mlp")],
         [
@@ -410,4 +411,4 @@ rule fsbi_figures_mlp:
     shell:
         "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
         " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"
-        " --compare {input.compare} --folder {params.folder} --rule mlp --settings {params.settings:q} > {log} 2>&1"
+        " --compare {input.compare} --hidden {input.hidden:q} --folder {params.folder} --rule mlp --settings {params.settings:q} > {log} 2>&1"

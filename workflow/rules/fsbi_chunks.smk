@@ -26,6 +26,10 @@ for network in FSBI_NETWORKS:
             fsbi_refuse(
                 f"mlp.schedule[{number}].thin_by", "mean_field", "only poly rules have mean-field coefficients; theta"
             )
+    if space["hidden_file"] and network == "poly":
+        fsbi_refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
+    if space["hidden_file"] and not Path(space["hidden_file"]).is_file():
+        fsbi_refuse(f"{network}.hidden_file", space["hidden_file"], "there is no such file; correct the path, or null")
     if space["data"] == "released" and len(space["released"]) < space["rounds"]:
         fsbi_refuse(
             f"{network}.released",
@@ -155,6 +159,11 @@ def fsbi_simulation(wildcards):
         }  # as published: only a blow-up is no survival
         simulation = {**simulation, "protocol": {**simulation["protocol"], **longer}}
     return json.dumps(simulation, sort_keys=True)
+
+
+def fsbi_hidden(network):
+    """The user's file of the fixed layers of the mlp rule, if there is one."""
+    return FSBI[network]["hidden_file"] or []
 
 
 def fsbi_minutes(wildcards, attempt):

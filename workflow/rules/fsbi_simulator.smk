@@ -26,6 +26,7 @@ rule fsbi_simulate:
     input:
         rules="results/fsbi/{network}/{part}/rules_{first}-{last}.parquet",
         binary="results/fsbi/build/{network}.json",
+        hidden=lambda wildcards: fsbi_hidden(wildcards.network),
     output:
         chunk="results/fsbi/{network}/{part}/simulated_{first}-{last}.parquet",
     log:
@@ -42,13 +43,14 @@ rule fsbi_simulate:
         settings=fsbi_simulation,
     shell:
         "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --hidden {input.hidden:q} --settings {params.settings:q} > {log} 2>&1"
 
 
 rule fsbi_record:
     input:
         rules="results/fsbi/{network}/example/rules_{first}-{last}.parquet",
         binary="results/fsbi/build/{network}.json",
+        hidden=lambda wildcards: fsbi_hidden(wildcards.network),
     output:
         chunk="results/fsbi/{network}/example/recorded_{first}-{last}.parquet",
         recordings="results/fsbi/{network}/example/recordings_{first}-{last}.npz",
@@ -66,4 +68,4 @@ rule fsbi_record:
         settings=lambda wildcards: json.dumps(FSBI[wildcards.network]["simulation"], sort_keys=True),
     shell:
         "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
-        " --recordings {output.recordings} --settings {params.settings:q} > {log} 2>&1"
+        " --hidden {input.hidden:q} --recordings {output.recordings} --settings {params.settings:q} > {log} 2>&1"

@@ -134,24 +134,23 @@ def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: i
     }
 
 
-def hidden_layers(wiring: Wiring) -> Float[np.ndarray, " weight"]:
-    """Weights of the two fixed layers of the mlp rule, by rows: from the user's file, or drawn.
+def hidden_layers(wiring: Wiring, file: Path | None = None) -> Float[np.ndarray, " weight"]:
+    """Weights of the two fixed layers of the mlp rule, by rows: from the user's `file`, or drawn.
 
     The draw is the usual one of a linear layer, uniform within 1/sqrt(inputs). Raises FileNotFoundError, and ValueError for
     a file that does not hold 500 or 504 finite numbers (of 504 the first 4 are time constants, which are settings here).
     """
     sizes = (N_HIDDEN[0] * len(MLP_SCALE), N_HIDDEN[1] * N_HIDDEN[0])
-    if not wiring.hidden_file:
+    if file is None:
         generator = seeds.generator(wiring.hidden_seed, "fsbi", "hidden")
         bounds = (len(MLP_SCALE) ** -0.5, N_HIDDEN[0] ** -0.5)
         return np.concatenate([generator.uniform(-b, b, n) for b, n in zip(bounds, sizes, strict=True)])
-    path = Path(wiring.hidden_file)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; correct hidden_file in config.yaml, or leave it empty")
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} does not exist; correct fsbi.mlp.hidden_file in config.yaml, or say null")
     try:
-        numbers = np.array(path.read_text().replace(",", " ").split(), dtype=float)
+        numbers = np.array(file.read_text().replace(",", " ").split(), dtype=float)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; expected {sum(sizes)} numbers") from error
+        raise ValueError(f"{file}: {error}; expected {sum(sizes)} numbers") from error
     if numbers.size not in {sum(sizes), sum(sizes) + 4} or not np.isfinite(numbers).all():
-        raise ValueError(f"{path}: {numbers.size} numbers, expected {sum(sizes)} (or {sum(sizes) + 4}), all finite")
+        raise ValueError(f"{file}: {numbers.size} numbers, expected {sum(sizes)} (or {sum(sizes) + 4}), all finite")
     return numbers[-sum(sizes) :]

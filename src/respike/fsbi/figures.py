@@ -33,19 +33,20 @@ def run(
     folder: Path,
     rule: str,
     settings: Shown,
+    hidden: Path | None = None,
 ) -> None:
-    """Write every figure into `folder` as <rule>_<name>.pdf and .png."""
+    """Write every figure into `folder` as <rule>_<name>.pdf and .png; `hidden` is a file of the fixed layers of mlp."""
     rounds = [files.read_table(path) for path in tables]
     dataset = rounds[0]["dataset"].iloc[0]
     examined = [files.read_arrays(path) for path in posteriors]
     everything = pd.concat(rounds, ignore_index=True)
     good = everything[meets(everything, plausible(settings.targets, group(settings.condition, rule)))]
     one = files.read_table(example).iloc[0]
-    hidden = hidden_layers(settings.simulation.wiring) if rule == "mlp" else None
+    layers = hidden_layers(settings.simulation.wiring, hidden) if rule == "mlp" else None
     drawn = {
         "accumulation": rule_figures.accumulation(rounds, rule, settings.targets),
         "components": rule_figures.spectra(rounds, rule),
-        "protocol": rule_figures.protocols(one, rule, hidden),
+        "protocol": rule_figures.protocols(one, rule, layers),
         "metrics": rule_figures.histograms(rounds, rule, settings.targets),
         "correlations": rule_figures.correlations(good, examined[-1] if examined else None, rule),
         "pairs": rule_figures.pairs(good, rule),

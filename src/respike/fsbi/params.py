@@ -100,8 +100,7 @@ class Wiring:
     eta: float = 0.01  # poly: common learning rate
     tau_fast: float = 0.010  # s, traces of the mlp rule
     tau_slow: float = 0.100  # s
-    hidden_seed: int = 0  # mlp: draw of the two fixed layers, used when `hidden_file` is empty
-    hidden_file: str = ""  # mlp: text file of 504 numbers (4 time constants, 300 of layer 1, 200 of layer 2) or 500
+    hidden_seed: int = 0  # mlp: draw of the two fixed layers, used when there is no file of them
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,18 @@ PLACE = ["index", "round", "seed"]
 GRACE = 60.0  # s of wall time beyond twice the CPU limit before a binary that does not answer is ended
 
 
-def run(*, rules: Path, binary: Path, out: Path, settings: Simulation, recordings: Path | None = None) -> None:
+def run(
+    *, rules: Path, binary: Path, out: Path, settings: Simulation, hidden: Path | None = None, recordings: Path | None = None
+) -> None:
     """Simulate every rule of the table `rules` with the binary described by the file `binary`.
 
-    `out` gets the rule, its metrics, outcome, stop time (s) and CPU time (s). `recordings`, when given, is an npz file that
-    gets spikes and weight samples: the fields of `Recording` as arrays `rule<index>_<field>`.
+    `out` gets the rule, its metrics, outcome, stop time (s) and CPU time (s). `hidden` is a text file of the two fixed layers
+    of the mlp rule; without one they are drawn. `recordings`, when given, is an npz file that gets spikes and weight samples:
+    the fields of `Recording` as arrays `rule<index>_<field>`.
     """
-    simulator = Simulator(binary, settings)
+    simulator = Simulator(binary, settings, hidden)
     table = read_rules(rules, simulator.network.rule)
-    partial = Partial(Path(out), settings, simulator.key)
+    partial = Partial(Path(out), settings, simulator.key, hidden)
     rows, kept = [], {}
     for rule in table:
         row = None if recordings else partial.find(rule)
@@ -83,9 +86,9 @@ def arrays(prefix: str, recording: Recording) -> dict[str, object]:
 
 
 class Simulator:
-    """A binary and the constants it is run with."""
+    """A binary and the constants it is run with; `hidden` as in `run`."""
 
-    def __init__(self, binary: Path, settings: Simulation) -> None:
+    def __init__(self, binary: Path, settings: Simulation, hidden: Path | None = None) -> None:
         manifest = json.loads(files.checked(binary).read_text())
         self.network = Network(**manifest["network"])
         self.settings = settings
@@ -97,7 +100,7 @@ class Simulator:
             raise FileNotFoundError(f"{self.folder}/main does not exist; {again}")
         if built.manifest(self.folder) is None:
             raise files.CorruptFile(f"{self.folder}/main is not the binary that was built; {again}")
-        self.hidden = command.hidden_layers(settings.wiring) if self.network.rule == "mlp" else None
+        self.hidden = command.hidden_layers(settings.wiring, hidden) if self.network.rule == "mlp" else None
 
     def record(self, rule: Mapping, **more: float) -> tuple[Recording, float]:
         """What one simulation of `rule` leaves, and its CPU seconds; `more` are further values for the command line."""
@@ -192,9 +195,9 @@ def cpu_of_children() -> float:
 class Partial:
     """Rows of a chunk that are done, kept until the chunk is whole."""
 
-    def __init__(self, out: Path, settings: Simulation, key: str) -> None:
+    def __init__(self, out: Path, settings: Simulation, key: str, hidden: Path | None = None) -> None:
         self.path = out.parent / ".partial" / f"{out.name}.jsonl"
-        self.made_by = json.dumps([asdict(settings), key], sort_keys=True)
+        self.made_by = json.dumps([asdict(settings), key, hidden and files.digest(hidden)], sort_keys=True)
         self.rows = {self.name(row["row"]): row["row"] for row in self.read() if row["made_by"] == self.made_by}
 
     def read(self) -> list[dict]:
