@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.workload import Workload
 from respike.fsbi import build
-from respike.fsbi.params import PLASTIC, POLY_TERMS, THETA, Network, Protocol, Simulation
+from respike.fsbi.params import PLASTIC, POLY_TERMS, THETA, Network, Protocol, Simulation, Wiring
 from respike.fsbi.simulate import Simulator
 from respike.fsbi.summary import Recording, summarise
 
@@ -24,11 +24,16 @@ POLY = {  # the example rule of the paper, rounded: about 5 Hz, all four types o
 }
 POLY_SECONDS, MLP_SECONDS = 10.0, 2.0  # simulated in one run; wiring the network is part of the run
 PUBLISHED = {"poly": 0.40, "mlp": 8.4, "metrics": 0.55}  # metrics: per rule
+BUSY_SECONDS, BUSY_INPUT = 4.0, 14.0  # s, Hz: with the same rule, so slow that no weight moves, E fires at 20 Hz
+BUSY = Wiring(eta=1e-6, w_ee=0.115)
 
 
 def workloads() -> list[Workload]:
     """Simulations of both networks, and the metrics of one recording."""
-    fast, stock = (simulation("poly", templates) for templates in ("fast", "stock"))
+    fast, stock = (simulation("poly", templates, POLY_SECONDS) for templates in ("fast", "stock"))
+    busy, busy_stock = (
+        simulation("poly", templates, BUSY_SECONDS, BUSY, rate_in=BUSY_INPUT) for templates in ("fast", "stock")
+    )
     return [
         Workload(f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz", fast, "the same with the loops of Brian2", stock),
         Workload(
@@ -37,9 +42,10 @@ def workloads() -> list[Workload]:
             "published program, quiet machine",
             yardstick_cpu_s=PUBLISHED["poly"] * POLY_SECONDS,
         ),
+        Workload(f"fsbi poly, {BUSY_SECONDS:g} s at 20 Hz", busy, "the same with the loops of Brian2", busy_stock),
         Workload(
             f"fsbi mlp, {MLP_SECONDS:g} s at 5 Hz",
-            simulation("mlp", "fast"),
+            simulation("mlp", "fast", MLP_SECONDS),
             "published program, quiet machine",
             yardstick_cpu_s=PUBLISHED["mlp"] * MLP_SECONDS,
         ),
@@ -66,13 +72,15 @@ def theta(rule: str) -> dict[str, float]:
     return {**values, "eta_EE": 1e-6, "eta_IE": 1e-6, "rate_in": 10.0}
 
 
-def simulation(rule: str, templates: str) -> Callable[[], object]:
-    """A function that simulates one rule once."""
+def simulation(
+    rule: str, templates: str, seconds: float, wiring: Wiring | None = None, **changed: float
+) -> Callable[[], object]:
+    """A function that simulates one rule once; `changed` are entries of the rule with another value."""
+    values = {**theta(rule), "seed": 1, **changed}
+    settings = Simulation(wiring=wiring or Wiring(), protocol=Protocol(settle=0.0, record=seconds, stop="reference"))
 
     def run() -> None:
-        seconds = POLY_SECONDS if rule == "poly" else MLP_SECONDS
-        protocol = Protocol(settle=0.0, record=seconds, stop="reference")
-        recording, _ = Simulator(binary(rule, templates), Simulation(protocol=protocol)).record({**theta(rule), "seed": 1})
+        recording, _ = Simulator(binary(rule, templates), settings).record(values)
         assert recording.outcome == "finished", recording.outcome
 
     return run

@@ -336,15 +336,15 @@ def test_file_cut_short_is_refused(tmp_path):
 
 
 def test_exact_prior_acceptance_agrees_with_counting():
-    rates = surrogate.metrics_of_rules(prior_rules(3000), "poly")["rate"]
+    rates = surrogate.metrics_of_rules(prior_rules(1000), "poly")["rate"]
     expected = surrogate.prior_acceptance(24, (5, 10))
-    assert rates.between(5, 10).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected * (1 - expected) / 3000))
+    assert rates.between(5, 10).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected * (1 - expected) / 1000))
 
 
 def test_exact_posterior_acceptance_agrees_with_rejection(rng):
     # exact posterior by brute force: keep the prior draws whose noisy rate lies within 1 % of one drawn from the aim
     direction = surrogate.directions(24)[0]
-    s = rng.uniform(-1, 1, (400_000, 24)) @ direction
+    s = rng.uniform(-1, 1, (100_000, 24)) @ direction
     rates = 10 ** (0.8 + 0.8 * s + 0.1 * rng.standard_normal(len(s)))
     weight = np.histogram(rates, np.linspace(5, 10, 41))[0]
     inside = (rates > 5) & (rates < 10)
@@ -548,7 +548,7 @@ def test_example_is_the_rule_that_meets_most(tmp_path):
 
 
 def test_whitened_prior_has_unit_variance_and_flat_spectrum():
-    sample = whitening.whiten(prior_rules(2000), "poly")
+    sample = whitening.whiten(prior_rules(1000), "poly")
     np.testing.assert_allclose(sample.std(0), 1, atol=0.1)
     share = whitening.components(sample)[1]
     assert share.sum() == pytest.approx(1)

@@ -4,6 +4,7 @@ The rates depend on theta through fixed orthonormal directions a, b, c, d and lo
 prior and of the perfect posterior follow from a one-dimensional integral.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def unit_cube(table: pd.DataFrame, rule: str) -> Float[np.ndarray, "rule paramet
     return 2 * (table[list(names)].to_numpy(float) - low) / (high - low) - 1
 
 
+@cache
 def directions(n: int) -> Float[np.ndarray, "4 parameter"]:
     """The orthonormal directions a, b, c, d of a rule with `n` parameters; the same in every run."""
     return np.linalg.qr(np.random.default_rng(DIRECTIONS_SEED).standard_normal((n, 4)))[0].T
@@ -80,12 +82,12 @@ def measure(unit: Float[np.ndarray, " parameter"], seed: int, rule: str) -> dict
     return {name: float(values[name]) for name in metrics_of(rule)}
 
 
-def projection_density(n: int, points: int = 4001) -> tuple[np.ndarray, np.ndarray]:
+def projection_density(n: int, points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
     """Grid of values of a.u and their prior density, from the product of the characteristic functions sinc(a_k t)."""
     weights = directions(n)[0]
     reach = np.abs(weights).sum()
     grid = np.linspace(-reach, reach, points)
-    t = np.linspace(0, 60, 6001)
+    t = np.linspace(0, 60, 1201)
     characteristic = np.prod(np.sinc(np.outer(t, weights) / np.pi), axis=1)
     density = np.trapezoid(characteristic[:, None] * np.cos(np.outer(t, grid)), t, axis=0) / np.pi
     return grid, np.maximum(density, 0)
