@@ -434,6 +434,23 @@ def test_fast_loops_and_those_of_brian_give_the_same_bits(binaries, rng, family,
         assert same(fast, stock)
 
 
+LITTLE = {"alpha": 0.02, "beta": -0.02, "gamma": 0.3, "kappa": -0.3}
+FAR_APART = ({"rate_in": 4.0}, SMALL, 16.0)  # cells are silent for longer than the 65,536 steps in which ages are counted
+MANY = ({"rate_in": 60.0, "IE_beta": 0.1}, replace(SMALL, w_ie=20.0, w_ii=0.0), 3.0)  # E is silent, I fires at 120 Hz
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("values", "wiring", "seconds"), [FAR_APART, MANY], ids=["far apart", "many"])
+def test_spikes_noted_long_ago_or_in_numbers_are_not_lost(binaries, values, wiring, seconds):
+    terms = {f"{kind}_{term}": value for kind in ("EE", "EI", "IE", "II") for term, value in LITTLE.items()}
+    rule = steady(seed=5, **{**terms, **values})
+    fast, stock = (simulated(binaries("poly", t), rule, wiring, record=seconds, n_recorded_e=512) for t in ("fast", "stock"))
+    assert same(fast, stock)
+    silent = max(np.diff(np.sort(fast.e_times[fast.e_cells == cell]), prepend=0).max(initial=0) for cell in range(512))
+    in_epoch = np.bincount(fast.i_cells).max() / seconds * 2 * 4096 * DT
+    assert silent > 6.6 if seconds > 10 else in_epoch > 64
+
+
 @pytest.mark.slow
 def test_a_seed_says_everything(binaries):
     binary = binaries("poly", "fast")

@@ -12,6 +12,7 @@
 enum { LANES = 16 };
 typedef float vf __attribute__((vector_size(4 * LANES)));
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
+typedef uint32_t vu __attribute__((vector_size(4 * LANES)));
 
 static inline vf bounded(const vf x, const float low, const float high)
 {
@@ -52,25 +53,20 @@ static inline void scatter(float *to, const vi index, const vf x, const int n)
 {
     _mm512_mask_i32scatter_ps(to, first(n), (__m512i)index, (__m512)x, 4);
 }
-static inline bool any_above(const vi x, const int k) { return _mm512_cmpgt_epi32_mask((__m512i)x, _mm512_set1_epi32(k)) != 0; }
+static inline bool any_natural(const vi x) { return _mm512_cmpge_epi32_mask((__m512i)x, _mm512_setzero_si512()) != 0; }
 
 // Four 16-bit numbers of each lane, read at once, and one of them.
 struct Four { __m512i low, high; };
-static inline Four gather_four(const uint64_t *from, const vi index, const int n)
+static inline Four gather_four(const uint64_t *from, const vi index)
 {
     const __m256i low = _mm512_castsi512_si256((__m512i)index), high = _mm512_extracti64x4_epi64((__m512i)index, 1);
-    const __m512i zero = _mm512_setzero_si512();
-    const __mmask16 used = first(n);
-    return {_mm512_mask_i32gather_epi64(zero, (__mmask8)used, low, from, 8),
-            _mm512_mask_i32gather_epi64(zero, (__mmask8)(used >> 8), high, from, 8)};
+    return {_mm512_i32gather_epi64(low, from, 8), _mm512_i32gather_epi64(high, from, 8)};
 }
-static inline vi pick(const Four &x, const vi number)
+template <int k> static inline vi pick(const Four &x)
 {
-    const __m512i shift = _mm512_slli_epi32(_mm512_and_epi32((__m512i)number, _mm512_set1_epi32(3)), 4);
-    const __m512i low = _mm512_srlv_epi64(x.low, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(shift)));
-    const __m512i high = _mm512_srlv_epi64(x.high, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(shift, 1)));
-    const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(low)), _mm512_cvtepi64_epi32(high), 1);
-    return (vi)_mm512_and_epi32(both, _mm512_set1_epi32(0xffff));
+    const vi even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+    const __m512i pair = _mm512_permutex2var_epi32(x.low, (__m512i)(even + k / 2), x.high);
+    return (vi)(k % 2 ? _mm512_srli_epi32(pair, 16) : _mm512_and_epi32(pair, _mm512_set1_epi32(0xffff)));
 }
 static inline vf fused(const vf a, const vf b, const vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 
@@ -107,22 +103,22 @@ static inline void scatter(float *to, const vi index, const vf x, const int n)
 {
     for (int k = 0; k < n; k++) to[index[k]] = x[k];
 }
-static inline bool any_above(const vi x, const int k)
+static inline bool any_natural(const vi x)
 {
-    for (int lane = 0; lane < LANES; lane++) if (x[lane] > k) return true;
+    for (int lane = 0; lane < LANES; lane++) if (x[lane] >= 0) return true;
     return false;
 }
 struct Four { uint64_t lane[LANES]; };
-static inline Four gather_four(const uint64_t *from, const vi index, const int n)
+static inline Four gather_four(const uint64_t *from, const vi index)
 {
-    Four x = {};
-    for (int k = 0; k < n; k++) x.lane[k] = from[index[k]];
+    Four x;
+    for (int k = 0; k < LANES; k++) x.lane[k] = from[index[k]];
     return x;
 }
-static inline vi pick(const Four &x, const vi number)
+template <int k> static inline vi pick(const Four &x)
 {
     vi y;
-    for (int k = 0; k < LANES; k++) y[k] = (int32_t)((x.lane[k] >> (number[k] % 4 * 16)) & 0xffff);
+    for (int lane = 0; lane < LANES; lane++) y[lane] = (int32_t)((x.lane[lane] >> (16 * k)) & 0xffff);
     return y;
 }
 static inline vf fused(const vf a, const vf b, const vf c)

@@ -7,7 +7,7 @@
 {% block extra_headers %}
 {% if _late in deferred %}
 #include <algorithm>
-void _catch_up_{{_late}}(int row);
+void _catch_up_{{_late}}(int row, bool after_spikes);
 {% endif %}
 {% endblock %}
 
@@ -15,7 +15,7 @@ void _catch_up_{{_late}}(int row);
     {% if _late in deferred %}
     {% set _rows_of = owner.source.name ~ '_pre' %}
     for (int _i = 0; _i < (int)_num_indices; _i++)
-        _catch_up_{{_late}}(std::upper_bound({{_rows_of}}.start.begin(), {{_rows_of}}.start.end(), {{_indices}}[_i]) - {{_rows_of}}.start.begin() - 1);
+        _catch_up_{{_late}}(std::upper_bound({{_rows_of}}.start.begin(), {{_rows_of}}.start.end(), {{_indices}}[_i]) - {{_rows_of}}.start.begin() - 1, true);
     {% endif %}
     {{_dynamic_t}}.push_back({{_clock_t}});
     const size_t _new_size = {{_dynamic_t}}.size();

@@ -13,7 +13,7 @@
 void _arrive_{{_twin}}(int row);
 {% endif %}
 {% if _late %}
-void _catch_up_{{pathway.name}}(int row);
+void _catch_up_{{pathway.name}}(int row, bool after_spikes);
 void _catch_up_all_{{pathway.name}}();
 static Deferred _deferred_{{pathway.name}};
 {% endif %}
@@ -25,29 +25,28 @@ static Deferred _deferred_{{pathway.name}};
     Deferred &_deferred = _deferred_{{pathway.name}};
     {% set _rows_of = pathway.synapses.name ~ '_pre' %}
     const int _n_pre = {{_rows_of}}.start.size() - 1;
-    if ({{_late.null}}) return;
-    if (!_deferred.is_ready()) _deferred.prepare(_n_pre, {{_late.n_post}}, {{_rows_of}}.other.size(), {{_late.keep}});
     const int64_t _now = defaultclock.timestep[0];
+    if ({{_late.null}}) return;
+    if (!_deferred.is_ready()) _deferred.prepare(_n_pre, {{_late.n_post}}, _now, {{_late.keep}});
     if (_deferred.is_epoch(_now))
     {
         for (int _row = 0; _row < _n_pre; _row++)
         {
             if (!_deferred.is_stale(_row, _now)) continue;
-            _catch_up_{{pathway.name}}(_row);
+            _catch_up_{{pathway.name}}(_row, false);
             _deferred.renew(_row, _now, {{_late.level}}[_row]);
         }
-        _deferred.end_epoch();
+        _deferred.end_epoch(_now);
     }
     const std::vector<int32_t> &_spikes = *{{pathway.name}}.arrived;
-    for (size_t _k = 0; _k < _spikes.size(); _k++)
+    bool _full = false;
+    for (size_t _k = 0; _k < _spikes.size(); _k++) _full |= _deferred.is_full(_spikes[_k]);
+    if (_full)
     {
-        if (_deferred.is_full(_spikes[_k]))
-        {
-            _catch_up_all_{{pathway.name}}();
-            _deferred.all_seen();
-        }
-        _deferred.note(_spikes[_k], _now);
+        _catch_up_all_{{pathway.name}}();
+        _deferred.all_seen();
     }
+    for (size_t _k = 0; _k < _spikes.size(); _k++) _deferred.note(_spikes[_k], _now);
     {% else %}
     {{scalar_code|autoindent}}
     const std::vector<int32_t> &_rows = *{{pathway.name}}.arrived;
@@ -97,14 +96,16 @@ static Deferred _deferred_{{pathway.name}};
 {% block extra_functions_cpp %}
 {% if _late %}
 {% set _rows_of = pathway.synapses.name ~ '_pre' %}
-// Applies to the synapses of one presynaptic cell the postsynaptic spikes noted since they were last up to date.
-void _catch_up_{{pathway.name}}(const int _row)
+// Applies to the synapses of one presynaptic cell the postsynaptic spikes noted since they were last up to date;
+// `_after_spikes` when those of the present step have been noted.
+void _catch_up_{{pathway.name}}(const int _row, const bool _after_spikes)
 {
     using namespace brian;
     %CONSTANTS%
     {{pointers_lines|autoindent}}
     Deferred &_deferred = _deferred_{{pathway.name}};
-    if (!_deferred.is_ready() || !_deferred.unfold(_row, defaultclock.timestep[0])) return;
+    const int64_t _now = defaultclock.timestep[0];
+    if (!_deferred.is_ready() || !_deferred.unfold(_row, _now, _now + _after_spikes)) return;
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     const int64_t _end = {{_rows_of}}.start[_row + 1];
@@ -112,36 +113,37 @@ void _catch_up_{{pathway.name}}(const int _row)
     {
         const int _n = _end - _s < LANES ? (int)(_end - _s) : (int)LANES;
         const vi _other = load(&{{_rows_of}}.other[_s], _n);
-        const vi _seen = load(&_deferred.done[_s], _n);
-        const vi _pending = _deferred.pending(_other, _seen, _n);
-        if (!any_above(_pending, 0)) continue;
+        const Four _last = _deferred.last_steps(_other);
+        const vi _first = _deferred.place(pick<0>(_last)), _second = _deferred.place(pick<1>(_last));
+        if (!any_natural(_first)) continue;
         vf w = load(&{{_late.weights}}[_s], _n);
-        const auto _change = [&](const vi step, const int number) {
+        const auto _change = [&](const vi place) {
             const vf _before = w;
-            const vf _trace = _deferred.at(step, _n);
+            const vf _trace = _deferred.at(place);
             {{vector_code|on_lanes('deferred')|autoindent}}
-            w = number < _pending ? w : _before;
+            w = place >= 0 ? w : _before;
         };
-        if (any_above(_pending, Deferred::LAST))
-            for (int _k = 0; any_above(_pending, _k); _k++) _change(_deferred.step(_other, _seen + _k, _n), _k);
-        else
+        if (any_natural(_second))
         {
-            const Four _last = _deferred.last_steps(_other, _n);
-            for (int _k = 0; any_above(_pending, _k); _k++) _change(pick(_last, _seen + _k), _k);
+            const vi _third = _deferred.place(pick<2>(_last)), _fourth = _deferred.place(pick<3>(_last));
+            if (any_natural(_fourth))
+            {
+                int _k = Deferred::LAST;
+                while (_k < Deferred::EVENTS && any_natural(_deferred.place(_deferred.step(_other, _k)))) _k++;
+                while (_k-- > Deferred::LAST) _change(_deferred.place(_deferred.step(_other, _k)));
+                _change(_fourth);
+            }
+            if (any_natural(_third)) _change(_third);
+            _change(_second);
         }
+        _change(_first);
         store(&{{_late.weights}}[_s], w, _n);
-        store(&_deferred.done[_s], _seen + _pending, _n);
     }
 }
 
 void _catch_up_all_{{pathway.name}}()
 {
-    for (size_t _row = 0; _row + 1 < brian::{{_rows_of}}.start.size(); _row++) _catch_up_{{pathway.name}}(_row);
-}
-
-void _ask_for_{{pathway.name}}(const int64_t first, const int64_t last)
-{
-    if (_deferred_{{pathway.name}}.is_ready()) _deferred_{{pathway.name}}.ask(first, last);
+    for (size_t _row = 0; _row + 1 < brian::{{_rows_of}}.start.size(); _row++) _catch_up_{{pathway.name}}(_row, false);
 }
 
 // A presynaptic spike is about to read the row: bring it up to date.
@@ -151,7 +153,7 @@ void _arrive_{{pathway.name}}(const int _row)
     Deferred &_deferred = _deferred_{{pathway.name}};
     if ({{_late.null}}) return;
     if (!_deferred.is_ready()) return;
-    _catch_up_{{pathway.name}}(_row);
+    _catch_up_{{pathway.name}}(_row, false);
     _deferred.arrive(_row, defaultclock.timestep[0], {{_late.level}}[_row]);
 }
 {% endif %}

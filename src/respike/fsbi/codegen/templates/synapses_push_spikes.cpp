@@ -1,14 +1,10 @@
 {# USES_VARIABLES { _n_sources, _n_targets, delay, _source_dt} #}
 {# What a delayed spike will need is asked for when it is sent: its row of synapses comes from far memory meanwhile. #}
 {% extends 'common_group.cpp' %}
-{% set _late = owner.synapses.name ~ '_post' %}
 {% set _sends_early = owner.prepost == 'pre' and 'w' in owner.synapses.variables %}
 
 {% block extra_headers %}
 #include "lanes.h"
-{% if _sends_early and _late in deferred %}
-void _ask_for_{{_late}}(int64_t first, int64_t last);
-{% endif %}
 {% endblock %}
 
 {% block before_code %}
@@ -31,9 +27,6 @@ void _ask_for_{{_late}}(int64_t first, int64_t last);
         ask_for(&{{owner.name}}.other[_first], &{{owner.name}}.other[_last]);
         ask_for(&{{get_array_name(owner.synapses.variables['w'], access_data=False)}}[_first],
                 &{{get_array_name(owner.synapses.variables['w'], access_data=False)}}[_last]);
-        {% if _late in deferred %}
-        _ask_for_{{_late}}(_first, _last);
-        {% endif %}
     }
     {% elif owner.prepost == 'pre' %}
     for (int32_t _k = 0; _k < _n_spikes; _k++)
