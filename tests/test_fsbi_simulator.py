@@ -17,7 +17,7 @@ import pytest
 
 from respike.core import config, files
 from respike.fsbi import build, built, codegen, command, expressions, simulate
-from respike.fsbi.params import DT, RENEWAL, THETA, Network, Protocol, Simulation, Wiring, box
+from respike.fsbi.params import DT, RENEWAL, THETA, TYPES, Network, Protocol, Simulation, Wiring, box
 from respike.fsbi.simulate import Simulator
 from respike.fsbi.summary import METRICS, Recording
 
@@ -490,6 +490,21 @@ def test_sampled_weights_are_equally_spaced(binaries):
     assert recording.weights["EE"].std() > 0
     assert np.all(recording.weights["II"] == 1)
     assert recording.e_times.min() >= 1.0
+
+
+@pytest.mark.slow
+def test_synapses_are_as_many_as_gaps_with_a_dead_time_leave(binaries):
+    """Renewal theory: among n pairs the number has mean n p and variance n p (1 - p)^2."""
+    settings = Simulation(wiring=SMALL, protocol=Protocol(settle=0.0, record=0.1))
+    simulator, counts = Simulator(binaries("poly", "fast"), settings), []
+    simulator.read = lambda scratch: counts.append([simulator.array(scratch, f"{kind}.w").size for kind in TYPES])
+    for seed in range(40):
+        simulator.record(steady(seed=seed), **{"control.keep_weights": 1})
+    pairs = np.array([512 * 511, 512 * 128, 128 * 512, 128 * 127])
+    spread = np.sqrt(pairs * 0.8) * 0.2
+    counts = np.array(counts)
+    assert np.all(np.abs(counts.mean(0) - pairs * 0.8) < 4 * spread / np.sqrt(40))
+    assert np.all(np.abs(counts.std(0) / spread - 1) < 0.4)  # of independent pairs it would be 2.2
 
 
 @pytest.mark.slow
