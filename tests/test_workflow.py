@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from respike.core import files
+from respike.modes import standin
 from tests.workflow import bed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,6 +109,15 @@ def test_another_folder_of_digits_runs_no_contextual_job(project, tmp_path):
     overlay(project, {"digits_dir": str(tmp_path)})
     expected = {"modes_data": 1, "modes_fit": 1, "modes_simulate": 1, "modes_metrics": 1, "modes_figures": 1}
     assert planned(project) == expected
+
+
+def test_digits_of_your_own_are_read(tmp_path):
+    folder = bed.copy(tmp_path / "copy")
+    standin.run(folder=folder / "mine")
+    overlay(folder, {"digits_dir": "mine"})
+    done = snakemake(folder, "--configfile", "tiny.yaml", "--", "results/modes/digits.npz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert files.read_arrays(folder / "results/modes/digits.npz")["dataset"] == "digits in mine"
 
 
 def test_another_replica_trains_only_itself(project):

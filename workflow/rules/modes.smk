@@ -65,9 +65,9 @@ rule modes_data:
     params:
         code=code("modes.data"),
         folder=MODES["digits_dir"] or "results/modes/standin",
-        standin="" if MODES["digits_dir"] else "scikit-learn digits",
+        standin="" if MODES["digits_dir"] else "--standin 'scikit-learn digits'",
     shell:
-        "python -m respike modes.data --folder {params.folder:q} --standin {params.standin:q}"
+        "python -m respike modes.data --folder {params.folder:q} {params.standin}"
         " --out {output.digits} > {log} 2>&1"
 
 
