@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from itertools import product
 
+from respike.core import chunks as respike_chunks
 from respike.core import config as respike_config
 from respike.core import fingerprint
 from respike.modes import idx
@@ -62,6 +64,12 @@ def present(folder, names, standin):
         return [f"{standin}/{name}" for name in names]
     candidates = [Path(folder) / name for stem in names for name in (stem, f"{stem}.gz")]
     return [str(path) for path in candidates if path.is_file()]
+
+
+@cache  # what a run has made by and by does not change its plan
+def chunks_of(folder, name, ending, total, chunk):
+    """First and last number of each chunk of `total` items; those finished already keep their size."""
+    return respike_chunks.ranges(respike_chunks.finished(folder, name, ending), total, chunk)
 
 
 wildcard_constraints:

@@ -1,8 +1,4 @@
 # What the rules of fsbi are asked for: chunks, rounds, and the part of the config each job reads. No rule.
-from functools import cache
-
-from respike.fsbi import chunks as fsbi_cut
-
 FSBI = config["fsbi"]
 FSBI_NETWORKS = FSBI["networks"]
 FSBI_DATASET = {"surrogate": "surrogate", "simulate": "simulated", "released": "released"}
@@ -43,16 +39,10 @@ def fsbi_entry(wildcards):
     return FSBI[wildcards.network]["schedule"][int(wildcards.round)]
 
 
-@cache  # what a run has made by and by does not change its plan
-def fsbi_ranges(folder, kind, total, chunk):
-    """First and last number of each chunk; those finished already keep their size."""
-    return fsbi_cut.ranges(fsbi_cut.finished(folder, kind), total, chunk)
-
-
 def fsbi_files(network, part, kind, total, chunk):
     """Files of one kind, one per chunk of a round or of the longevity test."""
     folder = f"results/fsbi/{network}/{part}"
-    ranges = fsbi_ranges(folder, FSBI_DATASET[FSBI[network]["data"]], total, chunk)
+    ranges = chunks_of(folder, FSBI_DATASET[FSBI[network]["data"]], "parquet", total, chunk)
     return [f"{folder}/{kind}_{first}-{last}.parquet" for first, last in ranges]
 
 

@@ -1,20 +1,21 @@
-"""Which rules stand in one file: what is finished stays as it is, whatever size the chunks have by now."""
+"""Which items stand in one file: what is finished stays as it is, whatever size the chunks have by now."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-Range = tuple[int, int]  # numbers of the first and the last rule of a chunk
+Range = tuple[int, int]  # numbers of the first and the last item of a chunk
 
 
-def finished(folder: Path, kind: str) -> list[Range]:
-    """Chunks of one kind in `folder`, by the names <kind>_<first>-<last>.parquet."""
-    names = (re.fullmatch(rf"{kind}_(\d+)-(\d+)\.parquet", path.name) for path in Path(folder).glob(f"{kind}_*-*.parquet"))
-    return sorted((int(name[1]), int(name[2])) for name in names if name)
+def finished(folder: Path, name: str, ending: str) -> list[Range]:
+    """Chunks in `folder`, by the names of their files: <name>_<first>-<last>.<ending>."""
+    pattern = re.compile(rf"{re.escape(name)}_(\d+)-(\d+)\.{re.escape(ending)}")
+    names = (pattern.fullmatch(path.name) for path in Path(folder).glob(f"{name}_*-*.{ending}"))
+    return sorted((int(found[1]), int(found[2])) for found in names if found)
 
 
 def ranges(done: Iterable[Range], total: int, chunk: int) -> list[Range]:
-    """Chunks that hold rules 0 to `total` - 1 once each: those `done` where they fit, new ones of at most `chunk`.
+    """Chunks that hold items 0 to `total` - 1 once each: those `done` where they fit, new ones of at most `chunk`.
 
     >>> ranges([], 5, 2)
     [(0, 1), (2, 3), (4, 4)]
