@@ -67,8 +67,7 @@ rule modes_data:
         folder=MODES["digits_dir"] or "results/modes/standin",
         standin="" if MODES["digits_dir"] else "--standin 'scikit-learn digits'",
     shell:
-        "python -m respike modes.data --folder {params.folder:q} {params.standin}"
-        " --out {output.digits} > {log} 2>&1"
+        "python -m respike modes.data --folder {params.folder:q} {params.standin}" " --out {output.digits} > {log} 2>&1"
 
 
 rule modes_fit:
