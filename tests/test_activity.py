@@ -78,8 +78,8 @@ def small_files(folder, rng) -> dict:
     """Files of all six studies as their stages write them, small."""
     raster = rng.random((4, 300, 6)) < 0.05
     arrays = {
-        "modes": {"dataset": "digits", "task": "digits", "spikes": raster},
-        "rate": {"dataset": "digits", "task": "digits"},
+        "modes": {"replica0_dataset": "digits", "replica0_task": "digits", "replica0_spikes": raster},
+        "rate": {"replica0_dataset": "digits", "replica0_task": "digits"},
         "recording": {"spikes": raster, "split": np.array(["test", "test", "train", "train"]), "dataset": "s", "bin_ms": 40.0},
         "mle_0": {"spikes": np.concatenate([raster, raster], 2)[:, 10:]},
         "barrel": {"dataset": "sweeps", "initial_spikes": raster, "trained_spikes": raster},

@@ -10,7 +10,7 @@ import torch
 
 from respike.__main__ import main
 from respike.core import files
-from respike.modes import analysis, data, idx, kernel, model, standin
+from respike.modes import analysis, data, idx, kernel, model, replicas, standin
 from respike.modes.params import FILTERS, Size, network_size, spike_filter
 
 TRAINING = {"steps": 20, "batches": 4, "batch": 8, "learning_rate": 0.005, "clip": 20.0}
@@ -165,16 +165,39 @@ def test_stages_from_end_to_end_give_the_same_bytes_twice(digits, tmp_path, task
     for attempt in ("a", "b"):
         folder = tmp_path / attempt
         name = f"{task}_{cell}_N12_P2_replica0"
-        network, trials = folder / f"{name}.pt", folder / f"{name}.npz"
+        network, trials = folder / f"{name}.pt", folder / f"{task}_{cell}_N12_P2_0-0.npz"
         assert main(fit_arguments(digits, network, task, cell=cell, settings=extra)) == 0
         evaluation = json.dumps({"images": 20, "repeats": 1, "trials": 12})
         source = ["--digits", str(digits / "digits.npz")] if task == "digits" else ["--digits"]
-        where = ["--network", str(network), *source, "--out", str(trials)]
+        where = ["--networks", str(network), *source, "--out", str(trials)]
         assert main(["modes.simulate", *where, "--seed", "0", "--steps", "20", "--settings", evaluation]) == 0
         log, table = str(network.with_suffix(".parquet")), str(folder / "metrics.parquet")
         assert main(["modes.metrics", "--simulations", str(trials), "--logs", log, "--out", table]) == 0
         written.append([path.read_bytes() for path in (network, trials, folder / "metrics.parquet")])
     assert written[0] == written[1]
+
+
+def test_trials_of_a_network_do_not_depend_on_its_chunk(digits, tmp_path):
+    networks = [tmp_path / f"contextual_spike_N12_P2_replica{number}.pt" for number in range(2)]
+    for number, network in enumerate(networks):
+        assert main(fit_arguments(digits, network, "contextual", replica=number)) == 0
+    together, alone = tmp_path / "contextual_spike_N12_P2_0-1.npz", tmp_path / "contextual_spike_N12_P2_1-1.npz"
+    rest = ["--digits", "--seed", "0", "--steps", "20", "--settings", json.dumps({"images": 5, "repeats": 1, "trials": 12})]
+    for out, part in ((together, networks), (alone, networks[1:])):
+        assert main(["modes.simulate", "--networks", *map(str, part), "--out", str(out), *rest]) == 0
+    both, one = replicas.read([together]), replicas.read([alone])
+    assert list(both) == [network.stem for network in networks]
+    (name,) = one
+    assert both[name].keys() == one[name].keys()
+    for key, array in one[name].items():
+        np.testing.assert_array_equal(both[name][key], array)
+    assert (both[networks[0].stem]["output"] != one[name]["output"]).any()
+
+
+def test_a_file_that_holds_no_replicas_is_refused(tmp_path):
+    files.write_arrays(tmp_path / "x_0-0.npz", output=np.zeros(3))
+    with pytest.raises(ValueError, match="x_0-0.npz has an array 'output', expected replica<number>_<name>"):
+        replicas.read([tmp_path / "x_0-0.npz"])
 
 
 @pytest.mark.slow
@@ -192,9 +215,9 @@ def train_and_test(digits, folder, replica, settings) -> float:
     out = folder / f"{replica}.pt"
     assert main(fit_arguments(digits, out, neurons=100, modes=3, replica=replica, settings=settings)) == 0
     evaluation = json.dumps({"images": 360, "repeats": 2, "trials": 10})
-    where = ["--network", str(out), "--digits", str(digits / "digits.npz"), "--out", str(out.with_suffix(".npz"))]
+    where = ["--networks", str(out), "--digits", str(digits / "digits.npz"), "--out", str(out.with_suffix(".npz"))]
     assert main(["modes.simulate", *where, "--seed", "0", "--steps", "50", "--settings", evaluation]) == 0
-    trials = files.read_arrays(out.with_suffix(".npz"))
+    (trials,) = replicas.read([out.with_suffix(".npz")]).values()
     return float((trials["predicted"] == trials["labels"]).mean())
 
 
@@ -278,7 +301,7 @@ def test_a_corrupted_checkpoint_is_refused_and_old_results_stay(digits, tmp_path
     before = trials.read_bytes()
     spoil(network, 300, b"\xff\xff\xff")
     evaluation = json.dumps({"images": 5, "repeats": 1, "trials": 10})
-    where = ["--network", network, "--digits", digits / "digits.npz", "--out", trials]
+    where = ["--networks", network, "--digits", digits / "digits.npz", "--out", trials]
     message = refused(capsys, "modes.simulate", *where, "--seed", 0, "--steps", 20, "--settings", evaluation)
     assert "changed after it was written" in message
     assert trials.read_bytes() == before
@@ -287,7 +310,7 @@ def test_a_corrupted_checkpoint_is_refused_and_old_results_stay(digits, tmp_path
 def test_a_foreign_checkpoint_is_refused(digits, tmp_path, capsys):
     files.write_checkpoint(tmp_path / "n.pt", {"weights": {"win": torch.zeros(3, 4)}})
     evaluation = json.dumps({"images": 5, "repeats": 1, "trials": 10})
-    where = ["--network", tmp_path / "n.pt", "--digits", digits / "digits.npz", "--out", tmp_path / "t.npz"]
+    where = ["--networks", tmp_path / "n.pt", "--digits", digits / "digits.npz", "--out", tmp_path / "t.npz"]
     message = refused(capsys, "modes.simulate", *where, "--seed", 0, "--steps", 20, "--settings", evaluation)
     assert "is not a trained network of modes" in message
 

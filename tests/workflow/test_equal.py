@@ -32,13 +32,15 @@ SIMULATED = {  # rules of fsbi that take a tenth of a second each, once their ne
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    """Results of whole studies at a tiny size for a number of cores and a chunk size of fsbi's simulations."""
+    """Results of studies at a tiny size: for `cores`, with as many replicas of modes in a chunk, and `chunk` rules of fsbi."""
     compiled = tmp_path_factory.mktemp("compiled") / "build"
 
     def make(cores, chunk):
         project = bed.copy(tmp_path_factory.mktemp("studies") / "project")
         tiny = yaml.safe_load((bed.ROOT / "tests/workflow/tiny.yaml").read_text())
-        (project / "tiny.yaml").write_text(yaml.safe_dump({**tiny, "fsbi": {"poly": {**SIMULATED, "chunk": chunk}}}))
+        (kind, *_) = tiny["modes"]["networks"]
+        modes = {**tiny["modes"], "networks": [{**kind, "replicas": 2}], "chunk": cores}
+        (project / "tiny.yaml").write_text(yaml.safe_dump({"modes": modes, "fsbi": {"poly": {**SIMULATED, "chunk": chunk}}}))
         if compiled.exists():
             shutil.copytree(compiled, project / "results/fsbi/build")
         targets = ["results/modes/metrics.parquet", "results/fsbi/poly/round0/table.parquet"]

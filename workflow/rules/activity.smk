@@ -3,20 +3,20 @@
 
 # of each task of modes the spiking network with a number of modes near three, the paper's example
 SPIKING = [
-    (kind["task"], neurons, modes)
+    (kind["task"], kind["cell"], neurons, modes, kind["replicas"])
     for kind in MODES["networks"]
     if kind["cell"] == "spike"
     for neurons, modes in product(kind["neurons"], kind["modes"])
 ]
 ACTIVE_MODES = [
-    min((own for own in SPIKING if own[0] == task), key=lambda own: (abs(own[2] - 3), own))
-    for task in dict.fromkeys(task for task, _, _ in SPIKING)
+    min((own for own in SPIKING if own[0] == task), key=lambda own: (abs(own[3] - 3), own))
+    for task in dict.fromkeys(own[0] for own in SPIKING)
 ]
 
 
 rule activity:
     input:
-        modes=["results/modes/simulations/{}_spike_N{}_P{}_replica0.npz".format(*network) for network in ACTIVE_MODES],
+        modes=[modes_chunks(*network)[0] for network in ACTIVE_MODES],
         v1_recording=rules.v1_data.output.recording,
         v1_runs=expand("results/v1/runs/{variant}_0.npz", variant=V1["shown"]),
         fsbi=[path for network in FSBI_NETWORKS for path in fsbi_recordings(network)],

@@ -7,6 +7,23 @@ MODES_NETWORKS = [
     for modes in kind["modes"]
     for replica in range(kind["replicas"])
 ]
+
+
+def modes_chunks(task, cell, neurons, modes, replicas):
+    """Files of trials of all replicas of one kind of network, in chunks that one job simulates."""
+    folder, name = "results/modes/simulations", f"{task}_{cell}_N{neurons}_P{modes}"
+    return [
+        f"{folder}/{name}_{first}-{last}.npz"
+        for first, last in chunks_of(folder, name, "npz", replicas, MODES["chunk"])
+    ]
+
+
+MODES_SIMULATIONS = [
+    path
+    for kind in MODES["networks"]
+    for neurons, modes in product(kind["neurons"], kind["modes"])
+    for path in modes_chunks(kind["task"], kind["cell"], neurons, modes, kind["replicas"])
+]
 MODES_FIGURES = ["1", "2a", "2b", "2c", "2d", "2e", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "4c", "4d", "5"]
 
 
@@ -21,6 +38,8 @@ wildcard_constraints:
     neurons=r"\d+",
     modes=r"\d+",
     replica=r"\d+",
+    first=r"\d+",
+    last=r"\d+",
 
 
 rule modes:
@@ -100,14 +119,17 @@ rule modes_fit:
 
 rule modes_simulate:
     input:
-        network="results/modes/fits/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.pt",
+        networks=lambda wildcards: [
+            "results/modes/fits/{task}_{cell}_N{neurons}_P{modes}".format(**wildcards) + f"_replica{replica}.pt"
+            for replica in range(int(wildcards.first), int(wildcards.last) + 1)
+        ],
         digits=lambda wildcards: "results/modes/digits.npz" if wildcards.task == "digits" else [],
     output:
-        trials="results/modes/simulations/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.npz",
+        trials="results/modes/simulations/{task}_{cell}_N{neurons}_P{modes}_{first}-{last}.npz",
     log:
-        "results/modes/log/simulate_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.txt",
+        "results/modes/log/simulate_{task}_{cell}_N{neurons}_P{modes}_{first}-{last}.txt",
     benchmark:
-        "results/modes/benchmark/simulate_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.tsv"
+        "results/modes/benchmark/simulate_{task}_{cell}_N{neurons}_P{modes}_{first}-{last}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -120,13 +142,13 @@ rule modes_simulate:
         seed=config["run"]["seed"],
         device=config["run"]["device"],
     shell:
-        "python -m respike modes.simulate --network {input.network} --digits {input.digits:q} --out {output.trials}"
+        "python -m respike modes.simulate --networks {input.networks} --digits {input.digits:q} --out {output.trials}"
         " --seed {params.seed} --steps {params.steps} --settings {params.settings:q} --device {params.device} > {log} 2>&1"
 
 
 rule modes_metrics:
     input:
-        simulations=expand("results/modes/simulations/{network}.npz", network=MODES_NETWORKS),
+        simulations=MODES_SIMULATIONS,
         logs=expand("results/modes/fits/{network}.parquet", network=MODES_NETWORKS),
     output:
         table="results/modes/metrics.parquet",
@@ -148,7 +170,7 @@ rule modes_metrics:
 
 rule modes_figures:
     input:
-        simulations=expand("results/modes/simulations/{network}.npz", network=MODES_NETWORKS),
+        simulations=MODES_SIMULATIONS,
         logs=expand("results/modes/fits/{network}.parquet", network=MODES_NETWORKS),
         metrics="results/modes/metrics.parquet",
     output:

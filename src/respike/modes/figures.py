@@ -11,24 +11,23 @@ from matplotlib.axes import Axes
 
 from respike.core import files, measures, spikes, style
 from respike.core.tasks import windows
-from respike.modes import analysis
+from respike.modes import analysis, replicas
 from respike.modes.params import DT, THRESHOLD
+from respike.modes.replicas import Trials
 
 MS = 1000 * DT
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CONDITIONS = ((-0.5, "-"), (0.5, "+"))
 
-Trials = dict[str, np.ndarray]
-
 
 def run(*, simulations: list[Path], logs: list[Path], metrics: Path, folder: Path) -> None:
     """Write every figure into `folder` as PDF and PNG; a figure whose networks are not in the run says so."""
     rows = measured_networks(files.read_table(metrics, measures.COLUMNS))
-    trials = {path.stem: files.read_arrays(path) for path in simulations}
-    losses = {path.stem: files.read_table(log)["loss"] for path, log in zip(simulations, logs, strict=True)}
-    digits = pick(trials, "digits_spike", modes=10)
-    task = pick(trials, "contextual_spike", modes=3)
-    switch = pick(trials, "switch_spike", modes=3)
+    found = replicas.read(simulations)
+    losses = {path.stem: files.read_table(path)["loss"] for path in logs}
+    digits = pick(found, "digits_spike", modes=10)
+    task = pick(found, "contextual_spike", modes=3)
+    switch = pick(found, "switch_spike", modes=3)
     figure_1(folder, digits, task)
     figure_2a(folder, rows)
     figure_loss(folder, losses, "digits", "fig2b", dataset_of(digits))
@@ -44,7 +43,7 @@ def run(*, simulations: list[Path], logs: list[Path], metrics: Path, folder: Pat
     figure_4b(folder, switch if switch else task)
     figure_4cd(folder, switch, orthonormal=False)
     figure_4cd(folder, switch, orthonormal=True)
-    figure_5(folder, trials)
+    figure_5(folder, found)
 
 
 def measured_networks(rows: pd.DataFrame) -> pd.DataFrame:

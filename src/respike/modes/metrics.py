@@ -9,7 +9,7 @@ import pandas as pd
 
 from respike.core import files, measures, spikes, statistics
 from respike.core.measures import Measure
-from respike.modes import analysis
+from respike.modes import analysis, replicas
 from respike.modes.params import DT
 
 LEARNED = 1.7  # loss (reference) below which a digit network has learned something
@@ -20,18 +20,17 @@ LAST = 20  # trials of the mean final loss
 
 
 def run(*, simulations: list[Path], logs: list[Path], out: Path) -> None:
-    """Measure every network (`simulations` and `logs` in the same order) and every kind of network."""
-    found = [
-        (name_of(path), files.read_arrays(path), files.read_table(log)) for path, log in zip(simulations, logs, strict=True)
-    ]
-    rows = [row for (variant, replica), trials, log in found for row in network_rows(variant, replica, trials, log)]
+    """Measure every network, by its trials in `simulations` and its loss in `logs`, and every kind of network."""
+    losses = {path.stem: files.read_table(path) for path in logs}
+    found = [(name_of(network), kept, losses[network]) for network, kept in replicas.read(simulations).items()]
+    rows = [row for (variant, replica), kept, log in found for row in network_rows(variant, replica, kept, log)]
     rows += kind_rows(pd.DataFrame(rows), found)
     files.write_table(out, measures.table("modes", rows))
 
 
-def name_of(path: Path) -> tuple[str, int]:
-    """Variant and replica in a file name: digits_spike_N100_P3_replica0."""
-    variant, replica = re.fullmatch(r"(.+)_replica(\d+)", path.stem).groups()
+def name_of(network: str) -> tuple[str, int]:
+    """Variant and replica in the name of a network: digits_spike_N100_P3_replica0."""
+    variant, replica = re.fullmatch(r"(.+)_replica(\d+)", network).groups()
     return variant, int(replica)
 
 

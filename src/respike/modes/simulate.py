@@ -1,4 +1,4 @@
-"""Fresh trials of one trained network: checkpoint in, outputs and sample activity out."""
+"""Fresh trials of trained networks: checkpoints in, outputs and sample activity out."""
 
 from pathlib import Path
 from typing import Any
@@ -8,28 +8,38 @@ import torch
 
 from respike.core import files, seeds, training
 from respike.core.tasks import contextual
-from respike.modes import analysis, model
+from respike.modes import analysis, model, replicas
 from respike.modes.params import DT, Evaluation, Size, Training, spike_filter
+from respike.modes.replicas import Trials
 
 CHUNK = 250  # trials at a time, to bound the memory
 KEPT = 40  # trials whose spikes are kept, for statistics over cells
 
 
 def run(
-    *, network: Path, digits: Path | None, out: Path, seed: int, steps: int, settings: Evaluation, device: str = "cpu"
+    *, networks: list[Path], digits: Path | None, out: Path, seed: int, steps: int, settings: Evaluation, device: str = "cpu"
 ) -> None:
-    """Simulate `network` on new trials of `steps` steps: test images with new spikes, or new stimuli; write an npz file."""
+    """Simulate the replicas `networks` on new trials of `steps` steps: test images with new spikes, or new stimuli.
+
+    What is found of a network depends on itself alone, not on those that share its file.
+    """
+    images = files.read_arrays(digits, "test_images", "test_labels", "dataset") if digits else None
+    found = [simulate(network, images, seed, steps, settings, device) for network in networks]
+    replicas.write(out, {int(result["replica"]): result for result in found})
+
+
+def simulate(network: Path, images: Trials | None, seed: int, steps: int, settings: Evaluation, device: str) -> Trials:
+    """Trials of one network, and its weights."""
     stored = files.read_checkpoint(network)
     net, task, options = load(stored, network, device)
     rng = seeds.generator(seed, "modes", "simulate", network.stem)
     with torch.no_grad():
         if task == "digits":
-            images = files.read_arrays(digits, "test_images", "test_labels", "dataset")
             result = simulate_digits(net, stored["cell"], options, images, settings, rng, steps)
         else:
             result = simulate_contextual(net, stored["cell"], options, settings, rng, steps, task)
     weights = {name: weight.numpy() for name, weight in stored["weights"].items()}
-    files.write_arrays(out, **result, **weights, task=task, cell=stored["cell"], replica=stored["replica"])
+    return {**result, **weights, "task": task, "cell": stored["cell"], "replica": stored["replica"]}
 
 
 def load(stored: dict[str, Any], path: Path, device: str) -> tuple[model.Network, str, Training]:
@@ -58,7 +68,7 @@ def readout_of(activity: model.Activity, cell: str, options: Training) -> torch.
     return activity.v if cell == "rate" and options.rate_readout == "potential" else activity.r
 
 
-def simulate_digits(network, cell, options, stored, settings, rng, steps) -> dict[str, Any]:
+def simulate_digits(network, cell, options, stored, settings, rng, steps) -> Trials:
     """Predicted digit of each test image, `repeats` times with new input spikes, and the activity for one image."""
     n_images = min(settings.images, len(stored["test_labels"]))
     chosen = rng.permutation(len(stored["test_labels"]))[:n_images]
@@ -83,7 +93,7 @@ def simulate_digits(network, cell, options, stored, settings, rng, steps) -> dic
     }
 
 
-def simulate_contextual(network, cell, options, settings, rng, steps, task) -> dict[str, Any]:
+def simulate_contextual(network, cell, options, settings, rng, steps, task) -> Trials:
     """Output, target and mode-space activity of new trials; half of them switch context in the switch variant."""
     switch = 0.5 if task == "switch" else 0.0
     trials = contextual(rng, steps, settings.trials, switch, options.switch_steps)

@@ -30,11 +30,11 @@ class Network:
 
 
 def modes(path: Path) -> Iterator[Network]:
-    """Trials of a trained mode-based network; nothing for a rate network."""
-    kept = files.read_arrays(path, "dataset", "task")
-    if "spikes" in kept:
-        spikes = core_spikes.from_raster(kept["spikes"], MODES_STEP)
-        yield Network("modes", str(kept["task"]), str(kept["dataset"]), False, spikes, MODES_STEP)
+    """Trials of the first mode-based network in the file; nothing for a rate network."""
+    kept = files.read_arrays(path, "replica0_dataset", "replica0_task")
+    if "replica0_spikes" in kept:
+        spikes = core_spikes.from_raster(kept["replica0_spikes"], MODES_STEP)
+        yield Network("modes", str(kept["replica0_task"]), str(kept["replica0_dataset"]), False, spikes, MODES_STEP)
 
 
 def v1(recording: Path, runs: list[Path]) -> Iterator[Network]:
