@@ -11,7 +11,7 @@ configfile: "config.yaml"
 STUDIES = ["modes", "v1", "fsbi", "rate2lif", "barrel", "neulvm"]
 
 
-include: "workflow/rules/scheduler.smk"
+include: "workflow/rules/mends.smk"
 include: "workflow/rules/common.smk"
 
 

@@ -66,10 +66,12 @@ def present(folder, names, standin):
     return [str(path) for path in candidates if path.is_file()]
 
 
-@cache  # what a run has made by and by does not change its plan
+finished_chunks = cache(respike_chunks.finished)  # what a run has made by and by does not change its plan
+
+
 def chunks_of(folder, name, ending, total, chunk):
     """First and last number of each chunk of `total` items; those finished already keep their size."""
-    return respike_chunks.ranges(respike_chunks.finished(folder, name, ending), total, chunk)
+    return respike_chunks.ranges(finished_chunks(folder, ending).get(name, []), total, chunk)
 
 
 wildcard_constraints:

@@ -1,17 +1,21 @@
 """Which items stand in one file: what is finished stays as it is, whatever size the chunks have by now."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 Range = tuple[int, int]  # numbers of the first and the last item of a chunk
 
 
-def finished(folder: Path, name: str, ending: str) -> list[Range]:
-    """Chunks in `folder`, by the names of their files: <name>_<first>-<last>.<ending>."""
-    pattern = re.compile(rf"{re.escape(name)}_(\d+)-(\d+)\.{re.escape(ending)}")
-    names = (pattern.fullmatch(path.name) for path in Path(folder).glob(f"{name}_*-*.{ending}"))
-    return sorted((int(found[1]), int(found[2])) for found in names if found)
+def finished(folder: Path, ending: str) -> dict[str, list[Range]]:
+    """Chunks in `folder` of each numbering, by the names of their files: <numbering>_<first>-<last>.<ending>."""
+    found: dict[str, list[Range]] = defaultdict(list)
+    for path in Path(folder).glob(f"*.{ending}"):
+        name = re.fullmatch(r"(.+)_(\d+)-(\d+)", path.stem)
+        if name:
+            found[name[1]].append((int(name[2]), int(name[3])))
+    return found
 
 
 def ranges(done: Iterable[Range], total: int, chunk: int) -> list[Range]:

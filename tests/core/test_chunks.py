@@ -1,0 +1,26 @@
+"""Chunks: every item once, finished ones as they are."""
+
+import numpy as np
+import pytest
+
+from respike.core import chunks
+
+
+@pytest.mark.parametrize("trial", range(50))
+def test_every_item_is_in_one_chunk_and_finished_chunks_stay(trial):
+    rng = np.random.default_rng(trial)
+    cuts = np.unique(rng.integers(0, 60, 8))
+    done = [(int(a), int(b) - 1) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if rng.random() < 0.5]
+    total, size = int(rng.integers(1, 70)), int(rng.integers(1, 20))
+    found = chunks.ranges(done, total, size)
+    assert [number for first, last in found for number in range(first, last + 1)] == list(range(total))
+    assert {chunk for chunk in done if chunk[1] < total} <= set(found)
+    assert all(last - first < size for first, last in set(found) - set(done))
+
+
+def test_finished_chunks_are_read_off_the_names_of_their_files(tmp_path):
+    for name in ("a_b_0-4.npz", "a_b_5-5.npz", "c_0-1.npz", "c_0-1.txt", "c_x-1.npz", "whole.npz", ".tmp-c_2-3.npz.part"):
+        (tmp_path / name).touch()
+    found = chunks.finished(tmp_path, "npz")
+    assert {name: sorted(ranges) for name, ranges in found.items()} == {"a_b": [(0, 4), (5, 5)], "c": [(0, 1)]}
+    assert not chunks.finished(tmp_path / "none", "npz")
