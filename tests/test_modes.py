@@ -30,7 +30,7 @@ def fit_arguments(folder, out, task="digits", **changes):
     options = {"cell": "spike", "neurons": 12, "modes": 2, "replica": 0, "seed": 0, **changes}
     pairs = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     digits = [str(folder / "digits.npz")] if task == "digits" else []
-    where = ["--out", str(out), "--log", str(out.with_suffix(".parquet")), "--digits", *digits]
+    where = ["--out", str(out), "--digits", *digits]
     return ["modes.fit", *where, "--task", task, "--settings", json.dumps(settings), *pairs]
 
 
@@ -171,8 +171,7 @@ def test_stages_from_end_to_end_give_the_same_bytes_twice(digits, tmp_path, task
         source = ["--digits", str(digits / "digits.npz")] if task == "digits" else ["--digits"]
         where = ["--networks", str(network), *source, "--out", str(trials)]
         assert main(["modes.simulate", *where, "--seed", "0", "--steps", "20", "--settings", evaluation]) == 0
-        log, table = str(network.with_suffix(".parquet")), str(folder / "metrics.parquet")
-        assert main(["modes.metrics", "--simulations", str(trials), "--logs", log, "--out", table]) == 0
+        assert main(["modes.metrics", "--simulations", str(trials), "--out", str(folder / "metrics.parquet")]) == 0
         written.append([path.read_bytes() for path in (network, trials, folder / "metrics.parquet")])
     assert written[0] == written[1]
 

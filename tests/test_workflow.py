@@ -176,7 +176,7 @@ def test_a_training_survives_kill_9(tmp_path):
     options = [*kind, "--seed", "0", "--digits"]
 
     def start(folder):
-        where = ["--out", str(folder / "n.pt"), "--log", str(folder / "n.parquet"), "--settings", json.dumps(settings)]
+        where = ["--out", str(folder / "n.pt"), "--settings", json.dumps(settings)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RESPIKE_SAVE_SECONDS": "0.5"}
         command = [sys.executable, "-m", "respike", "modes.fit", *where, *options]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

@@ -1,12 +1,5 @@
 # Mode-based spiking networks: digits -> one training per network -> fresh trials -> measures -> figures.
 MODES = config["modes"]
-MODES_NETWORKS = [
-    f"{kind['task']}_{kind['cell']}_N{neurons}_P{modes}_replica{replica}"
-    for kind in MODES["networks"]
-    for neurons in kind["neurons"]
-    for modes in kind["modes"]
-    for replica in range(kind["replicas"])
-]
 
 
 def modes_chunks(task, cell, neurons, modes, replicas):
@@ -94,7 +87,6 @@ rule modes_fit:
         digits=lambda wildcards: "results/modes/digits.npz" if wildcards.task == "digits" else [],
     output:
         network="results/modes/fits/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.pt",
-        log="results/modes/fits/{task}_{cell}_N{neurons}_P{modes}_replica{replica}.parquet",
     log:
         "results/modes/log/fit_{task}_{cell}_N{neurons}_P{modes}_replica{replica}.txt",
     benchmark:
@@ -111,7 +103,7 @@ rule modes_fit:
         seed=config["run"]["seed"],
         device=config["run"]["device"],
     shell:
-        "python -m respike modes.fit --digits {input.digits:q} --out {output.network} --log {output.log}"
+        "python -m respike modes.fit --digits {input.digits:q} --out {output.network}"
         " --task {wildcards.task} --cell {wildcards.cell} --neurons {wildcards.neurons} --modes {wildcards.modes}"
         " --replica {wildcards.replica} --seed {params.seed} --settings {params.settings:q}"
         " --redundant-modes {params.redundant} --device {params.device} > {log} 2>&1"
@@ -149,7 +141,6 @@ rule modes_simulate:
 rule modes_metrics:
     input:
         simulations=MODES_SIMULATIONS,
-        logs=expand("results/modes/fits/{network}.parquet", network=MODES_NETWORKS),
     output:
         table="results/modes/metrics.parquet",
     log:
@@ -164,14 +155,12 @@ rule modes_metrics:
     params:
         code=code("modes.metrics"),
     shell:
-        "python -m respike modes.metrics --simulations {input.simulations} --logs {input.logs}"
-        " --out {output.table} > {log} 2>&1"
+        "python -m respike modes.metrics --simulations {input.simulations}" " --out {output.table} > {log} 2>&1"
 
 
 rule modes_figures:
     input:
         simulations=MODES_SIMULATIONS,
-        logs=expand("results/modes/fits/{network}.parquet", network=MODES_NETWORKS),
         metrics="results/modes/metrics.parquet",
     output:
         expand("results/modes/figures/fig{number}.pdf", number=MODES_FIGURES),
@@ -197,5 +186,5 @@ rule modes_figures:
         code=code("modes.figures"),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "python -m respike modes.figures --simulations {input.simulations} --logs {input.logs}"
+        "python -m respike modes.figures --simulations {input.simulations}"
         " --metrics {input.metrics} --folder {params.folder} > {log} 2>&1"

@@ -20,22 +20,21 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CONDITIONS = ((-0.5, "-"), (0.5, "+"))
 
 
-def run(*, simulations: list[Path], logs: list[Path], metrics: Path, folder: Path) -> None:
+def run(*, simulations: list[Path], metrics: Path, folder: Path) -> None:
     """Write every figure into `folder` as PDF and PNG; a figure whose networks are not in the run says so."""
     rows = measured_networks(files.read_table(metrics, measures.COLUMNS))
     found = replicas.read(simulations)
-    losses = {path.stem: files.read_table(path)["loss"] for path in logs}
     digits = pick(found, "digits_spike", modes=10)
     task = pick(found, "contextual_spike", modes=3)
     switch = pick(found, "switch_spike", modes=3)
     figure_1(folder, digits, task)
     figure_2a(folder, rows)
-    figure_loss(folder, losses, "digits", "fig2b", dataset_of(digits))
+    figure_loss(folder, found, "digits", "fig2b", dataset_of(digits))
     figure_2c(folder, rows)
     figure_membrane(folder, digits, "fig2d")
     figure_raster(folder, digits, "fig2e")
     figure_3a(folder, rows)
-    figure_loss(folder, losses, "contextual", "fig3b", dataset_of(task))
+    figure_loss(folder, found, "contextual", "fig3b", dataset_of(task))
     figure_3c(folder, task)
     figure_membrane(folder, task, "fig3d")
     figure_raster(folder, task, "fig3e")
@@ -143,12 +142,12 @@ def figure_2c(folder: Path, rows: pd.DataFrame) -> None:
     style.save(figure, folder, "fig2c", ", ".join(sorted(mine["dataset"].unique())))
 
 
-def figure_loss(folder: Path, losses: dict[str, pd.Series], task: str, name: str, dataset: str) -> None:
+def figure_loss(folder: Path, found: dict[str, Trials], task: str, name: str, dataset: str) -> None:
     """Training loss per number of modes, spiking networks of the largest size (figures 2b, 3b)."""
     mine = defaultdict(list)
-    for network, loss in losses.items():
+    for network, trials in found.items():
         if named := re.match(rf"{task}_spike_N(\d+)_P(\d+)_", network):
-            mine[int(named[1]), int(named[2])].append(loss.to_numpy())
+            mine[int(named[1]), int(named[2])].append(trials["loss"])
     shown = {modes: np.stack(curves) for (size, modes), curves in sorted(mine.items()) if size == max(mine)[0]}
     figure, axes = style.panels()
     for color, (modes, curves) in zip(colormaps["viridis"](np.linspace(0, 0.9, len(shown))), shown.items(), strict=True):

@@ -1,4 +1,4 @@
-"""Train one network: data in, checkpoint and log table out."""
+"""Train one network: data in, checkpoint out."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,6 @@ def run(
     *,
     digits: Path | None,
     out: Path,
-    log: Path,
     task: Task,
     cell: Cell,
     neurons: int,
@@ -28,7 +27,7 @@ def run(
     redundant_modes: bool = False,
     device: str = "cpu",
 ) -> None:
-    """Train the network number `replica` of its kind and write its weights (`out`) and its losses (`log`)."""
+    """Train the network number `replica` of its kind and write its weights and the loss of each batch."""
     size = network_size(task, neurons, modes, redundant_modes)
     place = (seed, "modes", task, cell, neurons, modes, replica)
     generator = torch.Generator().manual_seed(seeds.of(*place, "weights"))
@@ -51,10 +50,8 @@ def run(
     key = {"place": place, **asdict(settings)}
     table = training.train({"network": network, "optimiser": optimiser}, step, settings.batches, out, key)
     weights = {name: weight.cpu() for name, weight in network.state_dict().items()}
-    files.write_table(log, table)
-    files.write_checkpoint(
-        out, {"weights": weights, "task": task, "cell": cell, "replica": replica, "settings": asdict(settings)}
-    )
+    what = {"task": task, "cell": cell, "replica": replica, "settings": asdict(settings)}
+    files.write_checkpoint(out, {**what, "weights": weights, "loss": torch.tensor(table["loss"].to_numpy())})
     training.forget(out)
 
 

@@ -11,6 +11,7 @@ from respike.core import files, measures, spikes, statistics
 from respike.core.measures import Measure
 from respike.modes import analysis, replicas
 from respike.modes.params import DT
+from respike.modes.replicas import Trials
 
 LEARNED = 1.7  # loss (reference) below which a digit network has learned something
 FEWEST_ACCURATE = 0.89  # digit replicas below are left out of the paper's figures
@@ -19,11 +20,10 @@ FIRST_BELOW = 100.0
 LAST = 20  # trials of the mean final loss
 
 
-def run(*, simulations: list[Path], logs: list[Path], out: Path) -> None:
-    """Measure every network, by its trials in `simulations` and its loss in `logs`, and every kind of network."""
-    losses = {path.stem: files.read_table(path) for path in logs}
-    found = [(name_of(network), kept, losses[network]) for network, kept in replicas.read(simulations).items()]
-    rows = [row for (variant, replica), kept, log in found for row in network_rows(variant, replica, kept, log)]
+def run(*, simulations: list[Path], out: Path) -> None:
+    """Measure every network and every kind of network."""
+    found = [(name_of(network), trials) for network, trials in replicas.read(simulations).items()]
+    rows = [row for (variant, replica), trials in found for row in network_rows(variant, replica, trials)]
     rows += kind_rows(pd.DataFrame(rows), found)
     files.write_table(out, measures.table("modes", rows))
 
@@ -34,39 +34,39 @@ def name_of(network: str) -> tuple[str, int]:
     return variant, int(replica)
 
 
-def network_rows(variant: str, replica: int, trials: dict[str, np.ndarray], log: pd.DataFrame) -> list[Measure]:
+def network_rows(variant: str, replica: int, trials: Trials) -> list[Measure]:
     """Measures of one network."""
     task = str(trials["task"])
-    values = digit_values(trials, log) if task == "digits" else contextual_values(trials, log)
+    values = digit_values(trials) if task == "digits" else contextual_values(trials)
     if "sample_spikes" in trials:
         values += activity_values(trials)
     dataset = str(trials["dataset"])
     return [Measure(variant, replica, dataset, *value) for value in values]
 
 
-def digit_values(trials: dict[str, np.ndarray], log: pd.DataFrame) -> list[tuple[str, float, str, int]]:
+def digit_values(trials: Trials) -> list[tuple[str, float, str, int]]:
     """Accuracy over fresh spikes, final loss, and batches until the loss first falls below 1.7."""
-    correct = trials["predicted"] == trials["labels"]
-    low = np.flatnonzero(log["loss"] < LEARNED)
+    correct, loss = trials["predicted"] == trials["labels"], trials["loss"]
+    low = np.flatnonzero(loss < LEARNED)
     return [
         ("accuracy", float(correct.mean()), "", correct.size),
-        ("final_loss", float(log["loss"].tail(100).mean()), "nats", len(log.tail(100))),
-        ("batches_to_1.7", float(low[0] + 1) if len(low) else np.nan, "batches", len(log)),
+        ("final_loss", float(loss[-100:].mean()), "nats", len(loss[-100:])),
+        ("batches_to_1.7", float(low[0] + 1) if len(low) else np.nan, "batches", len(loss)),
     ]
 
 
-def contextual_values(trials: dict[str, np.ndarray], log: pd.DataFrame) -> list[tuple[str, float, str, int]]:
+def contextual_values(trials: Trials) -> list[tuple[str, float, str, int]]:
     """Error and decisions of the contextual task, on switched and plain trials, and the course of the loss."""
-    output, target = trials["output"], trials["target"]
+    output, target, loss = trials["output"], trials["target"], trials["loss"]
     n = output.shape[1]
-    decided, below = analysis.decision(output, target), np.flatnonzero(log["loss"] < FIRST_BELOW)
+    decided, below = analysis.decision(output, target), np.flatnonzero(loss < FIRST_BELOW)
     values = [
         ("mse", analysis.squared_error(output, target), "", n),
         ("decision_accuracy", float(decided.mean()), "", n),
         ("kim_accuracy", float(analysis.kim_criterion(output, target).mean()), "", n),
-        ("final_loss", float(log["loss"].tail(LAST).mean()), "", LAST),
-        ("lowest_loss", float(log["loss"].min()), "", len(log)),
-        ("trials_to_100", float(below[0] + 1) if len(below) else np.nan, "trials", len(log)),
+        ("final_loss", float(loss[-LAST:].mean()), "", LAST),
+        ("lowest_loss", float(loss.min()), "", len(loss)),
+        ("trials_to_100", float(below[0] + 1) if len(below) else np.nan, "trials", len(loss)),
     ]
     if trials["switched"].any():
         switched = trials["switched"]
@@ -77,7 +77,7 @@ def contextual_values(trials: dict[str, np.ndarray], log: pd.DataFrame) -> list[
     return values
 
 
-def activity_values(trials: dict[str, np.ndarray]) -> list[tuple[str, float, str, int]]:
+def activity_values(trials: Trials) -> list[tuple[str, float, str, int]]:
     """Mean rate over all trials, and irregularity in the sample trial."""
     train = spikes.from_raster(trials["sample_spikes"][None], DT)
     cv = statistics.isi_cv(train)
@@ -90,22 +90,22 @@ def activity_values(trials: dict[str, np.ndarray]) -> list[tuple[str, float, str
 def kind_rows(rows: pd.DataFrame, found: list) -> list[Measure]:
     """Measures over the replicas of each kind of network: how many the paper would have left out, slopes of importance."""
     kinds = defaultdict(list)
-    for (variant, _), trials, log in found:
-        kinds[variant].append((trials, log))
+    for (variant, _), trials in found:
+        kinds[variant].append(trials)
     measured = []
     for variant, members in kinds.items():
-        dataset, n = str(members[0][0]["dataset"]), len(members)
+        dataset, n = str(members[0]["dataset"]), len(members)
         mine = rows[rows["variant"] == variant]
         if variant.startswith("digits"):
             failed = mine.loc[mine["metric"] == "accuracy", "value"] < FEWEST_ACCURATE
         else:
             failed = mine.loc[mine["metric"] == "final_loss", "value"] >= LARGEST_LOSS
         measured.append(Measure(variant, -1, dataset, "replicas_the_paper_would_drop", float(failed.sum()), "networks", n))
-        measured += slope_rows(variant, dataset, [trials for trials, _ in members])
+        measured += slope_rows(variant, dataset, members)
     return measured + trend_rows(rows)
 
 
-def slope_rows(variant: str, dataset: str, members: list[dict[str, np.ndarray]]) -> list[Measure]:
+def slope_rows(variant: str, dataset: str, members: list[Trials]) -> list[Measure]:
     """The two log-log slopes of mode importance, when the network has modes enough, and the scores they end at."""
     scores = np.stack([m["scores"] for m in members])
     tau = np.stack([analysis.importance(m["pin"], m["scores"], m["pout"]) for m in members])

@@ -29,7 +29,7 @@ def run(
 
 
 def simulate(network: Path, images: Trials | None, seed: int, steps: int, settings: Evaluation, device: str) -> Trials:
-    """Trials of one network, and its weights."""
+    """Trials of one network, its weights, and the losses of its training."""
     stored = files.read_checkpoint(network)
     net, task, options = load(stored, network, device)
     rng = seeds.generator(seed, "modes", "simulate", network.stem)
@@ -38,14 +38,14 @@ def simulate(network: Path, images: Trials | None, seed: int, steps: int, settin
             result = simulate_digits(net, stored["cell"], options, images, settings, rng, steps)
         else:
             result = simulate_contextual(net, stored["cell"], options, settings, rng, steps, task)
-    weights = {name: weight.numpy() for name, weight in stored["weights"].items()}
-    return {**result, **weights, "task": task, "cell": stored["cell"], "replica": stored["replica"]}
+    kept = {name: tensor.numpy() for name, tensor in {**stored["weights"], "loss": stored["loss"]}.items()}
+    return {**result, **kept, "task": task, "cell": stored["cell"], "replica": stored["replica"]}
 
 
 def load(stored: dict[str, Any], path: Path, device: str) -> tuple[model.Network, str, Training]:
     """Network, task and training settings of a checkpoint; ValueError when parts are missing or misshaped."""
     try:
-        weights = stored["weights"]
+        weights, _, _, _ = (stored[name] for name in ("weights", "loss", "cell", "replica"))
         (neurons, inputs), modes, outputs = weights["win"].shape, len(weights["scores"]), len(weights["wout"])
         network = model.Network(Size(inputs, neurons, modes, outputs), torch.Generator())
         network.load_state_dict(weights)
