@@ -146,7 +146,7 @@ class _Trial:
         fade_rise = np.exp(-dt / o.rise) if o.rise else 0.0
         unit = 1 / ((o.rise or 1.0) * tau)
         found = _advance(
-            self.state, self.output, self.records, self.record_every, first, noise, push, self.stimulated, self.columns,
+            *self.state, self.output, self.records, self.record_every, first, noise, push, self.stimulated, self.columns,
             STEPS_PER_COLUMN, self.wiring.jump, self.wiring.w_out, fade, fade_rise, unit, dt, o.tau_membrane, o.refractory,
             o.threshold, o.reset, o.peak, o.bias, o.noise, o.neuron == "qif", o.rise == 0,
         )  # fmt: skip
@@ -159,40 +159,46 @@ class _Trial:
 
 
 # The compiled loop may add the terms of a sum in any order; nothing else about the arithmetic is loosened.
-compiled = njit(cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+arithmetic = {"fastmath": {"reassoc", "contract"}, "error_model": "numpy", "cache": True}
+compiled = njit(**arithmetic)
+part = njit(inline="always", **arithmetic)  # of the compiled loop: becomes vector instructions there, without a call
 
 
 @compiled
 def _advance(
-    state, output, records, record_every, first, noise, push, stimulated, columns, per_column, jump, w_out, fade, fade_rise,
-    unit, dt, tau_membrane, refractory, threshold, reset, peak, bias, noise_size, quadratic, single,
+    v, last, current, rise, filtered, filtered_rise, output, records, record_every, first, noise, push, stimulated, columns,
+    per_column, jump, w_out, fade, fade_rise, unit, dt, tau_membrane, refractory, threshold, reset, peak, bias, noise_size,
+    quadratic, single,
 ):  # fmt: skip
-    """Advance `state` by the steps of `noise`, writing `output` and every so many steps `records`. Returns the spikes.
+    """Advance the state by the steps of `noise`, writing `output` and every so many steps `records`. Returns the spikes.
 
-    Rows of `state`: voltage, time of the last spike (s), synaptic current, its rise, filtered spikes, their rise.
+    The state, changed in place: voltage, time of the last spike (s), synaptic current, its rise, filtered spikes, their rise.
+    Each is an array of its own: for rows of one array the compiler makes no vector instructions here. Rows are read by two
+    indices, because a row cut out in each step costs a count of references.
     """
-    v, last, current, rise, filtered, filtered_rise = state
     synapse, trace = (current, filtered) if single else (rise, filtered_rise)
     spikes, n_spikes = np.empty((2, 1024), dtype=np.int64), 0
     fired = np.empty(len(v), dtype=np.int64)
     for i in range(len(noise)):
         step = first + i
         now = dt * (step + 1)
-        drive = columns[int(np.floor((step + 1) / per_column + 0.5))]  # round half up
+        column = int(np.floor((step + 1) / per_column + 0.5))  # round half up
         recorded = step // record_every if record_every > 0 and step % record_every == 0 else -1
         if recorded >= 0:
-            records[2, recorded] = current
+            _keep(records, 2, recorded, current)
         for j in range(len(v)):
-            total = current[j] + bias + drive[j]
+            total = current[j] + bias + columns[column, j]
             slope = (v[j] * v[j] + total if quadratic else total - v[j]) / tau_membrane
             free = 1.0 if now > last[j] + refractory else 0.0
             v[j] = v[j] + dt * (free * slope) + noise[i, j] * noise_size + push[i] * stimulated[j]
         n_fired = _above(v, threshold, fired)
         _decay(current, rise, fade, fade_rise, dt, single)
         _decay(filtered, filtered_rise, fade, fade_rise, dt, single)
-        spikes = _room(spikes, n_spikes + n_fired)
-        for sender in fired[:n_fired]:
-            synapse += jump[sender]
+        if n_spikes + n_fired > spikes.shape[1]:
+            spikes = _larger(spikes, n_spikes + n_fired)
+        for k in range(n_fired):
+            sender = fired[k]
+            _add(synapse, jump, sender)
             trace[sender] += unit[sender]
             last[sender] += now - last[sender]
             v[sender] = peak
@@ -200,15 +206,21 @@ def _advance(
             n_spikes += 1
         output[step] = _dot(w_out, filtered)
         if recorded >= 0:
-            records[0, recorded], records[1, recorded] = v, filtered
-        for sender in fired[:n_fired]:
-            v[sender] = reset
+            _keep(records, 0, recorded, v)
+            _keep(records, 1, recorded, filtered)
+        for k in range(n_fired):
+            v[fired[k]] = reset
     return spikes[:, :n_spikes].copy()
 
 
-@compiled
+@part
 def _above(v, threshold, fired):
     """Write the cells at or above threshold into `fired`; returns their number."""
+    count = 0
+    for j in range(len(v)):
+        count += v[j] >= threshold
+    if count == 0:  # in most steps, and counting is much faster than noting
+        return 0
     count = 0
     for j in range(len(v)):
         if v[j] >= threshold:
@@ -217,7 +229,21 @@ def _above(v, threshold, fired):
     return count
 
 
-@compiled
+@part
+def _add(values, rows, row):
+    """Add a row of `rows` to `values`."""
+    for j in range(len(values)):
+        values[j] += rows[row, j]
+
+
+@part
+def _keep(records, kind, place, values):
+    """Copy `values` into `records`; assigning a slice would take a second to compile."""
+    for j in range(len(values)):
+        records[kind, place, j] = values[j]
+
+
+@part
 def _decay(value, rise, fade, fade_rise, dt, single):
     """One step of a synaptic filter, before the spikes of this step join."""
     if single:
@@ -229,7 +255,7 @@ def _decay(value, rise, fade, fade_rise, dt, single):
             rise[j] *= fade_rise
 
 
-@compiled
+@part
 def _dot(weights, values):
     """Sum of products; numpy's would call BLAS, which costs more than it saves at this size."""
     total = 0.0
@@ -239,10 +265,10 @@ def _dot(weights, values):
 
 
 @compiled
-def _room(spikes, needed):
-    """`spikes`, or a larger copy when it cannot hold `needed` spikes."""
-    if needed <= spikes.shape[1]:
-        return spikes
+def _larger(spikes, needed):
+    """A copy of `spikes` with room for more than the `needed` ones."""
     larger = np.empty((2, 2 * needed), dtype=np.int64)
-    larger[:, : spikes.shape[1]] = spikes
+    for row in range(2):
+        for k in range(spikes.shape[1]):
+            larger[row, k] = spikes[row, k]
     return larger
