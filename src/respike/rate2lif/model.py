@@ -21,17 +21,17 @@ from respike.rate2lif.params import CLIP, GAMMA, OUTPUT_START, RATE_NOISE, RATE_
 
 
 class Activation(NamedTuple):
-    """Rate of a cell and its derivative; the derivative takes x and r."""
+    """Rate of a cell and its derivative. `rate(x, r)` writes into r; the derivative takes both."""
 
-    rate: Callable[[Tensor], Tensor]
+    rate: Callable[[Tensor, Tensor], Tensor]
     slope: Callable[[Tensor, Tensor], Tensor]
 
 
 ACTIVATIONS = {
-    "sigmoid": Activation(torch.sigmoid, lambda x, r: r * (1 - r)),
-    "clipped_relu": Activation(lambda x: x.clamp(0, CLIP), lambda x, r: ((x > 0) & (x < CLIP)).to(x.dtype)),
+    "sigmoid": Activation(lambda x, r: torch.sigmoid(x, out=r), lambda x, r: r * (1 - r)),
+    "clipped_relu": Activation(lambda x, r: torch.clamp(x, 0, CLIP, out=r), lambda x, r: ((x > 0) & (x < CLIP)).to(x.dtype)),
     "softplus": Activation(
-        lambda x: torch.nn.functional.softplus(x).clamp(max=CLIP), lambda x, r: torch.sigmoid(x) * (r < CLIP)
+        lambda x, r: torch.clamp(torch.nn.functional.softplus(x), max=CLIP, out=r), lambda x, r: torch.sigmoid(x) * (r < CLIP)
     ),
 }
 
@@ -41,15 +41,13 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, weights, leak, e, activation):
-        x, r = torch.empty_like(e), torch.empty_like(e)
-        x[0] = e[0]
-        r[0] = activation.rate(x[0])
-        sent = weights.T.contiguous()
-        xs, rs, es = x.unbind(), r.unbind(), e.unbind()
-        for t in range(1, len(es)):
-            torch.addmm(es[t], rs[t - 1], sent, out=xs[t])
-            xs[t].addcmul_(leak, xs[t - 1])
-            rs[t].copy_(activation.rate(xs[t]))
+        x, r = e.clone(), torch.empty_like(e)
+        rate, sent = activation.rate, weights.T.contiguous()
+        xs, rs = x.unbind(), r.unbind()
+        rate(xs[0], rs[0])
+        for t in range(1, len(xs)):
+            xs[t].addmm_(rs[t - 1], sent).addcmul_(leak, xs[t - 1])
+            rate(xs[t], rs[t])
         ctx.save_for_backward(weights, leak, x, r)
         ctx.activation = activation
         ctx.mark_non_differentiable(x)
