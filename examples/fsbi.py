@@ -11,7 +11,7 @@ settings = Simulation(
     wiring=Wiring(p_recurrent=0.8), protocol=Protocol(settle=5, record=5, n_recorded_e=512, n_recorded_i=128)
 )
 simulator = Simulator(Path("results/fsbi/build/poly.json"), settings)
-rule = read_rules(Path("results/fsbi/poly/example/rules_0-0.parquet"), "poly")[0]
+rule = read_rules([Path("results/fsbi/poly/example/rules_0-0.parquet")], "poly")[0]
 recording, seconds = simulator.record(rule)
 for name, value in summary.summarise(recording).items():
     print(f"{name:20} {value:.3g}")

@@ -11,7 +11,6 @@ import yaml
 from respike.__main__ import main
 from respike.core import config
 from respike.fsbi import (
-    chunks,
     classifier,
     classify,
     examine,
@@ -493,48 +492,108 @@ def test_labels_of_the_classifier():
     assert classify.label(rules, "plausible", {}, {"rate": (1.0, 50.0)}).tolist() == [True, False, True]
 
 
-# -- chunks -----------------------------------------------------------------------------------------------------------
+# -- longevity --------------------------------------------------------------------------------------------------------
 
 
-def test_chunks_hold_every_rule_once_and_keep_what_is_finished(rng):
-    done: list[tuple[int, int]] = []
-    for total in np.cumsum(rng.integers(1, 60, 20)).tolist():
-        found = chunks.ranges(done, total, int(rng.integers(1, 50)))
-        assert [number for first, last in found for number in range(first, last + 1)] == list(range(total))
-        assert set(done) <= set(found)
-        done = [one for one in found if rng.random() < 0.7 or one in done]
+def survived(folder: Path, rules: pd.DataFrame, first: int, count: int) -> pd.DataFrame:
+    """Numbers `first` to `first + count - 1` of the survivors among `rules`."""
+    rules.to_parquet(folder / "t.parquet")
+    settings = survivors.Survival("activity", bounds())
+    survivors.run(
+        tables=[folder / "t.parquet"],
+        out=folder / "s.parquet",
+        rule="poly",
+        first=first,
+        count=count,
+        settings=settings,
+        seed=0,
+    )
+    return pd.read_parquet(folder / "s.parquet")
 
 
-def test_chunks_beyond_the_wanted_rules_are_left_out():
-    assert chunks.ranges([(0, 9), (10, 19)], 15, 10) == [(0, 9), (10, 14)]
-    assert chunks.ranges([(0, 9), (10, 14), (10, 19)], 20, 10) == [(0, 9), (10, 19)]
-
-
-def test_finished_chunks_are_known_by_their_names(tmp_path):
-    for name in ("simulated_0-19.parquet", "simulated_20-24.parquet", "rules_25-30.parquet", "simulated_x-3.parquet"):
-        (tmp_path / name).touch()
-    assert chunks.finished(tmp_path, "simulated") == [(0, 19), (20, 24)]
-    assert chunks.finished(tmp_path / "none", "simulated") == []
-
-
-# -- longevity, example, whitening, protocols -------------------------------------------------------------------------
-
-
-def test_survivors_get_new_seeds_and_none_is_no_error(tmp_path):
+def test_survivors_are_the_latest_with_new_seeds_and_none_is_no_error(tmp_path):
     rules = measured(80)
-    rules.to_parquet(tmp_path / "t.parquet")
-    settings = survivors.Survival("activity", 5, bounds())
-    survivors.run(
-        tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", first=0, count=20, settings=settings, seed=0
-    )
-    chosen = pd.read_parquet(tmp_path / "s.parquet")
-    assert len(chosen) == 5
+    chosen = survived(tmp_path, rules, 0, 5)
+    alive = rules[targets.meets(rules, targets.plausible(bounds(), targets.group("activity", "poly")))]
+    assert chosen["index"].tolist() == alive["index"].tolist()[:-6:-1]
     assert not set(chosen["seed"]) & set(rules["seed"])
-    rules.assign(rate=0.0).to_parquet(tmp_path / "t.parquet")
-    survivors.run(
-        tables=[tmp_path / "t.parquet"], out=tmp_path / "s.parquet", rule="poly", first=0, count=20, settings=settings, seed=0
-    )
-    assert len(pd.read_parquet(tmp_path / "s.parquet")) == 0
+    assert len(survived(tmp_path, rules.assign(rate=0.0), 0, 5)) == 0
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.0], ids=["fewer", "none"])
+def test_fewer_survivors_than_asked_for_are_no_error(tmp_path, rate):
+    rules = measured(30).eval(f"rate = rate * {rate}")
+    lots, chunks = [], []
+    for n, first in enumerate((0, 20, 40)):
+        lots.append(tmp_path / f"rules_{n}.parquet")
+        survived(tmp_path, rules, first, 20).to_parquet(lots[n])
+        chunks.append(tmp_path / f"surrogate_{n}.parquet")
+    for n, path in enumerate(chunks):
+        surrogate.run(rules=lots, first=15 * n, count=15, out=path, rule="poly")
+    joined = table.joined(lots, chunks, "poly")
+    alive = survived(tmp_path, rules, 0, 60)
+    assert (len(alive) > 0) == (rate > 0)
+    assert joined["index"].tolist() == sorted(alive["index"])
+    assert rate == 0 or joined["rate"].dtype == float
+
+
+def test_more_survivors_change_none_of_those_before(tmp_path):
+    rules = measured(80)
+    parts = [survived(tmp_path, rules, 0, 2), survived(tmp_path, rules, 2, 3)]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), survived(tmp_path, rules, 0, 5))
+
+
+# -- rules drawn in larger lots than they are simulated in -----------------------------------------------------------
+
+
+def cut(folder: Path, table: pd.DataFrame, name: str, *ends: int) -> list[Path]:
+    """Files of the rows of `table` up to each of `ends`."""
+    paths = [folder / f"{name}_{end}.parquet" for end in ends]
+    for path, start, end in zip(paths, (0, *ends), ends, strict=False):
+        table.iloc[start:end].to_parquet(path, index=False)
+    return paths
+
+
+def test_the_surrogate_takes_its_rules_from_several_files(tmp_path):
+    lots = cut(tmp_path, prior_rules(12), "rules", 3, 5, 12)
+    for first, count in ((0, 2), (2, 4), (6, 6)):
+        surrogate.run(rules=lots, first=first, count=count, out=tmp_path / f"{first}.parquet", rule="poly")
+    whole = measured(12)[["index", "round", "seed", "rate", "w_blow"]]
+    parts = pd.concat([pd.read_parquet(tmp_path / f"{first}.parquet") for first in (0, 2, 6)], ignore_index=True)
+    pd.testing.assert_frame_equal(parts[list(whole)], whole)
+
+
+def test_proposals_and_results_are_joined_however_they_are_cut(tmp_path):
+    expected = measured(20).drop(columns="dataset")
+    results = expected.drop(columns=["drawn", "inside"])
+    for n, ends in enumerate([(20,), (3, 10, 20)]):
+        lots, chunks = (
+            cut(tmp_path, prior_rules(20)[::-1], f"rules{n}", 7, 20),
+            cut(tmp_path, results[::-1], f"found{n}", *ends),
+        )
+        pd.testing.assert_frame_equal(table.joined(lots, chunks, "poly"), expected, check_dtype=False)
+    # rules that were drawn when more were asked for
+    found = table.joined(cut(tmp_path, prior_rules(20), "rules", 20), cut(tmp_path, results, "found", 4, 8), "poly")
+    pd.testing.assert_frame_equal(found, expected[:8], check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda found: found.assign(seed=found["seed"] + (found["index"] == 5)), "found_6.parquet"),
+        (lambda found: found.assign(round=1), "found_3.parquet, .*found_6.parquet"),
+        (lambda found: found.assign(index=found["index"].replace(1, 0)), "found_3.parquet"),
+        (lambda found: found.iloc[[0, 1, 2, 2, 3, 4]], "found_3.parquet, .*found_6.parquet"),
+    ],
+    ids=["seed", "round", "index", "twice"],
+)
+def test_results_of_other_rules_are_refused(tmp_path, change, names):
+    lots, chunks = cut(tmp_path, prior_rules(9), "rules", 9), cut(tmp_path, change(measured(6)), "found", 3, 6)
+    with pytest.raises(ValueError, match=f"^[^,]*{names} does not hold the rules of .*rules_9.parquet; delete"):
+        table.joined(lots, chunks, "poly")
+
+
+# -- example, whitening, protocols ------------------------------------------------------------------------------------
 
 
 def test_example_is_the_rule_that_meets_most(tmp_path):

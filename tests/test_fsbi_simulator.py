@@ -82,14 +82,14 @@ def test_rules_that_cannot_be_simulated_are_named(tmp_path, name, value, message
     path = tmp_path / "rules.parquet"
     pd.DataFrame([{**steady(), "index": 7, "round": 2, name: value}]).to_parquet(path)
     with pytest.raises(ValueError, match=f"rules.parquet, rule 7 of round 2: {message}; correct the table"):
-        simulate.read_rules(path, "poly")
+        simulate.read_rules([path], "poly")
 
 
 def test_a_table_of_the_wrong_length_is_refused(tmp_path):
     path = tmp_path / "rules.parquet"
     pd.DataFrame([steady()]).drop(columns="II_kappa").to_parquet(path)
     with pytest.raises(ValueError, match=r"rules.parquet has no column \['II_kappa'\]"):
-        simulate.read_rules(path, "poly")
+        simulate.read_rules([path], "poly")
 
 
 def test_hidden_layers_come_from_seed_or_file(tmp_path, rng):
@@ -286,7 +286,7 @@ def chunk(folder: Path, first: int, count: int) -> Path:
 def run_chunk(folder: Path, first: int, count: int, **more) -> pd.DataFrame:
     out = folder / f"simulated_{first}_{count}.parquet"
     rules = chunk(folder, first, count)
-    simulate.run(rules=rules, binary=folder / "binary.json", out=out, settings=Simulation(), **more)
+    simulate.run(rules=[rules], binary=folder / "binary.json", out=out, settings=Simulation(), **more)
     return pd.read_parquet(out)
 
 
@@ -294,6 +294,10 @@ def test_rows_do_not_depend_on_the_chunk(pretend, tmp_path):
     whole = run_chunk(tmp_path, 0, 6)
     parts = pd.concat([run_chunk(tmp_path, 0, 4), run_chunk(tmp_path, 4, 2)], ignore_index=True)
     pd.testing.assert_frame_equal(whole, parts)
+    lots = [chunk(tmp_path, 0, 2), chunk(tmp_path, 2, 3), chunk(tmp_path, 5, 1)]
+    out, binary = tmp_path / "out.parquet", tmp_path / "binary.json"
+    simulate.run(rules=lots, first=1, count=4, binary=binary, out=out, settings=Simulation())
+    pd.testing.assert_frame_equal(whole[1:5].reset_index(drop=True), pd.read_parquet(out))
     assert list(whole.columns) == ["index", "round", "seed", *THETA["poly"], *METRICS, "outcome", "stop_time", "cpu_s"]
 
 
@@ -544,7 +548,7 @@ def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
     assert 1 <= finished < 4
     subprocess.run(command_line, env=environment, check=True)
     resumed = pd.read_parquet(out)
-    simulate.run(rules=rules, binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
+    simulate.run(rules=[rules], binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
     columns = [name for name in resumed.columns if name != "cpu_s"]
     pd.testing.assert_frame_equal(resumed[columns], pd.read_parquet(out)[columns])
 

@@ -19,6 +19,7 @@ SPACE = {
     "data": "surrogate",
     "rounds": 2,
     "chunk": 20,
+    "draw": 30,  # the second chunk of the first round reads two files
     "schedule": [{"rules": 40}, {"rules": 20, "metrics": ["rate"], "thin": "aim"}],
     "fit": FIT,
 }
@@ -78,10 +79,21 @@ def test_reruns(project):
     targets = yaml.safe_load((ROOT / "config.yaml").read_text())["fsbi"]["targets"]
     assert planned(project, {}, "--", TABLE, targets={**targets, "fft": {"aim": [0, 1], "plausible": [0, 2]}}) == {}
     # more rules: only the new ones, in chunks of any size
-    assert planned(project, {"chunk": 7}, "--", TABLE) == {}
+    assert planned(project, {"chunk": 7, "draw": 9}, "--", TABLE) == {}
     more = {"schedule": [first, {**second, "rules": 55}]}
     assert planned(project, more, "--", TABLE) == {"fsbi_rules": 2, "fsbi_surrogate": 2, "fsbi_table": 1}
-    assert planned(project, {**more, "chunk": 100}, "--", TABLE) == {"fsbi_rules": 1, "fsbi_surrogate": 1, "fsbi_table": 1}
+    cuts = {"chunk": 100, "draw": 10}
+    assert planned(project, {**more, **cuts}, "--", TABLE) == {"fsbi_rules": 4, "fsbi_surrogate": 1, "fsbi_table": 1}
+    # fewer: those that were drawn are enough
+    fewer = {"schedule": [first, {**second, "rules": 10}]}
+    assert planned(project, fewer, "--", TABLE) == {"fsbi_surrogate": 1, "fsbi_table": 1}
+    # files of rules that a kill took away: finished simulations go on reading those, none of another size
+    lots = sorted((project / "results/fsbi/mlp/round0").glob("rules_*.parquet"))
+    for path in lots:
+        path.rename(path.with_name("moved_" + path.name))
+    assert planned(project, {"draw": 100}, "--", TABLE) == {}
+    for path in lots:
+        path.with_name("moved_" + path.name).rename(path)
 
 
 @pytest.mark.slow

@@ -24,3 +24,21 @@ def test_finished_chunks_are_read_off_the_names_of_their_files(tmp_path):
     found = chunks.finished(tmp_path, "npz")
     assert {name: sorted(ranges) for name, ranges in found.items()} == {"a_b": [(0, 4), (5, 5)], "c": [(0, 1)]}
     assert not chunks.finished(tmp_path / "none", "npz")
+    (tmp_path / "d_6-7.npz.json").touch()
+    assert chunks.finished(tmp_path, "npz.json") == {"d": [(6, 7)]}
+
+
+def test_chunks_beyond_the_wanted_items_are_left_out():
+    assert chunks.ranges([(0, 9), (10, 19)], 15, 10) == [(0, 9), (10, 14)]
+    assert chunks.ranges([(0, 9), (10, 14), (10, 19)], 20, 10) == [(0, 9), (10, 19)]
+
+
+def test_with_beyond_every_finished_chunk_stays_whatever_is_wanted(rng):
+    done: list[tuple[int, int]] = []
+    for total in rng.integers(1, 300, 40).tolist():
+        found = chunks.ranges(done, total, int(rng.integers(1, 50)), beyond=True)
+        held = [number for first, last in found for number in range(first, last + 1)]
+        assert held == list(range(len(held)))
+        assert found[-1][0] < total <= len(held)
+        assert {one for one in done if one[0] < total} <= set(found)
+        done = sorted({*done, *found})

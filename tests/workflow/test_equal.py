@@ -32,15 +32,16 @@ SIMULATED = {  # rules of fsbi that take a tenth of a second each, once their ne
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    """Results of studies at a tiny size: for `cores`, with as many replicas of modes in a chunk, and `chunk` rules of fsbi."""
+    """Results at a tiny size: on `cores` with as many replicas of modes in a chunk, and two cuttings of fsbi's rules."""
     compiled = tmp_path_factory.mktemp("compiled") / "build"
 
-    def make(cores, chunk):
+    def make(cores, chunk, draw):
         project = bed.copy(tmp_path_factory.mktemp("studies") / "project")
         tiny = yaml.safe_load((bed.ROOT / "tests/workflow/tiny.yaml").read_text())
         (kind, *_) = tiny["modes"]["networks"]
         modes = {**tiny["modes"], "networks": [{**kind, "replicas": 2}], "chunk": cores}
-        (project / "tiny.yaml").write_text(yaml.safe_dump({"modes": modes, "fsbi": {"poly": {**SIMULATED, "chunk": chunk}}}))
+        fsbi = {"poly": {**SIMULATED, "chunk": chunk, "draw": draw}}
+        (project / "tiny.yaml").write_text(yaml.safe_dump({"modes": modes, "fsbi": fsbi}))
         if compiled.exists():
             shutil.copytree(compiled, project / "results/fsbi/build")
         targets = ["results/modes/metrics.parquet", "results/fsbi/poly/round0/table.parquet"]
@@ -55,4 +56,4 @@ def studies(tmp_path_factory):
 
 
 def test_tables_of_studies_do_not_depend_on_cores_and_chunks(studies):
-    assert studies(1, 24) == studies(2, 10) == studies(2, 7)
+    assert studies(1, 24, 24) == studies(2, 10, 9) == studies(2, 7, 16)

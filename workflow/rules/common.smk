@@ -69,9 +69,9 @@ def present(folder, names, standin):
 finished_chunks = cache(respike_chunks.finished)  # what a run has made by and by does not change its plan
 
 
-def chunks_of(folder, name, ending, total, chunk):
-    """First and last number of each chunk of `total` items; those finished already keep their size."""
-    return respike_chunks.ranges(finished_chunks(folder, ending).get(name, []), total, chunk)
+def chunks_of(folder, name, ending, total, chunk, beyond=False):
+    """First and last number of each chunk of `total` items; those finished already keep their size (see core.chunks)."""
+    return respike_chunks.ranges(finished_chunks(folder, ending).get(name, []), total, chunk, beyond)
 
 
 wildcard_constraints:

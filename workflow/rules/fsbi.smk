@@ -48,7 +48,7 @@ rule fsbi_rules:
 
 rule fsbi_surrogate:
     input:
-        "results/fsbi/{network}/{part}/rules_{first}-{last}.parquet",
+        fsbi_drawn_files,
     output:
         "results/fsbi/{network}/{part}/surrogate_{first}-{last}.parquet",
     log:
@@ -62,14 +62,17 @@ rule fsbi_surrogate:
         mem_mb=1000,
     params:
         code=code("fsbi.surrogate"),
+        skipped=fsbi_skipped,
+        how_many=fsbi_count,
     shell:
-        "python -m respike fsbi.surrogate --rules {input} --out {output} --rule {wildcards.network} > {log} 2>&1"
+        "python -m respike fsbi.surrogate --rules {input} --first {params.skipped} --count {params.how_many}"
+        " --out {output} --rule {wildcards.network} > {log} 2>&1"
 
 
 rule fsbi_table:
     input:
-        rules=fsbi_proposed,
-        chunks=fsbi_found,
+        rules=lambda wildcards: fsbi_proposed(wildcards.network, f"round{wildcards.round}"),
+        chunks=lambda wildcards: fsbi_found(wildcards.network, f"round{wildcards.round}"),
     output:
         table="results/fsbi/{network}/round{round}/table.parquet",
         records="results/fsbi/{network}/round{round}/table.npy",
@@ -239,8 +242,8 @@ rule fsbi_survivors:
 
 rule fsbi_longevity:
     input:
-        rules=fsbi_longevity_rules,
-        chunks=fsbi_longevity_found,
+        rules=lambda wildcards: fsbi_proposed(wildcards.network, "longevity"),
+        chunks=lambda wildcards: fsbi_found(wildcards.network, "longevity"),
     output:
         table="results/fsbi/{network}/longevity/table.parquet",
         records="results/fsbi/{network}/longevity/table.npy",

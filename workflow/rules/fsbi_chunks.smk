@@ -39,17 +39,27 @@ def fsbi_entry(wildcards):
     return FSBI[wildcards.network]["schedule"][int(wildcards.round)]
 
 
-def fsbi_files(network, part, kind, total, chunk):
-    """Files of one kind, one per chunk of a round or of the longevity test."""
-    folder = f"results/fsbi/{network}/{part}"
-    ranges = chunks_of(folder, FSBI_DATASET[FSBI[network]["data"]], "parquet", total, chunk)
-    return [f"{folder}/{kind}_{first}-{last}.parquet" for first, last in ranges]
+def fsbi_number(part):
+    """Number of a round by the name of its folder."""
+    return int(part.removeprefix("round"))
 
 
-def fsbi_chunks(wildcards, kind):
-    """Files of one kind, one per chunk of the round."""
-    total, chunk = fsbi_entry(wildcards)["rules"], FSBI[wildcards.network]["chunk"]
-    return fsbi_files(wildcards.network, f"round{wildcards.round}", kind, total, chunk)
+def fsbi_ranges(network, part, kind):
+    """First and last rule in each file of one kind, of a round or of the longevity test.
+
+    Simulations are in order as long as drawn rules stand in the files that they were read from. These files therefore stay
+    when fewer rules are asked for, and go by their records, which are there while a file is drawn again.
+    """
+    space, folder = FSBI[network], f"results/fsbi/{network}/{part}"
+    asked = FSBI["longevity"] if part == "longevity" else {**space, **space["schedule"][fsbi_number(part)]}
+    if kind == "rules":
+        return chunks_of(f"{folder}/.made", kind, "parquet.json", asked["rules"], space["draw"], beyond=True)
+    return chunks_of(folder, kind, "parquet", asked["rules"], asked["chunk"])
+
+
+def fsbi_files(network, part, kind):
+    """Files of one kind, of a round or of the longevity test."""
+    return [f"results/fsbi/{network}/{part}/{kind}_{a}-{b}.parquet" for a, b in fsbi_ranges(network, part, kind)]
 
 
 def fsbi_count(wildcards):
@@ -57,17 +67,34 @@ def fsbi_count(wildcards):
     return int(wildcards.last) - int(wildcards.first) + 1
 
 
-def fsbi_proposed(wildcards):
-    """Rules of the round; none when they were released by the authors."""
-    return [] if FSBI[wildcards.network]["data"] == "released" else fsbi_chunks(wildcards, "rules")
+def fsbi_drawn(wildcards):
+    """Those ranges of drawn rules that hold rules of a chunk."""
+    ranges = fsbi_ranges(wildcards.network, wildcards.part, "rules")
+    return [(a, b) for a, b in ranges if a <= int(wildcards.last) and b >= int(wildcards.first)]
 
 
-def fsbi_found(wildcards):
-    """What came of the rules of the round."""
-    space = FSBI[wildcards.network]
+def fsbi_drawn_files(wildcards):
+    """Files of drawn rules that hold the rules of a chunk."""
+    folder = f"results/fsbi/{wildcards.network}/{wildcards.part}"
+    return [f"{folder}/rules_{a}-{b}.parquet" for a, b in fsbi_drawn(wildcards)]
+
+
+def fsbi_skipped(wildcards):
+    """Rules in those files before the first of a chunk."""
+    return int(wildcards.first) - fsbi_drawn(wildcards)[0][0]
+
+
+def fsbi_proposed(network, part):
+    """Drawn rules of a round or of the longevity test; none when the authors released what came of theirs."""
+    return [] if FSBI[network]["data"] == "released" else fsbi_files(network, part, "rules")
+
+
+def fsbi_found(network, part):
+    """What came of the rules."""
+    space = FSBI[network]
     if space["data"] == "released":
-        return [space["released"][int(wildcards.round)]]
-    return fsbi_chunks(wildcards, FSBI_DATASET[space["data"]])
+        return [space["released_longevity"] if part == "longevity" else space["released"][fsbi_number(part)]]
+    return fsbi_files(network, part, FSBI_DATASET[space["data"]])
 
 
 def fsbi_dataset(wildcards):
@@ -182,27 +209,8 @@ def fsbi_survival():
     longevity = FSBI["longevity"]
     asked = {"activity": ("rate", "rate_i")}.get(longevity["condition"], tuple(FSBI["targets"]))
     targets = {name: bounds for name, bounds in FSBI["targets"].items() if name in asked}
-    chosen = {"condition": longevity["condition"], "rules": longevity["rules"], "targets": targets}
+    chosen = {"condition": longevity["condition"], "targets": targets}
     return json.dumps(chosen, sort_keys=True)
-
-
-def fsbi_survivor_files(wildcards, kind):
-    """Files of one kind, one per chunk of the longevity test."""
-    longevity = FSBI["longevity"]
-    return fsbi_files(wildcards.network, "longevity", kind, longevity["rules"], longevity["chunk"])
-
-
-def fsbi_longevity_rules(wildcards):
-    """Rules of the longevity test; none when the authors released their results."""
-    return [] if FSBI[wildcards.network]["data"] == "released" else fsbi_survivor_files(wildcards, "rules")
-
-
-def fsbi_longevity_found(wildcards):
-    """What became of the survivors."""
-    space = FSBI[wildcards.network]
-    if space["data"] == "released":
-        return [space["released_longevity"]]
-    return fsbi_survivor_files(wildcards, FSBI_DATASET[space["data"]])
 
 
 def fsbi_measured():

@@ -24,7 +24,7 @@ rule fsbi_build:
 
 rule fsbi_simulate:
     input:
-        rules="results/fsbi/{network}/{part}/rules_{first}-{last}.parquet",
+        rules=fsbi_drawn_files,
         binary="results/fsbi/build/{network}.json",
         hidden=lambda wildcards: fsbi_hidden(wildcards.network),
     output:
@@ -41,8 +41,11 @@ rule fsbi_simulate:
     params:
         code=code("fsbi.simulate"),
         settings=fsbi_simulation,
+        skipped=fsbi_skipped,
+        how_many=fsbi_count,
     shell:
-        "python -m respike fsbi.simulate --rules {input.rules} --binary {input.binary} --out {output.chunk}"
+        "python -m respike fsbi.simulate --rules {input.rules} --first {params.skipped} --count {params.how_many}"
+        " --binary {input.binary} --out {output.chunk}"
         " --hidden {input.hidden:q} --settings {params.settings:q} > {log} 2>&1"
 
 

@@ -12,21 +12,23 @@ def finished(folder: Path, ending: str) -> dict[str, list[Range]]:
     """Chunks in `folder` of each numbering, by the names of their files: <numbering>_<first>-<last>.<ending>."""
     found: dict[str, list[Range]] = defaultdict(list)
     for path in Path(folder).glob(f"*.{ending}"):
-        name = re.fullmatch(r"(.+)_(\d+)-(\d+)", path.stem)
+        name = re.fullmatch(r"(.+)_(\d+)-(\d+)", path.name.removesuffix(f".{ending}"))
         if name:
             found[name[1]].append((int(name[2]), int(name[3])))
     return found
 
 
-def ranges(done: Iterable[Range], total: int, chunk: int) -> list[Range]:
+def ranges(done: Iterable[Range], total: int, chunk: int, beyond: bool = False) -> list[Range]:
     """Chunks that hold items 0 to `total` - 1 once each: those `done` where they fit, new ones of at most `chunk`.
+
+    With `beyond`, a chunk that is done fits although it holds items after the last.
 
     >>> ranges([], 5, 2)
     [(0, 1), (2, 3), (4, 4)]
     >>> ranges([(0, 1), (2, 3), (4, 4)], 12, 4)
     [(0, 1), (2, 3), (4, 4), (5, 8), (9, 11)]
     """
-    longest = {first: last for first, last in sorted(done) if last < total}
+    longest = {first: last for first, last in sorted(done) if last < total or beyond}
     found: list[Range] = []
     number = 0
     while number < total:

@@ -10,7 +10,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,24 +20,32 @@ import pandas as pd
 from respike.core import files
 from respike.fsbi import built, command
 from respike.fsbi.params import DT, N_SAMPLES, OUTCOMES, PLASTIC, SAMPLE_EVERY, THETA, Network, Simulation
+from respike.fsbi.rules import PLACE, read
 from respike.fsbi.summary import METRICS, Recording, SummarySettings, summarise
 
 ADVICE = "(if the disk of the scratch folder is full, set TMPDIR to another folder)"
-PLACE = ["index", "round", "seed"]
 GRACE = 60.0  # s of wall time beyond twice the CPU limit before a binary that does not answer is ended
 
 
 def run(
-    *, rules: Path, binary: Path, out: Path, settings: Simulation, hidden: Path | None = None, recordings: Path | None = None
+    *,
+    rules: list[Path],
+    first: int = 0,
+    count: int | None = None,
+    binary: Path,
+    out: Path,
+    settings: Simulation,
+    hidden: Path | None = None,
+    recordings: Path | None = None,
 ) -> None:
-    """Simulate every rule of the table `rules` with the binary described by the file `binary`.
+    """Simulate rows `first` to `first + count - 1` (all) of the files `rules` with the binary described by `binary`.
 
     `out` gets the rule, its metrics, outcome, stop time (s) and CPU time (s). `hidden` is a text file of the two fixed layers
     of the mlp rule; without one they are drawn. `recordings`, when given, is an npz file that gets spikes and weight samples:
     the fields of `Recording` as arrays `rule<index>_<field>`.
     """
     simulator = Simulator(binary, settings, hidden)
-    table = read_rules(rules, simulator.network.rule)
+    table = read_rules(rules, simulator.network.rule, first, count)
     partial = Partial(Path(out), settings, simulator.key, hidden)
     rows, kept = [], {}
     for rule in table:
@@ -56,12 +64,12 @@ def run(
     partial.clear()
 
 
-def read_rules(path: Path, rule: str) -> list[dict]:
-    """Rules of the family `rule`; ValueError for a missing column or an entry that cannot be simulated."""
-    rules = files.read_table(path, [*PLACE, *THETA[rule]]).to_dict("records")
-    for row in rules:
-        command.check_rule(rule, row, f"{path}, rule {row['index']} of round {row['round']}")
-    return rules
+def read_rules(paths: Sequence[Path], rule: str, first: int = 0, count: int | None = None) -> list[dict]:
+    """Rows of the family `rule` as in `rules.read`; ValueError for a missing column or an entry that cannot be simulated."""
+    table = read(paths, [*PLACE, *THETA[rule]], first, count).to_dict("records")
+    for row in table:
+        command.check_rule(rule, row, f"{', '.join(map(str, paths))}, rule {row['index']} of round {row['round']}")
+    return table
 
 
 def result(rule: Mapping, recording: Recording, cpu: float, simulator: "Simulator") -> dict:

@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 from respike.core import files
 from respike.fsbi.params import OUTCOMES, THETA, box
+from respike.fsbi.rules import PLACE, read
 from respike.fsbi.targets import Interval, metrics_of
 
 DATASET = "surrogate"
@@ -22,15 +23,15 @@ CENTRE, SLOPE, NOISE = 0.8, 0.8, 0.1  # log10 rate = CENTRE + SLOPE a.u + NOISE 
 RATE_MAX = 100.0  # Hz; above, the rule counts as blown up
 
 
-def run(*, rules: Path, out: Path, rule: str) -> None:
-    """Metrics of the rules of one chunk, in the columns that `fsbi.simulate` writes."""
-    table = files.read_table(rules, ("index", "round", "seed", *THETA[rule]))
+def run(*, rules: list[Path], first: int, count: int, out: Path, rule: str) -> None:
+    """Metrics of rows `first` to `first + count - 1` of the files `rules`, in the columns that `fsbi.simulate` writes."""
+    table = read(rules, (*PLACE, *THETA[rule]), first, count)
     metrics = metrics_of_rules(table, rule)
     blown = metrics["rate"].isna().to_numpy()
     rest = pd.DataFrame(
         {"outcome": np.where(blown, "blow_up", OUTCOMES[0]), "stop_time": np.where(blown, 0.6, -1.0), "cpu_s": 0.0}
     )
-    files.write_table(out, pd.concat([table[["index", "round", "seed", *THETA[rule]]], metrics, rest], axis=1))
+    files.write_table(out, pd.concat([table[[*PLACE, *THETA[rule]]], metrics, rest], axis=1))
 
 
 def metrics_of_rules(table: pd.DataFrame, rule: str) -> pd.DataFrame:

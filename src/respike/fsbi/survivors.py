@@ -15,21 +15,17 @@ class Survival:
     """Who is simulated again."""
 
     condition: str  # a group of conditions: activity, weights, irregular, plausible
-    rules: int  # at most
     targets: dict[str, Target]
 
 
 def run(*, tables: list[Path], out: Path, rule: str, first: int, count: int, settings: Survival, seed: int) -> None:
-    """Of the latest rules that meet the conditions, at most `settings.rules`, those numbered `first` to `first + count - 1`.
+    """Of the rules that meet the conditions, those numbered `first` to `first + count - 1`; the latest is number 0.
 
     The table is empty when fewer survive.
     """
     table = pd.concat([files.read_table(path) for path in tables], ignore_index=True)
-    alive = (
-        table[meets(table, plausible(settings.targets, group(settings.condition, rule)))]
-        .tail(settings.rules)
-        .iloc[first : first + count]
-    )
+    alive = table[meets(table, plausible(settings.targets, group(settings.condition, rule)))]
+    alive = alive.iloc[::-1].iloc[first : first + count]
     fresh = [
         seeds.of(seed, "fsbi", "longevity", row.round, row.index_)
         for row in alive.rename(columns={"index": "index_"}).itertuples()

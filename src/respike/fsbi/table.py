@@ -10,14 +10,15 @@ from jaxtyping import Float
 from respike.core import files
 from respike.fsbi import released
 from respike.fsbi.params import OUTCOMES, THETA
+from respike.fsbi.rules import PLACE, read
 from respike.fsbi.targets import metrics_of
 
 
 def run(*, rules: list[Path], chunks: list[Path], out: Path, records: Path, rule: str, round: int, dataset: str) -> None:
     """Parquet table of the round, and the same in the released format.
 
-    `rules` are the proposals (with the metric values they were drawn for) and `chunks` what came of them, in the same
-    order; for the released data `rules` is empty and `chunks` is the one file of the authors.
+    `rules` are the proposals (with the metric values they were drawn for) and `chunks` what came of them, cut in their own
+    way; for the released data `rules` is empty and `chunks` is the one file of the authors.
     """
     table = from_released(chunks[0], rule, round) if not rules else joined(rules, chunks, rule)
     table["dataset"] = dataset
@@ -27,16 +28,20 @@ def run(*, rules: list[Path], chunks: list[Path], out: Path, records: Path, rule
 
 
 def joined(rules: list[Path], chunks: list[Path], rule: str) -> pd.DataFrame:
-    """Proposals and results side by side; ValueError when a chunk does not belong to its proposals."""
-    parts = []
-    for proposal, chunk in zip(rules, chunks, strict=True):
-        proposed = files.read_table(proposal, ("index", "round", "seed", *THETA[rule]))
-        found = files.read_table(chunk, ("index", "seed", *metrics_of(rule), "outcome", "stop_time"))
-        if list(proposed["index"]) != list(found["index"]) or list(proposed["seed"]) != list(found["seed"]):
-            raise ValueError(f"{chunk} does not hold the rules of {proposal}; delete it and run the workflow again")
-        results = found[[*metrics_of(rule), "outcome", "stop_time"]]  # not cpu_s: the same run gives the same bytes
-        parts.append(pd.concat([proposed, results], axis=1))
-    return pd.concat(parts, ignore_index=True)
+    """Proposals and results side by side, in the order of rounds and numbers; proposals beyond the last result are left out.
+
+    ValueError when the chunks hold other rules than the first of those proposed, or one of them twice.
+    """
+    results = [*metrics_of(rule), "outcome", "stop_time"]  # not cpu_s: the same run gives the same bytes
+    found = read(chunks, (*PLACE, *results))[[*PLACE, *results]]
+    proposed = read(rules, (*PLACE, *THETA[rule])).head(len(found))
+    table = proposed.merge(found, on=PLACE)
+    if len(table) < len(found) or found.duplicated(PLACE).any():
+        known = pd.MultiIndex.from_frame(proposed[PLACE])
+        strange = [path for path in chunks if not pd.MultiIndex.from_frame(read([path], PLACE)[PLACE]).isin(known).all()]
+        names, files_of_rules = (", ".join(map(str, paths)) for paths in (strange or chunks, rules))
+        raise ValueError(f"{names} does not hold the rules of {files_of_rules}; delete it and run the workflow again")
+    return table.sort_values(["round", "index"], ignore_index=True)
 
 
 def from_released(path: Path, rule: str, round: int) -> pd.DataFrame:
