@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from respike.neulvm import box, em, model, preprocess
+from respike.neulvm import box, em, freerun, model, preprocess, states
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Window
 from respike.neulvm.pickles import Recorded
@@ -171,6 +171,17 @@ class TestTrial:
         true = swap(case["counts"] / np.array(circuit.sizes)[:, None])
         found = model.loss(circuit, trial, true, "compat")
         np.testing.assert_allclose([found.spikes, found.latent], case["loss_trueZ_y_Z"], rtol=1e-9)
+
+    def test_free_run(self, case):
+        """Five fits by an independent re-implementation run freely as they do there: 87, 32, ... switches in 200 s."""
+        case, _, circuit = case
+        quiet = np.zeros((50000, 3))
+        for ratio, switches in zip(case["fit_ratio"], (87, 32, 106, 69, 89), strict=True):
+            fitted = circuit.with_vector(circuit.vector() * ratio)
+            latent = freerun.simulate(fitted, quiet, np.random.default_rng(0), DT, HISTORY, "compat")
+            found = states.find(latent / DT, DT)
+            assert 1 / 1.4 < found.n_switches / switches < 1.4
+            np.testing.assert_allclose([found.up, found.down, found.others], [19.25, 5.65, 24.1], rtol=0.03)
 
     @pytest.mark.slow
     def test_published_fit(self, case):
