@@ -184,7 +184,7 @@ def test_a_training_survives_kill_9(tmp_path):
     straight = start(tmp_path / "a")
     assert straight.wait() == 0
     killed = start(tmp_path / "b")
-    partial = tmp_path / "b" / ".partial" / "n.pt"
+    partial = tmp_path / "b" / ".partial" / "n.pt.0"
     while not partial.exists():
         assert killed.poll() is None
         time.sleep(0.02)

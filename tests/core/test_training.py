@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from respike.core import seeds, training
+from respike.core import files, seeds, training
 
 
 def make(tmp_path, n_steps, stop_at=None):
@@ -84,11 +84,31 @@ def test_other_settings_start_anew(tmp_path, monkeypatch, capsys):
 def test_a_broken_unfinished_state_is_discarded_aloud(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
     training.train({}, lambda _: {"loss": 1.0}, 3, tmp_path / "out.pt", {})
-    path = training.partial_path(tmp_path / "out.pt")
-    path.write_bytes(path.read_bytes()[:-20])
+    for path in training.partial_paths(tmp_path / "out.pt"):
+        path.write_bytes(path.read_bytes()[:-20])
     table = training.train({}, lambda n: {"loss": float(n)}, 3, tmp_path / "out.pt", {})
     assert "discarded" in capsys.readouterr().out
     assert table["loss"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("moment", ["the record is new, the file old", "the file is cut off"])
+def test_a_state_spoilt_while_it_was_saved_costs_one_state(tmp_path, monkeypatch, capsys, moment):
+    straight, log = make(tmp_path / "a", 40)
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "b", 40, stop_at=17)
+    latest = max(training.partial_paths(tmp_path / "b/out.pt"), key=lambda path: path.stat().st_mtime_ns)
+    if moment == "the file is cut off":
+        latest.write_bytes(latest.read_bytes()[:-20])
+    else:
+        record = files.record_path(latest)
+        record.write_text(record.read_text().replace(files.read_record(latest)["sha256"], "0" * 64))
+    resumed, log_again = make(tmp_path / "b", 40)
+    said = capsys.readouterr().out
+    assert "discarded" in said
+    assert "going on after step 16" in said
+    assert torch.equal(straight, resumed)
+    assert log.equals(log_again)
 
 
 def test_forget_removes_the_unfinished_state(tmp_path, monkeypatch):

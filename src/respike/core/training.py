@@ -48,9 +48,12 @@ def device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def partial_path(output: Path) -> Path:
-    """Where an unfinished training of `output` keeps its state; not an output, so the workflow leaves it alone."""
-    return output.parent / ".partial" / output.name
+def partial_paths(output: Path) -> list[Path]:
+    """Where an unfinished training of `output` keeps its last two states; no outputs, so the workflow leaves them alone.
+
+    Two, because a kill while one is replaced can spoil that one.
+    """
+    return [output.parent / ".partial" / f"{output.name}.{turn}" for turn in range(2)]
 
 
 def train(
@@ -90,14 +93,21 @@ def train(
 
 def forget(output: Path) -> None:
     """Remove the state of the finished training of `output`."""
-    partial_path(output).unlink(missing_ok=True)
-    files.record_path(partial_path(output)).unlink(missing_ok=True)
+    for path in partial_paths(output):
+        discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a saved state."""
+    path.unlink(missing_ok=True)
+    files.record_path(path).unlink(missing_ok=True)
 
 
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
-    key = _key(settings)
-    files.write_checkpoint(partial_path(output), {"parts": state, "rows": rows, "key": key, "torch": str(torch.__version__)})
+    older = min(partial_paths(output), key=lambda path: path.stat().st_mtime_ns if path.exists() else 0)
+    content = {"parts": state, "rows": rows, "key": _key(settings), "torch": str(torch.__version__)}
+    files.write_checkpoint(older, content)
 
 
 def _key(settings: Mapping[str, Any]) -> str:
@@ -105,9 +115,19 @@ def _key(settings: Mapping[str, Any]) -> str:
 
 
 def _resume(output: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    path = partial_path(output)
-    if not path.exists():
+    saved = {path: _saved(path, settings) for path in partial_paths(output) if path.exists()}
+    usable = {path: state for path, state in saved.items() if state is not None}
+    for path in saved.keys() - usable.keys():
+        discard(path)
+    if not usable:
         return None
+    path = max(usable, key=lambda path: len(usable[path]["rows"]))
+    print(f"going on after step {len(usable[path]['rows'])} from {path}", flush=True)
+    return usable[path]
+
+
+def _saved(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state in `path`; None, aloud, when it is of no use."""
     try:
         state = files.read_checkpoint(path)
     except files.CorruptFile as error:
@@ -116,7 +136,6 @@ def _resume(output: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     if state["key"] != _key(settings):
         print(f"unfinished training discarded: {path} was made with other settings or code", flush=True)
         return None
-    print(f"going on after step {len(state['rows'])} from {path}", flush=True)
     return state
 
 
