@@ -65,13 +65,11 @@ def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifte
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_stop_leaves_no_process_and_no_lock(tmp_path, number):
     project = bed.miniature(tmp_path / "project")
-    bed.configure(project, pause=20.0)
+    bed.configure(project, pause=1000.0)  # s that a job would take
     process = bed.started(project, "run", *ARGUMENTS)
     wait_for(project, "rule mini_simulate", process)
-    begun = time.monotonic()
     process.send_signal(number)
-    assert process.wait(timeout=60) != 0
-    assert time.monotonic() - begun < 30
+    assert process.wait(timeout=500) != 0
     bed.configure(project, pause=0.0)
     again = bed.respike(project, "run", *ARGUMENTS)
     assert again.returncode == 0
