@@ -44,13 +44,14 @@ def studies(tmp_path_factory):
         (project / "tiny.yaml").write_text(yaml.safe_dump({"modes": modes, "fsbi": fsbi}))
         if compiled.exists():
             shutil.copytree(compiled, project / "results/fsbi/build")
-        targets = ["results/modes/metrics.parquet", "results/fsbi/poly/round0/table.parquet"]
+        tables = ["modes/metrics.parquet", "fsbi/poly/round0/table.parquet", "rate2lif/searches/gonogo_0-0.zip"]
+        targets = [f"results/{name}" for name in tables]
         done = bed.respike(project, "run", *targets, "--configfile", "tiny.yaml", "--cores", str(cores))
         assert done.returncode == 0, done.stdout + done.stderr
         found = bed.hashes(project)
         shutil.copytree(project / "results/fsbi/build", compiled, dirs_exist_ok=True)
         shutil.rmtree(project)
-        return {name: found[name.removeprefix("results/")] for name in targets}
+        return {name: found[name] for name in tables}
 
     return make
 
