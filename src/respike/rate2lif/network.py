@@ -3,22 +3,20 @@
 Our own trainings write the same fields, so a file of the authors (OSF jd4b6) takes the place of a trained one.
 """
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.io import loadmat, savemat
+from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from scipy.special import expit
 
-from respike.core import files
+from respike.core import files, mat
 from respike.rate2lif.params import RATE_STEP
 
 NEEDED = ("w", "w0", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus", "taus_gaus")
-HEADER = 116  # bytes of free text at the start of a MATLAB v5 file; scipy puts the date there
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def read(path: str | Path) -> Network:
 
 def _load(path: Path) -> dict[str, Any]:
     with files.checked(path).open("rb") as file:
-        start = file.read(HEADER)
+        start = file.read(mat.HEADER)
     if b"MATLAB 7.3" in start or start.startswith(b"\x89HDF"):
         raise ValueError(f"{path} is a MATLAB version 7.3 (HDF5) file, expected version 5; save it again in MATLAB with -v7")
     try:
@@ -151,11 +149,8 @@ def write(path: str | Path, network: Network) -> None:
         "taus": np.array([network.taus]),
         "activation": network.activation,
     }
-    buffer = io.BytesIO()
-    savemat(buffer, fields, do_compression=True)
-    content = b"MATLAB 5.0 MAT-file, written by respike".ljust(HEADER) + buffer.getvalue()[HEADER:]
     with files.whole(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(mat.content(fields))
 
 
 def _by_cell(network: Network) -> dict[str, np.ndarray]:

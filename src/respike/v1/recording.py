@@ -14,6 +14,7 @@ import scipy.io
 from jaxtyping import Bool, Float, Int, Num, Shaped
 from scipy import ndimage
 
+from respike.core import mat
 from respike.core.sources import Source
 
 OBTAIN = (
@@ -190,8 +191,7 @@ def first_step(n_frames: int, history: int) -> int:
 
 def write_mat(path: Path, frames: Shaped[np.ndarray, "row column frame"]) -> None:
     """`natural_movie.mat`, as the data set has it."""
-    with path.open("wb") as file:  # scipy would add .mat to a path
-        scipy.io.savemat(file, {"M": frames}, do_compression=True)
+    path.write_bytes(mat.content({"M": frames}))
 
 
 def write_events(path: Path, cells: list[list[Float[np.ndarray, " spike"]]]) -> None:
