@@ -1,4 +1,5 @@
-# Two mends of Snakemake (9.27), of its speed alone. No rule.
+# Three mends of Snakemake (9.27), of its speed alone. No rule.
+import gc
 import threading
 import time
 from functools import cache
@@ -30,3 +31,8 @@ if hasattr(JobScheduler, "_schedule_reevalutation"):  # spelt like this there
 if hasattr(snakemake.common, "get_function_params"):
     snakemake.common.get_function_params = cache(snakemake.common.get_function_params)
     snakemake.rules.get_function_params = snakemake.common.get_function_params
+
+
+# What Snakemake has imported by now stays to the end of the run. Told so, Python's garbage collector does not look through it again
+# each time that planning has made some more objects: a fifth of a dry run.
+gc.freeze()
