@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check bench report rules publish lock clean
+.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -32,12 +32,13 @@ torture: .venv/ready  ## kill runs at random moments and start them again (KILLS
 	$(BIN)/python -m tests.workflow.torture --kills $(or $(KILLS),50) --seed $(or $(SEED),0) --study $(or $(STUDY),mini) \
 	  $(if $(SLURM),--slurm)
 
-check: .venv/ready  ## format, lint, fast tests
+check: lint test  ## format, lint, fast tests
+
+lint: .venv/ready  ## format and lint of Python and Snakemake files
 	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n $(CORES) --dist loadfile
 
 bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for one study)
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))

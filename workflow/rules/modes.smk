@@ -1,28 +1,8 @@
 # Mode-based spiking networks: digits -> one training per network -> fresh trials -> measures -> figures.
-MODES = config["modes"]
+include: "modes_chunks.smk"
 
 
-def modes_chunks(task, cell, neurons, modes, replicas):
-    """Files of trials of all replicas of one kind of network, in chunks that one job simulates."""
-    folder, name = "results/modes/simulations", f"{task}_{cell}_N{neurons}_P{modes}"
-    return [
-        f"{folder}/{name}_{first}-{last}.npz"
-        for first, last in chunks_of(folder, name, "npz", replicas, MODES["chunk"])
-    ]
-
-
-MODES_SIMULATIONS = [
-    path
-    for kind in MODES["networks"]
-    for neurons, modes in product(kind["neurons"], kind["modes"])
-    for path in modes_chunks(kind["task"], kind["cell"], neurons, modes, kind["replicas"])
-]
 MODES_FIGURES = ["1", "2a", "2b", "2c", "2d", "2e", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "4c", "4d", "5"]
-
-
-for kind in MODES["networks"]:
-    for neurons, modes in product(kind["neurons"], kind["modes"]):
-        refuse(network_size, kind["task"], neurons, modes, MODES["redundant_modes"])
 
 
 wildcard_constraints:
