@@ -1,6 +1,7 @@
 """neuLVM: kernel against torch and finite differences, generators against closed forms, loader, E- and M-step, bad input."""
 
 import dataclasses
+import itertools
 import json
 import os
 import pickle
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import binom, logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from respike.__main__ import main
 from respike.core import files, training
 from respike.neulvm import (
+    ascent,
     baselines,
     box,
     clusters,
@@ -32,12 +35,13 @@ from respike.neulvm import (
     plain,
     plds,
     preprocess,
+    refine,
     simulate,
     states,
     trials,
 )  # fmt: skip
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Window
+from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
 
 TRUE = Circuit()
 
@@ -300,15 +304,16 @@ class TestParticles:
         """Huge populations have no noise: all particles agree, and the likelihood is that of the deterministic activity."""
         circuit = replace(TRUE, sizes=(10**6,) * 3, coupling=(2.0, 2.0, 4.0), rest=(8.0,) * 3)
         trial, _ = small_trial(rng, circuit, batches=1)
-        a, b = (particles.sample(circuit, trial, 0, n, 1, rng).log_likelihood for n in (4, 40))
+        a, b = (particles.sample(circuit, trial, 0, n, 1, rng, "exact").log_likelihood for n in (4, 40))
         assert a == pytest.approx(b, abs=0.5)
 
-    def test_independent_neurons(self, rng):
+    @pytest.mark.parametrize("scheme", ["compat", "exact"])
+    def test_independent_neurons(self, rng, scheme):
         """Without coupling the latent activity says nothing: the likelihood is the spikes' part of the loss, exactly."""
         circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
         trial, latent = small_trial(rng, circuit, batches=1)
-        found = particles.sample(circuit, trial, 0, 20, 2, rng)
-        assert found.log_likelihood == pytest.approx(-model.loss(circuit, trial, latent, "exact").spikes * 3 * 60, rel=1e-9)
+        found = particles.sample(circuit, trial, 0, 20, 2, rng, scheme)
+        assert found.log_likelihood == pytest.approx(-model.loss(circuit, trial, latent, scheme).spikes * 3 * 60, rel=1e-9)
         assert found.latent.shape == (2, 100, 3)
 
     def test_window_moves_without_a_trace(self, rng):
@@ -316,9 +321,127 @@ class TestParticles:
         circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
         trial, _ = small_trial(rng, circuit, batches=1, n_bins=200)
         quiet = replace(trial, drive=np.zeros_like(trial.drive))
-        found = particles.sample(circuit, quiet, 0, 60, 1, rng).mean[140:].mean()
+        found = particles.sample(circuit, quiet, 0, 60, 1, rng, "exact").mean[140:].mean()
         free = freerun.simulate(circuit, np.zeros((2000, 3)), rng, 0.004, 40, "exact")[500:].mean()
         assert found == pytest.approx(free, rel=0.03)
+
+
+class TestRefine:
+    """The likelihood with the activity integrated out: all activities of a few cells can be counted."""
+
+    CIRCUIT = Circuit((3,), ((1,),), (60.0,), (1.5,), (6.0,), (3.0,), (300.0,), 0.004, typical_rates=(20.0,))
+
+    def trial(self, rng, n_bins=5):
+        spikes = (rng.random((1, 10 + n_bins, 2)) < 0.2).astype(np.uint8)
+        return Trial(0.004, 10, spikes, np.zeros(2, int), 200 * np.ones((1, n_bins, 1)), np.full((1, 1), 20.0))
+
+    def activities(self, trial):
+        """Every activity that three cells can have, and the number of ways to it."""
+        n_bins = trial.shape[1]
+        counts = np.array(list(itertools.product(range(4), repeat=n_bins)))
+        latent = np.zeros((len(counts), trial.history + n_bins, 1))
+        latent[:, trial.history :, 0] = counts / 3
+        return latent, binom(3, counts).prod(1)
+
+    def log_likelihood(self, circuit, trial):
+        latent, ways = self.activities(trial)
+        joint = [-trial.drive.size * model.loss(circuit, trial, z[None], "exact", drawn=True).total for z in latent]
+        return logsumexp(joint, b=ways)
+
+    def test_densities_add_up_to_one(self, rng):
+        trial = self.trial(rng)
+        blind = replace(trial, spikes=trial.spikes[:, :, :0], population=trial.population[:0])
+        assert self.log_likelihood(self.CIRCUIT, blind) == pytest.approx(0, abs=1e-9)
+
+    def test_filter_equals_the_sum_over_all_activities(self, rng):
+        trial = self.trial(rng)
+        found = particles.sample(self.CIRCUIT, trial, 0, 40000, 1, rng, "exact").log_likelihood
+        assert found == pytest.approx(self.log_likelihood(self.CIRCUIT, trial), abs=0.02)
+
+    def test_mean_slope_of_draws_is_that_of_the_likelihood(self, rng):
+        trial, settings = self.trial(rng), Refine(paths=2000, particles=40)
+        latent, _ = ascent.draw(self.CIRCUIT, trial, "exact", settings, (0, "test"))
+        found = -model.loss(self.CIRCUIT, trial.repeated(2000), latent, "exact", drawn=True).grad_vector * trial.drive.size
+        for k, value in enumerate(self.CIRCUIT.vector()):
+            pair = [self.CIRCUIT.vector() + sign * 1e-4 * value * np.eye(4)[k] for sign in (1, -1)]
+            up, down = (self.log_likelihood(self.CIRCUIT.with_vector(x), trial) for x in pair)
+            assert found[k] * value == pytest.approx((up - down) / 2e-4, abs=0.6), k  # four standard errors
+
+    @pytest.mark.parametrize("scheme", ["compat", "exact"])
+    def test_slope_of_drawn_activity_equals_differences(self, rng, scheme):
+        trial, latent = small_trial(rng)
+        slope = model.loss(TRUE, trial, latent, scheme, drawn=True).grad_vector
+        for k, value in enumerate(TRUE.vector()):
+            pair = [TRUE.with_vector(TRUE.vector() + sign * 1e-6 * value * np.eye(12)[k]) for sign in (1, -1)]
+            up, down = (model.loss(circuit, trial, latent, scheme, drawn=True).total for circuit in pair)
+            assert slope[k] == pytest.approx((up - down) / (2e-6 * value), rel=2e-3, abs=1e-6)
+
+    def test_newton_step_with_a_bound(self):
+        """A quadratic whose minimum (1, -1) lies below the bound of the second number: the first still finds its own."""
+        curvature, x = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([0.0, -0.5])
+        gradient = curvature @ (x - [1.0, -1.0])
+        step = ascent.newton(gradient, curvature, x, np.array([-9.0, -0.5]), np.array([9.0, 9.0]))
+        np.testing.assert_allclose(step, [0.75, 0.0])  # d/dx of (x-1)^2 + (x-1) / 2 + ... is 0
+        free = ascent.newton(gradient, curvature, x, np.full(2, -9.0), np.full(2, 9.0))
+        np.testing.assert_allclose(x + free, [1.0, -1.0])
+
+    def test_curvature_is_made_positive(self):
+        turned = np.array([[3.0, 4.0], [4.0, -3.0]])  # eigenvalues 5 and -5
+        sizes = np.linalg.eigvalsh(ascent.bent(lambda x: turned @ x, np.ones(2)))
+        np.testing.assert_allclose(sizes, [5 * ascent.FLATTEST, 5.0])
+
+    def test_likeliest_rounds_in_a_row_count(self):
+        state = ascent.State(np.zeros(1), np.zeros(1))
+        state.likelihood, state.seen = [-9.0, -1, -1, -9, -9, 0, -9, -9], [[float(k)] for k in range(8)]
+        assert ascent.counted(state) == (1, 2)
+
+    def test_spikes_that_no_particle_explains(self, rng):
+        wild = replace(self.CIRCUIT, threshold=(2000.0,))  # never fires
+        with pytest.raises(ValueError, match=r"none of 20 particles explains .* raise neulvm.refine.particles"):
+            ascent.draw(wild, self.trial(rng), "exact", Refine(particles=20), (0, "test"))
+
+    def test_shorter_ages_keep_the_start(self, rng):
+        trial, latent = small_trial(rng)
+        assert model.loss(TRUE, trial.shortened(99), latent, "exact").total == model.loss(TRUE, trial, latent, "exact").total
+        short = trial.shortened(30)
+        np.testing.assert_array_equal(short.early_rates, trial.early_rates)
+        assert (short.history, short.spikes.shape[1]) == (30, 90)
+
+    def test_repeated_batches_give_the_mean(self, rng):
+        trial, latent = small_trial(rng, batches=1)
+        both = np.concatenate([latent, latent[::-1] * 0.9])
+        losses = [model.loss(TRUE, trial, z[None], "exact").total for z in both]
+        assert model.loss(TRUE, trial.repeated(2), both, "exact").total == pytest.approx(np.mean(losses), rel=1e-12)
+
+    def test_a_killed_refinement_goes_on_where_it_was(self, recording, tmp_path, monkeypatch):
+        monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+        _preprocess(recording[0], tmp_path, recording[1])
+        held = models.Model(TRUE, "exact", 0.004, 50, "test", {"start": 0})
+        models.write(tmp_path / "best.json", held)
+        advance, taken = ascent.advance, []
+
+        def refine_until(dies_at, name):
+            def step(state, number, *rest):
+                if number == dies_at:
+                    raise KeyboardInterrupt
+                taken.append(number)
+                advance(state, number, *rest)
+
+            monkeypatch.setattr(ascent, "advance", step)
+            made = [tmp_path / name / file for file in ("m.json", "log.parquet")]
+            settings = Refine(rounds=7, paths=1, particles=10, history=0.1)
+            refine.run(trial=tmp_path / "trial.npz", best=tmp_path / "best.json", out=made[0], log=made[1], prior=Prior(),
+                       refine=settings, seed=3)  # fmt: skip
+            return [path.read_bytes() for path in made]
+
+        undisturbed = refine_until(None, "a")
+        taken.clear()
+        for dies_at in (2, 6):
+            with pytest.raises(KeyboardInterrupt):
+                refine_until(dies_at, "b")
+        assert not (tmp_path / "b" / "m.json").exists()
+        assert refine_until(None, "b") == undisturbed
+        assert taken == list(range(7))
 
 
 class TestBaselines:

@@ -4,7 +4,7 @@ NEULVM = config["neulvm"]
 NEULVM_EMBEDDED = NEULVM["data"]["recording"] == "embedded"
 NEULVM_RECORDING = "results/neulvm/recording.pickle" if NEULVM_EMBEDDED else NEULVM["data"]["recording"]
 NEULVM_DATASET = "embedded winner-take-all network" if NEULVM_EMBEDDED else Path(NEULVM_RECORDING).name
-NEULVM_RUNS = (["network", "true"] if NEULVM_EMBEDDED else []) + ["best", "posterior"]
+NEULVM_RUNS = (["network", "true"] if NEULVM_EMBEDDED else []) + ["best", "refined", "posterior"]
 NEULVM_KNOWN = expand("results/neulvm/known_{scheme}.json", scheme=["exact", "compat"] if NEULVM_EMBEDDED else [])
 NEULVM_RECOVERY = ["results/neulvm/recovery.parquet"] if NEULVM_EMBEDDED else []
 NEULVM_STARTS = range(NEULVM["starts"])
@@ -14,6 +14,7 @@ rule neulvm:
     input:
         multiext("results/neulvm/figures/", "inferred.png", "losses.png", "free.png", "parameters.png"),
         multiext("results/neulvm/figures/", "dwell.png", "clusters.png", "pulses.png", "bins.png", "posterior.png"),
+        "results/neulvm/figures/likelihood.png",
         "results/neulvm/metrics.parquet",
 
 
@@ -114,6 +115,32 @@ rule neulvm_select:
     shell:
         "python -m respike neulvm.select --fits {input.fits} --latents {input.latents} --out {output.model}"
         " --latent {output.latent} > {log} 2>&1"
+
+
+rule neulvm_refine:
+    input:
+        trial="results/neulvm/trial.npz",
+        best="results/neulvm/models/best.json",
+    output:
+        model="results/neulvm/models/refined.json",
+        log="results/neulvm/refined.parquet",
+    log:
+        "results/neulvm/log/refine.txt",
+    benchmark:
+        "results/neulvm/benchmark/refine.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        runtime=120,
+        mem_mb=2000,
+    params:
+        code=code("neulvm.refine"),
+        prior=settings("neulvm", "prior"),
+        refine=settings("neulvm", "refine"),
+        seed=config["run"]["seed"],
+    shell:
+        "python -m respike neulvm.refine --trial {input.trial} --best {input.best} --out {output.model} --log {output.log}"
+        " --prior {params.prior:q} --refine {params.refine:q} --seed {params.seed} > {log} 2>&1"
 
 
 rule neulvm_posterior:
@@ -314,6 +341,7 @@ rule neulvm_metrics:
         trial="results/neulvm/trial.npz",
         fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
         best="results/neulvm/models/best.json",
+        refined="results/neulvm/models/refined.json",
         latent="results/neulvm/best.npz",
         known=NEULVM_KNOWN,
         samples="results/neulvm/posterior.parquet",
@@ -341,8 +369,8 @@ rule neulvm_metrics:
         embedded=json.dumps(NEULVM_EMBEDDED),
         seed=config["run"]["seed"],
     shell:
-        "python -m respike neulvm.metrics --trial {input.trial} --fits {input.fits} --best {input.best} --latent {input.latent}"
-        " --known {input.known} --samples {input.samples} --calibration {input.calibration} --recovery {input.recovery}"
+        "python -m respike neulvm.metrics --trial {input.trial} --fits {input.fits} --best {input.best} --refined {input.refined}"
+        " --latent {input.latent} --known {input.known} --samples {input.samples} --calibration {input.calibration} --recovery {input.recovery}"
         " --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
         " --out {output.table} --circuit {params.circuit:q} --particle {params.particle:q} --embedded {params.embedded}"
         " --seed {params.seed} > {log} 2>&1"
@@ -354,6 +382,8 @@ rule neulvm_figures:
         logs=expand("results/neulvm/fits/start{start}.parquet", start=NEULVM_STARTS),
         fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
         best="results/neulvm/models/best.json",
+        refined="results/neulvm/models/refined.json",
+        rounds="results/neulvm/refined.parquet",
         latent="results/neulvm/best.npz",
         samples="results/neulvm/posterior.parquet",
         runs=expand("results/neulvm/runs/{model}.npz", model=NEULVM_RUNS),
@@ -369,6 +399,7 @@ rule neulvm_figures:
         report("results/neulvm/figures/clusters.png", caption="../report/neulvm_clusters.rst", category="neulvm"),
         report("results/neulvm/figures/pulses.png", caption="../report/neulvm_pulses.rst", category="neulvm"),
         report("results/neulvm/figures/posterior.png", caption="../report/neulvm_posterior.rst", category="neulvm"),
+        report("results/neulvm/figures/likelihood.png", caption="../report/neulvm_likelihood.rst", category="neulvm"),
         report("results/neulvm/figures/bins.png", caption="../report/neulvm_bins.rst", category="neulvm"),
     log:
         "results/neulvm/log/figures.txt",
@@ -386,7 +417,7 @@ rule neulvm_figures:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "python -m respike neulvm.figures --trial {input.trial} --logs {input.logs} --fits {input.fits} --best {input.best}"
-        " --latent {input.latent} --samples {input.samples} --runs {input.runs} --baselines {input.baselines}"
+        " --refined {input.refined} --rounds {input.rounds} --latent {input.latent} --samples {input.samples} --runs {input.runs} --baselines {input.baselines}"
         " --clusters {input.clusters}"
         " --binning {input.binning} --folder {params.folder} --circuit {params.circuit:q} --embedded {params.embedded}"
         " > {log} 2>&1"

@@ -40,6 +40,12 @@ class Box:
             groups[1] = np.array([abs(circuit.weights[a, m]) for a, m in _connections(circuit)])
         return np.concatenate(groups) / self.high
 
+    def at_bound(self, circuit: Circuit) -> list[str]:
+        """Names of the free numbers that lie on a bound."""
+        x = self.vector(circuit)
+        edge = np.isclose(x, self.low / self.high, rtol=1e-6) | np.isclose(x, 1.0, rtol=1e-6)
+        return [name for name, on in zip(self.names(circuit), edge, strict=True) if on]
+
     def pattern(self, circuit: Circuit) -> Float[np.ndarray, "coupling population population"]:
         """Weights that one unit of each free coupling makes."""
         signs = np.asarray(circuit.connectivity, dtype=float)

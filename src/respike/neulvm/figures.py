@@ -17,23 +17,25 @@ LOOK = {  # how each simulated model is drawn: label, colour
     "network": ("hidden network", "black"),
     "true": ("mesoscopic, true parameters", "#009E73"),
     "best": ("mesoscopic, fitted by EM", "#0072B2"),
+    "refined": ("mesoscopic, refined by likelihood", "#D55E00"),
     "posterior": ("mesoscopic, nearest of the posterior", "#CC79A7"),
 }
 
 
 def run(
-    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, latent: Path, samples: Path, runs: list[Path],
-    baselines: Path, clusters: Path, binning: Path, folder: Path, circuit: Circuit, embedded: bool,
+    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, refined: Path, rounds: Path, latent: Path, samples: Path,
+    runs: list[Path], baselines: Path, clusters: Path, binning: Path, folder: Path, circuit: Circuit, embedded: bool,
 ) -> None:  # fmt: skip
     """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
     recorded = trials.read(trial)
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    held = [models.read(path) for path in fits]
+    held, end = [models.read(path) for path in fits], models.read(refined)
     drawn = {
         "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
         "losses": losses([files.read_table(path) for path in logs], models.read(best).about["start"]),
         "free": free(simulated),
-        "parameters": parameters(held, circuit if embedded else None),
+        "parameters": parameters(held, end, circuit if embedded else None),
+        "likelihood": likelihood(files.read_table(rounds), end.about["rounds"]),
         "posterior": posterior(files.read_table(samples), held, circuit if embedded else None),
         "dwell": dwell(simulated, files.read_arrays(baselines)),
         "pulses": pulses(simulated),
@@ -120,8 +122,19 @@ def free(simulated: dict[str, dict[str, np.ndarray]]):
     return figure
 
 
-def parameters(fits: list[models.Model], truth: Circuit | None):
-    """(d) Parameters of every start over the true ones (or as they are), coloured by the loss."""
+def likelihood(table: pd.DataFrame, counted: list[int]):
+    """(j) Log-likelihood of the spikes at the start of each round of the refinement; shaded: the rounds that count."""
+    figure, axes = style.panels(1, 1, height=2.4)
+    axis = axes[0, 0]
+    axis.axvspan(counted[0] + 0.5, counted[1] + 1.5, color="0.9", zorder=0)
+    axis.plot(table["step"] + 1, table["log_likelihood"], ".-", color=LOOK["refined"][1])
+    axis.set(xlabel="round", ylabel="log-likelihood of\nthe spikes (nats)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def parameters(fits: list[models.Model], refined: models.Model, truth: Circuit | None):
+    """(d) Parameters of every start over the true ones (or as they are), coloured by the loss; cross: refined."""
     figure, axes = style.panels(1, 1, height=3.0)
     axis = axes[0, 0]
     names = [
@@ -136,6 +149,9 @@ def parameters(fits: list[models.Model], truth: Circuit | None):
             np.arange(len(values)), values, c=np.full(len(values), fit.about["loss"]), vmin=losses.min(),
             vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3,
         )  # fmt: skip
+    share = refined.circuit.vector() / (truth.vector() if truth else 1.0)
+    axis.plot(np.arange(len(share)), share, "x", color=LOOK["refined"][1], label=LOOK["refined"][0], zorder=4)
+    axis.legend(loc="upper left")
     figure.colorbar(dots, ax=axis, label="loss (nats per bin)")
     axis.axhline(1, color="0.6", linewidth=0.7)
     axis.set_xticks(np.arange(len(names)), names, rotation=90)

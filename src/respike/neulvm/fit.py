@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from respike.core import files, seeds, training
@@ -29,7 +28,7 @@ def run(
     loss = model.loss(state.circuit, recorded.trial, state.latent, fit.scheme)
     about = {
         "start": start, "loss": loss.total, "loss_spikes": loss.spikes, "loss_latent": loss.latent,
-        "iterations": state.iteration, "at_bound": at_bound(state.circuit, search),
+        "iterations": state.iteration, "at_bound": search.at_bound(state.circuit),
     }  # fmt: skip
     found = models.Model(state.circuit, fit.scheme, recorded.trial.dt, recorded.trial.history, recorded.dataset, about)
     models.write(out, found)
@@ -49,10 +48,3 @@ def finish(state: em.State, trial: Trial, search: box.Box, fit: Fit, out: Path, 
 
     settings = {**key, "fit": repr(fit), "box": repr((search.low.tolist(), search.high.tolist()))}
     training.train({"fit": state}, step, 2 * fit.iterations, out, settings, until=lambda row: bool(row["done"]))
-
-
-def at_bound(circuit: Circuit, search: box.Box) -> list[str]:
-    """Names of the parameters that ended on a bound of the prior."""
-    x = search.vector(circuit)
-    edge = np.isclose(x, search.low / search.high, rtol=1e-6) | np.isclose(x, 1.0, rtol=1e-6)
-    return [name for name, on in zip(search.names(circuit), edge, strict=True) if on]

@@ -12,7 +12,7 @@ from respike.neulvm.params import Circuit, Scheme
 
 @njit(cache=True, error_model="numpy")
 def _run(rng, latent, v, s, synapse, weights, current, decay, gain, offset, syn_decay, sizes, lag, dt, refractory, compat):
-    """Fill latent[population, history:] bin by bin: binomial draws of the expected fraction, Gaussian ones in compat."""
+    """Fill latent[population, history:] bin by bin."""
     history = latent.shape[1] - len(current)
     kept, work = np.empty((4, history)), np.empty((3, history))
     for c in range(len(current)):
@@ -23,11 +23,7 @@ def _run(rng, latent, v, s, synapse, weights, current, decay, gain, offset, syn_
             expected, _, _ = kernel.advance(
                 latent[m], v[m], s[m], c, decay[m], drive, offset[m], kernel.SILENT * dt, refractory, compat, kept, work
             )
-            p = min(max(expected, 0.0), 1.0)
-            if compat:
-                latent[m, history + c] = max(0.0, rng.normal(p, math.sqrt(p / sizes[m])))
-            else:
-                latent[m, history + c] = rng.binomial(sizes[m], p) / sizes[m]
+            latent[m, history + c] = kernel.draw(rng, expected, sizes[m], compat)
 
 
 def simulate(

@@ -85,6 +85,15 @@ def advance(latent, v, s, c, decay, drive, offset, silent, refractory, compat, k
 
 
 @njit(cache=True, error_model="numpy")
+def draw(rng, expected, size, compat):
+    """Fraction of `size` neurons that fires: binomial, in compat Gaussian with the mean as variance and cut at 0."""
+    p = min(max(expected, 0.0), 1.0)
+    if compat:
+        return max(0.0, rng.normal(p, math.sqrt(p / size)))
+    return rng.binomial(size, p) / size
+
+
+@njit(cache=True, error_model="numpy")
 def _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kept, kept_sums, expected):
     """`advance` through all fit bins; kept[bin] and kept_sums[bin] are for the adjoint."""
     work = np.empty((3, kept.shape[2]))
@@ -169,12 +178,15 @@ def _observed(fired, v0, age0, decay, drive, offset, silent, refractory, compat,
 
 
 @njit(cache=True, error_model="numpy")
-def _density(latent, expected, size, dt, log_norm, scale, nll, adj_latent, adj_expected):
-    """Negative log-density of the latent activity given what is expected, per bin; adjoints of its mean times scale."""
+def _density(latent, expected, size, least, log_norm, scale, nll, adj_latent, adj_expected):
+    """Negative log-density of the latent activity given what is expected, per bin; adjoints of its mean times scale.
+
+    Gaussian; the variance is that of a Poisson number of neurons, plus the share `least` of them.
+    """
     for c in range(len(expected)):
         raw = expected[c]
         mean = min(max(raw, 0.0), 1.0)
-        variance = mean / size + LEAST_RATE * dt / size
+        variance = mean / size + least / size
         error = latent[c] - mean
         nll[c] = error**2 / (2 * variance) + math.log(variance) / 2 + log_norm
         adj_latent[c] = scale * error / variance
@@ -182,6 +194,20 @@ def _density(latent, expected, size, dt, log_norm, scale, nll, adj_latent, adj_e
         if raw != mean:
             adj_expected[c] = 0.0
         expected[c] = mean
+
+
+@njit(cache=True, error_model="numpy")
+def _binomial(latent, expected, size, scale, nll, adj_latent, adj_expected):
+    """As `_density`, of a binomial number of firing neurons and but for a term that no parameter changes.
+
+    The activity counts as given: its adjoint is that of the terms here.
+    """
+    for c in range(len(expected)):
+        p = min(max(expected[c], FEW), 1 - 1e-12)
+        nll[c] = -size * (latent[c] * math.log(p) + (1 - latent[c]) * math.log1p(-p))
+        adj_latent[c] = -scale * size * (math.log(p) - math.log1p(-p))
+        adj_expected[c] = -scale * size * (latent[c] - p) / (p * (1 - p)) if expected[c] == p else 0.0
+        expected[c] = p
 
 
 @njit(cache=True, error_model="numpy")
@@ -228,6 +254,7 @@ def population(
     scale,
     refractory,
     compat,
+    drawn,
     kept,
     kept_sums,
 ):
@@ -235,6 +262,7 @@ def population(
 
     latent[column], v and s[column]: potential and survival of the cohorts of the history, 0 and 1 for later ones;
     spikes[fit bin, neuron], v0 and age0[neuron]; drive[fit bin].
+    `drawn`: the latent activity is one that the model drew, and its density is that of `draw`.
     Returns loss of the spikes, loss of the latent activity, expected and nll per fit bin, and the adjoints of latent,
     cohort potentials, cohort log-survivals, drive, neuron potentials, and (decay, offset).
     """
@@ -243,7 +271,11 @@ def population(
     expected, nll, adj_expected, adj_drive = np.empty(n_bins), np.empty(n_bins), np.empty(n_bins), np.empty(n_bins)
     adj_latent, adj_v, adj_l = np.zeros(columns), np.zeros(columns), np.zeros(columns)
     _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kept, kept_sums, expected)
-    _density(latent[history:], expected, size, dt, log_norm, scale, nll, adj_latent[history:], adj_expected)
+    if drawn and not compat:
+        _binomial(latent[history:], expected, size, scale, nll, adj_latent[history:], adj_expected)
+    else:
+        least = 0.0 if drawn else LEAST_RATE * dt
+        _density(latent[history:], expected, size, least, log_norm, scale, nll, adj_latent[history:], adj_expected)
     of_decay, of_offset = _backward(
         latent, adj_expected, decay, refractory, compat, kept, kept_sums, adj_latent, adj_v, adj_l, adj_drive
     )

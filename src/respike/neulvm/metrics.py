@@ -1,6 +1,7 @@
 """Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ SMOOTH = 0.02  # s, for correlations
 
 
 def run(
-    *, trial: Path, fits: list[Path], best: Path, latent: Path, known: list[Path], samples: Path, calibration: Path,
-    recovery: list[Path], runs: list[Path], baselines: Path, clusters: Path, binning: Path, out: Path, circuit: Circuit,
-    particle: Particles, embedded: bool, seed: int,
+    *, trial: Path, fits: list[Path], best: Path, refined: Path, latent: Path, known: list[Path], samples: Path,
+    calibration: Path, recovery: list[Path], runs: list[Path], baselines: Path, clusters: Path, binning: Path, out: Path,
+    circuit: Circuit, particle: Particles, embedded: bool, seed: int,
 ) -> None:  # fmt: skip
     """Write the table. `circuit` is the truth if `embedded`.
 
@@ -31,7 +32,8 @@ def run(
     rows = _Rows(recorded.dataset, seed)
     rows.add(inferred(recorded, files.read_arrays(latent, "first", "last")))
     rows.add(partitioned(recorded, seed))
-    rows.add(fitted([models.read(path) for path in fits], models.read(best), circuit if embedded else None, recorded))
+    found = {"em": models.read(best), "refined": models.read(refined)}
+    rows.add(fitted([models.read(path) for path in fits], found, circuit if embedded else None, recorded))
     for path in known:
         rows.add(ratios(f"known {path.stem.removeprefix('known_')}", models.read(path).circuit, circuit))
     rows.add(sampled(files.read_table(samples), files.read_table(calibration), circuit if embedded else None))
@@ -42,7 +44,10 @@ def run(
         rows.add(free_run(name, arrays["free"], float(arrays["dt"])))
     rows.add(perturbed(simulated))
     rows.add(compared(files.read_arrays(baselines)))
-    rows.add(held_out(recorded, models.read(best), particle, seed, float(files.read_arrays(baselines)["constant.score"])))
+    rows.add(held_out(recorded, found, particle, seed, float(files.read_arrays(baselines)["constant.score"])))
+    if embedded:
+        found["true"] = replace(found["em"], circuit=circuit)
+    rows.add(likely(recorded, found, particle, seed))
     rows.add(clustered(files.read_arrays(clusters)))
     rows.add(binned(files.read_table(binning)))
     files.write_table(out, measures.table("neulvm", rows.made))
@@ -107,18 +112,18 @@ def partitioned(recorded: trials.Recorded, seed: int):
     yield "data", "partition_accuracy", partition.accuracy(found, recorded.trial.population), "", len(found)
 
 
-def fitted(fits: list[models.Model], best: models.Model, truth: Circuit | None, recorded: trials.Recorded):
-    """Losses of the starts, and the best parameters over the true ones."""
+def fitted(fits: list[models.Model], found: dict[str, models.Model], truth: Circuit | None, recorded: trials.Recorded):
+    """Losses of the starts, and the parameters that were found, by name, over the true ones."""
     losses = [fit.about["loss"] for fit in fits]
     for fit in fits:
         yield f"start{fit.about['start']}", "loss", fit.about["loss"], "nats", 1
-    yield "em", "loss", best.about["loss"], "nats", len(fits)
+    yield "em", "loss", found["em"].about["loss"], "nats", len(fits)
     yield "em", "loss_worst", max(losses), "nats", len(fits)
-    yield "em", "at_bound", len(best.about["at_bound"]), "", len(best.circuit.vector())
-    if truth is None:
-        return
-    yield from ratios("em", best.circuit, truth)
-    yield from pulls(best.circuit, truth, recorded)
+    for name, held in found.items():
+        yield name, "at_bound", len(held.about["at_bound"]), "", len(held.circuit.vector())
+        if truth is not None:
+            yield from ratios(name, held.circuit, truth)
+            yield from pulls(name, held.circuit, truth, recorded)
 
 
 def ratios(variant: str, circuit: Circuit, truth: Circuit):
@@ -176,7 +181,7 @@ def recovered(table: pd.DataFrame, truth: Circuit):
         yield "recovery", f"within_90_{name}", table.loc[table["name"].isin(columns), "inside"].mean(), "", n * len(columns)
 
 
-def pulls(circuit: Circuit, truth: Circuit, recorded: trials.Recorded):
+def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: trials.Recorded):
     """Error of the potential to which each population relaxes at the mean rates of the data: what the data do tell."""
     rates = np.nanmean(recorded.rates, axis=(0, 1))
     if np.isfinite(rates).all():
@@ -184,7 +189,7 @@ def pulls(circuit: Circuit, truth: Circuit, recorded: trials.Recorded):
             np.asarray(c.rest) + rates @ c.weights / np.asarray(c.mem_rate) - np.asarray(c.threshold) for c in (circuit, truth)
         ]
         for m, error in enumerate(h[0] - h[1]):
-            yield "em", f"h_error_{m}", error, "noise widths", 1
+            yield variant, f"h_error_{m}", error, "noise widths", 1
 
 
 def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float):
@@ -231,13 +236,25 @@ def compared(held: dict[str, np.ndarray]):
         yield f"baseline {name}", "held_out", (float(held[f"{name}.score"]) - base) / (n * np.log(2)), "bits/spike", n
 
 
-def held_out(recorded: trials.Recorded, best: models.Model, settings: Particles, seed: int, base: float):
+def held_out(recorded: trials.Recorded, found: dict[str, models.Model], settings: Particles, seed: int, base: float):
     """The same for the mesoscopic model: likelihood of each bin given the bins before it, by the particle filter."""
-    rng = seeds.generator(seed, "neulvm", "held out")
     later = recorded.held_out
-    total = particles.sample(best.circuit, later, 0, settings.particles, 1, rng).log_likelihood
     n = int(later.spikes[:, later.history :].sum())
-    yield "em", "held_out", (total - base) / (n * np.log(2)), "bits/spike", n
+    for name, held in found.items():
+        rng = seeds.generator(seed, "neulvm", "held out")
+        total = particles.sample(held.circuit, later, 0, settings.particles, 1, rng, held.kind).log_likelihood
+        yield name, "held_out", (total - base) / (n * np.log(2)), "bits/spike", n
+
+
+def likely(recorded: trials.Recorded, found: dict[str, models.Model], settings: Particles, seed: int):
+    """Log-likelihood of the spikes in the fitted window, the latent activity integrated out by the particle filter."""
+    trial = recorded.trial
+    n = int(trial.spikes[:, trial.history :].sum())
+    for name, held in found.items():
+        rng = seeds.generator(seed, "neulvm", "likely")
+        batches = range(trial.shape[0])
+        runs = (particles.sample(held.circuit, trial, b, settings.particles, 1, rng, held.kind) for b in batches)
+        yield name, "log_likelihood", sum(each.log_likelihood for each in runs), "nats", n
 
 
 def clustered(held: dict[str, np.ndarray]):

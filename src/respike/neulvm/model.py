@@ -17,7 +17,7 @@ scheme "exact": exponential step (decay = e^(-alpha dt), gain = (1 - decay) / al
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +38,7 @@ class Trial:
     spikes: Int[np.ndarray, "batch bin neuron"]  # 0 or 1
     population: Int[np.ndarray, " neuron"]
     drive: Float[np.ndarray, "batch fitbin population"]
+    known_rates: Float[np.ndarray, "batch population"] | None = None  # Hz, early_rates of a history that was longer
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,6 +48,8 @@ class Trial:
     @cached_property
     def early_rates(self) -> Float[np.ndarray, "batch population"]:
         """Mean rate (Hz) of each population's recorded neurons in the history."""
+        if self.known_rates is not None:
+            return self.known_rates
         cells = self.spikes[:, : self.history].mean(1) / self.dt
         return np.stack([cells[:, self.population == m].mean(1) for m in range(self.shape[2])], axis=1)
 
@@ -55,6 +58,16 @@ class Trial:
         """Bins since the last spike of each neuron at the end of the history (0: in its last bin; -1: none)."""
         past = self.spikes[:, : self.history][:, ::-1] > 0
         return np.where(past.any(1), past.argmax(1), -1)
+
+    def shortened(self, history: int) -> "Trial":
+        """The same trial from the same rates on, but with no age followed beyond `history` bins: faster, nearly the same."""
+        cut = max(0, self.history - history)
+        return replace(self, history=self.history - cut, spikes=self.spikes[:, cut:], known_rates=self.early_rates)
+
+    def repeated(self, n: int) -> "Trial":
+        """Each batch n times in a row: the loss is the mean of the losses of n activities."""
+        spikes, drive, rates = (np.repeat(a, n, axis=0) for a in (self.spikes, self.drive, self.early_rates))
+        return replace(self, spikes=spikes, drive=drive, known_rates=rates)
 
     @cached_property
     def workspace(self) -> tuple[np.ndarray, np.ndarray]:
@@ -170,11 +183,17 @@ def with_history(latent: np.ndarray, trial: Trial) -> np.ndarray:
     return full
 
 
-def loss(circuit: Circuit, trial: Trial, latent: Float[np.ndarray, "batch bin population"], scheme: Scheme) -> Loss:
-    """Loss of the latent activity and the parameters, with exact gradients."""
+def loss(
+    circuit: Circuit, trial: Trial, latent: Float[np.ndarray, "batch bin population"], scheme: Scheme, drawn: bool = False
+) -> Loss:
+    """Loss of the latent activity and the parameters, with exact gradients.
+
+    `drawn`: the latent activity is one that the model drew (`freerun`, `particles`), and the density is the one that it was
+    drawn from (up to a term that no parameter changes): without the floor of the variance, and binomial in scheme exact.
+    """
     n_batches, n_bins, n_populations = trial.shape
     latent = with_history(latent, trial)
-    parts = [_batch(circuit, trial, latent[b], b, scheme) for b in range(n_batches)]
+    parts = [_batch(circuit, trial, latent[b], b, scheme, drawn) for b in range(n_batches)]
     spikes, of_latent, expected, nll, grad_latent, grad_vector, grad_weights = zip(*parts, strict=True)
     return Loss(
         sum(spikes),
@@ -206,14 +225,13 @@ def synapses(circuit: Circuit, trial: Trial, latent: Float[np.ndarray, "bin popu
     )
 
 
-def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, scheme: Scheme) -> tuple:
+def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, scheme: Scheme, drawn: bool) -> tuple:
     """Loss and gradients of one batch: the populations one by one, then what they share."""
     n_populations = trial.shape[2]
     traces = synapses(circuit, trial, latent, batch)
     current = traces @ circuit.weights + circuit.input_gain * trial.drive[batch]
-    spikes, of_latent, expected, nll, by_population, adj_current, adj_h = (list(part) for part in zip(
-        *(_population(circuit, trial, latent, batch, m, current[:, m], scheme) for m in range(n_populations)), strict=True
-    ))  # fmt: skip
+    parts = [_population(circuit, trial, latent, batch, m, current[:, m], scheme, drawn) for m in range(n_populations)]
+    spikes, of_latent, expected, nll, by_population, adj_current, adj_h = map(list, zip(*parts, strict=True))
     grad_latent = np.stack([part[0] for part in by_population], axis=1)
     adj_current = np.stack(adj_current, axis=1)
     adj_traces = adj_current @ circuit.weights.T
@@ -232,7 +250,9 @@ def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, schem
     return sum(spikes), sum(of_latent), np.stack(expected, 1), np.stack(nll, 1), grad_latent, grad_vector, grad_weights
 
 
-def _population(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, m: int, current: np.ndarray, scheme: Scheme):
+def _population(
+    circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, m: int, current: np.ndarray, scheme: Scheme, drawn: bool
+):
     """Loss of population m, its adjoints of latent, (alpha, rest, threshold), current, and asymptotic potential."""
     dt, history = trial.dt, trial.history
     n_batches, n_bins, n_populations = trial.shape
@@ -249,7 +269,7 @@ def _population(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, 
         np.ascontiguousarray(latent[:, m]), v, s, np.ascontiguousarray(trial.spikes[batch, history:][:, mine]), v0, age,
         decay, gain * (alpha * rest + current), math.log(dt) - threshold, kernel.SILENT * dt, circuit.sizes[m], dt,
         math.log(2 * (3.14 if scheme == "compat" else math.pi)) / 2, 1 / (n_batches * n_populations * n_bins),
-        bins(circuit.refractory, dt), scheme == "compat", *trial.workspace,
+        bins(circuit.refractory, dt), scheme == "compat", drawn, *trial.workspace,
     )  # fmt: skip
     adj_v, adj_l = adj_v[:history][::-1], np.where(np.isfinite(start.l), adj_l[:history][::-1], 0.0)
     adj_h = adj_v @ start.v_h + adj_l @ start.l_h + adj_v0 @ v0_h

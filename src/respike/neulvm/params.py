@@ -103,6 +103,18 @@ PUBLISHED = Fit(scheme="compat", e_step="adam", iterations=20, e_steps=200)
 
 
 @dataclass(frozen=True)
+class Refine:
+    """From the best fit of EM up the likelihood of the spikes alone."""
+
+    rounds: int = 40
+    paths: int = 4  # activities drawn in a round
+    particles: int = 200  # of the filter that draws each
+    history: float = 0.3  # s, longest age that is followed
+    momentum: float = 0.7
+    step: float = 0.7  # share of a Newton step
+
+
+@dataclass(frozen=True)
 class Particles:
     """The particle filter."""
 

@@ -14,11 +14,11 @@ from numba import njit
 
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit
+from respike.neulvm.params import Circuit, Scheme
 
 
 @njit(cache=True, error_model="numpy")
-def _weigh(spikes, population, age, potential, decay, drive, offset, refractory):
+def _weigh(spikes, population, age, potential, decay, drive, offset, refractory, compat):
     """Log-likelihood of the recorded neurons' bin for one particle; moves their potentials."""
     total = 0.0
     for i in range(len(population)):
@@ -30,7 +30,7 @@ def _weigh(spikes, population, age, potential, decay, drive, offset, refractory)
         potential[i] = decay[m] * potential[i] + drive[m]
         x = math.exp(min(potential[i] + offset[m], kernel.LARGEST))
         if spikes[i]:
-            total += math.log(-math.expm1(-x))
+            total += potential[i] + offset[m] if compat and x < kernel.SWITCH else math.log(-math.expm1(-x))
             potential[i] = 0.0
         else:
             total -= x
@@ -62,19 +62,18 @@ def _reorder(ancestors, low, high, latent, v, s, synapse, potential):
 
 @njit(cache=True, error_model="numpy")
 def _propagate(
-    rng, latent, v, s, synapse, weights, current, decay, gain, offset, sizes, dt, refractory, place, fired, drive, kept, work
+    rng, latent, v, s, synapse, weights, current, decay, gain, offset, sizes, dt, refractory, compat, place, drive, kept, work
 ):
-    """One bin of one particle: the drive of each population, and how many of its neurons fire."""
+    """One bin of one particle: the drive of each population, and which share of its neurons fires (drawn as in `freerun`)."""
     for m in range(len(sizes)):
         drive[m] = current[m]
         for a in range(len(sizes)):
             drive[m] += synapse[a] * weights[a, m]
         drive[m] *= gain[m]
         p = kernel.advance(
-            latent[m], v[m], s[m], place, decay[m], drive[m], offset[m], kernel.SILENT * dt, refractory, False, kept, work
+            latent[m], v[m], s[m], place, decay[m], drive[m], offset[m], kernel.SILENT * dt, refractory, compat, kept, work
         )[0]
-        fired[m] = rng.binomial(sizes[m], min(max(p, 0.0), 1.0))
-        latent[m, kept.shape[1] + place] = fired[m] / sizes[m]
+        latent[m, kept.shape[1] + place] = kernel.draw(rng, p, sizes[m], compat)
 
 
 @njit(cache=True, error_model="numpy")
@@ -98,7 +97,7 @@ def _normalise(log_w, w):
 @njit(cache=True, error_model="numpy")
 def _filter(
     rng, latent, v, s, synapse, potential, age, spikes, population, weights, current, decay, gain, offset, syn_decay, sizes,
-    lag, dt, refractory, history, fired, ancestors, means, lookback,
+    lag, dt, refractory, compat, history, fired, ancestors, means, lookback,
 ):  # fmt: skip
     """Fill fired[bin, particle, population] and ancestors[bin, particle]; returns the log-likelihood of the spikes.
 
@@ -117,10 +116,11 @@ def _filter(
             if c > lag:
                 synapse[k] = syn_decay * synapse[k] + (1 - syn_decay) * latent[k, :, history + place - lag - 1] / dt
             _propagate(
-                rng, latent[k], v[k], s[k], synapse[k], weights, current[c], decay, gain, offset, sizes, dt, refractory, place,
-                fired[c, k], drive, kept, work,
+                rng, latent[k], v[k], s[k], synapse[k], weights, current[c], decay, gain, offset, sizes, dt, refractory,
+                compat, place, drive, kept, work,
             )  # fmt: skip
-            log_w[k] += _weigh(spikes[c], population, age, potential[k], decay, drive, offset, refractory)
+            fired[c, k] = latent[k, :, history + place]
+            log_w[k] += _weigh(spikes[c], population, age, potential[k], decay, drive, offset, refractory, compat)
             ancestors[c, k] = k
         mean_weight = _normalise(log_w, w)
         if 1 / (w**2).sum() < n_particles / 2:
@@ -139,7 +139,7 @@ def _filter(
 
 @njit(cache=True, error_model="numpy")
 def _mean_of_past(fired, ancestors, w, c, back, means):
-    """Weighted mean of the counts `back` bins ago, along the lines of descent of the present particles."""
+    """Weighted mean of the activity `back` bins ago, along the lines of descent of the present particles."""
     for k in range(len(w)):
         line = k
         for b in range(c, c - back, -1):
@@ -161,51 +161,60 @@ class Samples:
 LOOKBACK = 0.4  # s; activity further back than this is hardly informed by what comes now
 
 
-def sample(circuit: Circuit, trial: Trial, batch: int, n_particles: int, n_samples: int, rng: np.random.Generator) -> Samples:
-    """Latent activities of one batch drawn given its spikes, and the likelihood of the spikes (scheme exact)."""
+def sample(
+    circuit: Circuit, trial: Trial, batch: int, n_particles: int, n_samples: int, rng: np.random.Generator, scheme: Scheme
+) -> Samples:
+    """Latent activities of one batch drawn given its spikes, and the likelihood of the spikes.
+
+    Raises ValueError when the spikes are impossible for all particles.
+    """
     n_bins, n_populations = trial.shape[1:]
     dt, history = trial.dt, trial.history
     rates = trial.early_rates[batch]
-    start = _start(circuit, trial, batch, n_particles)
-    fired = np.empty((n_bins, n_particles, n_populations), dtype=np.int32)
+    start = _start(circuit, trial, batch, n_particles, scheme)
+    fired = np.empty((n_bins, n_particles, n_populations))
     ancestors = np.empty((n_bins, n_particles), dtype=np.int32)
     means = np.zeros((n_bins, n_populations))
-    steps = np.array([model.step(alpha, dt, "exact") for alpha in circuit.mem_rate])
+    steps = np.array([model.step(alpha, dt, scheme) for alpha in circuit.mem_rate])
     current = circuit.input_gain * trial.drive[batch] + np.asarray(circuit.mem_rate) * np.asarray(circuit.rest)
     lookback = min(model.bins(LOOKBACK, dt), n_bins - 1)
     total, w = _filter(
         rng, *start, trial.spikes[batch, history:] > 0, trial.population, circuit.weights, current,
         steps[:, 0].copy(), steps[:, 1].copy(), math.log(dt) - np.asarray(circuit.threshold),
         np.exp(-np.asarray(circuit.syn_rate) * dt), np.asarray(circuit.sizes, dtype=np.int64), model.bins(circuit.delay, dt),
-        dt, model.bins(circuit.refractory, dt), history, fired, ancestors, means, lookback,
+        dt, model.bins(circuit.refractory, dt), scheme == "compat", history, fired, ancestors, means, lookback,
     )  # fmt: skip
+    if not np.isfinite(total):
+        raise ValueError(
+            f"neulvm: none of {n_particles} particles explains the recorded spikes (log-likelihood {total}); "
+            "raise neulvm.refine.particles and neulvm.particles, or narrow neulvm.prior in config.yaml"
+        )
     w /= w.sum()
     drawn = rng.choice(n_particles, n_samples, p=w)
     lines, all_lines = drawn, np.arange(n_particles)
-    sizes = np.asarray(circuit.sizes)
     latent = np.empty((n_samples, history + n_bins, n_populations))
     for c in range(n_bins - 1, -1, -1):
-        latent[:, history + c] = fired[c, lines] / sizes
+        latent[:, history + c] = fired[c, lines]
         if c >= n_bins - lookback:
             means[c] = w @ fired[c, all_lines]
         lines, all_lines = ancestors[c, lines], ancestors[c, all_lines]
     latent[:, :history] = rates * dt
-    mean = np.concatenate([np.repeat(rates[None] * dt, history, axis=0), means / sizes])
+    mean = np.concatenate([np.repeat(rates[None] * dt, history, axis=0), means])
     return Samples(total, latent, mean, len(np.unique(all_lines)))
 
 
-def _start(circuit: Circuit, trial: Trial, batch: int, n_particles: int) -> tuple[np.ndarray, ...]:
+def _start(circuit: Circuit, trial: Trial, batch: int, n_particles: int, scheme: Scheme) -> tuple[np.ndarray, ...]:
     """Windows of activity, potential and survival, synaptic activity, neurons' potential and age: equal in all particles."""
     dt, history, n_populations = trial.dt, trial.history, trial.shape[2]
     rates = trial.early_rates[batch]
     latent, v = np.zeros((n_populations, 2 * history)), np.zeros((n_populations, 2 * history))
     s = np.ones((n_populations, 2 * history))
     latent[:, :history] = rates[:, None] * dt
-    age, free = model.neuron_start(trial.last_spike[batch], trial, circuit.refractory, "exact")
+    age, free = model.neuron_start(trial.last_spike[batch], trial, circuit.refractory, scheme)
     potential = np.empty(len(age))
     for m in range(n_populations):
         h = circuit.rest[m] + (rates @ circuit.weights)[m] / circuit.mem_rate[m]
-        start = model.stationary(h, circuit.mem_rate[m], circuit.threshold[m], history, dt, circuit.refractory, "exact")
+        start = model.stationary(h, circuit.mem_rate[m], circuit.threshold[m], history, dt, circuit.refractory, scheme)
         v[m, :history], s[m, :history] = start.v[::-1], np.maximum(np.exp(start.l[::-1]), 1e-100)
         mine = trial.population == m
         potential[mine] = model.relax(free[mine], h, circuit.mem_rate[m], free[mine] > 0)[0]
