@@ -108,7 +108,7 @@ class Refine:
 
     rounds: int = 40
     paths: int = 4  # activities drawn in a round
-    particles: int = 200  # of the filter that draws each
+    particles: int = 300  # of the filter that draws each
     history: float = 0.3  # s, longest age that is followed
     momentum: float = 0.7
     step: float = 0.7  # share of a Newton step
