@@ -1,4 +1,4 @@
-"""neuLVM: loss with all gradients, the fit of one start, free simulation, the hidden network."""
+"""neuLVM: loss with all gradients, the fit of one start, a round of its refinement, free simulation, the hidden network."""
 
 from dataclasses import replace
 from functools import cache
@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 
 from benchmarks.workload import Workload
-from respike.neulvm import box, em, freerun, microscopic, model, plain
+from respike.neulvm import ascent, box, em, freerun, microscopic, model, plain
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior
+from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine
 
 DT, HISTORY, BINS = 0.004, 250, 2500
 
@@ -49,6 +49,12 @@ def one_start(fit: Fit, search: box.Box) -> None:
         em.advance(state, trial(), search, fit)
 
 
+def one_round(search: box.Box) -> None:
+    """The first round of the refinement, which also measures the curvature."""
+    cut = trial().shortened(model.bins(Refine.history, DT))
+    ascent.advance(ascent.begin(Circuit(), search), 0, Circuit(), cut, search, "exact", Refine(), (0, "benchmark"))
+
+
 def workloads() -> list[Workload]:
     """Published program: figures measured or extrapolated on one thread of a like machine."""
     circuit = Circuit()
@@ -65,6 +71,7 @@ def workloads() -> list[Workload]:
         Workload("neulvm the same, 1 s", lambda: model.loss(circuit, short(), latent()[:, :500], "exact"), "torch", by_torch),
         Workload("neulvm fit, one of 5 starts", lambda: one_start(Fit(), wide), fits, None, 1800.0),
         Workload("neulvm fit, one of 5, published rules", lambda: one_start(PUBLISHED, published), fits, None, 1800.0),
+        Workload("neulvm refinement, one of 40 rounds", lambda: one_round(wide)),
         Workload("neulvm mesoscopic simulation, 200 s", simulate, simulated, None, 320.0),
         Workload("neulvm network, 200 s", lambda: microscopic.simulate(circuit, 200, np.random.default_rng(1))),
     ]
