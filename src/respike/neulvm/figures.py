@@ -201,7 +201,7 @@ def _value(circuit: Circuit, name: str) -> float:
 
 def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):
     """(e) How long a winner stays: share of visits longer than a time, for network, models and baselines."""
-    figure, axes = style.panels(1, 1, height=2.8)
+    figure, axes = style.plt.subplots(1, 1, figsize=(5.8, 2.8), squeeze=False)
     curves = {LOOK.get(name, (name, None)): (arrays["free"], float(arrays["dt"])) for name, arrays in simulated.items()}
     curves |= {(str(name), None): (baselines[f"{name}.free"], float(baselines["dt"])) for name in baselines["names"]}
     for (label, color), (rates, dt) in curves.items():
@@ -212,7 +212,7 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.n
                 linestyle="-" if color else ":", label=f"{label} ({len(visits)})",
             )  # fmt: skip
     axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", yscale="log", xscale="log")
-    axes[0, 0].legend(fontsize=6)
+    axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
 
 
