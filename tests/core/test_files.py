@@ -87,6 +87,19 @@ def test_arrays_of_objects_are_refused(tmp_path):
     assert not (tmp_path / "a.npz").exists()
 
 
+def test_equal_checkpoints_are_the_same_bytes(tmp_path):
+    """Also when texts, tuples and tensors are one object in one of them and several in the other, as after reading it back."""
+    name, pair, weights = "we" + "ight", (0.9, 0.5), torch.arange(6.0)
+    layers = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    one = {name: weights, "betas": [pair, pair], "again": {name: weights[:3]}, "layers": layers.state_dict(), "key": name}
+    files.write_checkpoint(tmp_path / "a.pt", one)
+    two = files.read_checkpoint(tmp_path / "a.pt")
+    two = {"".join(list(key)): value for key, value in two.items()} | {"betas": [(0.9, 0.5), (0.9, 0.5)]}
+    layers.load_state_dict(two["layers"])
+    files.write_checkpoint(tmp_path / "b.pt", two | {"layers": layers.state_dict()})
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
 def test_checkpoints_hold_plain_data_only(tmp_path):
     files.write_checkpoint(tmp_path / "c.pt", {"weights": {"w": torch.arange(3)}, "n": 3})
     assert files.read_checkpoint(tmp_path / "c.pt")["n"] == 3

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -159,12 +160,27 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """Torch file of a plain dict: tensors, numbers, text, lists and dicts of them."""
+    """Torch file of a plain dict: tensors, numbers, text, lists and dicts of them. Equal content makes equal bytes."""
     import torch  # noqa: PLC0415  (a second to import, and tables and figures do not need it)
 
     # a file object: given a path, torch writes its name into the archive, and it is a new one each time
     with whole(path) as temporary, temporary.open("wb") as file:
-        torch.save(content, file)
+        torch.save(_unshared(content), file)
+
+
+def _unshared(content: Any) -> Any:
+    """Copy in which equal texts are one object and nothing else is shared.
+
+    Pickle writes an object that it meets again as a reference, so that what was read from a file, as a training that goes on
+    after a kill reads its state, would be written differently from what was computed in one go.
+    """
+    if isinstance(content, str):
+        return sys.intern(str(content))
+    if isinstance(content, dict):
+        return {_unshared(key): _unshared(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(_unshared(value) for value in content)
+    return content.detach().clone() if hasattr(content, "detach") else content
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
