@@ -547,6 +547,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
     for name, value in trainer.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], value), name
     assert resumed.equals(course)
+    for name, found in (("one", trainer), ("other", again)):
+        files.write_checkpoint(tmp_path / name, {"initial": learning.weights_of(found.network), "trained": found.best.weights})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_a_checkpoint_gives_the_same_network(tmp_path, trained):

@@ -470,7 +470,7 @@ def test_same_seed_same_bytes_and_resumed_training_equals_an_undisturbed_one(rec
     for name in one["weights"]:
         assert torch.equal(one["weights"][name], other["weights"][name]), name
     pd.testing.assert_frame_equal(log, resumed_log)
-    assert straight == train("straight", 12)[0]
+    assert resumed == straight == train("straight", 12)[0]
 
 
 def test_training_lowers_the_loss(recording):
