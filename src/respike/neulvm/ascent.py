@@ -2,10 +2,11 @@
 
 The fit of `em` maximises the joint density of spikes and activity, and so prefers parameters that make the activity smooth.
 Here each round draws activities given the spikes (`particles`); their mean slope of the loss is the slope of the negative
-log-likelihood of the spikes (Fisher's identity; Cappe, Moulines, Ryden 2005, ch. 10). A Newton step on the mean loss is what
-a round of EM comes to. A few cells say little about their population, so EM creeps: the steps are given momentum. They
-shrink over the second half of the rounds. What counts is the mean over those rounds in a row, a quarter of all, in which the
-spikes were likeliest.
+log-likelihood of the spikes (Fisher's identity; Cappe, Moulines, Ryden 2005, ch. 10). Each draw comes from a filter of its
+own and counts as much as that filter finds the spikes likely, which makes up for few particles (Andrieu, Doucet, Holenstein
+2010). A Newton step on the mean loss is what a round of EM comes to. A few cells say little about their population, so EM
+creeps: the steps are given momentum. They shrink over the second half of the rounds. What counts is the mean over those
+rounds in a row, a quarter of all, in which the spikes were likeliest.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp, softmax
 
 from respike.core import seeds
 from respike.neulvm import model, particles
@@ -79,12 +81,13 @@ def advance(
 
     `place`: seed and names that the random numbers of the round follow from.
     """
-    latent, likelihood = draw(box.circuit(circuit, np.exp(state.x)), trial, scheme, settings, (*place, number))
-    copies = trial.repeated(settings.paths)
+    paths, likelihoods = draw(box.circuit(circuit, np.exp(state.x)), trial, scheme, settings, (*place, number))
+    shares = softmax(likelihoods)
 
     def slope(x: Free) -> Free:
         here = box.circuit(circuit, np.exp(x))
-        return box.gradient(here, model.loss(here, copies, latent, scheme, drawn=True)) * np.exp(x)
+        losses = (model.loss(here, trial, latent, scheme, drawn=True) for latent in paths)
+        return sum(share * box.gradient(here, loss) for share, loss in zip(shares, losses, strict=True)) * np.exp(x)
 
     if number % RENEW == 0:
         state.curvature = bent(slope, state.x)
@@ -95,24 +98,26 @@ def advance(
     moved *= min(1.0, LONGEST / max(np.abs(moved).max(), 1e-300))
     new = np.clip(state.x + moved, low, high)
     state.seen.append(state.x.tolist())
-    state.likelihood.append(likelihood)
+    state.likelihood.append(float(logsumexp(likelihoods) - np.log(settings.paths)))
     state.speed, state.x = new - state.x, new
 
 
 def draw(
     circuit: Circuit, trial: Trial, scheme: Scheme, settings: Refine, place: tuple
-) -> tuple[Float[np.ndarray, "path bin population"], float]:
-    """Activities given the spikes, `paths` for each batch, and the log-likelihood of the spikes (mean over paths).
+) -> tuple[Float[np.ndarray, "path batch bin population"], Float[np.ndarray, " path"]]:
+    """Activities given the spikes, and the log-likelihood (nats) of the spikes in the filters that each was drawn from.
 
-    Each comes from a filter of its own: the lines of one filter meet in the past, so its paths are the same there.
+    The lines of one filter meet in the past, so several paths of the same one would be the same there.
     """
     found = [
-        particles.sample(circuit, trial, batch, settings.particles, 1, seeds.generator(*place, batch, path), scheme)
-        for batch in range(trial.shape[0])
+        [
+            particles.sample(circuit, trial, batch, settings.particles, 1, seeds.generator(*place, batch, path), scheme)
+            for batch in range(trial.shape[0])
+        ]
         for path in range(settings.paths)
     ]
-    total = sum(each.log_likelihood for each in found) / settings.paths
-    return np.concatenate([each.latent for each in found]), total
+    paths = np.stack([np.concatenate([each.latent for each in path]) for path in found])
+    return paths, np.array([sum(each.log_likelihood for each in path) for path in found])
 
 
 def bent(slope: Callable[[Free], Free], x: Free) -> Float[np.ndarray, "free free"]:

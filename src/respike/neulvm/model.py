@@ -64,11 +64,6 @@ class Trial:
         cut = max(0, self.history - history)
         return replace(self, history=self.history - cut, spikes=self.spikes[:, cut:], known_rates=self.early_rates)
 
-    def repeated(self, n: int) -> "Trial":
-        """Each batch n times in a row: the loss is the mean of the losses of n activities."""
-        spikes, drive, rates = (np.repeat(a, n, axis=0) for a in (self.spikes, self.drive, self.early_rates))
-        return replace(self, spikes=spikes, drive=drive, known_rates=rates)
-
     @cached_property
     def workspace(self) -> tuple[np.ndarray, np.ndarray]:
         """Memory that the kernel fills anew for each population."""

@@ -107,8 +107,8 @@ class Refine:
     """From the best fit of EM up the likelihood of the spikes alone."""
 
     rounds: int = 40
-    paths: int = 4  # activities drawn in a round
-    particles: int = 300  # of the filter that draws each
+    paths: int = 8  # activities drawn in a round
+    particles: int = 150  # of the filter that draws each
     history: float = 0.3  # s, longest age that is followed
     momentum: float = 0.7
     step: float = 0.7  # share of a Newton step
