@@ -18,6 +18,7 @@ import yaml
 
 from respike.core import files
 from respike.modes import standin
+from respike.workflow import run
 from tests.workflow import bed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,6 +195,27 @@ def test_a_training_survives_kill_9(tmp_path):
     again = start(tmp_path / "b")
     assert "going on after step" in again.communicate()[0]
     assert (tmp_path / "a" / "n.pt").read_bytes() == (tmp_path / "b" / "n.pt").read_bytes()
+
+
+LATE_JOB = """
+import signal, subprocess, sys
+def stopped(*_):
+    job = [sys.executable, "-c", "import time; time.sleep(1000)", "-m respike x"]
+    sys.exit(1 if subprocess.Popen(job).wait() else 0)
+signal.signal(signal.SIGINT, stopped)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_a_stop_reaches_a_job_that_starts_in_that_moment(monkeypatch):
+    """Snakemake's part is played by a program that starts a job when it is told to stop, and waits for it."""
+    monkeypatch.setattr(run, "LATE", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", LATE_JOB], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "ready\n"
+    with run._stops_reach(process):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert process.wait(timeout=60) == 1
 
 
 def test_the_cluster_profile_names_every_rule_that_can_use_a_gpu():

@@ -13,10 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import psutil
 
 from respike.workflow import head, plan, progress, scenarios, verify
 from respike.workflow.plan import SNAKEMAKE, Graph, Job
@@ -24,6 +27,7 @@ from respike.workflow.verify import Fault
 
 FAILED, REFUSED = 1, 2  # exit status: a job failed; nothing was started
 PR_SET_PDEATHSIG = 1
+LATE = 2.0  # s between a stop and the next look for jobs that have not heard it
 
 
 class Unstable(ValueError):
@@ -219,6 +223,17 @@ def _can_be_stopped() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
+def _stop_late_jobs(process: subprocess.Popen) -> None:
+    """Interrupt jobs that started in the very moment of the stop: they did not hear it, and Snakemake waits for their end."""
+    while process.poll() is None:
+        time.sleep(LATE)
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "-m respike " in " ".join(child.cmdline()):  # not Slurm's commands, which cancel jobs
+                        child.send_signal(signal.SIGINT)
+
+
 @contextlib.contextmanager
 def _stops_reach(process: subprocess.Popen) -> Iterator[None]:
     """Ctrl-C and a polite kill go on to Snakemake and its jobs (on Slurm it cancels them); the head waits for it."""
@@ -226,6 +241,7 @@ def _stops_reach(process: subprocess.Popen) -> Iterator[None]:
     def stop(*_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
+        threading.Thread(target=_stop_late_jobs, args=(process,), daemon=True).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
