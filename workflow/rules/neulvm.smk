@@ -370,8 +370,8 @@ rule neulvm_metrics:
         seed=config["run"]["seed"],
     shell:
         "python -m respike neulvm.metrics --trial {input.trial} --fits {input.fits} --best {input.best} --refined {input.refined}"
-        " --latent {input.latent} --known {input.known} --samples {input.samples} --calibration {input.calibration} --recovery {input.recovery}"
-        " --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
+        " --latent {input.latent} --known {input.known} --samples {input.samples} --calibration {input.calibration}"
+        " --recovery {input.recovery} --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
         " --out {output.table} --circuit {params.circuit:q} --particle {params.particle:q} --embedded {params.embedded}"
         " --seed {params.seed} > {log} 2>&1"
 
@@ -417,7 +417,8 @@ rule neulvm_figures:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "python -m respike neulvm.figures --trial {input.trial} --logs {input.logs} --fits {input.fits} --best {input.best}"
-        " --refined {input.refined} --rounds {input.rounds} --latent {input.latent} --samples {input.samples} --runs {input.runs} --baselines {input.baselines}"
+        " --refined {input.refined} --rounds {input.rounds} --latent {input.latent} --samples {input.samples}"
+        " --runs {input.runs} --baselines {input.baselines}"
         " --clusters {input.clusters}"
         " --binning {input.binning} --folder {params.folder} --circuit {params.circuit:q} --embedded {params.embedded}"
         " > {log} 2>&1"
