@@ -58,7 +58,9 @@ def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifte
     bed.configure(project, pause=0.0)
     third = bed.respike(project, "run", *ARGUMENTS)
     assert third.returncode == 0, third.stdout + third.stderr
+    assert "processes that the killed run left" in third.stdout  # its jobs, which outlived it
     assert "lifting the lock of a snakemake that is dead" in third.stdout
+    assert not torture.left_over(project)
 
 
 @pytest.mark.slow

@@ -24,6 +24,8 @@ os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]),
     PYTHONPATH=str(ROOT / "src"),
 )
+# Started by hand, without `respike run`: a later run knows by this the jobs that outlive a killed Snakemake (workflow/head.py).
+os.environ.setdefault("RESPIKE_RUN", f"snakemake in {Path.cwd()}")
 
 try:
     schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()

@@ -27,7 +27,7 @@ from respike.workflow.plan import SNAKEMAKE
 
 PLACE = Path(".snakemake/respike-head.json")
 LOCKS = Path(".snakemake/locks")
-MARK = "RESPIKE_RUN"  # environment variable by which a run's processes are known
+MARK = "RESPIKE_RUN"  # environment variable by which a run's processes are known; set for plain Snakemake in common.smk
 LEFTOVER = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[^-]*")
 DAY = 86400.0
 PATIENCE = 60.0  # s to wait for Slurm to end cancelled jobs
@@ -135,7 +135,10 @@ def end(processes: list[psutil.Process], say: Say) -> None:
 
 
 def lift_lock(last: dict, say: Say) -> None:
-    """Remove Snakemake's lock of this folder when the process that held it is dead; Busy when it lives."""
+    """Remove Snakemake's lock of this folder when the process that held it is dead; Busy when it lives.
+
+    Jobs that outlived a plain Snakemake are ended: they would write their files between those of the next run.
+    """
     if not LOCKS.is_dir() or not any(LOCKS.iterdir()):
         return
     holder = plain_snakemake()
@@ -145,6 +148,7 @@ def lift_lock(last: dict, say: Say) -> None:
     host = last.get("host") or _host_of_last_log()
     if host not in {None, platform.node()}:
         raise Busy(f"snakemake was started in this folder on {host}; if it is dead there, run `snakemake --unlock`")
+    end(processes_of(f"snakemake in {Path.cwd()}"), say)
     say(f"lifting the lock of {who(last) if last else 'a snakemake'} that is dead")
     subprocess.run([*SNAKEMAKE, "--unlock"], check=False, capture_output=True)
     for lock in LOCKS.glob("*"):  # Snakemake does not get so far when the config cannot be used
