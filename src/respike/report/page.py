@@ -179,11 +179,11 @@ def positions(rules: nx.DiGraph) -> dict[str, tuple[float, float]]:
 
 
 def costs(results: Path) -> str:
-    """CPU seconds and memory of each rule in this run, and the table of `make bench` when there is one."""
+    """Seconds and memory of each rule in this run, and the table of `make bench` when there is one."""
     spent = facts.costs(results)
     if spent.empty:
         return "<p>no run times recorded</p>"
-    parts = [html_table(spent.rename(columns={"cpu_s": "CPU s", "peak_mb": "most MB"}))]
+    parts = [html_table(spent.rename(columns={"run_s": "s of one core", "peak_mb": "most MB"}))]
     if (results / "bench.csv").exists():
         parts += ["<h3>make bench</h3>", html_table(pd.read_csv(results / "bench.csv"))]
     return "\n".join(parts)

@@ -103,10 +103,10 @@ def known(published: Path) -> dict[str, str]:
 def run(published: Path) -> str:
     """One line: what made the numbers."""
     of = known(published)
-    hours = pd.read_csv(published / "costs.csv")["cpu_s"].sum() / 3600
+    hours = pd.read_csv(published / "costs.csv")["run_s"].sum() / 3600
     return (
         f"*{of['size'].capitalize()} size: `{of['command']}` at commit {of['commit']}, seed {of['seed']}, {of['machine']}, "
-        f"{hours:.2g} CPU hours, finished {of['finished']}.*"
+        f"{hours:.2g} hours of jobs with one thread each, finished {of['finished']}.*"
     )
 
 
@@ -195,15 +195,15 @@ def activity(published: Path, study: str = "*") -> str:
 
 
 def costs(published: Path) -> str:
-    """CPU minutes, jobs and most memory of each study."""
+    """Minutes, jobs and most memory of each study."""
     spent = (
         pd.read_csv(published / "costs.csv")
         .groupby("study", sort=False)
-        .agg({"jobs": "sum", "cpu_s": "sum", "peak_mb": "max"})
+        .agg({"jobs": "sum", "run_s": "sum", "peak_mb": "max"})
     )
-    lines = [[name, int(row.jobs), f"{row.cpu_s / 60:.1f}", f"{row.peak_mb:.0f}"] for name, row in spent.iterrows()]
-    lines.append(["all", int(spent["jobs"].sum()), f"{spent['cpu_s'].sum() / 60:.1f}", f"{spent['peak_mb'].max():.0f}"])
-    return table(["study", "jobs", "CPU minutes", "most memory (MB)"], lines)
+    lines = [[name, int(row.jobs), f"{row.run_s / 60:.1f}", f"{row.peak_mb:.0f}"] for name, row in spent.iterrows()]
+    lines.append(["all", int(spent["jobs"].sum()), f"{spent['run_s'].sum() / 60:.1f}", f"{spent['peak_mb'].max():.0f}"])
+    return table(["study", "jobs", "minutes of one core", "most memory (MB)"], lines)
 
 
 def figure(published: Path, way: str, study: str, name: str) -> str:
