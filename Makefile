@@ -23,7 +23,7 @@ test-all: .venv/ready  ## fast and slow tests
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m "slow or not slow"
 
 test-workflow: .venv/ready  ## slow tests of the workflow itself: rerun matrix, kills, commands of the pages, Slurm where there is one
-	$(BIN)/pytest tests/workflow tests/test_docs.py -m slow -rs --durations=10
+	$(BIN)/pytest -n $(CORES) --dist loadfile tests/workflow tests/test_docs.py -m slow -rs --durations=10
 
 slurm: .venv/ready  ## install what a Slurm cluster needs (docs/cluster.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-slurm.lock
