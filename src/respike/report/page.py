@@ -183,7 +183,7 @@ def costs(results: Path) -> str:
     spent = facts.costs(results)
     if spent.empty:
         return "<p>no run times recorded</p>"
-    parts = [html_table(spent.rename(columns={"run_s": "s of one core", "peak_mb": "most MB"}))]
+    parts = [html_table(spent.rename(columns={"run_s": "s of jobs", "peak_mb": "most MB"}))]
     if (results / "bench.csv").exists():
         parts += ["<h3>make bench</h3>", html_table(pd.read_csv(results / "bench.csv"))]
     return "\n".join(parts)

@@ -203,7 +203,7 @@ def costs(published: Path) -> str:
     )
     lines = [[name, int(row.jobs), f"{row.run_s / 60:.1f}", f"{row.peak_mb:.0f}"] for name, row in spent.iterrows()]
     lines.append(["all", int(spent["jobs"].sum()), f"{spent['run_s'].sum() / 60:.1f}", f"{spent['peak_mb'].max():.0f}"])
-    return table(["study", "jobs", "minutes of one core", "most memory (MB)"], lines)
+    return table(["study", "jobs", "minutes of jobs", "most memory (MB)"], lines)
 
 
 def figure(published: Path, way: str, study: str, name: str) -> str:
