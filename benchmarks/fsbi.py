@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.workload import Workload
-from respike.fsbi import build
 from respike.fsbi.params import PLASTIC, POLY_TERMS, THETA, Network, Protocol, Simulation, Wiring
-from respike.fsbi.simulate import Simulator
+from respike.fsbi.stages import build
+from respike.fsbi.stages.simulate import Simulator
 from respike.fsbi.summary import Recording, summarise
 
 POLY = {  # the example rule of the paper, rounded: about 5 Hz, all four types of connection plastic

@@ -12,8 +12,9 @@ import torch
 
 from benchmarks.workload import Workload
 from respike.core import seeds
-from respike.rate2lif import fit, lif, model, search, tasks
+from respike.rate2lif import lif, model, tasks
 from respike.rate2lif.params import PUBLISHED_GRID, Lif, Training, scheduled
+from respike.rate2lif.stages import fit, search
 from respike.rate2lif.tasks import TASKS
 
 SETTINGS = Training("go-nogo", cells=200)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from benchmarks.workload import Workload
-from respike.v1 import fit, trials
+from respike.v1 import trials
 from respike.v1.params import Network, Objective, Training
+from respike.v1.stages import fit
 
 PUBLISHED = "published program (TensorFlow), quiet machine"
 LIKELIHOOD = Objective()

@@ -5,7 +5,7 @@ from pathlib import Path
 from respike.core import style
 from respike.fsbi import summary
 from respike.fsbi.params import Protocol, Simulation, Wiring
-from respike.fsbi.simulate import Simulator, read_rules
+from respike.fsbi.stages.simulate import Simulator, read_rules
 
 settings = Simulation(
     wiring=Wiring(p_recurrent=0.8), protocol=Protocol(settle=5, record=5, n_recorded_e=512, n_recorded_i=128)

@@ -7,7 +7,7 @@ import numpy as np
 from respike.core import statistics, style
 from respike.rate2lif import archives, lif, network, tasks
 from respike.rate2lif.params import LIF_STEP, Lif
-from respike.rate2lif.simulate import fired
+from respike.rate2lif.stages.simulate import fired
 
 searched = sorted(Path("results/rate2lif/searches").glob("gonogo_0-*.zip"))
 with archives.unpacked("gonogo_0", searched[:1]) as folder:

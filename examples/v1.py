@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from respike.core import statistics, style
-from respike.v1 import fitted, simulate, trials
+from respike.v1 import fitted, trials
+from respike.v1.stages import simulate
 
 record = trials.read(Path("results/v1/recording.npz"))
 model = fitted.read(Path("results/v1/fits/sm_0.pt"), torch.device("cpu")).model

@@ -8,8 +8,9 @@ import pytest
 
 from respike.core import files, spikes
 from respike.core.spikes import Spikes
-from respike.report import activity, networks
+from respike.report import networks
 from respike.report.networks import Network
+from respike.report.stages import activity
 
 
 def measured(fired: Spikes, step: float = 0.001) -> dict[str, float]:

@@ -16,21 +16,17 @@ from respike.barrel import (
     anatomy,
     cells,
     encoding,
-    gather,
-    generate,
     learning,
-    metrics,
     model,
     params,
     recording,
-    scan,
     shapes,
-    simulate,
     sources,
     sweeps,
     whiskers,
 )
-from respike.barrel import deprive as deprivation
+from respike.barrel.stages import deprive as deprivation
+from respike.barrel.stages import gather, generate, metrics, scan, simulate
 from respike.core import files, training
 from respike.core.cells import spike
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from respike.report import pages, publish
+from respike.report.stages import pages, publish
 from tests import small
 
 ROOT = Path(__file__).resolve().parents[1]

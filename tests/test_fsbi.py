@@ -10,25 +10,10 @@ import yaml
 
 from respike.__main__ import main
 from respike.core import config
-from respike.fsbi import (
-    classifier,
-    classify,
-    examine,
-    example,
-    mean_field,
-    proposals,
-    protocol,
-    released,
-    rule_figures,
-    summary,
-    surrogate,
-    survivors,
-    table,
-    targets,
-    whitening,
-)
-from respike.fsbi import filter as rule_filter
+from respike.fsbi import classifier, mean_field, proposals, protocol, released, rule_figures, summary, targets, whitening
 from respike.fsbi.params import METRICS, OUTCOMES, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, boxes
+from respike.fsbi.stages import classify, examine, example, surrogate, survivors, table
+from respike.fsbi.stages import filter as rule_filter
 from respike.fsbi.targets import Target
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 
 from respike.core import config, files
-from respike.fsbi import build, built, codegen, command, expressions, simulate
+from respike.fsbi import built, codegen, command, expressions
 from respike.fsbi.params import DT, RENEWAL, THETA, TYPES, Network, Protocol, Simulation, Wiring, box
-from respike.fsbi.simulate import Simulator
+from respike.fsbi.stages import build, simulate
+from respike.fsbi.stages.simulate import Simulator
 from respike.fsbi.summary import METRICS, Recording
 
 SMALL = Wiring(p_recurrent=0.8)

@@ -10,8 +10,9 @@ import torch
 
 from respike.__main__ import main
 from respike.core import files
-from respike.modes import analysis, data, idx, kernel, model, replicas, standin
+from respike.modes import analysis, idx, kernel, model, replicas
 from respike.modes.params import FILTERS, Size, network_size, spike_filter
+from respike.modes.stages import data, standin
 
 TRAINING = {"steps": 20, "batches": 4, "batch": 8, "learning_rate": 0.005, "clip": 20.0}
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from respike.core import files
-from respike.neulvm import box, freerun, meanfield, models, posterior, recovery, summaries, trials
+from respike.neulvm import box, freerun, meanfield, models, summaries, trials
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Posterior, Prior, Window
+from respike.neulvm.stages import posterior, recovery
 
 TRUE = Circuit()
 TWO = Circuit(

@@ -7,7 +7,8 @@ from PIL import Image
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import activity, facts, pages, publish, scorecard
+from respike.report import facts
+from respike.report.stages import activity, pages, publish, scorecard
 
 MEASURED = measures.table(
     "modes", [Measure("a_P1", seed, "digits", "accuracy", value, "1", 10) for seed, value in ((0, 0.86), (1, 0.9))]

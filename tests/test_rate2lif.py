@@ -10,10 +10,11 @@ from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
 from respike.core import seeds
-from respike.rate2lif import activity, fit, model, tasks
+from respike.rate2lif import activity, model, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.adam import Adam
 from respike.rate2lif.params import Training
+from respike.rate2lif.stages import fit
 from respike.rate2lif.tasks import TASKS
 from tests.rate2lif_small import SMALL, untrained
 

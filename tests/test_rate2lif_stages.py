@@ -15,9 +15,10 @@ from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
 from respike.core import measures, spikes
-from respike.rate2lif import conversion, data, fit, lif, metrics, search, simulate, tasks
+from respike.rate2lif import conversion, lif, tasks
 from respike.rate2lif import network as networks
 from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
+from respike.rate2lif.stages import data, fit, metrics, search, simulate
 from respike.rate2lif.tasks import TASKS
 from tests.rate2lif_small import SMALL, untrained
 

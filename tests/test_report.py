@@ -9,7 +9,7 @@ import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import page, pages, scorecard, tables, where
+from respike.report.stages import page, pages, scorecard, tables, where
 
 CLAIM = {
     "item": "accuracy",

@@ -9,23 +9,11 @@ import torch
 
 from respike.__main__ import main
 from respike.core import files, training
-from respike.v1 import (
-    data,
-    figures,
-    fit,
-    forecast,
-    losses,
-    metrics,
-    particles,
-    pooling,
-    recurrence,
-    simulate,
-    standin,
-    trials,
-)
+from respike.v1 import losses, particles, pooling, recurrence, trials
 from respike.v1 import recording as reader
 from respike.v1.model import Pass, SpikingNetwork
 from respike.v1.params import Network, Objective, Preprocessing, Sampling, Standin, Training, Variant
+from respike.v1.stages import data, figures, fit, forecast, metrics, simulate, standin
 
 SMALL = Standin(pixels=7, frames=40, trials=14, visible=4, hidden=2, least_correlation=0.0)
 SPLIT = Preprocessing(pixels=7, train=8, test=4, validation=2)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from respike.core import files
-from respike.modes import standin
+from respike.modes.stages import standin
 from respike.workflow import run
 from tests.workflow import bed
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respike.fsbi import build, command, expressions, model
+from respike.fsbi import command, expressions, model
 from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, THETA, Cells, Network, Protocol, Simulation, Wiring
-from respike.fsbi.simulate import Simulator
+from respike.fsbi.stages import build
+from respike.fsbi.stages.simulate import Simulator
 from respike.fsbi.summary import SummarySettings, summarise
 from tests.conftest import reference_cases
 

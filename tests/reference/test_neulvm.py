@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from respike.neulvm import ascent, box, em, freerun, model, preprocess, states
+from respike.neulvm import ascent, box, em, freerun, model, states
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine, Window
 from respike.neulvm.pickles import Recorded
+from respike.neulvm.stages import preprocess
 from tests.conftest import reference_cases
 
 DT, HISTORY = 0.004, 250

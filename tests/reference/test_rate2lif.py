@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from respike.core import seeds
-from respike.rate2lif import conversion, lif, model, search, tasks
+from respike.rate2lif import conversion, lif, model, tasks
 from respike.rate2lif.adam import Adam
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Lif
+from respike.rate2lif.stages import search
 from respike.rate2lif.tasks import TASKS
 from tests.conftest import reference_cases
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from respike.core import statistics
-from respike.v1 import fit, losses, metrics, recording, recurrence, simulate, trials
+from respike.v1 import losses, recording, recurrence, trials
 from respike.v1.model import SpikingNetwork
 from respike.v1.params import Network, Objective, Sampling, Training, Variant
+from respike.v1.stages import fit, metrics, simulate
 from tests.conftest import reference_cases
 
 

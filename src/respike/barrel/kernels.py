@@ -6,12 +6,13 @@ A cell's input is gathered synapse by synapse: at 9 % filling this costs a sixth
 """
 
 import numpy as np
-from numba import njit
+
+from respike.core.compiled import njit
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; infinities and not-a-number keep their meaning
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def gather(total, first, last, sender, weight, spikes):
     """total += sum over the synapses first..last-1 of weight times the sender's spikes."""
     n_trials = total.size
@@ -29,7 +30,7 @@ def gather(total, first, last, sender, weight, spikes):
         k += 1
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def correlate(gradient, first, last, sender, by_current, spikes):
     """gradient of the weights first..last-1 += product of the receiver's gradient and the sender's spikes over trials."""
     n_trials = by_current.size
@@ -57,7 +58,7 @@ def correlate(gradient, first, last, sender, by_current, spikes):
         k += 1
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def cell_forwards(current, v, b, s, v_out, b_out, s_out, alpha, rho, baseline, adaptation):
     """One cell's step: v, b, s become the new state, which v_out, b_out and s_out (byte) also receive."""
     one = np.float32(1)
@@ -74,7 +75,7 @@ def cell_forwards(current, v, b, s, v_out, b_out, s_out, alpha, rho, baseline, a
         s_out[j] = fired
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def read(evidence, rows, readout, spikes):
     """evidence (class, trial) of one step: the spikes of the cells `rows`, weighted by the readout."""
     for c in range(readout.shape[0]):
@@ -86,7 +87,7 @@ def read(evidence, rows, readout, spikes):
                 total[j] += w * sn[j]
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def forwards(
     drive, v, b, s, bounds, start, sender, weight, alpha, rho, baseline, adaptation, rows, readout,
     all_v, all_b, all_s, evidence,
@@ -112,7 +113,7 @@ def forwards(
         read(evidence[t], rows, readout, s)
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def cell_backwards(gv, gb, gs, gi, v, b, slope, old_v, old_b, old_s, alpha, rho, baseline, adaptation):
     """Gradients of one cell's step: gv, gb, gs by the new state become those by the old one, gi that by the current.
 
@@ -136,7 +137,7 @@ def cell_backwards(gv, gb, gs, gi, v, b, slope, old_v, old_b, old_s, alpha, rho,
     return total_a, total_r
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
     """Add the gradients of one step's evidence by the spikes that it reads and by the readout."""
     for c in range(readout.shape[0]):
@@ -150,7 +151,7 @@ def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
             by_readout[c, k] += total
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def backwards(
     by_evidence, slope, v_before, b_before, s_before, all_v, all_b, all_s, now, by_v, by_b, by_s,
     bounds, start, sender, group, group_sender, group_start, group_receiver, group_weight,

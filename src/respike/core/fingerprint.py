@@ -13,6 +13,8 @@ from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `respike`
 TOP = "respike"
+COMPILER = "respike.core.compiled"
+WITHOUT_NUMBERS = {TOP, "respike.core.fingerprint"}
 VERSIONED = ("brian2", "h5py", "mujoco", "numba", "numpy", "pandas", "sbi", "scipy", "sklearn", "torch")
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 MEMORY = Path(f".snakemake/respike-code.{sys.implementation.cache_tag}.json")  # parsing all stages takes half a second
@@ -28,9 +30,31 @@ def code(stage: str) -> str:
     that these modules name, and major.minor of the packages that set the numbers. Comments, blank lines and docstrings
     are not covered. Raises FileNotFoundError for an unknown stage.
     """
-    modules = closure(f"respike.{stage}")
+    modules = closure(module(stage))
     if not modules:
-        raise FileNotFoundError(f"no stage {stage!r}: {SOURCE / 'respike' / stage.replace('.', '/')}.py does not exist")
+        raise FileNotFoundError(f"no stage {stage!r}: {SOURCE.joinpath(*module(stage).split('.'))}.py does not exist")
+    return _total(modules)
+
+
+def module(stage: str) -> str:
+    """Name of the module of a stage: modes.fit -> respike.modes.stages.fit."""
+    study, _, name = stage.partition(".")
+    return f"{TOP}.{study}.stages.{name}"
+
+
+@cache
+def compiled() -> str:
+    """Twelve hex digits that change when anything changes that a function compiled by numba may hold.
+
+    Covered are all modules that compile functions, and what these import.
+    """
+    paths = (path.relative_to(SOURCE).with_suffix("") for path in (SOURCE / TOP).rglob("*.py"))
+    names = {".".join(path.parts).removesuffix(".__init__") for path in paths}
+    compiling = {name for name in names if COMPILER in _imported(_file(name))}
+    return _total(frozenset().union(*(closure(name) for name in compiling)))
+
+
+def _total(modules: frozenset[str]) -> str:
     total = hashlib.sha256()
     for name in sorted(modules):
         total.update(f"{name} {meaning(_file(name))}\n".encode())
@@ -46,14 +70,14 @@ def code(stage: str) -> str:
 def closure(module: str) -> frozenset[str]:
     """Names of `module`, its packages and all respike modules it imports, directly or not.
 
-    The top package is left out: it holds the version, and a release changes no result.
+    Those that set no number are left out: the top package, which holds the version, and this module.
     """
     if _file(module) is None:
         return frozenset()
-    new = {module, *_parents(module)} - {TOP}
+    new = {module, *_parents(module)} - WITHOUT_NUMBERS
     found = set(new)
     while new:
-        new = {name for module in new for name in _imported(_file(module)) if _file(name)} - found - {TOP}
+        new = {name for module in new for name in _imported(_file(module)) if _file(name)} - found - WITHOUT_NUMBERS
         found |= new
     return frozenset(found)
 
@@ -82,10 +106,10 @@ def meaning(file: Path) -> str:
 
 @cache
 def data_files(file: Path) -> tuple[Path, ...]:
-    """Data files beside `file` whose name stands in it as text: tables, templates, C++ sources."""
-    beside = _not_python(file.parent)
-    texts = set(_summary(file)["texts"]) if beside else set()
-    return tuple(path for path in beside if path.name in texts)
+    """Data files of a module's study (or of core) whose name stands in the module as text: tables, templates, C++ sources."""
+    there = _not_python(SOURCE.joinpath(*file.relative_to(SOURCE).parts[:2]))
+    texts = set(_summary(file)["texts"]) if there else set()
+    return tuple(path for path in there if path.name in texts)
 
 
 @cache

@@ -66,7 +66,7 @@ def content(file: Path) -> str:
 
 def versions(stage: str) -> dict[str, str]:
     """Exact versions of Python, respike and the packages that set the numbers of `stage`."""
-    used = fingerprint.packages(fingerprint.closure(f"respike.{stage}"))
+    used = fingerprint.packages(fingerprint.closure(fingerprint.module(stage)))
     exact = {package: fingerprint.exact_version(package) for package in sorted(used)}
     return {"python": platform.python_version(), "respike": respike.__version__, **exact}
 

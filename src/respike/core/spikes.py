@@ -1,5 +1,6 @@
-"""Spikes of a population as flat arrays, their binning, and their file."""
+"""Spikes of a population as flat arrays, their binning, and their files."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,18 @@ class Spikes:
         return np.zeros(len(self.times), dtype=np.int64) if self.trials is None else self.trials
 
 
+@dataclass(frozen=True)
+class Network:
+    """Spikes of one network, or of one recording, as reports and exports show them."""
+
+    study: str
+    name: str
+    dataset: str
+    recorded: bool  # a recording rather than a simulation
+    spikes: Spikes
+    step: float  # s, how finely time is known
+
+
 def from_raster(raster: Bool[np.ndarray, "trial step cell"] | Int[np.ndarray, "trial step cell"], dt: float) -> Spikes:
     """Spikes of a raster with steps of `dt` seconds; each spike stands in the middle of its step."""
     trials, steps, cells = np.nonzero(raster)
@@ -58,22 +71,25 @@ def bin_counts(spikes: Spikes, width: float) -> Int[np.ndarray, "trial bin cell"
     return counts.reshape(spikes.n_trials, n_bins, spikes.n_cells)
 
 
+FIELDS = ("times", "cells", "trials", "n_cells", "n_trials", "duration")
+
+
 def write(path: str | Path, spikes: Spikes) -> None:
     """npz file of `spikes`."""
-    files.write_arrays(
-        path,
-        times=spikes.times,
-        cells=np.asarray(spikes.cells, dtype=np.int32),
-        trials=np.asarray(spikes.trial, dtype=np.int32),
-        n_cells=spikes.n_cells,
-        n_trials=spikes.n_trials,
-        duration=spikes.duration,
-    )
+    files.write_arrays(path, **_arrays(spikes))
+
+
+def _arrays(spikes: Spikes) -> dict[str, np.ndarray | int | float]:
+    cells, trials = (np.asarray(numbers, dtype=np.int32) for numbers in (spikes.cells, spikes.trial))
+    return dict(zip(FIELDS, (spikes.times, cells, trials, spikes.n_cells, spikes.n_trials, spikes.duration), strict=True))
 
 
 def read(path: str | Path) -> Spikes:
     """Spikes in the npz file `path`, as written by `write`."""
-    stored = files.read_arrays(path, "times", "cells", "trials", "n_cells", "n_trials", "duration")
+    return _spikes(files.read_arrays(path, *FIELDS))
+
+
+def _spikes(stored: Mapping[str, np.ndarray]) -> Spikes:
     return Spikes(
         times=stored["times"],
         cells=stored["cells"].astype(np.int64),
@@ -82,3 +98,24 @@ def read(path: str | Path) -> Spikes:
         trials=stored["trials"].astype(np.int64),
         n_trials=int(stored["n_trials"]),
     )
+
+
+def write_networks(path: str | Path, networks: Iterable[Network]) -> None:
+    """npz file of several networks in their order: what every study hands to reports and exports."""
+    arrays = {}
+    for number, network in enumerate(networks):
+        facts = {"study": network.study, "name": network.name, "dataset": network.dataset}
+        facts |= {"recorded": network.recorded, "step": network.step, **_arrays(network.spikes)}
+        arrays |= {f"{number}_{key}": value for key, value in facts.items()}
+    files.write_arrays(path, **arrays)
+
+
+def read_networks(path: str | Path) -> list[Network]:
+    """Networks in the npz file `path`, as written by `write_networks`."""
+    stored = files.read_arrays(path)
+    networks = []
+    for number in range(sum(key.endswith("_study") for key in stored)):
+        own = {key.removeprefix(f"{number}_"): array for key, array in stored.items() if key.startswith(f"{number}_")}
+        names = (str(own[key]) for key in ("study", "name", "dataset"))
+        networks.append(Network(*names, bool(own["recorded"]), _spikes(own), float(own["step"])))
+    return networks

@@ -69,8 +69,8 @@ def train(
 
     Ends early after the first step whose row satisfies `until`.
 
-    The state is saved beside `output` every SAVE_SECONDS; a training with the same `settings` that was cut off goes on
-    from there, one with other settings starts anew. The caller writes `output` and then calls `forget(output)`.
+    The state is saved beside `output` every SAVE_SECONDS; a training with the same settings, code and inputs that was cut
+    off goes on from there, any other starts anew. The caller writes `output` and then calls `forget(output)`.
     """
     state = _resume(output, settings)
     rows = state["rows"] if state else []
@@ -78,7 +78,8 @@ def train(
         for name, part in parts.items():
             part.load_state_dict(state["parts"][name])
     started = saved = time.monotonic()
-    for number in range(len(rows), n_steps):
+    before = len(rows)  # done by a training that was cut off, in a time that is not known
+    for number in range(before, n_steps):
         if rows and until(rows[-1]):
             break
         rows.append({"step": number, **step(number)})
@@ -87,7 +88,7 @@ def train(
             _save(parts, rows, output, settings)
             saved = now
         if (number + 1) % report_every == 0 or number + 1 == n_steps:
-            _report(rows, n_steps, (now - started) / max(1, number + 1 - (len(state["rows"]) if state else 0)))
+            _report(rows, n_steps, (now - started) / (number + 1 - before))
     return pd.DataFrame(rows)
 
 
@@ -106,16 +107,18 @@ def discard(path: Path) -> None:
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
     older = min(partial_paths(output), key=lambda path: path.stat().st_mtime_ns if path.exists() else 0)
-    content = {"parts": state, "rows": rows, "key": _key(settings), "torch": str(torch.__version__)}
+    content = {"parts": state, "rows": rows, "key": _key(settings, output), "torch": str(torch.__version__)}
     files.write_checkpoint(older, content)
 
 
-def _key(settings: Mapping[str, Any]) -> str:
-    return repr((sorted(settings.items()), files.maker.get("code")))
+def _key(settings: Mapping[str, Any], output: Path) -> str:
+    """What a saved state rests on: settings, code, and the content of every input on the command line."""
+    inputs = {path: digest for path, digest in files.maker.get("inputs", {}).items() if path != str(output)}
+    return repr((sorted(settings.items()), files.maker.get("code"), sorted(inputs.items())))
 
 
 def _resume(output: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    saved = {path: _saved(path, settings) for path in partial_paths(output) if path.exists()}
+    saved = {path: _saved(path, settings, output) for path in partial_paths(output) if path.exists()}
     usable = {path: state for path, state in saved.items() if state is not None}
     for path in saved.keys() - usable.keys():
         discard(path)
@@ -126,15 +129,15 @@ def _resume(output: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     return usable[path]
 
 
-def _saved(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _saved(path: Path, settings: Mapping[str, Any], output: Path) -> dict[str, Any] | None:
     """The state in `path`; None, aloud, when it is of no use."""
     try:
         state = files.read_checkpoint(path)
     except files.CorruptFile as error:
         print(f"unfinished training discarded: {error}", flush=True)
         return None
-    if state["key"] != _key(settings):
-        print(f"unfinished training discarded: {path} was made with other settings or code", flush=True)
+    if state["key"] != _key(settings, output):
+        print(f"unfinished training discarded: {path} was made with other settings, code or inputs", flush=True)
         return None
     return state
 

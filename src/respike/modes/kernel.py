@@ -6,8 +6,8 @@ Kept for the adjoint are R, the membrane before reset and one byte of flags per 
 
 import numpy as np
 import torch
-from numba import njit
 
+from respike.core.compiled import njit
 from respike.modes.params import (
     A_DECAY,
     A_INPUT,

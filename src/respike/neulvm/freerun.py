@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
+from respike.core.compiled import njit
 from respike.neulvm import kernel, model
 from respike.neulvm.params import Circuit, Scheme
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _run(rng, latent, v, s, synapse, weights, current, decay, gain, offset, syn_decay, sizes, lag, dt, refractory, compat):
     """Fill latent[population, history:] bin by bin."""
     history = latent.shape[1] - len(current)
@@ -63,7 +63,7 @@ def simulate(
     return latent[:, history:].T.copy()
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _fire(rng, drive, decay, offset, refractory, population, spikes):
     """Fill spikes[bin, cell] of cells that start at reset, free to fire."""
     for i in range(len(population)):

@@ -13,7 +13,8 @@ The adjoint follows from the equations of `model` by hand; tests compare it with
 import math
 
 import numpy as np
-from numba import njit
+
+from respike.core.compiled import njit
 
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10
 MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits
@@ -24,7 +25,7 @@ SWITCH = 0.01  # below, the published program takes P(spike) = x instead of 1 - 
 FEW = 1e-60  # sums of weights below this count as zero
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def vector_exp(x, out, scratch, n):
     """exp of the first n entries of x to 1e-15 relative, arguments clamped to +-LARGEST; four times a call of exp."""
     bits = scratch.view(np.int64)
@@ -44,7 +45,7 @@ def vector_exp(x, out, scratch, n):
         out[i] *= scratch[i]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def advance(latent, v, s, c, decay, drive, offset, silent, refractory, compat, kept, work):
     """Expected fraction of firing neurons in bin c, before it is cut to [0, 1]; ages the cohorts c .. c + history - 1.
 
@@ -84,7 +85,7 @@ def advance(latent, v, s, c, decay, drive, offset, silent, refractory, compat, k
     return fired + mean * (1 - present), mean, slope
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def draw(rng, expected, size, compat):
     """Fraction of `size` neurons that fires: binomial, in compat Gaussian with the mean as variance and cut at 0."""
     p = min(max(expected, 0.0), 1.0)
@@ -93,7 +94,7 @@ def draw(rng, expected, size, compat):
     return rng.binomial(size, p) / size
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kept, kept_sums, expected):
     """`advance` through all fit bins; kept[bin] and kept_sums[bin] are for the adjoint."""
     work = np.empty((3, kept.shape[2]))
@@ -103,7 +104,7 @@ def _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kep
         )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _backward(latent, adj_expected, decay, refractory, compat, kept, kept_sums, adj_latent, adj_v, adj_l, adj_drive):
     """Adjoint of `_forward`. adj_v and adj_l end as the adjoints of the initial potential and log-survival.
 
@@ -138,7 +139,7 @@ def _backward(latent, adj_expected, decay, refractory, compat, kept, kept_sums, 
     return adj_decay, adj_offset
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _observed(fired, v0, age0, decay, drive, offset, silent, refractory, compat, scale, adj_drive):
     """Negative log-likelihood (times scale) of one neuron's spikes in the fit bins; its adjoint of the drive is added.
 
@@ -177,7 +178,7 @@ def _observed(fired, v0, age0, decay, drive, offset, silent, refractory, compat,
     return loss, adj_decay, adj_offset + adj_offset_held, adj
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _density(latent, expected, size, least, log_norm, scale, nll, adj_latent, adj_expected):
     """Negative log-density of the latent activity given what is expected, per bin; adjoints of its mean times scale.
 
@@ -196,7 +197,7 @@ def _density(latent, expected, size, least, log_norm, scale, nll, adj_latent, ad
         expected[c] = mean
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _binomial(latent, expected, size, scale, nll, adj_latent, adj_expected):
     """As `_density`, of a binomial number of firing neurons and but for a term that no parameter changes.
 
@@ -210,7 +211,7 @@ def _binomial(latent, expected, size, scale, nll, adj_latent, adj_expected):
         expected[c] = p
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def synaptic_trace(latent, start, decay, lag, dt, n_bins):
     """Synaptic activity (Hz) of one population in each fit bin: the rate, delayed by one bin and `lag`, low-passed."""
     trace = np.empty(n_bins)
@@ -223,7 +224,7 @@ def synaptic_trace(latent, start, decay, lag, dt, n_bins):
     return trace
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def synaptic_adjoint(adj_trace, decay, lag, dt, adj_latent):
     """Adjoint of `synaptic_trace`, added to adj_latent (all columns)."""
     n_bins = len(adj_trace)
@@ -236,7 +237,7 @@ def synaptic_adjoint(adj_trace, decay, lag, dt, adj_latent):
             adj *= decay
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def population(
     latent,
     v,

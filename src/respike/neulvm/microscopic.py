@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit
 
+from respike.core.compiled import njit
 from respike.neulvm import kernel, model, states
 from respike.neulvm.params import Circuit, Window
 
@@ -28,7 +28,7 @@ class Recording(NamedTuple):
     probabilities: Float[np.ndarray, "step cell"]  # of a spike, for the sampled cells
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _step_cells(rng, u, summed, bound, release, step, decay, drive, offset, held, work, sampled, fired_out, p_out):
     """Advance the cells of one population by one step; returns the number of spikes."""
     n = len(u)
@@ -54,7 +54,7 @@ def _step_cells(rng, u, summed, bound, release, step, decay, drive, offset, held
     return n_spikes
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _run(
     rng, u, release, first, synapse, weights, current, every, alpha_rest, decay, gain, offset, syn_decay, lag, held, dt,
     sampled, first_sampled, counts, fired, probabilities,

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 
+from respike.core.compiled import njit
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Scheme
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _weigh(spikes, population, age, potential, decay, drive, offset, refractory, compat):
     """Log-likelihood of the recorded neurons' bin for one particle; moves their potentials."""
     total = 0.0
@@ -37,7 +37,7 @@ def _weigh(spikes, population, age, potential, decay, drive, offset, refractory,
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _resample(rng, weights, ancestors):
     """Systematic resampling."""
     n = len(weights)
@@ -50,7 +50,7 @@ def _resample(rng, weights, ancestors):
         position += 1 / n
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _reorder(ancestors, low, high, latent, v, s, synapse, potential):
     """Copy the state of each particle's ancestor, columns low .. high - 1."""
     latent[:, :, low:high] = latent[:, :, low:high][ancestors]
@@ -60,7 +60,7 @@ def _reorder(ancestors, low, high, latent, v, s, synapse, potential):
     potential[:] = potential[ancestors]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _propagate(
     rng, latent, v, s, synapse, weights, current, decay, gain, offset, sizes, dt, refractory, compat, place, drive, kept, work
 ):
@@ -76,7 +76,7 @@ def _propagate(
         latent[m, kept.shape[1] + place] = kernel.draw(rng, p, sizes[m], compat)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _move_window(latent, v, s, history):
     """The second half of the windows becomes the first."""
     for a in (latent, v, s):
@@ -84,7 +84,7 @@ def _move_window(latent, v, s, history):
     v[:, :, history:], s[:, :, history:] = 0.0, 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _normalise(log_w, w):
     """Fill w with the normalised weights; returns the log of the mean weight."""
     top = log_w.max()
@@ -94,7 +94,7 @@ def _normalise(log_w, w):
     return top + math.log(mass / len(w))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _filter(
     rng, latent, v, s, synapse, potential, age, spikes, population, weights, current, decay, gain, offset, syn_decay, sizes,
     lag, dt, refractory, compat, history, fired, ancestors, means, lookback,
@@ -137,7 +137,7 @@ def _filter(
     return total + _normalise(log_w, w), w
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _mean_of_past(fired, ancestors, w, c, back, means):
     """Weighted mean of the activity `back` bins ago, along the lines of descent of the present particles."""
     for k in range(len(w)):

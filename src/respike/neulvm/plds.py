@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 from scipy.linalg import solveh_banded
+
+from respike.core.compiled import njit
 
 NEWTON, TOLERANCE, LARGEST_RADIUS = 20, 1e-6, 0.9995
 
@@ -78,7 +79,7 @@ def _banded(blocks: np.ndarray, off: np.ndarray) -> np.ndarray:
     return banded
 
 
-@njit(cache=True)
+@njit
 def _covariances(blocks, off):
     """Diagonal and upper neighbouring blocks of the inverse of a block-tridiagonal matrix."""
     n, k, _ = blocks.shape
@@ -119,7 +120,7 @@ def _update(plds: Plds, spikes: np.ndarray, x: np.ndarray, own: np.ndarray, cros
         plds.c[i], plds.d[i] = weights[:-1], weights[-1]
 
 
-@njit(cache=True)
+@njit
 def predictive(a, q, c, d, spikes):
     """Log-likelihood of each bin (P(spike) = 1 - exp(-rate)) given the bins before it, by a Laplace filter."""
     n, cells = spikes.shape

@@ -8,9 +8,10 @@ covariance of the counts at several lags.
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d
+
+from respike.core.compiled import njit
 
 SLOW = 0.15  # s
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -57,7 +58,7 @@ def _hazards(spikes: np.ndarray, high: np.ndarray, population: np.ndarray, dt: f
     return np.log((fired + PRIOR_BINS * mean[:, None, None]) / (present + PRIOR_BINS))
 
 
-@njit(cache=True)
+@njit
 def _count(spikes, high, group, fired, present):
     """Add up, for each cell, state and age group, the bins in which it could fire and those in which it did."""
     for i in range(spikes.shape[1]):

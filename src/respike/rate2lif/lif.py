@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
 from respike.core import seeds
+from respike.core.compiled import njit
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import LIF_STEP, STEPS_PER_COLUMN, UNCOUNTED, Lif
 

@@ -5,12 +5,13 @@ On a CPU both are one compiled sweep over channels-last images, which keeps no c
 
 import math
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from respike.core.compiled import njit
 
 NOWHERE = np.uint8(255)  # no value of the window was above 0
 
@@ -21,7 +22,7 @@ def before(size: int, side: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-@numba.njit(cache=True)
+@njit
 def _forward(x, out, place, side, stride, top, left):
     n_images, height, width, n_channels = x.shape
     for f in range(n_images):
@@ -38,7 +39,7 @@ def _forward(x, out, place, side, stride, top, left):
                             place[f, r, c, k] = here if above else place[f, r, c, k]
 
 
-@numba.njit(cache=True)
+@njit
 def _backward(gradient, place, result, side, stride, top, left):
     n_images, height, width, n_channels = result.shape
     for f in range(n_images):

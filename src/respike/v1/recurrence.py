@@ -8,11 +8,12 @@ Axes: trial, step, cell. Cells 0 .. N-1 of `recorded` act through their recorded
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from respike.core.compiled import njit
 
 FAST = {"reassoc", "contract", "nsz"}  # sums may be reordered; infinities and nan keep their meaning
 
@@ -34,19 +35,19 @@ class Surrogate(NamedTuple):
         return p * (1 - p) * (self.temperature / self.threshold)
 
 
-@numba.njit(cache=True, fastmath=FAST, inline="always")
+@njit(fastmath=FAST, inline="always")
 def _reach(t, history, n_steps, n_cells):
     """Which part of a row of couplings falls into the trial after a spike in bin t (which may lie before the trial)."""
     return max(0, -(t + 1)) * n_cells, min(history, n_steps - 1 - t) * n_cells
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def _add(target, part):
     for m in range(len(part)):
         target[m] += part[m]
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def _dot(x, y):
     total = np.float32(0)
     for m in range(len(x)):
@@ -54,7 +55,7 @@ def _dot(x, y):
     return total
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def _forward(voltage, spikes, weights, level, recorded):
     n_trials, n_steps, n_cells = voltage.shape
     history, n_recorded = weights.shape[1] // n_cells, recorded.shape[2]
@@ -74,7 +75,7 @@ def _forward(voltage, spikes, weights, level, recorded):
                             _add(target, weights[i, first:last])
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def _backward(gradient, from_spikes, slope, weights, n_recorded):
     """`gradient` holds d loss / d voltage without, and on return with, the paths through the spikes."""
     n_trials, n_steps, n_cells = gradient.shape
@@ -92,7 +93,7 @@ def _backward(gradient, from_spikes, slope, weights, n_recorded):
                     gradient[b, t, i] += slope[b, t, i] * total
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@njit(fastmath=FAST)
 def _weight_gradient(result, gradient, spikes, recorded):
     n_trials, n_steps, n_cells = gradient.shape
     history, n_recorded = result.shape[1] // n_cells, recorded.shape[2]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from respike.report import page
+from respike.report.stages import page
 
 
 def run(*, graph: Path, folder: Path) -> None:

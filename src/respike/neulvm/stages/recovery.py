@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from respike.core import files, seeds
-from respike.neulvm import box, microscopic, posterior, summaries, trials
+from respike.neulvm import box, microscopic, summaries, trials
 from respike.neulvm.params import Circuit, Posterior, Prior, Window
+from respike.neulvm.stages import posterior
 
 
 def run(

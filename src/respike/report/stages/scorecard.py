@@ -102,7 +102,7 @@ def holds(claim: pd.Series, value: float) -> bool:
 
 def page(card: pd.DataFrame) -> str:
     """The scorecard as one HTML page that needs no network: a summary, then a section per study."""
-    template = Path(__file__).with_name("scorecard.html").read_text(encoding="utf-8")
+    template = Path(__file__).parents[1].joinpath("scorecard.html").read_text(encoding="utf-8")
     studies = [(str(study), rows) for study, rows in card.groupby("study", sort=False)]
     sections = "\n".join(_section(study, rows) for study, rows in studies)
     return template.replace("{{summary}}", summary(card)).replace("{{sections}}", sections)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from respike.core import files, seeds
-from respike.fsbi import classifier, flow, surrogate
+from respike.fsbi import classifier, flow
 from respike.fsbi.params import THETA, boxes
 from respike.fsbi.proposals import Proposal, propose
+from respike.fsbi.stages import surrogate
 from respike.fsbi.targets import Interval, Target, meets, scaled
 
 RULE = "poly"

@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from respike.core import files, measures, seeds
 from respike.core.measures import Measure
-from respike.neulvm import clusters as cluster_states
 from respike.neulvm import models, particles, partition, states, trials
 from respike.neulvm.params import GROUPS, Circuit, Particles
+from respike.neulvm.stages import clusters as cluster_states
 
 SMOOTH = 0.02  # s, for correlations
 

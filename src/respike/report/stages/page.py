@@ -12,7 +12,8 @@ import pandas as pd
 
 import respike
 from respike.core import files, style
-from respike.report import facts, scorecard
+from respike.report import facts
+from respike.report.stages import scorecard
 
 LARGEST = 20e6  # bytes
 COLUMNS = {  # of the table of claims, as the reader sees them
@@ -47,7 +48,7 @@ def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
         "costs": costs(results),
         "provenance": provenance(results),
     }
-    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    page = Path(__file__).parents[1].joinpath("page.html").read_text(encoding="utf-8")
     for name, part in parts.items():
         page = page.replace("{{" + name + "}}", part)
     if len(page) > LARGEST:

@@ -16,7 +16,8 @@ import pandas as pd
 from PIL import Image
 
 from respike.core import files
-from respike.report import facts, pages
+from respike.report import facts
+from respike.report.stages import pages
 
 LARGEST = 300_000  # bytes of a figure
 LARGEST_TABLE = 500_000  # bytes: what code hosts still show as a table

@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from respike.report import facts, scorecard
+from respike.report import facts
+from respike.report.stages import scorecard
 
 MARK = re.compile(r"(?P<mark><!-- results: (?P<what>.*?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 VERDICTS = ("met", "not met", "not comparable")
-HEADLINES = Path(__file__).with_name("headlines.csv")
+HEADLINES = Path(__file__).parents[1] / "headlines.csv"
 
 
 def fill_all(places: list[Path], published: Path) -> None:

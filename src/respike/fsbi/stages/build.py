@@ -26,8 +26,8 @@ from respike.fsbi import built, circuit, codegen
 from respike.fsbi.params import DT, Network
 
 HEADERS = ["<cstring>", "<type_traits>", '"lanes.h"']
-HERE = Path(__file__).parent
-SOURCES = ("params.py", "model.py", "expressions.py", "circuit.py", "build.py", "codegen")
+HERE = Path(__file__).parents[1]
+SOURCES = ("params.py", "model.py", "expressions.py", "circuit.py", "stages/build.py", "codegen")
 # Exact float semantics: no reordering and no fused operations, so that differently shaped loops give the same bits.
 FLAGS = ("-std=c++17", "-w", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 

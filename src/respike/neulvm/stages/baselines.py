@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 from scipy.cluster.vq import kmeans2
 
 from respike.core import files, seeds
+from respike.core.compiled import njit
 from respike.neulvm import plds, trials
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Baselines
@@ -97,7 +97,7 @@ def logistic(features: Float[np.ndarray, "bin feature"], target: Int[np.ndarray,
     return w
 
 
-@njit(cache=True)
+@njit
 def _free_glm(rng, weights, keep, n_bins):
     """Spike probability of each neuron in each bin of a free run, mean over COPIES of it."""
     n_cells, n_taus = len(weights), len(keep)
@@ -142,7 +142,7 @@ def _emission(p: Float[np.ndarray, "state cell"], spikes: Int[np.ndarray, "bin c
     return spikes @ np.log(p).T + (1 - spikes) @ np.log1p(-p).T
 
 
-@njit(cache=True)
+@njit
 def _forward_backward(log_emission, move, start):
     """Probability of each state in each bin, expected transitions, and the log-likelihood."""
     n, k = log_emission.shape

@@ -1,0 +1,21 @@
+# What every rule shares. A rule names its inputs, outputs, log and settings; the command line is made from these names.
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.current_basedir).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from respike.stage import params as stage
+
+RESULTS = workflow.pathvars.apply("<results>")
+SEED = config["run"]["seed"]
+DEVICE = config["run"]["device"]
+
+
+rule stage:
+    log:
+        "<logs>/stage.txt",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m respike {params.stage} {params.options} > {log} 2>&1"
