@@ -7,17 +7,18 @@ then at least three times; the median counts.
 import argparse
 import importlib
 import json
-import os
 import resource
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-os.environ.update(dict.fromkeys(THREADS, "1"))
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "src")]
+
+from respike import surroundings  # noqa: E402  (found by the path above)
+
+surroundings.settle()  # and of the processes in which the workloads are measured
 COLUMNS = ["workload", "cpu_s", "peak_mb", "yardstick", "yardstick_cpu_s", "ratio"]
 LEAST_RUNS, LEAST_SECONDS = 3, 1.0
 

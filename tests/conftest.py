@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(name, "1")  # as in every job; before numpy is imported
+from respike import surroundings
+
+surroundings.settle()  # as in every job; before numpy is imported
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -13,12 +13,11 @@ import os
 import sys
 from collections.abc import Callable
 
-# One thread per job: on small networks two threads cost many times the CPU time; parallel jobs are faster.
-# Set before numpy and torch are imported, and by every job in the same way, so that results do not depend on the machine.
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+from respike import surroundings
 
-from respike import stage  # noqa: E402  (the threads come first)
+surroundings.settle()
+
+from respike import stage  # noqa: E402  (the surroundings come first)
 from respike.core import files, fingerprint, provenance  # noqa: E402
 
 REFUSED = 2  # exit status when the input cannot be used

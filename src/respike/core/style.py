@@ -16,6 +16,7 @@ from matplotlib.figure import Figure  # noqa: E402
 EXCITATORY, INHIBITORY = "#D55E00", "#0072B2"
 WIDTH = 3.6  # one column, inches; a page is twice as wide
 
+mpl.rcdefaults()  # not what the user's matplotlibrc says: figures are the same bytes everywhere
 plt.style.use(Path(__file__).with_name("respike.mplstyle"))
 
 
