@@ -11,7 +11,7 @@ def run(*, results: Path = Path("results")) -> None:
     card, measures, report = (results / name for name in ("scorecard.csv", "metrics.parquet", "report.html"))
     lines = [f"scorecard  {_verdicts(card) if card.exists() else 'make reproduce, without ONLY, writes it'}"]
     lines += [f"measures   {measures}"] if measures.exists() else []
-    lines += [f"figures    {folder}" for folder in sorted({path.parent for path in results.glob("*/figures/*.png")})]
+    lines += [f"figures    {folder}" for folder in sorted({path.parent for path in results.rglob("figures/*.png")})]
     lines += [f"report     {report if report.exists() else f'make report writes {report}'}"]
     sys.stdout.write("\n".join(lines) + "\n")
 
