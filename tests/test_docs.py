@@ -100,6 +100,12 @@ def test_stages_that_a_page_names_are_there(page):
     assert called - stages == set()
 
 
+@pytest.mark.parametrize("page", **named([*PAGES, *sorted((ROOT / "workflow" / "report").glob("*.rst"))]))
+def test_sources_that_a_page_names_are_there(page):
+    for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]*\.(?:py|smk|yaml|csv|md))`", page.read_text()):
+        assert any((root / path).exists() for root in (ROOT, ROOT / "src" / "respike")), path
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
     """The project at the smallest size after what the README says to type."""
