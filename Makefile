@@ -52,7 +52,7 @@ report: .venv/ready  ## one self-contained HTML page of all results
 rules: .venv/ready  ## draw the rules of each study into docs/images
 	@mkdir -p results
 	@$(SNAKEMAKE) --nolock --forceall --rulegraph dot > results/rules.dot
-	@$(BIN)/python -m respike report.rules --graph results/rules.dot --folder docs/images
+	@$(BIN)/python -m respike report.rulegraph --graph results/rules.dot --folder docs/images
 
 publish: .venv/ready  ## copy the small results of a finished run to docs/results and fill the pages (RESULTS=results COMMIT=that of the run)
 	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \

@@ -1,20 +1,17 @@
-"""The table of all networks: statistics with known answers, and a reader for the files of each study."""
-
-import zipfile
+"""The table of all networks: statistics with known answers; and its pictures."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from respike.core import files, spikes
-from respike.core.spikes import Spikes
-from respike.report import networks
-from respike.report.networks import Network
-from respike.report.stages import activity
+from respike.core import files, spikes, style
+from respike.core.spikes import Network, Spikes
+from respike.report import activity, activity_figures
+from respike.report.stages import activity as activity_stage
 
 
 def measured(fired: Spikes, step: float = 0.001) -> dict[str, float]:
-    rows = pd.DataFrame(activity.measured(Network("a", "b", "c", False, fired, step)), columns=list(activity.COLUMNS))
+    rows = activity.table([Network("a", "b", "c", False, fired, step)])
     assert list(rows["statistic"]) == list(activity.UNITS)
     return dict(zip(rows["statistic"], rows["value"], strict=True))
 
@@ -61,9 +58,8 @@ def test_bins_hold_whole_steps_so_that_a_steady_network_has_no_rhythm(rng):
 
 def test_short_trials_are_one_window_and_have_no_spectrum(rng):
     raster = rng.random((50, 10, 5)) < 0.2
-    rows = pd.DataFrame(
-        activity.measured(Network("a", "b", "c", False, spikes.from_raster(raster, 0.002), 0.002)), columns=activity.COLUMNS
-    ).set_index("statistic")
+    network = Network("a", "b", "c", False, spikes.from_raster(raster, 0.002), 0.002)
+    rows = activity.table([network]).set_index("statistic")
     assert rows.loc["fano", "window_s"] == pytest.approx(0.02)
     assert rows.loc["fano", "value"] == pytest.approx(np.mean(raster.sum(1).var(0) / raster.sum(1).mean(0)))
     assert rows.loc["flatness", "n"] == 0
@@ -75,76 +71,43 @@ def test_silence_gives_rates_of_zero_and_nothing_else():
     assert all(np.isnan(found[name]) for name in ("cv_isi", "fano", "correlation", "flatness"))
 
 
-def small_files(folder, rng) -> dict:
-    """Files of all six studies as their stages write them, small."""
-    raster = rng.random((4, 300, 6)) < 0.05
-    arrays = {
-        "modes": {"replica0_dataset": "digits", "replica0_task": "digits", "replica0_spikes": raster},
-        "rate": {"replica0_dataset": "digits", "replica0_task": "digits"},
-        "recording": {"spikes": raster, "split": np.array(["test", "test", "train", "train"]), "dataset": "s", "bin_ms": 40.0},
-        "mle_0": {"spikes": np.concatenate([raster, raster], 2)[:, 10:]},
-        "barrel": {"dataset": "sweeps", "initial_spikes": raster, "trained_spikes": raster},
-        "trial": {"spikes": raster, "later_spikes": raster[:1, :200], "history": 20, "dt": 0.004, "dataset": "e"},
-        "best": {"spikes": raster[0], "fine": 0.001, "dataset": "e"},
-    }
-    for name, content in arrays.items():
-        files.write_arrays(folder / f"{name}.npz", **content)
-    rule = {"e_times": [10.1, 10.7], "e_cells": [0, 1], "n_e": 2, "i_times": [10.5], "i_cells": [0], "n_i": 1}
-    made = {f"rule3_{name}": value for name, value in {**rule, "start": 10.0, "stop": 11.0}.items()}
-    files.write_arrays(folder / "poly" / "example" / "r.npz", **made)
-    spikes.write(folder / "spikes.npz", spikes.from_raster(raster, 0.001))
-    with zipfile.ZipFile(folder / "mante_0-4.zip", "w") as packed:
-        packed.write(folder / "spikes.npz", "mante_0/spikes.npz")
-    return {
-        "modes": [folder / "modes.npz", folder / "rate.npz"],
-        "v1_recording": folder / "recording.npz",
-        "v1_runs": [folder / "mle_0.npz"],
-        "fsbi": [folder / "poly" / "example" / "r.npz"],
-        "rate2lif": [folder / "mante_0-4.zip"],
-        "barrel": [folder / "barrel.npz"],
-        "neulvm_trial": folder / "trial.npz",
-        "neulvm_runs": [folder / "best.npz"],
-    }
-
-
-def test_every_study_comes_into_the_table_and_the_pictures(tmp_path, rng):
-    activity.run(**small_files(tmp_path, rng), table=tmp_path / "t.parquet", folder=tmp_path / "figures")
+def test_the_networks_of_all_files_come_into_the_table_and_the_pictures_in_their_order(tmp_path, rng):
+    recording, model, long_ = (
+        spikes.from_raster(rng.random(shape) < 0.05, 0.001) for shape in 2 * [(4, 300, 6)] + [(1, 2000, 60)]
+    )
+    networks = [
+        Network("v1", "recording", "stand-in", True, recording, 0.001),
+        Network("v1", "mle", "stand-in", False, model, 0.001),
+        Network("barrel", "trained", "sweeps", False, long_, 0.001),
+    ]
+    spikes.write_networks(tmp_path / "v1.npz", networks[:2])
+    spikes.write_networks(tmp_path / "barrel.npz", networks[2:])
+    activity_stage.run(
+        networks=[tmp_path / "v1.npz", tmp_path / "barrel.npz"], table=tmp_path / "t.parquet", folder=tmp_path / "figures"
+    )
     rows = files.read_table(tmp_path / "t.parquet", activity.COLUMNS)
-    found = rows[["study", "network", "recorded"]].drop_duplicates().values.tolist()
-    assert found == [
-        ["v1", "recording", True],
-        ["v1", "mle", False],
-        ["neulvm", "recording", True],
-        ["neulvm", "best", False],
-        ["fsbi", "poly rule3", False],
-        ["modes", "digits", False],
-        ["rate2lif", "mante", False],
-        ["barrel", "initial", False],
-        ["barrel", "trained", False],
+    pd.testing.assert_frame_equal(rows, activity.table(networks))  # what a file holds is what was measured
+    assert rows[["study", "network", "dataset", "recorded"]].drop_duplicates().values.tolist() == [
+        ["v1", "recording", "stand-in", True],
+        ["v1", "mle", "stand-in", False],
+        ["barrel", "trained", "sweeps", False],
     ]
     assert {path.name for path in (tmp_path / "figures").glob("*.p*")} == {
         f"{name}.{form}" for name in ("activity", "rasters") for form in ("pdf", "png")
     }
 
 
-def test_a_recording_and_its_model_are_cut_alike(tmp_path, rng):
-    small = small_files(tmp_path, rng)
-    recorded, model = networks.v1(small["v1_recording"], small["v1_runs"])
-    assert recorded.spikes.n_cells == model.spikes.n_cells == 6
-    assert recorded.spikes.duration == model.spikes.duration == pytest.approx(290 * 0.04)
-    assert np.array_equal(recorded.spikes.times, model.spikes.times)  # the run repeats the test trials, without the first bins
-
-
-def test_fitted_and_held_out_windows_of_neulvm_are_one_recording(tmp_path, rng):
-    small = small_files(tmp_path, rng)
-    recorded, model = networks.neulvm(small["neulvm_trial"], small["neulvm_runs"])
-    assert recorded.spikes.n_trials == 1
-    assert recorded.spikes.duration == pytest.approx((4 * 280 + 180) * 0.004)  # without the history of each window
-    assert model.spikes.duration == pytest.approx(0.3)
-
-
-def test_cells_of_fsbi_are_numbered_through_and_time_starts_with_the_recording(tmp_path, rng):
-    (network,) = networks.fsbi(small_files(tmp_path, rng)["fsbi"][0])
-    assert network.spikes.n_cells == 3
-    assert network.spikes.times == pytest.approx([0.1, 0.7, 0.5])
-    assert network.spikes.cells.tolist() == [0, 1, 2]
+def test_a_raster_shows_a_second_of_cells_from_all_over_the_network_trial_after_trial(tmp_path):
+    n_cells, trial = (
+        120,
+        0.4,
+    )  # spikes of the first and the last cell in each of four trials, a tenth of a second after its start
+    fired = Spikes(np.full(8, 0.1), np.tile([0, n_cells - 1], 4), n_cells, trial, np.repeat(np.arange(4), 2), 4)
+    figure, panels = style.panels()
+    activity_figures.raster(panels[0, 0], Network("a", "b", "c", True, fired, 0.001))
+    dots, *edges = panels[0, 0].lines
+    assert sorted(zip(*dots.get_data(), strict=True)) == [
+        (pytest.approx(time), line) for time in (0.1, 0.5, 0.9) for line in (0, 49)
+    ]
+    assert [edge.get_xdata()[0] for edge in edges] == pytest.approx([0.4, 0.8])
+    style.plt.close(figure)

@@ -1,19 +1,21 @@
 """The pages: numbers equal the published files, links lead somewhere, and what they tell the reader to type works."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from respike.report.stages import pages, publish
+from respike import stage
+from respike.report import markdown, marks, published
 from tests import small
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-STUDIES = ("modes", "v1", "fsbi", "neulvm", "barrel", "rate2lif")
+STUDIES = sorted(path.parent.name for path in (ROOT / "src" / "respike").glob("*/claims.csv"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 OVERVIEW = [page for page in [RESULTS / "README.md"] if page.exists()]
-published = pytest.mark.skipif(not OVERVIEW, reason="no results are published: make reproduce, then make publish")
+with_results = pytest.mark.skipif(not OVERVIEW, reason="no results are published: make reproduce, then make publish")
 HEADINGS = [
     "The question",
     "The model in a picture",
@@ -37,18 +39,18 @@ def named(pages_or_files: list[Path]) -> dict:
     return {"argvalues": pages_or_files, "ids": lambda path: str(path.relative_to(ROOT))}
 
 
-@published
-@pytest.mark.parametrize("page", **named(pages.found([ROOT / "README.md", ROOT / "docs"])))
+@with_results
+@pytest.mark.parametrize("page", **named(marks.pages([ROOT / "README.md", ROOT / "docs"])))
 def test_marked_parts_are_those_of_the_published_files(page):
-    assert pages.fill(page, RESULTS) == page.read_text(), f"{page.name} is out of date; run make publish"
+    assert marks.filled(page, RESULTS) == page.read_text(), f"{page.name} is out of date; run make publish"
 
 
-@published
+@with_results
 def test_the_overview_is_that_of_the_published_files():
-    assert pages.overview(RESULTS) == (RESULTS / "README.md").read_text()
+    assert markdown.overview(RESULTS) == (RESULTS / "README.md").read_text()
 
 
-@published
+@with_results
 @pytest.mark.parametrize("page", **named([*PAGES, *OVERVIEW]))
 def test_links_and_pictures_are_there(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
@@ -56,7 +58,7 @@ def test_links_and_pictures_are_there(page):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("study", ["modes", "v1", "fsbi", "barrel", "rate2lif", "neulvm"])
+@pytest.mark.parametrize("study", STUDIES)
 def test_pages_of_studies_have_one_shape(study):
     text = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{study}.md").read_text(), flags=re.DOTALL)
     assert text.startswith(f"# `{study}`: ")
@@ -64,16 +66,44 @@ def test_pages_of_studies_have_one_shape(study):
 
 
 def test_published_files_are_small_and_name_no_place_on_a_disk():
-    publish.refuse_large(RESULTS)
+    published.refuse_large(RESULTS)
     for path in RESULTS.rglob("*"):
         if path.suffix in {".csv", ".md"}:
             assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|users|mnt)/", path.read_text(), re.IGNORECASE), path
 
 
-@pytest.mark.parametrize("page", **named([page for page in PAGES if blocks(page, "python")]))
-def test_python_of_the_pages_runs(page):
-    for code in blocks(page, "python"):
-        exec(compile(code, str(page), "exec"), {})
+PYTHON = [(page, number) for page in PAGES for number in range(len(blocks(page, "python")))]
+
+
+@pytest.mark.parametrize(("page", "number"), PYTHON, ids=[f"{page.stem}{number}" for page, number in PYTHON])
+def test_python_of_the_pages_runs_and_its_claim_can_fail(page, number):
+    tree = ast.parse(blocks(page, "python")[number])
+    claim = tree.body[-1]
+    assert isinstance(claim, ast.Assert), f"{page.name}: the last line has to claim something: {ast.unparse(claim)}"
+    names: dict = {}
+    exec(compile(tree, str(page), "exec"), names)
+    read = {node.id for node in ast.walk(claim.test) if isinstance(node, ast.Name)}
+    computed = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    assert read & computed, f"{page.name}: {ast.unparse(claim)} holds whatever was computed"
+
+
+def test_all_python_of_the_pages_is_run():
+    code = "".join(page.read_text() for page in PAGES)
+    assert len(PYTHON) == len(re.findall(r"^ *```python", code, re.MULTILINE)) > 0
+
+
+@pytest.mark.parametrize("page", **named(PAGES))
+def test_stages_that_a_page_names_are_there(page):
+    stages = {name for name, _ in stage.names()}
+    of = "|".join([*STUDIES, "report"])
+    called = set(re.findall(rf"respike ((?:{of})\.\w+)", page.read_text()))
+    assert called - stages == set()
+
+
+@pytest.mark.parametrize("page", **named([*PAGES, *sorted((ROOT / "workflow" / "report").glob("*.rst"))]))
+def test_sources_that_a_page_names_are_there(page):
+    for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]*\.(?:py|smk|yaml|csv|md))`", page.read_text()):
+        assert any((root / path).exists() for root in (ROOT, ROOT / "src" / "respike")), path
 
 
 @pytest.fixture(scope="session")

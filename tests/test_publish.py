@@ -1,5 +1,7 @@
 """Publishing a run: small files with known content, pages whose marked parts come from them, and clear refusals."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,8 @@ from PIL import Image
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import facts
-from respike.report.stages import activity, pages, publish, scorecard
+from respike.report import activity, cards, markdown, marks, pictures, published, records
+from respike.report.stages import publish
 
 MEASURED = measures.table(
     "modes", [Measure("a_P1", seed, "digits", "accuracy", value, "1", 10) for seed, value in ((0, 0.86), (1, 0.9))]
@@ -21,23 +23,37 @@ CLAIMS = [
 ]
 
 
+def job(folder, stage: str, number: int, cost: tuple[float, float, float], *names: str) -> None:
+    """Files of one job, each with the record that its stage leaves; those written before the last know of less CPU time."""
+    for name in names:
+        files.write_text(folder / name, name)
+        spent = dict(zip(("wall_s", "cpu_s", "memory_mb"), cost, strict=True))
+        spent["cpu_s"] -= 0.5 * (len(names) - 1 - names.index(name))
+        facts = files.read_record(folder / name) | {"stage": stage, "arguments": [str(number)], "cost": spent}
+        files.record_path(folder / name).write_text(json.dumps(facts))
+
+
 @pytest.fixture
 def results(tmp_path):
     """A finished run of two studies, as small as can be."""
     folder = tmp_path / "results"
-    files.maker.update(seed=3, time="2026-01-02T03:04:05", versions={"numpy": "2.3"}, stage="modes.fit")
+    files.maker.update(seed=3, time="2026-01-02T03:04:05", versions={"numpy": "2.3"})
     files.maker["host"] = {"system": "Linux-6-x", "processor": "x86_64", "name": "secret", "user": "me"}
-    card = pd.DataFrame(CLAIMS, columns=list(scorecard.COLUMNS))
+    card = pd.DataFrame(CLAIMS, columns=list(cards.COLUMNS))
     files.write_text(folder / "scorecard.csv", card.to_csv(index=False))
     files.write_table(folder / "metrics.parquet", MEASURED)
-    lines = [("v1", name, "stand-in", name == "recording", "rate", value, 0.0, 9.0, "Hz", 5, np.nan, 0.04) for name, value in
-             (("recording", 4.0), ("mle", 5.0))]  # fmt: skip
+    rates = {"recording": 4.0, "mle": 5.0}
+    lines = [
+        ("v1", name, "stand-in", name == "recording", "rate", rate, 0.0, 9.0, "Hz", 5, np.nan, 0.04)
+        for name, rate in rates.items()
+    ]
     files.write_table(folder / "activity.parquet", pd.DataFrame(lines, columns=list(activity.COLUMNS)))
+    files.maker.clear()
     for name in ("figures/activity", "modes/figures/fig1", "modes/figures/plain"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / f"{name}.png")
-    files.write_text(folder / "modes/benchmark/fit_a.tsv", "s\tmax_rss\tcpu_time\n90.0\t50.0\t60.0\n")
-    files.maker.clear()
+    job(folder, "modes.fit", 0, (90.0, 60.0, 50.0), "modes/fits/a.pt")
+    job(folder, "modes.metrics", 0, (30.0, 24.0, 70.4), "modes/metrics.parquet")
     captions = tmp_path / "captions"
     captions.mkdir()
     (captions / "modes_fig1.rst").write_text("The ``first``.\n")
@@ -46,80 +62,116 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def published(results, tmp_path):
-    publish.run(results=results, captions=tmp_path / "captions", fill=[], commit="abc", out=tmp_path / "docs" / "results")
-    return tmp_path / "docs" / "results"
+def docs(results, tmp_path):
+    """A folder of pages with the published results in it."""
+    arguments = {"results": results, "captions": tmp_path / "captions", "commit": "abc"}
+    publish.run(**arguments, fill=[], out=tmp_path / "docs" / "results")
+    return tmp_path / "docs"
 
 
-def filled(published, mark: str) -> str:
-    page = published.parent / "page.md"
+def part(docs, mark: str) -> str:
+    """What a page shows between the marks."""
+    page = docs / "page.md"
     page.write_text(f"before\n<!-- results: {mark} -->\nold\n<!-- end -->\nafter\n")
-    lines = pages.fill(page, published).splitlines()
+    lines = marks.filled(page, docs / "results").splitlines()
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", f"<!-- results: {mark} -->", "<!-- end -->", "after")
     return "\n".join(lines[2:-2])
 
 
-def test_a_run_leaves_its_tables_and_its_captioned_figures(published):
-    found = {str(path.relative_to(published)) for path in published.rglob("*") if path.is_file()}
-    tables = {"scorecard.csv", "activity.csv", "costs.csv", "run.csv", "figures.csv", "metrics/modes.csv"}
-    assert found == {*tables, "README.md", "figures/activity.png", "figures/modes_fig1.png"}
-    assert pd.read_csv(published / "metrics/modes.csv")["value"].tolist() == MEASURED["value"].tolist()
-    assert [path.name for path in published.parent.iterdir()] == ["results"]  # no temporary folder stays
+def test_a_run_leaves_its_tables_and_its_captioned_figures(docs):
+    names = {str(path.relative_to(docs / "results")) for path in (docs / "results").rglob("*") if path.is_file()}
+    csv = {"scorecard.csv", "activity.csv", "costs.csv", "run.csv", "figures.csv", "metrics/modes.csv"}
+    assert names == {*csv, "README.md", "figures/activity.png", "figures/modes_fig1.png"}
+    assert pd.read_csv(docs / "results/metrics/modes.csv")["value"].tolist() == MEASURED["value"].tolist()
+    assert [path.name for path in docs.iterdir()] == ["results"]  # no temporary folder stays
 
 
-def test_what_made_the_run_is_told_without_names_of_people_and_machines(published):
-    known = pages.known(published)
-    assert (known["command"], known["commit"], known["seed"]) == ("make reproduce", "abc", "3")
-    assert (known["machine"], known["finished"], known["numpy"]) == ("Linux x86_64", "2026-01-02", "2.3")
-    assert "secret" not in "".join(path.read_text() for path in published.rglob("*.csv"))
+def test_a_second_run_takes_the_place_of_the_first_and_a_failed_one_leaves_it(docs, results, tmp_path):
+    (docs / "results" / "old.csv").touch()
+    arguments = {"results": results, "captions": tmp_path / "captions", "fill": [], "out": docs / "results"}
+    (results / "activity.parquet").rename(tmp_path / "activity.parquet")
+    with pytest.raises(FileNotFoundError, match="activity.parquet does not exist"):
+        publish.run(**arguments, commit="new")
+    assert markdown.facts(docs / "results")["commit"] == "abc"
+    (tmp_path / "activity.parquet").rename(results / "activity.parquet")
+    publish.run(**arguments, commit="new")
+    assert markdown.facts(docs / "results")["commit"] == "new"
+    assert not (docs / "results" / "old.csv").exists()
+    assert [path.name for path in docs.iterdir()] == ["results"]
 
 
-def test_claims_give_value_verdict_and_reason(published):
-    lines = filled(published, "claims | modes").splitlines()
+def test_what_made_the_run_is_told_without_names_of_people_and_machines(docs):
+    facts = markdown.facts(docs / "results")
+    assert (facts["command"], facts["commit"], facts["seed"]) == ("make reproduce", "abc", "3")
+    assert (facts["machine"], facts["finished"], facts["numpy"]) == ("Linux x86_64", "2026-01-02", "2.3")
+    assert "secret" not in "".join(path.read_text() for path in docs.rglob("*.csv"))
+
+
+def test_several_machines_and_versions_are_all_told_and_the_lowest_seed_is_the_root():
+    host = {"system": "Linux-6-x", "processor": "x86_64"}
+    made = [
+        {"seed": 8, "host": host, "time": "2026-01-02T03:04:05+0000", "versions": {"torch": "2.13", "numpy": "2.3"}},
+        {"seed": 7, "host": {**host, "processor": "arm64"}, "time": "2026-01-03T00:00:00+0000", "versions": {"numpy": "2.2"}},
+        {"seed": None},
+    ]
+    assert list(records.provenance(made).items()) == [
+        ("seed", "7"),
+        ("machine", "Linux arm64, Linux x86_64"),
+        ("finished", "2026-01-03"),
+        ("files with a record of their origin", "3"),
+        ("numpy", "2.2, 2.3"),
+        ("torch", "2.13"),
+    ]
+    assert records.provenance([])["seed"] == records.provenance([])["machine"] == "unknown"
+
+
+def test_claims_give_value_verdict_and_reason(docs):
+    lines = part(docs, "claims | modes").splitlines()
     assert lines[2] == "| a &#124; b | table 1 | 0.9 | 0.88 | **met** |"
     assert lines[3] == "| c | table 2 | 0.5 Hz | 0.4 Hz | not comparable: the claim is about MNIST |"
     assert lines[-1] == "1 more claim was not measured in this run."
-    assert filled(published, "claims | modes | c").count("\n") == 2
+    assert part(docs, "claims | modes | c").count("\n") == 2
 
 
-def test_measures_give_mean_and_sd_over_seeds(published):
-    assert filled(published, "measures | modes | a_* | acc*").splitlines()[2] == (
+def test_measures_give_mean_and_sd_over_seeds(docs):
+    assert part(docs, "measures | modes | a_* | acc*").splitlines()[2] == (
         f"| a_P1 | accuracy | 0.88 | {np.std([0.86, 0.9], ddof=1):.4g} |  | 2 | digits |"
     )
     with pytest.raises(ValueError, match="modes has no measure 'x'"):
-        filled(published, "measures | modes | * | x")
+        part(docs, "measures | modes | * | x")
 
 
 def test_variants_stand_in_the_order_of_their_numbers():
     names = ["N100_P30", "N100_P3", "N30_P100", "mle"]
-    assert sorted(names, key=pages.by_number) == ["N30_P100", "N100_P3", "N100_P30", "mle"]
+    assert sorted(names, key=markdown.by_number) == ["N30_P100", "N100_P3", "N100_P30", "mle"]
 
 
-def test_verdicts_costs_networks_and_figures(published):
-    lines = filled(published, "verdicts").splitlines()
+def test_verdicts_costs_networks_and_figures(docs):
+    lines = part(docs, "verdicts").splitlines()
     assert lines[2:] == ["| `modes` | 1 | 0 | 1 | 1 |", "| `v1` | 0 | 1 | 0 | 0 |", "| all | 1 | 1 | 1 | 1 |"]
-    assert filled(published, "costs").splitlines()[2] == "| modes | 1 | 1.5 | 50 |"
-    assert "| v1 | recording (data) | 4 |" in filled(published, "activity")
-    assert filled(published, "figure | modes | fig1") == "![modes: fig1](results/figures/modes_fig1.png)\n\n*The first.*"
+    assert part(docs, "costs").splitlines()[2:] == ["| modes | 2 | 2 | 1.4 | 70 |", "| all | 2 | 2 | 1.4 | 70 |"]
+    assert "0.033 hours of jobs" in part(docs, "run")
+    assert "| v1 | recording (data) | 4 |" in part(docs, "activity")
+    assert part(docs, "figure | modes | fig1") == "![modes: fig1](results/figures/modes_fig1.png)\n\n*The first.*"
 
 
-def test_marks_that_cannot_be_filled_are_refused(published):
+def test_marks_that_cannot_be_filled_are_refused(docs):
     with pytest.raises(ValueError, match="mark 'nonsense': expected one of"):
-        filled(published, "nonsense")
-    with pytest.raises(ValueError, match="plain.png does not exist; figures of modes: fig1"):
-        filled(published, "figure | modes | plain")
-    (published.parent / "good.md").write_text("<!-- results: verdicts -->\n<!-- end -->\n")
-    (published.parent / "bad.md").write_text("<!-- results: a -->\n<!-- end -->\n<!-- results: b -->\n<!-- end -->\n")
+        part(docs, "nonsense")
+    with pytest.raises(ValueError, match=r"plain.png does not exist; figures of modes: fig1"):
+        part(docs, "figure | modes | plain")
+    (docs / "good.md").write_text("<!-- results: verdicts -->\n<!-- end -->\n")
+    (docs / "bad.md").write_text("<!-- results: a -->\n<!-- end -->\n<!-- results: b -->\n<!-- end -->\n")
     with pytest.raises(ValueError, match=r"bad\.md: mark 'a'.*\n.*bad\.md: mark 'b'"):
-        pages.fill_all([published.parent / "good.md", published.parent / "bad.md"], published)
-    assert "| `modes` |" in (published.parent / "good.md").read_text()  # the others are filled all the same
+        marks.fill([docs / "good.md", docs / "bad.md"], docs / "results")
+    assert "| `modes` |" in (docs / "good.md").read_text()  # the others are filled all the same
 
 
 def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (1200, 2000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    content = publish.small(tmp_path / "noise.png")
-    assert len(content) <= publish.LARGEST
+    content = published.small(tmp_path / "noise.png")
+    assert len(content) <= published.LARGEST
     rng = np.random.default_rng(0)
     many = [Measure("a", seed, "d", "m", value, "1", 1) for seed, value in enumerate(rng.random(20000))]
     files.write_table(results / "metrics.parquet", measures.table("modes", many))
@@ -131,6 +183,18 @@ def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, tmp_
 def test_captions_are_found_by_figure_and_by_kind(tmp_path):
     for name in ("fsbi_pairs", "v1_movie"):
         (tmp_path / f"{name}.rst").write_text(name)
-    assert facts.caption(tmp_path, "fsbi", "poly_pairs") == "fsbi_pairs"
-    assert facts.caption(tmp_path, "v1", "movie") == "v1_movie"
-    assert not facts.caption(tmp_path, "modes", "fig1")
+    assert pictures.caption(tmp_path, "fsbi", "poly_pairs") == "fsbi_pairs"
+    assert pictures.caption(tmp_path, "v1", "movie") == "v1_movie"
+    assert not pictures.caption(tmp_path, "modes", "fig1")
+
+
+def test_costs_are_those_of_stages_a_job_counting_once(tmp_path):
+    job(tmp_path, "fsbi.simulate", 0, (10.0, 9.0, 300.0), "fsbi/poly/round0/a.parquet", "fsbi/poly/round0/b.parquet")
+    job(tmp_path, "fsbi.simulate", 1, (20.0, 12.0, 200.0), "fsbi/mlp/round0/a.parquet")
+    job(tmp_path, "v1.fit", 0, (5.0, 4.0, 50.0), "v1/hidden/fits/mle_0.pt")
+    job(tmp_path, "v1.fit", 1, (1e6, 1e6, 1e6), "v1/fits/.partial/mle_0.pt")  # a training that has not ended
+    job(tmp_path, "v1.fit", 2, (1e6, 1e6, 1e6), "v1/fits/gone.pt")
+    (tmp_path / "v1/fits/gone.pt").unlink()
+    spent = records.costs(records.read(tmp_path))
+    assert spent.columns.tolist() == ["study", "stage", "jobs", "wall_s", "cpu_s", "memory_mb"]
+    assert spent.values.tolist() == [["fsbi", "simulate", 2, 30.0, 21.0, 300.0], ["v1", "fit", 1, 5.0, 4.0, 50.0]]

@@ -1,52 +1,56 @@
-# All studies together: the joined metrics table and the scorecard.
+# All studies together: the joined metrics table, the scorecard, and the spikes of every network.
+include: "base.smk"
 
 
-rule metrics_table:
+SHOWN = [
+    study for study in ("v1", "neulvm", "fsbi", "modes", "rate2lif", "barrel") if study in STUDIES
+]  # lines of the table
+
+
+use rule stage as metrics_table with:
     input:
-        tables=expand("results/{study}/metrics.parquet", study=STUDIES),
+        tables=[f"<results>/{study}/metrics.parquet" for study in STUDIES],
     output:
-        table="results/metrics.parquet",
+        out="<results>/metrics.parquet",
     log:
-        "results/report/log/tables.txt",
-    benchmark:
-        "results/report/benchmark/tables.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/tables.txt",
     resources:
         runtime=5,
         mem_mb=1000,
     params:
-        code=code("report.tables"),
-    shell:
-        "python -m respike report.tables --tables {input.tables} --out {output.table} > {log} 2>&1"
+        **stage("report.tables"),
 
 
-rule scorecard:
+use rule stage as scorecard with:
     input:
-        metrics="results/metrics.parquet",
-        claims=expand("src/respike/{study}/claims.csv", study=STUDIES),
+        metrics=rules.metrics_table.output.out,
+        claims=[f"src/respike/{study}/claims.csv" for study in STUDIES],
     output:
-        csv=report("results/scorecard.csv", caption="../report/scorecard.rst", category="scorecard"),
-        html="results/scorecard.html",
+        csv=report("<results>/scorecard.csv", caption="../report/scorecard.rst", category="scorecard"),
+        page="<results>/scorecard.html",
     log:
-        "results/report/log/scorecard.txt",
-    benchmark:
-        "results/report/benchmark/scorecard.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/scorecard.txt",
     resources:
         runtime=5,
         mem_mb=1000,
     params:
-        code=code("report.scorecard"),
-        size=config["run"]["size"],
-    shell:
-        "python -m respike report.scorecard --metrics {input.metrics} --claims {input.claims}"
-        " --size {params.size} --csv {output.csv} --html {output.html} > {log} 2>&1"
+        **stage("report.scorecard", size=config["run"]["size"]),
 
 
-# A job that failed is tried again with more: many fail because memory or time ran out (retries are set in profiles/slurm).
-for each in workflow.rules:
-    for name in {"mem_mb", "runtime"} & set(each.resources):
-        if isinstance(each.resources[name].raw, int):
-            each.resources[name] = lambda wildcards, attempt, first=each.resources[name].raw: first * attempt
+use rule stage as activity with:
+    input:
+        networks=[f"<results>/{study}/spikes.npz" for study in SHOWN],
+    output:
+        [f"<results>/figures/{name}.pdf" for name in ("activity", "rasters")],
+        [
+            report(f"<results>/figures/{name}.png", caption=f"../report/{name}.rst", category="all studies")
+            for name in ("activity", "rasters")
+        ],
+        table="<results>/activity.parquet",
+    log:
+        "<logs>/activity.txt",
+    resources:
+        runtime=10,
+        mem_mb=4000,
+    params:
+        **stage("report.activity", folder=f"{RESULTS}/figures"),

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from respike.core import style
-from respike.report.networks import Network
+from respike.core.spikes import Network
 
 TITLES = {
     "rate": "rate (Hz)",
@@ -45,24 +45,24 @@ def draw(axes: Axes, rows: pd.DataFrame, colors: list[str]) -> None:
     """A dot at the mean of each network and a bar from quantile 0.1 to 0.9 over its cells or pairs."""
     if rows["low"].min() > 0 and rows["high"].max() / rows["low"].min() > 30:
         axes.set_xscale("log")
-    for place, (row, color) in enumerate(zip(rows.itertuples(), colors, strict=True)):
-        axes.plot([row.low, row.high], [place, place], color=color, linewidth=1, alpha=0.5)
-        axes.plot(row.value, place, "o", color=color, markerfacecolor="white" if row.recorded else color)
+    for line, (row, color) in enumerate(zip(rows.itertuples(), colors, strict=True)):
+        axes.plot([row.low, row.high], [line, line], color=color, linewidth=1, alpha=0.5)
+        axes.plot(row.value, line, "o", color=color, markerfacecolor="white" if row.recorded else color)
     axes.grid(axis="y", linewidth=0.3, alpha=0.5)
     axes.tick_params(axis="y", length=0)
 
 
-def rasters(found: list[Network], folder: Path, columns: int = 4) -> None:
+def rasters(networks: list[Network], folder: Path, columns: int = 4) -> None:
     """rasters.pdf and .png: the first second of some cells of each network and recording."""
-    figure, axes = style.panels(-(-len(found) // columns), columns, height=1.25, sharex=True)
+    figure, axes = style.panels(-(-len(networks) // columns), columns, height=1.25, sharex=True)
     figure.set_figwidth(2 * style.WIDTH)
-    for panel in axes.flat[len(found) :]:
+    for panel in axes.flat[len(networks) :]:
         panel.set_axis_off()
-    for panel, network in zip(axes.flat, found, strict=False):
+    for panel, network in zip(axes.flat, networks, strict=False):
         raster(panel, network)
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
-    style.save(figure, folder, "rasters", f"Data: {'; '.join(dict.fromkeys(network.dataset for network in found))}")
+    style.save(figure, folder, "rasters", f"Data: {'; '.join(dict.fromkeys(network.dataset for network in networks))}")
 
 
 def raster(axes: Axes, network: Network) -> None:

@@ -1,0 +1,161 @@
+"""The two HTML pages of a run, which need no network: the scorecard, and all results together."""
+
+import base64
+import itertools
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from respike.core import files
+from respike.report import cards, pictures
+from respike.report.pictures import Picture
+
+SCORECARD = Path(__file__).with_name("scorecard.html")
+PAGE = Path(__file__).with_name("page.html")
+HEADS = {  # of the table of claims on the page of all results
+    "study": "study",
+    "item": "claim",
+    "paper_value": "paper or goal",
+    "value": "ours",
+    "unit": "unit",
+    "verdict": "verdict",
+    "dataset": "data",
+    "source": "source",
+    "note": "note",
+}
+SIGNS = dict(zip(cards.VERDICTS, "✓✗–", strict=True))  # so that colour is not all that tells them apart
+
+
+def filled(template: Path, **parts: str) -> str:
+    """Text of the template with each {{name}} replaced by the part of that name."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda gap: parts[gap[1]], template.read_text(encoding="utf-8"))
+
+
+def scrolled(table: str) -> str:
+    """A table that scrolls by itself where the window is narrow."""
+    return f"<div class='scroll'>{table}</div>"
+
+
+def table(kind: str, heads: str, lines: list[str], name: str = "") -> str:
+    """A table of the class `kind` from ready cells of its head and ready lines."""
+    named = f" id='{name}'" if name else ""
+    body = "\n".join(lines)
+    return f"<table class='{kind}'{named}><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def plain_table(rows: pd.DataFrame) -> str:
+    """Table of numbers to three digits."""
+    text = rows.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:.3g}", classes="plain")
+    return scrolled(text)
+
+
+def scorecard(card: pd.DataFrame) -> str:
+    """The scorecard: a summary, then a section per study."""
+    sections = [_claims_of(str(study), rows) for study, rows in card.groupby("study", sort=False)]
+    return filled(SCORECARD, summary=summary(card), sections="\n".join(sections))
+
+
+def summary(card: pd.DataFrame, anchor: str = "", bars: bool = False) -> str:
+    """How many claims of each study have which verdict, with links to `anchor` and the study; `bars` show the shares."""
+    counts = cards.counts(card)
+    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("study", *counts.columns))
+    heads += "<th scope='col' class='share'>of all claims</th>" if bars else ""
+    lines = []
+    for study, numbers in counts.iterrows():
+        cells = f"<th scope='row'><a href='#{anchor}{escape(study)}'>{escape(study)}</a></th>"
+        cells += "".join(f"<td>{number}</td>" for number in numbers)
+        lines.append(f"<tr>{cells}{_bar(numbers) if bars else ''}</tr>")
+    return scrolled(table("summary", heads, lines))
+
+
+def _bar(numbers: pd.Series) -> str:
+    shares = 100 * numbers[list(cards.VERDICTS)] / numbers.sum()
+    parts = "".join(f"<span class='{_class(name)}' style='width:{share:.1f}%'></span>" for name, share in shares.items())
+    return f"<td class='share' aria-hidden='true'><div>{parts}</div></td>"
+
+
+def _class(verdict: str) -> str:
+    return verdict.replace(" ", "-")
+
+
+def _claims_of(study: str, rows: pd.DataFrame) -> str:
+    """What was measured, in the order of the verdicts; what was not measured folded away."""
+    rows = rows.sort_values("verdict", key=lambda verdicts: verdicts.map(cards.VERDICTS.index), kind="stable")
+    measured, rest = rows[rows["value"].notna()], rows[rows["value"].isna()]
+    folded = f"<details><summary>{len(rest)} claims not measured in this run</summary>{_claims(rest)}</details>"
+    return f"<section id='{escape(study)}'><h2>{escape(study)}</h2>{_claims(measured)}{folded if len(rest) else ''}</section>"
+
+
+def _claims(rows: pd.DataFrame) -> str:
+    names = [name for name in cards.COLUMNS if name not in {"study", "size"}]
+    heads = "".join(f"<th scope='col'>{escape(name.replace('_', ' '))}</th>" for name in names)
+    lines = []
+    for _, row in rows.iterrows():
+        cells = "".join(f"<td class='{name}'>{escape(cards.text(row[name]))}</td>" for name in names)
+        lines.append(f"<tr class='{_class(row['verdict'])}'>{cells}</tr>")
+    return scrolled(table("claims", heads, lines))
+
+
+def page(
+    card: pd.DataFrame,
+    figures: list[Picture],
+    drawings: Mapping[str, str],
+    tables: Mapping[str, pd.DataFrame],
+    provenance: Mapping[str, str],
+) -> str:
+    """All results: scorecard, figures by study, drawing of the workflow rules of each study, tables of costs, provenance."""
+    facts = [f"<tr><th scope='row'>{escape(fact)}</th><td>{escape(value)}</td></tr>" for fact, value in provenance.items()]
+    return filled(
+        PAGE,
+        size=escape(str(card["size"].iloc[0])),
+        summary=summary(card, "figures-", bars=True),
+        claims=sortable_claims(card),
+        figures="\n".join(
+            figures_of(study, list(group)) for study, group in itertools.groupby(figures, key=lambda picture: picture.study)
+        ),
+        graph="<div class='grid wide'>{}</div>".format("".join(_drawing(*item) for item in drawings.items())),
+        costs="\n".join(f"<h3>{escape(name)}</h3>{plain_table(rows)}" for name, rows in tables.items()),
+        provenance=scrolled(f"<table class='plain'>{''.join(facts)}</table>"),
+    )
+
+
+def sortable_claims(card: pd.DataFrame) -> str:
+    """Every claim in one table that the page can sort and filter."""
+    heads = "".join(f"<th scope='col' aria-sort='none'><button type='button'>{head}</button></th>" for head in HEADS.values())
+    return table("claims", heads, [_sortable(row) for _, row in card.iterrows()], "claims")
+
+
+def _sortable(row: pd.Series) -> str:
+    texts = {name: escape(cards.text(row[name])) for name in HEADS}
+    sign = f"<span aria-hidden='true'>{SIGNS[row['verdict']]}</span> "
+    texts["verdict"] = f"<span class='pill'>{sign}{texts['verdict']}</span>"
+    cells = "".join(f"<td class='{name}' data-label='{HEADS[name]}'>{text}</td>" for name, text in texts.items())
+    measured = "no" if np.isnan(row["value"]) else "yes"
+    data = f"data-verdict='{row['verdict']}' data-study='{row['study']}' data-measured='{measured}'"
+    return f"<tr class='{_class(row['verdict'])}' {data}>{cells}</tr>"
+
+
+def figures_of(study: str, figures: list[Picture]) -> str:
+    """The figures of a study, each a button that shows it large; their content stands in the page."""
+    grid = "grid wide" if study == pictures.ALL_STUDIES else "grid"
+    shown = "\n".join(_figure(picture) for picture in figures)
+    return f"<section id='figures-{_class(study)}'><h3>{escape(study)}</h3><div class='{grid}'>{shown}</div></section>"
+
+
+def _figure(picture: Picture) -> str:
+    content = base64.b64encode(files.checked(picture.path).read_bytes()).decode()
+    caption = escape(picture.caption)
+    name = escape(picture.name)
+    return (
+        f"<figure><button type='button' class='enlarge' aria-label='enlarge {picture.study}, {name}'>"
+        f"<img loading='lazy' alt='{caption}' src='data:image/png;base64,{content}'></button>"
+        f"<figcaption><b>{name}</b> {caption}</figcaption></figure>"
+    )
+
+
+def _drawing(study: str, svg: str) -> str:
+    return f"<figure><figcaption><b>{escape(study)}</b></figcaption>{svg}</figure>"

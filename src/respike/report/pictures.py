@@ -1,0 +1,37 @@
+"""The figures of a run and their captions."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ALL_STUDIES = "all studies"
+
+
+class Picture(NamedTuple):
+    """A figure of a run: where it is, whose it is, and what its caption says."""
+
+    path: Path
+    study: str
+    name: str
+    caption: str
+
+
+def of(results: Path, captions: Path) -> list[Picture]:
+    """The figures in `results` that have a caption: those of all studies together first."""
+    together = [(path, ALL_STUDIES) for path in sorted((results / "figures").glob("*.png"))]
+    figures = together + [(path, path.parents[1].name) for path in sorted(results.glob("*/figures/*.png"))]
+    pictures = (Picture(path, study, path.stem, caption(captions, study, path.stem)) for path, study in figures)
+    return [picture for picture in pictures if picture.caption]
+
+
+def caption(captions: Path, study: str, name: str) -> str:
+    """Caption of a figure without marks: that of its name, or of its kind (poly_pairs: pairs); empty when there is none."""
+    kinds = [name] if study == ALL_STUDIES else [f"{study}_{name}", f"{study}_{name.partition('_')[2]}"]
+    sources = (captions / f"{kind}.rst" for kind in kinds)
+    text = next((source.read_text(encoding="utf-8") for source in sources if source.exists()), "")
+    return re.sub(r"``?|\*\*?|\\", "", text).strip().replace("\n", " ")
+
+
+def published_name(study: str, name: str) -> str:
+    """File name of a figure where those of all studies lie in one folder."""
+    return f"{name}.png" if study == ALL_STUDIES else f"{study}_{name}.png"
