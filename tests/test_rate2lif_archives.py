@@ -146,3 +146,9 @@ def test_damaged_source_is_refused(folder):
     (folder / "a_0-0.zip").write_bytes(b"damaged")
     with pytest.raises(files.CorruptFile, match=r"a_0-0\.zip was changed after it was written"):
         made(folder.with_name("searches") / "a_0-0.zip", sources=(folder / "a_0-0.zip",))
+
+
+def test_unfinished_archive_of_a_parallel_job_is_no_archive(folder):
+    folder.mkdir()
+    (folder / ".tmp-computer-17-x8f2.zip").touch()
+    assert made(folder / "a_0-0.zip") == [0]

@@ -63,6 +63,23 @@ def test_stop_rule():
         assert not trainer.is_done({**good, **worse})
 
 
+@pytest.mark.parametrize("trials", [4, 7, 8])
+def test_shortest_training_is_checked(tmp_path, trials):
+    settings = replace(SMALL, batch=4, trials=trials, check_every=200)
+    fit.train(tmp_path, settings, PLACE, "cpu")
+    history = pd.read_parquet(tmp_path / "history.parquet")
+    assert history["check_loss"].notna().sum() == 1
+    name = metrics.Name("short", 0, "go-nogo")
+    measured = {one.metric: one.value for one in metrics.of_training(name, history, settings)}
+    assert measured["trials to train"] == 4 * (trials // 4)
+    assert np.isfinite(measured["rate loss"])
+
+
+def test_training_without_an_update_is_refused():
+    with pytest.raises(ValueError, match=r"trials = 3: expected at least batch = 4"):
+        replace(SMALL, batch=4, trials=3)
+
+
 def test_reference_trainer_follows_the_published_schedule():
     settings = scheduled(replace(SMALL, trainer="reference", batch=16, stop_loss=0.1))
     assert (settings.batch, settings.check_every, settings.stop_loss, settings.least_trials) == (1, 100, 7.0, 1500)

@@ -91,7 +91,7 @@ def made_by_this_code(file: Path) -> bool:
 
 def take_over(archive: Path, folder: Path, note: str, origin: str) -> bool:
     """Copy the network called as `folder` into it, out of the archive of another chunk; False when none has it."""
-    for other in sorted(archive.parent.glob("*.zip")):
+    for other in sorted(archive.parent.glob("[!.]*.zip")):
         if other == archive or folder.name not in Chunk.named(other.stem).stems():
             continue
         try:

@@ -20,7 +20,10 @@ RELU_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda for s
 
 @dataclass(frozen=True)
 class Training:
-    """One rate network: its task, its cells and how it is trained. In brackets the option of the published program."""
+    """One rate network: its task, its cells and how it is trained. In brackets the option of the published program.
+
+    ValueError for decay constants in the wrong order and for fewer trials than one update takes.
+    """
 
     task: Literal["go-nogo", "xor", "mante"]  # [task]
     cells: int = 200  # [N]
@@ -42,6 +45,13 @@ class Training:
     stop_loss: float = 1.0  # stop below this mean loss ...
     stop_accuracy: float = 0.95  # ... and above this share of correct trials ...
     least_trials: int = 0  # ... after this many trials
+
+    def __post_init__(self) -> None:
+        taus = self.taus
+        if not 1 <= len(taus) <= 2 or taus[0] < 1 or taus[-1] < taus[0]:
+            raise ValueError(f"taus = {list(taus)}, expected [smallest, largest] or [value] in steps of 5 ms, at least 1")
+        if self.trainer == "batched" and self.trials < self.batch:
+            raise ValueError(f"trials = {self.trials}: expected at least batch = {self.batch}, the trials of one update")
 
 
 def scheduled(settings: Training) -> Training:

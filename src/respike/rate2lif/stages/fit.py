@@ -34,22 +34,12 @@ def run(*, archive: Path, settings: Training, seed: int, device: str = "auto") -
 def train(made: Path, settings: Training, place: tuple[int | str, ...], device: str) -> None:
     """Train one network and write it, the table of its training and its activity into the folder `made`."""
     network = made / "network.mat"
-    trainer = Trainer(checked(scheduled(settings)), place, device)
+    trainer = Trainer(scheduled(settings), place, device)
     identity = {**asdict(settings), "place": place}
     table = training.train(trainer.parts(), trainer.step, trainer.n_updates, network, identity, until=trainer.is_done)
     files.write_table(made / "history.parquet", table)
     trainer.write(network, made / "activity.npz", table["loss"].to_numpy())
     training.forget(network)
-
-
-def checked(settings: Training) -> Training:
-    """`settings`, or ValueError when the decay constants cannot be used."""
-    taus = settings.taus
-    if not 1 <= len(taus) <= 2 or taus[0] < 1 or taus[-1] < taus[0]:
-        raise ValueError(
-            f"taus = {list(taus)}, expected [smallest, largest] or [value] in steps of 5 ms, at least 1 (config.yaml)"
-        )
-    return settings
 
 
 class Trainer:
@@ -69,7 +59,10 @@ class Trainer:
         return {"module": self.module, "adam": self.adam}
 
     def step(self, number: int) -> dict[str, float]:
-        """One update, and a check of the stop rule after updates 2, 2 + updates_per_check, ... as published."""
+        """One update, and a check of the stop rule after updates 2, 2 + updates_per_check, ... as published.
+
+        A training of one update is checked after that one, so that every training has a check.
+        """
         s = self.settings
         played = activities.play(self.module, self.task, seeds.generator(*self.place, "trials", number), s.batch)
         target = torch.from_numpy(played.trials.target).to(played.output.device)
@@ -78,7 +71,7 @@ class Trainer:
         loss.backward()
         self.adam.step(number)
         seen = {"loss": loss.item(), "trials": (number + 1) * s.batch, "check_loss": np.nan, "check_accuracy": np.nan}
-        if number % self.updates_per_check == 1 % self.updates_per_check:
+        if number % self.updates_per_check == 1 % self.updates_per_check or self.n_updates == 1:
             seen["check_loss"], seen["check_accuracy"] = self.check(number)
         return seen
 
