@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from respike.rate2lif import lif, model
-from respike.rate2lif import network as networks
+from respike.rate2lif.network import Network
 from respike.rate2lif.params import Lif, Training
 from tests.rate2lif_small import untrained
 
@@ -59,7 +59,7 @@ def test_compiled_lif_equals_the_plain_equations(options, rng):
     push = np.zeros((2000, 12))
     if options.stimulate == "inh":
         push[200:1000, [0, 5]] = -0.5 * (coins[200:1000, None] < 0.5)
-    (run,) = lif.run([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
+    (run,) = lif.simulate([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
     output, fired = plain_lif(network, 2.0, options, columns, start, noise, push)
     assert len(fired) > 20
     assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == fired
@@ -68,12 +68,12 @@ def test_compiled_lif_equals_the_plain_equations(options, rng):
 
 def test_one_cell_fires_at_the_rate_of_the_closed_form():
     """A cell without noise and synapses, driven to J: period = refractory + tau log((J - reset) / (J - threshold))."""
-    cell = networks.Network(
+    cell = Network(
         np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.zeros(1), 0.0, np.ones(1), np.ones((1, 1)), np.zeros(1, bool),
         (4.0,), np.zeros(1),
     )  # fmt: skip
     options = Lif(noise=0.0)
-    (run,) = lif.run([lif.wire(cell, 1.0, options)], lif.drive(cell, np.full((401, 1), 30.0), options, 0), options)
+    (run,) = lif.simulate([lif.wire(cell, 1.0, options)], lif.drive(cell, np.full((401, 1), 30.0), options, 0), options)
     expected = 0.002 + 0.010 * np.log((-10 + 65) / (-10 + 40))
     assert np.diff(run.spike_step[1:]).mean() * 5e-5 == pytest.approx(expected, rel=0.02)
 
@@ -83,18 +83,18 @@ def test_spike_filter_has_unit_area(rng):
     small = untrained(rng)
     for options in (Lif(noise=0.0), Lif(noise=0.0, rise=0.0)):
         network = replace(small, w=np.zeros((12, 12)), w_out=np.ones(12), taus=(2.0,))
-        (run,) = lif.run([lif.wire(network, 1.0, options)], lif.drive(network, np.zeros((41, 1)), options, 1), options)
+        (run,) = lif.simulate([lif.wire(network, 1.0, options)], lif.drive(network, np.zeros((41, 1)), options, 1), options)
         assert len(run.spike_step) > 0
         assert run.output.sum() * 5e-5 == pytest.approx(len(run.spike_step), rel=0.03)
 
 
 def test_result_does_not_depend_on_which_scales_run_together_nor_on_the_block(monkeypatch, rng):
     small = untrained(rng)
-    options = Lif()
-    inputs = np.ones((21, 1))
-    together = lif.run([lif.wire(small, s, options) for s in (1.0, 3.0)], lif.drive(small, inputs, options, 0, 1), options)
+    options, inputs = Lif(), np.ones((21, 1))
+    wirings = [lif.wire(small, scale, options) for scale in (1.0, 3.0)]
+    together = lif.simulate(wirings, lif.drive(small, inputs, options, 0, 1), options)
     monkeypatch.setattr(lif, "BLOCK", 170)
-    (alone,) = lif.run([lif.wire(small, 3.0, options)], lif.drive(small, inputs, options, 0, 1), options)
+    (alone,) = lif.simulate([lif.wire(small, 3.0, options)], lif.drive(small, inputs, options, 0, 1), options)
     np.testing.assert_array_equal(together[1].output, alone.output)
     np.testing.assert_array_equal(together[1].spike_step, alone.spike_step)
 
@@ -114,7 +114,7 @@ def test_stimulated_cell_that_does_not_exist_is_refused(rng):
     small = untrained(rng)
     options = Lif(stimulate="exc", stimulated_cells=(3, 12))
     with pytest.raises(ValueError, match=r"stimulated_cells \[12\]: the network has 12 cells"):
-        lif.run([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
+        lif.simulate([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
 
 
 def test_output_bias_is_added_once(rng):
@@ -123,5 +123,5 @@ def test_output_bias_is_added_once(rng):
     runs = []
     for options in (Lif(), Lif(output_bias=True)):
         drive = lif.drive(network, np.zeros((11, 1)), options, 0)
-        runs += lif.run([lif.wire(network, 5.0, options)], drive, options)
+        runs += lif.simulate([lif.wire(network, 5.0, options)], drive, options)
     np.testing.assert_allclose(runs[1].output - runs[0].output, 0.25)

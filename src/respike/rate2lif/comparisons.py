@@ -85,11 +85,11 @@ def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, ou
     """Fig. 5 and 7: accuracy of rate model and LIF network of several variants; a dot for each network."""
     figure, ((axes,),) = style.panels(1, 1)
     for shift, metric in ((-0.2, "rate accuracy"), (0.2, "LIF accuracy")):
-        found = [values(table, variant, metric) for variant in variants]
-        place = np.arange(len(variants)) + shift
-        axes.bar(place, [one.mean() for one in found], 0.38, label=metric.removesuffix(" accuracy"), alpha=0.6)
-        for x, one in zip(place, found, strict=True):
-            axes.plot(np.full(len(one), x), one, "k.", markersize=3)
+        shares = [values(table, variant, metric) for variant in variants]
+        x = np.arange(len(variants)) + shift
+        axes.bar(x, [share.mean() for share in shares], 0.38, label=metric.removesuffix(" accuracy"), alpha=0.6)
+        for at, share in zip(x, shares, strict=True):
+            axes.plot(np.full(len(share), at), share, "k.", markersize=3)
     axes.axhline(100 * CONVERTED, color="0.4", linewidth=0.6, linestyle=":")
     axes.set(
         xticks=range(len(variants)),
@@ -111,18 +111,18 @@ def labelled(table: pd.DataFrame, variant: str) -> str:
 def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
     """Fig. 6: the same networks with other LIF settings: refractory period, filter, lesions, ..."""
     start = "LIF accuracy, mean output"
-    mine = table[table["variant"] == variant]
-    names = [m.removeprefix(start).removeprefix(", ") for m in mine["metric"].unique() if m.startswith(start)]
+    rows = table[table["variant"] == variant]
+    names = [m.removeprefix(start).removeprefix(", ") for m in rows["metric"].unique() if m.startswith(start)]
     figure, ((axes,),) = style.panels(1, 1, height=0.6 + 0.28 * max(4, len(names)))
     for shift, (first, label) in enumerate((("LIF accuracy", "published criterion"), (start, "mean output"))):
-        found = [values(mine, variant, f"{first}, {name}" if name else first) for name in names]
-        place = np.arange(len(names)) + 0.4 * shift - 0.2
-        axes.barh(place, [one.mean() for one in found], 0.38, xerr=[one.std() for one in found], label=label, alpha=0.7)
+        shares = [values(rows, variant, f"{first}, {name}" if name else first) for name in names]
+        y, means, spreads = np.arange(len(names)) + 0.4 * shift - 0.2, [s.mean() for s in shares], [s.std() for s in shares]
+        axes.barh(y, means, 0.38, xerr=spreads, label=label, alpha=0.7)
     axes.set_yticks(range(len(names)), [name or "standard" for name in names])
     axes.set(xlabel="correct trials (%)", xlim=(0, 104), title=f"{variant.replace('_', ' ')}: LIF settings")
     axes.invert_yaxis()
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), ncols=2)
-    style.save(figure, out, "fig6_conditions", dataset(mine, [variant]))
+    style.save(figure, out, "fig6_conditions", dataset(rows, [variant]))
 
 
 def replicas(table: pd.DataFrame, variants: Sequence[str]) -> str:

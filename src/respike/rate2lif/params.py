@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+TaskName = Literal["go-nogo", "xor", "mante"]
+Stream = tuple[int | str, ...]  # root seed and path of a stream of random numbers (core.seeds)
+
 RATE_STEP = 0.005  # s, one step of the rate model (Methods)
 LIF_STEP = 5e-5  # s, one step of the LIF network before down-sampling (code)
 STEPS_PER_COLUMN = 100  # LIF steps per column of the stimulus, whatever the down-sampling (code)
@@ -13,6 +16,7 @@ OUTPUT_START = 0.01  # sd of the initial output weights (code)
 GAMMA = (2.0, 0.003)  # shape and scale of the alternative initial weights (code)
 CLIP = 20.0  # largest rate of the clipped ReLU and of the softplus (code)
 REACH, QUIET = 0.7, 0.3  # output that counts as a response, and as none (Methods)
+STANDARD = "standard"  # the condition as published, whose trials are kept in full
 CONVERTED = 0.95  # LIF accuracy from which a network counts as converted (Results)
 PUBLISHED_GRID = tuple(float(scale) for scale in range(20, 80, 5))  # 1 / lambda (code)
 RELU_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda for softplus and ReLU networks (SI)
@@ -25,7 +29,7 @@ class Training:
     ValueError for decay constants in the wrong order and for fewer trials than one update takes.
     """
 
-    task: Literal["go-nogo", "xor", "mante"]  # [task]
+    task: TaskName  # [task]
     cells: int = 200  # [N]
     taus: tuple[float, ...] = (4.0, 20.0)  # smallest and largest decay constant in steps, or one value for all [decay_taus]
     activation: Literal["sigmoid", "clipped_relu", "softplus"] = "sigmoid"  # [act]
@@ -89,6 +93,14 @@ class Lif:
     stimulus_begin: float = 0.0  # s
     stimulus_end: float = 0.0  # s
     stimulus_size: float = 0.5  # mV per step
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A LIF network to be run, by name."""
+
+    name: str
+    lif: Lif = Lif()
 
 
 @dataclass(frozen=True)
