@@ -8,34 +8,7 @@ import pytest
 from respike.rate2lif import lif, model
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Lif, Training
-from tests.rate2lif_small import untrained
-
-
-def plain_lif(network, scale, options, columns, start, noise, push):
-    """The equations of the LIF network as they are written, cell by cell, without any compiled code."""
-    dt = 5e-5 * options.downsample
-    tau, weights = network.decay(), network.recurrent(options.initial_weights) / scale
-    n, steps = network.n_cells, len(noise)
-    v, last = options.reset + (options.peak - options.reset) * start, np.zeros(n)
-    current, h, r, hr = (np.zeros(n) for _ in range(4))
-    output, fired_at = [], []
-    for i in range(1, steps + 1):
-        total = current + options.bias + columns[int(np.floor(i / 100 + 0.5))]
-        slope = (v**2 + total if options.neuron == "qif" else total - v) / options.tau_membrane
-        v = v + dt * np.where(i * dt > last + options.refractory, slope, 0) + noise[i - 1] * options.noise + push[i - 1]
-        fired = v >= options.threshold
-        received = weights @ fired
-        if options.rise:
-            current, r = current * np.exp(-dt / tau) + h * dt, r * np.exp(-dt / tau) + hr * dt
-            h = h * np.exp(-dt / options.rise) + received / (options.rise * tau)
-            hr = hr * np.exp(-dt / options.rise) + fired / (options.rise * tau)
-        else:
-            current, r = current * np.exp(-dt / tau) + received / tau, r * np.exp(-dt / tau) + fired / tau
-        last = last + np.where(fired, i * dt - last, 0)  # the published form, whose rounding decides the last refractory step
-        v = np.where(fired, options.reset, v)
-        output.append(network.w_out @ r / scale)
-        fired_at += [(i - 1, cell) for cell in np.flatnonzero(fired)]
-    return np.array(output), fired_at
+from tests.rate2lif_small import plain_lif, untrained
 
 
 @pytest.mark.parametrize(
@@ -60,10 +33,10 @@ def test_compiled_lif_equals_the_plain_equations(options, rng):
     if options.stimulate == "inh":
         push[200:1000, [0, 5]] = -0.5 * (coins[200:1000, None] < 0.5)
     (run,) = lif.simulate([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
-    output, fired = plain_lif(network, 2.0, options, columns, start, noise, push)
-    assert len(fired) > 20
-    assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == fired
-    np.testing.assert_allclose(run.output, output, atol=1e-9)
+    plain = plain_lif(network, 2.0, options, columns, start, noise, push)
+    assert len(plain.fired) > 20
+    assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == plain.fired
+    np.testing.assert_allclose(run.output, plain.output, atol=1e-9)
 
 
 def test_one_cell_fires_at_the_rate_of_the_closed_form():
