@@ -136,6 +136,21 @@ def test_losses():
     assert model.loss(output, target, "l1").tolist() == [7.0]
 
 
+@pytest.mark.parametrize(("name", "first"), [("go-nogo", 75), ("xor", 200), ("mante", 300)])
+def test_response_window_of_the_rate_model(name, first):
+    """Published: Go-NoGo from step 75, XOR from step 200, contextual integration the last 200 of 500 steps."""
+    task = TASKS[name]
+    trials = tasks.draw(task, np.random.default_rng(0), 20)._replace(wanted=np.ones(20, dtype=int))
+
+    def accuracy(step):
+        output = torch.zeros(task.n_steps - 1, 20)
+        output[step] = 0.71
+        return activity.check(activity.Activity(trials, output, output, output), task, "l2")[1]
+
+    assert accuracy(first) == 1
+    assert accuracy(first - 1) == 0
+
+
 def test_evaluation_equals_a_check_of_the_same_trials(rng):
     small = untrained(rng)
     module = model.RateNetwork(small, True)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from respike.rate2lif import lif, model
+from respike.rate2lif import conversion, lif, model
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Lif, Training
+from respike.rate2lif.tasks import TASKS, Trials
 from tests.rate2lif_small import plain_lif, untrained
 
 
@@ -98,3 +99,61 @@ def test_output_bias_is_added_once(rng):
         drive = lif.drive(network, np.zeros((11, 1)), options, 0)
         runs += lif.simulate([lif.wire(network, 5.0, options)], drive, options)
     np.testing.assert_allclose(runs[1].output - runs[0].output, 0.25)
+
+
+def test_every_trial_has_random_numbers_of_its_own_and_every_scale_the_same(rng):
+    small, options, inputs = untrained(rng), Lif(stimulate="exc", stimulus_end=1.0), np.zeros((11, 1))
+
+    def numbers(*stream):
+        drive = lif.drive(small, inputs, options, 0, "trial", *stream)
+        return {"start": drive.start, "noise": drive.noise.standard_normal((50, 12)), "coins": drive.coins.random(50)}
+
+    first, again, second = numbers(0), numbers(0), numbers(1)
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, again[name])
+        assert np.mean(values == second[name]) < 0.01, name
+    assert abs(np.corrcoef(first["noise"].ravel(), second["noise"].ravel())[0, 1]) < 0.15  # sd of chance 0.04
+
+
+def test_noise_of_different_trials_makes_different_spikes(rng):
+    """The same stimulus and first voltages: whatever differs comes from the noise."""
+    small, options = untrained(rng), Lif()
+    start = rng.random(12)
+    drives = [replace(lif.drive(small, np.zeros((11, 1)), options, 0, k), start=start) for k in (0, 1, 1)]
+    runs = [lif.simulate([lif.wire(small, 5.0, options)], drive, options)[0] for drive in drives]
+    spikes = [list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) for run in runs]
+    assert spikes[1] == spikes[2]
+    assert len(set(spikes[0]) & set(spikes[1])) < len(spikes[0]) / 2
+
+
+@pytest.mark.parametrize(("name", "first", "end"), [("go-nogo", 10000, 20000), ("xor", 20000, 27000), ("mante", 26000, 50000)])
+@pytest.mark.parametrize("downsample", [1, 4])
+def test_response_window_of_the_lif_output(name, first, end, downsample):
+    """The published program judges samples `first` (counted from 1) and later; the mean output ends with the response."""
+    task = TASKS[name]
+    options, inside = Lif(downsample=downsample), first // downsample - 1  # counted from 0
+    trials = Trials(np.empty((0, 1, 1)), np.empty((0, 1)), np.array([1]), ["kind"])
+
+    def judged(sample, height):
+        output = np.zeros(task.n_steps * 100 // downsample)
+        output[sample] = height
+        nothing = np.empty(0, dtype=int)
+        run = lif.Run(1, output, nothing, nothing, *np.empty((3, 0, 1)))
+        return conversion.table(trials, task, [run], 25.0, options).iloc[0]
+
+    assert judged(inside, 0.71)["correct"]
+    assert not judged(inside - 1, 0.71)["correct"]
+    assert not judged(inside, 0.69)["correct"]
+    width = end // downsample - inside
+    for sample, expected in ((inside - 1, 0), (inside, 1), (end // downsample - 1, 1)):
+        assert judged(sample, width)["mean"] == pytest.approx(expected)
+    if end < task.n_steps * 100:
+        assert judged(end // downsample, width)["mean"] == 0
+        assert judged(end // downsample, 0.71)["correct"]  # as published, to the end of the trial
+
+
+@pytest.mark.parametrize("downsample", [1, 2])
+def test_rates_leave_out_the_spikes_of_the_first_nine_steps(downsample):
+    steps, cells = np.array([0, 8, 9, 10, 19999]), np.array([0, 1, 1, 2, 2])
+    run = lif.Run(4, np.empty(20000), steps, cells, *np.empty((3, 0, 4)))
+    assert lif.rates(run, Lif(downsample=downsample)).tolist() == [0, 1 / downsample, 2 / downsample, 0]

@@ -16,6 +16,7 @@ from scipy.io import loadmat, savemat
 from respike import __main__ as program
 from respike.core import seeds, spikes, statistics
 from respike.rate2lif import activity, archives, conversion, fitted, learning, lif, playback, tasks
+from respike.rate2lif.network import Network
 from respike.rate2lif.params import Condition, Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.stages import data, fit, metrics, search, simulate
 from respike.rate2lif.stages import spikes as spikes_stage
@@ -85,6 +86,21 @@ def test_killed_training_goes_on_where_it_was(results, tmp_path, monkeypatch):
     fit.run(**options)
     assert taken == [2, 3, 0, 1, 2, 3]
     assert archive.read_bytes() == (results / "networks" / ARCHIVE).read_bytes()
+
+
+def test_every_update_and_every_check_has_random_numbers_of_its_own(tmp_path, monkeypatch):
+    streams, play = [], activity.play
+
+    def noted(module, task, rng, n_trials):
+        streams.append(rng.bit_generator.state["state"]["state"])
+        return play(module, task, rng, n_trials)
+
+    monkeypatch.setattr(activity, "play", noted)
+    learning.train(SMALL, STREAM, "cpu", tmp_path / "network")
+    *training, trained, untrained = streams
+    assert len(training) == 4 + 2  # updates, checks
+    assert len({*training, trained}) == 7
+    assert trained == untrained  # shown on the same trials
 
 
 def test_stop_rule():
@@ -183,6 +199,33 @@ def test_measures_are_those_of_the_files(results, files_of, tmp_path):
     assert first.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()
     assert first.loc["LIF accuracy, half", "n"] == 6
     assert first.loc["cells", "value"] == 12
+
+
+def test_components_hold_the_share_that_was_put_in():
+    """Courses of five orthogonal directions of known variance: three of them hold (4 + 3 + 2) / 11 of it."""
+    power = np.array([4.0, 3.0, 2.0, 1.0, 1.0])
+    waves = np.sqrt(2) * np.stack([np.cos(2 * np.pi * k * np.arange(100) / 100) for k in range(1, 6)], axis=1)
+    course = (7 + waves * np.sqrt(power))[None]
+    origin = metrics.Origin("a", 0, "b")
+    rate, lif_share = metrics.of_components(origin, course, np.concatenate([course, course]))
+    assert (rate.value, lif_share.value) == (pytest.approx(100 * 9 / 11), pytest.approx(100 * 9 / 11))
+    assert (rate.n, lif_share.n) == (100, 200)
+
+
+def test_rates_by_kind_of_cell_and_of_trial():
+    """Three cells (excitatory, SST, other inhibitory) in two trials of 2 s; a spike of the first 9 steps does not count."""
+    n = np.zeros((3, 3))
+    inhibitory, taus = np.array([False, True, True]), (4.0, 20.0)
+    network = Network(n, n, n[:, :1], n[0], 0.0, n[0], n, inhibitory, taus, n[0], sst_cells=1)
+    times, cells, trials = np.array([[0.0004, 0, 0], [0.1, 0, 0], [0.2, 1, 0], [0.3, 1, 0], [1.9, 0, 1], [1.0, 2, 1]]).T
+    fired = spikes.Spikes(times, cells.astype(int), 3, 2.0, trials.astype(int), 2)
+    activity = {"group": np.array(["Go", "NoGo", "Go"]), "mean_rate": np.array([[2.0, 3, 1], [2.0, 1, 2], [9.0, 9, 9]])}
+    measured = metrics.of_rates(metrics.Origin("a", 0, "b"), network, metrics.settled(fired), activity)
+    rates = {one.metric.removeprefix("mean rate, "): one.value for one in measured}
+    expected = {"excitatory, Go": 0.5, "excitatory, NoGo": 0.5, "SST, Go": 1.0, "SST, NoGo": 0.0}
+    expected |= {"inhibitory, Go": 0.0, "inhibitory, NoGo": 0.5}
+    correlation = np.corrcoef([2, 2, 1.5], [0.5, 0.5, 0.25])[0, 1]
+    assert rates == {**expected, "correlation of rates": pytest.approx(correlation)}
 
 
 def test_recorded_trials(files_of):
