@@ -139,7 +139,7 @@ def test_response_window_of_the_lif_output(name, first, end, downsample):
         output[sample] = height
         nothing = np.empty(0, dtype=int)
         run = lif.Run(1, output, nothing, nothing, *np.empty((3, 0, 1)))
-        return conversion.table(trials, task, [run], 25.0, options).iloc[0]
+        return conversion.judged(trials, task, [[run]], [25.0], options).iloc[0]
 
     assert judged(inside, 0.71)["correct"]
     assert not judged(inside - 1, 0.71)["correct"]

@@ -89,12 +89,14 @@ def test_networks_of_the_figures_are_the_first_of_their_variants(config, results
 
 
 def test_settings_of_a_variant(config):
-    assert (plan.given(config), plan.trained(config)) == (["mante"], ["gonogo"])
+    assert (plan.pattern(config, given=True), plan.pattern(config, given=False)) == ("mante", "gonogo")
     assert plan.file(config, "mante") == "mine.mat"
-    assert plan.task(config, "gonogo") == "go-nogo"
+    assert plan.training(config, "mante") == {"task": "mante"}
     assert plan.conditions(config, "gonogo") == [{"name": "standard", "lif": {}}, {"name": "no noise", "lif": {"noise": 0.0}}]
     assert plan.search(config, "gonogo") == CONFIG["search"]
     assert plan.search(config, "mante") == {"method": "grid", "scales": [40.0], "trials": 3}
+    config["variants"]["mante"]["file"] = ""
+    assert (plan.pattern(config, given=True), plan.pattern(config, given=False)) == ("none", "gonogo|mante")
 
 
 def changed(config, key, value):

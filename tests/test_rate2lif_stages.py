@@ -15,7 +15,7 @@ from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
 from respike.core import seeds, spikes, statistics
-from respike.rate2lif import activity, archives, conversion, fitted, learning, lif, playback, tasks
+from respike.rate2lif import activity, archives, conversion, fitted, learning, lif, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Condition, Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.stages import data, fit, metrics, search, simulate
@@ -34,12 +34,11 @@ def results(tmp_path_factory):
     networks, searches, trials = (folder / kind / ARCHIVE for kind in ("networks", "searches", "trials"))
     fit.run(out=networks, variant="small", first=0, last=1, settings=SMALL, seed=3, device="cpu")
     grid = Search(trials=2, scales=(20.0, 5.0))
-    search.run(networks=networks, out=searches, task="go-nogo", settings=grid, options=Lif(), seed=3)
+    search.run(networks=networks, out=searches, settings=grid, options=Lif(), seed=3)
     simulate.run(
         networks=networks,
         searches=searches,
         out=trials,
-        task="go-nogo",
         settings=Simulation(trials=6, recorded=6, shown_scales=(5.0,)),
         conditions=[Condition("standard"), Condition("half", Lif(downsample=2))],
         seed=3,
@@ -138,7 +137,7 @@ def test_reference_trainer_follows_the_published_schedule():
 def test_network_that_no_scale_converts_is_reported_and_kept(results, tmp_path, capsys):
     settings = Search(trials=6, scales=(1e6,))
     networks, out = results / "networks" / ARCHIVE, tmp_path / ARCHIVE
-    search.run(networks=networks, out=out, task="go-nogo", settings=settings, options=Lif(), seed=3)
+    search.run(networks=networks, out=out, settings=settings, options=Lif(), seed=3)
     assert "small_1: best 1/lambda 1e+06" in capsys.readouterr().out
     for _, folder in archives.Archives(out):
         assert loadmat(folder / "scaled.mat")["opt_scaling_factor"] == 1e6
@@ -177,7 +176,7 @@ def test_least_squares_finds_the_scale_that_was_put_in(rng):
 
 def test_narrow_search_tries_values_around_the_fit(results, tmp_path):
     settings, networks = Search(method="narrow", trials=1), results / "networks" / ARCHIVE
-    search.run(networks=networks, out=tmp_path / ARCHIVE, task="go-nogo", settings=settings, options=Lif(), seed=3)
+    search.run(networks=networks, out=tmp_path / ARCHIVE, settings=settings, options=Lif(), seed=3)
     for _, folder in archives.Archives(tmp_path / ARCHIVE):
         tried = pd.read_parquet(folder / "search.parquet")["scale"].unique()
         np.testing.assert_allclose(tried / tried[3], conversion.AROUND, atol=1e-3)
@@ -297,9 +296,9 @@ def test_trained_network_converts(tmp_path, variant, replica):
     fresh = tasks.draw(task, seeds.generator(*stream, "trials"), 60)
     scale = conversion.best(conversion.try_scales(trained.network, task, fresh, GRID, Lif(), stream))
     activity.write(tmp_path, trained)
-    trials = activity.read_trials(tmp_path / "activity.npz", 60)
-    runs = playback.play(trained.network, trials, scale, Lif(), (0, "judged", replica))
-    assert conversion.table(trials, task, runs, scale, Lif())["correct"].mean() >= 0.95
+    _, trials = activity.read_trials(tmp_path / "activity.npz", 60)
+    judged = conversion.try_scales(trained.network, task, trials, [scale], Lif(), (0, "judged", replica))
+    assert judged["correct"].mean() >= 0.95
 
 
 def commands_of_the_page() -> list[list[str]]:

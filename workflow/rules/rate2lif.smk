@@ -27,7 +27,7 @@ use rule stage as fit with:
     log:
         "<logs>/fit_{variant}_{first}-{last}.txt",
     wildcard_constraints:
-        variant="|".join(plan.trained(config)) or "none",
+        variant=plan.pattern(config, given=False),
     resources:
         runtime=600,
         mem_mb=2000,
@@ -41,7 +41,7 @@ use rule fit as data with:
     log:
         "<logs>/data_{variant}_{first}-{last}.txt",
     wildcard_constraints:
-        variant="|".join(plan.given(config)) or "none",
+        variant=plan.pattern(config, given=True),
     params:
         **stage("rate2lif.data", "variant", "first", "last", settings=of(plan.training), seed=SEED),
 
@@ -57,13 +57,7 @@ use rule stage as search with:
         runtime=240,
         mem_mb=1000,
     params:
-        **stage(
-            "rate2lif.search",
-            task=of(plan.task),
-            settings=of(plan.search),
-            options=config["conditions"]["standard"],
-            seed=SEED,
-        ),
+        **stage("rate2lif.search", settings=of(plan.search), options=config["conditions"]["standard"], seed=SEED),
 
 
 use rule stage as simulate with:
@@ -78,13 +72,7 @@ use rule stage as simulate with:
         runtime=240,
         mem_mb=2000,
     params:
-        **stage(
-            "rate2lif.simulate",
-            task=of(plan.task),
-            settings=config["simulate"],
-            conditions=of(plan.conditions),
-            seed=SEED,
-        ),
+        **stage("rate2lif.simulate", settings=config["simulate"], conditions=of(plan.conditions), seed=SEED),
 
 
 use rule stage as metrics with:

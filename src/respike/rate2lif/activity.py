@@ -11,7 +11,7 @@ from respike.core import files
 from respike.rate2lif import fitted, model, tasks
 from respike.rate2lif.model import RateNetwork
 from respike.rate2lif.network import Network
-from respike.rate2lif.tasks import Task, Trials
+from respike.rate2lif.tasks import TASKS, Task, Trials
 
 EVALUATED = 100  # trials on which a network is shown
 
@@ -26,9 +26,10 @@ class Activity(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """A network that is ready to be converted, with the table of its training and its activity on fresh trials."""
+    """A network that is ready to be converted, with the table of its training and its activity on fresh trials of its task."""
 
     network: Network
+    task: str
     history: pd.DataFrame
     activity: Activity
     origin: str  # where the network comes from, in words
@@ -61,6 +62,7 @@ def write(folder: Path, evaluated: Evaluated) -> None:
     files.write_table(folder / "history.parquet", evaluated.history)
     files.write_arrays(
         folder / "activity.npz",
+        task=np.array(evaluated.task),
         origin=np.array(evaluated.origin),
         inputs=activity.trials.inputs,
         target=activity.trials.target,
@@ -73,10 +75,11 @@ def write(folder: Path, evaluated: Evaluated) -> None:
     )
 
 
-def read_trials(path: Path, count: int) -> Trials:
-    """The first `count` trials in an activity file."""
-    kept = files.read_arrays(path, "inputs", "target", "wanted", "group")
-    return Trials(kept["inputs"][:, :count], kept["target"][:, :count], kept["wanted"][:count], kept["group"][:count].tolist())
+def read_trials(path: Path, count: int) -> tuple[Task, Trials]:
+    """Task and first `count` trials in an activity file."""
+    kept = files.read_arrays(path, "task", "inputs", "target", "wanted", "group")
+    wanted, group = kept["wanted"][:count], kept["group"][:count].tolist()
+    return TASKS[str(kept["task"])], Trials(kept["inputs"][:, :count], kept["target"][:, :count], wanted, group)
 
 
 def published_fields(activity: Activity, task: Task, kind: str, network: Network) -> dict[str, np.ndarray]:

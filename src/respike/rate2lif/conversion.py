@@ -1,22 +1,34 @@
-"""From a rate network to a LIF network: trials judged by the published criterion, and the scale L = 1 / lambda found."""
+"""From a rate network to a LIF network: trials run at several scales and judged, and the scale L = 1 / lambda found."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from respike.core import seeds
+from respike.core import seeds, spikes
 from respike.rate2lif import lif, tasks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import CONVERTED, STEPS_PER_COLUMN, Lif, Stream
+from respike.rate2lif.params import CONVERTED, LIF_STEP, STEPS_PER_COLUMN, Lif, Stream
 from respike.rate2lif.tasks import Task, Trials
 
 FIRST_GUESS = 25.0  # where the least squares start: the scale of the published examples
 ROUNDS, FITTED_TRIALS = 4, 6  # of the least squares
 SMALLEST, LARGEST = 1.0, 200.0  # scale that the least squares may find
 AROUND = (0.5, 0.64, 0.8, 1.0, 1.25)  # of the least-squares scale, which lies above the best one more often than below
+OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
+
+
+def play(
+    network: Network, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream, recorded: int = 0
+) -> Iterator[list[lif.Run]]:
+    """Of each trial its runs at all scales, on the same stimulus and noise; the first `recorded` keep the state every 5 ms."""
+    wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
+    inputs, column = tasks.extra_column(trials.inputs), STEPS_PER_COLUMN // options.downsample
+    for trial in range(len(trials.wanted)):
+        drive = lif.drive(network, inputs[:, trial], options, *stream, trial)
+        yield lif.simulate(wirings, drive, options, column if trial < recorded else 0)
 
 
 def window(task: Task, options: Lif) -> tuple[int, int]:
@@ -28,42 +40,28 @@ def window(task: Task, options: Lif) -> tuple[int, int]:
     return task.lif_window * steps - 1, task.end * steps
 
 
-def rows(
-    trials: Trials, trial: int, task: Task, runs: Sequence[lif.Run], scales: Sequence[float], options: Lif
-) -> Iterator[dict]:
-    """Rows of one trial, one for each of `runs`: what the output did, and the mean firing rate in Hz."""
-    wanted = trials.wanted[trial : trial + 1]
-    for run, scale in zip(runs, scales, strict=True):
-        responses = tasks.responses(run.output[:, None], *window(task, options))
-        yield {
-            "trial": trial,
-            "wanted": int(wanted[0]),
-            "group": trials.group[trial],
-            "scale": scale,
-            "largest": float(responses.largest[0]),
-            "smallest": float(responses.smallest[0]),
-            "mean": float(responses.mean[0]),
-            "correct": bool(tasks.is_correct(responses, wanted, quiet_both_ways=False)[0]),
-            "decided": bool(tasks.is_decided(task, responses.mean, wanted)[0]),
-            "rate": float(lif.rates(run, options).mean()),
-        }
-
-
-def table(trials: Trials, task: Task, runs: Sequence[lif.Run], scale: float, options: Lif) -> pd.DataFrame:
-    """Rows of one run per trial."""
-    return pd.DataFrame([row for k, run in enumerate(runs) for row in rows(trials, k, task, [run], [scale], options)])
+def judged(
+    trials: Trials, task: Task, runs: Iterable[Sequence[lif.Run]], scales: Sequence[float], options: Lif
+) -> pd.DataFrame:
+    """A row per trial and scale: what the output did, whether that is correct, and the mean firing rate in Hz."""
+    rows = []
+    for trial, at_scales in enumerate(runs):
+        wanted = trials.wanted[trial : trial + 1]
+        for run, scale in zip(at_scales, scales, strict=True):
+            responses = tasks.responses(run.output[:, None], *window(task, options))
+            row = {"trial": trial, "wanted": int(wanted[0]), "group": trials.group[trial], "scale": scale}
+            row |= {name: float(values[0]) for name, values in responses._asdict().items()}
+            row["correct"] = bool(tasks.is_correct(responses, wanted, quiet_both_ways=False)[0])
+            row["decided"] = bool(tasks.is_decided(task, responses.mean, wanted)[0])
+            rows.append({**row, "rate": float(lif.rates(run, options).mean())})
+    return pd.DataFrame(rows)
 
 
 def try_scales(
     network: Network, task: Task, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream
 ) -> pd.DataFrame:
-    """One row per trial and scale; all scales of a trial see the same stimulus and noise."""
-    wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
-    inputs, tried = tasks.extra_column(trials.inputs), []
-    for trial in range(len(trials.wanted)):
-        runs = lif.simulate(wirings, lif.drive(network, inputs[:, trial], options, *stream, trial), options)
-        tried += rows(trials, trial, task, runs, scales, options)
-    return pd.DataFrame(tried)
+    """A row per trial and scale."""
+    return judged(trials, task, play(network, trials, scales, options, stream), scales, options)
 
 
 def narrow_scales(network: Network, activity: dict[str, np.ndarray], options: Lif, stream: Stream) -> list[float]:
@@ -121,3 +119,37 @@ def report(network: str, table: pd.DataFrame) -> None:
         sys.stdout.write(f"1/lambda {tried:g}: {100 * share:.0f}% correct\n")
     verdict = "converts" if shares[scale] >= CONVERTED else f"does not convert: no scale reaches {100 * CONVERTED:.0f}%"
     sys.stdout.write(f"{network}: best 1/lambda {scale:g}, {100 * shares[scale]:.0f}% correct; {verdict}\n")
+
+
+def fired(runs: Sequence[lif.Run], options: Lif) -> spikes.Spikes:
+    """Spikes of the runs, one trial each."""
+    dt = LIF_STEP * options.downsample
+    return spikes.Spikes(
+        times=np.concatenate([run.spike_step for run in runs]) * dt,
+        cells=np.concatenate([run.spike_cell for run in runs]),
+        n_cells=runs[0].n_cells,
+        duration=len(runs[0].output) * dt,
+        trials=np.repeat(np.arange(len(runs)), [len(run.spike_step) for run in runs]),
+        n_trials=len(runs),
+    )
+
+
+def recordings(runs: Sequence[lif.Run], trials: Trials, options: Lif) -> dict[str, np.ndarray]:
+    """Outputs (trial, ms), filtered spikes (trial, step of 5 ms, cell) in Hz and kind of the first trials, one run each."""
+    filtered = np.stack([run.filtered for run in runs]).astype(np.float32)
+    return {"output": outputs(runs, options), "filtered": filtered, "group": np.array(trials.group[: len(runs)])}
+
+
+def at_scales(
+    network: Network, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream
+) -> dict[str, np.ndarray]:
+    """Outputs (scale, ms) of the first trial that wants a response."""
+    trial = int(np.argmax(trials.wanted != 0))
+    wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
+    drive = lif.drive(network, tasks.extra_column(trials.inputs)[:, trial], options, *stream, trial)
+    return {"shown_scales": np.array(scales), "scale_output": outputs(lif.simulate(wirings, drive, options), options)}
+
+
+def outputs(runs: Sequence[lif.Run], options: Lif) -> Float[np.ndarray, "run ms"]:
+    """Output of each run, once a millisecond."""
+    return np.stack([run.output[:: OUTPUT_EVERY // options.downsample] for run in runs]).astype(np.float32)

@@ -99,10 +99,10 @@ def _text(value: Any) -> str:
 
 def write(path: str | Path, network: Network) -> None:
     """MATLAB v5 file with the published fields. Equal networks give equal bytes."""
-    column = {name: np.asarray(value, dtype=float)[:, None] for name, value in _by_cell(network).items()}
+    by_cell = {"inh": network.inhibitory, "exc": ~network.inhibitory, "taus_gaus": network.taus_gaus}
     fields = {
         **network.extra,
-        **column,
+        **{name: np.asarray(values, dtype=float)[:, None] for name, values in by_cell.items()},
         "w": network.w,
         "w0": network.w0,
         "w_in": network.w_in,
@@ -117,7 +117,3 @@ def write(path: str | Path, network: Network) -> None:
     }
     with files.whole(path) as temporary:
         temporary.write_bytes(mat.content(fields))
-
-
-def _by_cell(network: Network) -> dict[str, np.ndarray]:
-    return {"inh": network.inhibitory, "exc": ~network.inhibitory, "taus_gaus": network.taus_gaus}

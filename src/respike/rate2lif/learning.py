@@ -12,7 +12,6 @@ from respike.core.adam import Adam
 from respike.rate2lif import activity, fitted, model
 from respike.rate2lif.activity import EVALUATED, Evaluated
 from respike.rate2lif.model import ACTIVATIONS, RateNetwork
-from respike.rate2lif.network import Network
 from respike.rate2lif.params import Stream, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
@@ -21,12 +20,13 @@ def train(settings: Training, stream: Stream, device: str, output: Path) -> Eval
     """Train a network; the unfinished training is kept beside `output` (see `core.training`)."""
     trainer = Trainer(scheduled(settings), stream, device)
     identity = {**asdict(settings), "stream": stream}
-    table = training.train(trainer.parts(), trainer.step, trainer.n_updates, output, identity, until=trainer.is_done)
+    parts = {"module": trainer.module, "adam": trainer.adam}
+    table = training.train(parts, trainer.step, trainer.n_updates, output, identity, until=trainer.is_done)
     return trainer.evaluated(table)
 
 
 class Trainer:
-    """A training under way: what `core.training.train` saves, and one step of it."""
+    """A training under way: its network, its optimiser, and one step of it."""
 
     def __init__(self, settings: Training, stream: Stream, device: str) -> None:
         self.settings, self.stream, self.task = settings, stream, TASKS[settings.task]
@@ -36,10 +36,6 @@ class Trainer:
         self.adam = Adam(trained, settings.learning_rate)
         self.n_updates = settings.trials // settings.batch
         self.updates_per_check = max(1, settings.check_every // settings.batch)
-
-    def parts(self) -> dict[str, training.Part]:
-        """What a checkpoint holds."""
-        return {"module": self.module, "adam": self.adam}
 
     def step(self, number: int) -> dict[str, float]:
         """One update, and a check of the stop rule after updates 2, 2 + updates_per_check, ... as published.
@@ -88,7 +84,7 @@ class Trainer:
             "losses": np.pad(losses, (0, self.n_updates - len(losses)))[None],
             "tr": len(losses) * self.settings.batch,
         }
-        return Evaluated(replace(trained, extra=extra), history, last, "network trained here")
+        return Evaluated(replace(trained, extra=extra), self.task.name, history, last, "network trained here")
 
 
 def adopt(source: Path, variant: str, settings: Training, stream: Stream) -> Evaluated:
@@ -96,22 +92,17 @@ def adopt(source: Path, variant: str, settings: Training, stream: Stream) -> Eva
 
     ValueError when the network has another number of inputs than the task, or an activation that is not known here.
     """
-    network, task = _usable(source, variant, settings.task), TASKS[settings.task]
+    network, task = fitted.read(source), TASKS[settings.task]
+    if network.w_in.shape[1] != task.n_inputs:
+        raise ValueError(
+            f"{source}: field w_in has {network.w_in.shape[1]} columns, but task {task.name} has {task.n_inputs} inputs;"
+            f" correct rate2lif.variants.{variant}.training.task in config.yaml"
+        )
+    if network.activation not in ACTIVATIONS:
+        raise ValueError(f"{source}: field activation is {network.activation!r}, expected one of {list(ACTIVATIONS)}")
     with torch.no_grad():  # without Dale's law: weights in a file are rectified already
         shown = activity.play(RateNetwork(network, dale=False), task, seeds.generator(*stream), EVALUATED)
     loss, accuracy = activity.check(shown, task, settings.loss)
     trials = int(np.ravel(network.extra.get("tr", 0))[0])  # 0 when the file does not say
     row = {"step": 0, "loss": loss, "trials": trials, "check_loss": loss, "check_accuracy": accuracy}
-    return Evaluated(network, pd.DataFrame([row]), shown, f"network given ({source.name})")
-
-
-def _usable(source: Path, variant: str, task: str) -> Network:
-    network, n_inputs = fitted.read(source), TASKS[task].n_inputs
-    if network.w_in.shape[1] != n_inputs:
-        raise ValueError(
-            f"{source}: field w_in has {network.w_in.shape[1]} columns, but task {task} has {n_inputs} inputs;"
-            f" correct rate2lif.variants.{variant}.training.task in config.yaml"
-        )
-    if network.activation not in ACTIVATIONS:
-        raise ValueError(f"{source}: field activation is {network.activation!r}, expected one of {list(ACTIVATIONS)}")
-    return network
+    return Evaluated(network, task.name, pd.DataFrame([row]), shown, f"network given ({source.name})")

@@ -86,19 +86,32 @@ def simulate(wirings: list[Wiring], drive: Drive, options: Lif, record_every: in
     ValueError when the stimulation names a cell that the network does not have.
     """
     options = replace(options, **QIF) if options.neuron == "qif" else options
-    n_steps = round((len(drive.columns) - 1) * STEPS_PER_COLUMN)
-    trials = [_Trial(wiring, drive, options, n_steps, record_every) for wiring in wirings]
+    n_steps, n_cells = round((len(drive.columns) - 1) * STEPS_PER_COLUMN), len(drive.start)
+    constants, cells = _constants(options), [_cells(wiring, drive, options) for wiring in wirings]
+    states = [_start(drive, options) for _ in wirings]
+    n_records = -(-n_steps // record_every) if record_every else 0
+    records = [kernel.Records(np.empty(n_steps), np.empty((3, n_records, n_cells)), record_every) for _ in wirings]
+    spikes = [[np.empty((2, 0), dtype=np.int64)] for _ in wirings]
     for first in range(0, n_steps, BLOCK):
         count = min(BLOCK, n_steps - first)
-        noise, push = _noise(drive, first, count, len(drive.start)), _push(drive, options, first, count)
-        for trial in trials:
-            trial.advance(first, noise, push)
-    return [trial.result() for trial in trials]
+        noise, push = _noise(drive, first, count), _push(drive, options, first, count)
+        for k in range(len(wirings)):
+            spikes[k].append(kernel.advance(states[k], records[k], cells[k], constants, first, noise, push))
+    return [
+        Run(n_cells, kept.output + wiring.bias_out, *np.concatenate(blocks, axis=1), *kept.states)
+        for wiring, kept, blocks in zip(wirings, records, spikes, strict=True)
+    ]
 
 
-def _noise(drive: Drive, first: int, count: int, n_cells: int) -> np.ndarray:
+def _start(drive: Drive, options: Lif) -> kernel.State:
+    state = kernel.State(*np.zeros((len(kernel.State._fields), len(drive.start))))
+    state.v[:] = options.reset + (options.peak - options.reset) * drive.start
+    return state
+
+
+def _noise(drive: Drive, first: int, count: int) -> np.ndarray:
     if isinstance(drive.noise, np.random.Generator):
-        return drive.noise.standard_normal((count, n_cells), dtype=np.float32)
+        return drive.noise.standard_normal((count, len(drive.start)), dtype=np.float32)
     return drive.noise[first : first + count]
 
 
@@ -115,41 +128,12 @@ def _push(drive: Drive, options: Lif, first: int, count: int) -> np.ndarray:
     return np.where(inside & (coins < 0.5), size, 0.0)
 
 
-class _Trial:
-    """A running trial of one wiring: its state and what it has recorded."""
-
-    def __init__(self, wiring: Wiring, drive: Drive, options: Lif, n_steps: int, record_every: int) -> None:
-        n_cells = len(wiring.tau)
-        self.bias_out, self.n_cells = wiring.bias_out, n_cells
-        self.constants = _constants(options)
-        self.cells = _cells(wiring, drive, options)
-        self.state = kernel.State(*np.zeros((len(kernel.State._fields), n_cells)))
-        self.state.v[:] = options.reset + (options.peak - options.reset) * drive.start
-        n_records = -(-n_steps // record_every) if record_every else 0
-        self.records = kernel.Records(np.empty(n_steps), np.empty((3, n_records, n_cells)), record_every)
-        self.spikes = [np.empty((2, 0), dtype=np.int64)]
-
-    def advance(self, first: int, noise: np.ndarray, push: np.ndarray) -> None:
-        """Go on by as many steps as `noise` has rows."""
-        self.spikes.append(kernel.advance(self.state, self.records, self.cells, self.constants, first, noise, push))
-
-    def result(self) -> Run:
-        """What was recorded."""
-        step, cell = np.concatenate(self.spikes, axis=1)
-        return Run(self.n_cells, self.records.output + self.bias_out, step, cell, *self.records.states)
-
-
 def _constants(options: Lif) -> kernel.Constants:
     dt = LIF_STEP * options.downsample
+    shared = ("tau_membrane", "refractory", "threshold", "reset", "bias", "peak", "noise")
     return kernel.Constants(
         dt=dt,
-        tau_membrane=options.tau_membrane,
-        refractory=options.refractory,
-        threshold=options.threshold,
-        reset=options.reset,
-        bias=options.bias,
-        peak=options.peak,
-        noise=options.noise,
+        **{name: getattr(options, name) for name in shared},
         fade_rise=float(np.exp(-dt / options.rise)) if options.rise else 0.0,
         quadratic=options.neuron == "qif",
         single=options.rise == 0,

@@ -37,8 +37,8 @@ class Network:
         return len(self.w)
 
     def decay(self) -> Float[np.ndarray, " cell"]:
-        """Synaptic decay constant of each cell, s."""
-        return decay(self.taus_gaus, self.taus)
+        """Synaptic decay constant of each cell (s): between the smallest and the largest, by the sigmoid of `taus_gaus`."""
+        return (expit(self.taus_gaus) * (self.taus[-1] - self.taus[0]) + self.taus[0]) * RATE_STEP
 
     def recurrent(self, initial: bool = False) -> Float[np.ndarray, "cell cell"]:
         """Signed weights after the SST mask; with `initial` those before training."""
@@ -47,8 +47,3 @@ class Network:
     def sst(self) -> Bool[np.ndarray, " cell"]:
         """The inhibitory cells that receive nothing from inhibitory cells."""
         return self.inhibitory & (np.cumsum(self.inhibitory) <= self.sst_cells)
-
-
-def decay(taus_gaus: Float[np.ndarray, " cell"], taus: tuple[float, ...]) -> Float[np.ndarray, " cell"]:
-    """Decay constants (s) between the smallest and the largest of `taus` (steps), by the sigmoid of `taus_gaus`."""
-    return (expit(taus_gaus) * (taus[-1] - taus[0]) + taus[0]) * RATE_STEP

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-TaskName = Literal["go-nogo", "xor", "mante"]
 Stream = tuple[int | str, ...]  # root seed and path of a stream of random numbers (core.seeds)
 
 RATE_STEP = 0.005  # s, one step of the rate model (Methods)
@@ -19,7 +18,6 @@ REACH, QUIET = 0.7, 0.3  # output that counts as a response, and as none (Method
 STANDARD = "standard"  # the condition as published, whose trials are kept in full
 CONVERTED = 0.95  # LIF accuracy from which a network counts as converted (Results)
 PUBLISHED_GRID = tuple(float(scale) for scale in range(20, 80, 5))  # 1 / lambda (code)
-RELU_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda for softplus and ReLU networks (SI)
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Training:
     ValueError for decay constants in the wrong order and for fewer trials than one update takes.
     """
 
-    task: TaskName  # [task]
+    task: Literal["go-nogo", "xor", "mante"]  # [task]
     cells: int = 200  # [N]
     taus: tuple[float, ...] = (4.0, 20.0)  # smallest and largest decay constant in steps, or one value for all [decay_taus]
     activation: Literal["sigmoid", "clipped_relu", "softplus"] = "sigmoid"  # [act]

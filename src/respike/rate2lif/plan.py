@@ -39,10 +39,10 @@ def check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: rate2lif.variants.{name}.training: {error}") from None
     for role, names in figures.items():
         _known(f"figures.{role}", [names] if isinstance(names, str) else names, "variants", config)
-    shown = task(config, figures["contextual"])
-    if shown != "mante":
+    task = training(config, figures["contextual"])["task"]
+    if task != "mante":
         raise ValueError(
-            f"config: rate2lif.figures.contextual = {figures['contextual']!r}, whose task is {shown}: expected mante"
+            f"config: rate2lif.figures.contextual = {figures['contextual']!r}, whose task is {task}: expected mante"
         )
 
 
@@ -54,14 +54,9 @@ def _known(key: str, names: Iterable[str], part: str, config: Mapping[str, Any])
             )
 
 
-def given(config: Mapping[str, Any]) -> list[str]:
-    """Variants whose network is read from a file of the user's."""
-    return [name for name, variant in config["variants"].items() if variant["file"]]
-
-
-def trained(config: Mapping[str, Any]) -> list[str]:
-    """Variants that are trained."""
-    return [name for name, variant in config["variants"].items() if not variant["file"]]
+def pattern(config: Mapping[str, Any], given: bool) -> str:
+    """Regular expression of the variants whose network is `given` in a file of the user's, or of those that are trained."""
+    return "|".join(name for name, variant in config["variants"].items() if bool(variant["file"]) == given) or "none"
 
 
 def archives(config: Mapping[str, Any], results: str) -> dict[str, list[str]]:
@@ -99,11 +94,6 @@ def file(config: Mapping[str, Any], variant: str) -> str:
 def training(config: Mapping[str, Any], variant: str) -> dict[str, Any]:
     """How a variant is trained."""
     return config["variants"][variant]["training"]
-
-
-def task(config: Mapping[str, Any], variant: str) -> str:
-    """Task of a variant."""
-    return training(config, variant)["task"]
 
 
 def search(config: Mapping[str, Any], variant: str) -> dict[str, Any]:

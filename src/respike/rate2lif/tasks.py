@@ -73,10 +73,8 @@ def _mante(task: Task, rng: np.random.Generator, n_trials: int) -> Trials:
 
 
 def _empty(task: Task, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.zeros((task.n_steps, n_trials, task.n_inputs), dtype=np.float32),
-        np.zeros((task.n_steps, n_trials), dtype=np.float32),
-    )
+    shape = (task.n_steps, n_trials)
+    return np.zeros((*shape, task.n_inputs), dtype=np.float32), np.zeros(shape, dtype=np.float32)
 
 
 def extra_column(inputs: Float[np.ndarray, "step trial channel"]) -> Float[np.ndarray, "step+1 trial channel"]:

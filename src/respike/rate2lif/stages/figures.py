@@ -1,9 +1,10 @@
-"""Draw the figures: networks one by one (here) and variants side by side (`comparisons`).
+"""Draw the figures: networks by themselves, and variants side by side.
 
 Which variant plays which part is the config block `rate2lif.figures`. Each function names the paper's figure it answers.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,30 @@ from matplotlib.axes import Axes
 
 from respike.core import files, measures, spikes, style
 from respike.core.style import EXCITATORY, INHIBITORY
-from respike.rate2lif import archives, comparisons, fitted, tasks
-from respike.rate2lif.comparisons import Roles
-from respike.rate2lif.network import Network, decay
-from respike.rate2lif.params import RATE_STEP, STANDARD
+from respike.rate2lif import archives, fitted, tasks
+from respike.rate2lif.network import Network
+from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
 from respike.rate2lif.tasks import TASKS
 
 OUTPUT_STEP = 0.001  # s between two kept samples of a LIF output
 SST = "#009E73"
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of kinds of trial
 AXES_FROM = 0.5  # share of the trial from which the targeted axes are estimated: the response
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which variant stands for what; lists are drawn side by side."""
+
+    example: str  # Fig. 1B, 2B, S1, S2, evaluation script
+    contextual: str  # Fig. 3, 4, S5
+    motif: str  # Fig. S3
+    sizes: tuple[str, ...]  # Fig. 1C, 2C
+    largest_taus: tuple[str, ...]  # Fig. 2D, 2E
+    decay: tuple[str, ...]  # Fig. 5
+    activations: tuple[str, ...]  # Fig. 7
+    tasks: tuple[str, ...]  # all tasks side by side
+    conditions: str  # Fig. 6: the variant whose conditions are compared
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,12 @@ def run(*, example: list[Path], contextual: list[Path], motif: list[Path], metri
     for draw in (contexts, contextual_cells, targeted_axes):
         draw(case, folder)
     motifs(opened(motif), table[table["variant"] == roles.motif], folder)
-    comparisons.draw(table, roles, folder)
+    sizes(table, roles.sizes, folder)
+    largest_taus(table, roles.largest_taus, folder)
+    bars(table, roles.decay, "fig5_decay", "fixed and tuned decay constants", folder)
+    bars(table, roles.activations, "fig7_activations", "activation functions", folder)
+    bars(table, roles.tasks, "tasks", "tasks", folder)
+    conditions(table, roles.conditions, folder)
 
 
 def opened(paths: list[Path]) -> Case:
@@ -91,8 +111,8 @@ def decay_constants(axes: Axes, network: Network) -> None:
     bins = np.linspace(5 * network.taus[0], 5 * network.taus[-1] + 1e-6, 21)
     axes.hist(tau, bins, color=EXCITATORY, label=f"trained, {tau.mean():.1f} ± {tau.std():.1f} ms")
     if "taus_gaus0" in network.extra:
-        before = decay(network.extra["taus_gaus0"].ravel(), network.taus)
-        axes.hist(1000 * before, bins, histtype="step", color="black", label="before training")
+        before = replace(network, taus_gaus=network.extra["taus_gaus0"].ravel())
+        axes.hist(1000 * before.decay(), bins, histtype="step", color="black", label="before training")
     axes.set(xlabel="synaptic decay constant (ms)", ylabel="cells", title=f"{network.n_cells} cells")
     axes.margins(y=0.3)
     axes.legend()
@@ -179,13 +199,18 @@ def kinds(network: Network) -> list[tuple[str, np.ndarray, str]]:
     return [kind for kind in every if kind[1].any()]
 
 
+def mean_courses(case: Case) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
+    """Kinds of trial, and their mean rates (kind, step, cell) in the rate model and in the LIF network."""
+    groups, shown = sorted(set(case.shown["group"].tolist())), case.shown
+    lif = np.stack([shown["filtered"][shown["group"] == name].mean(0) for name in groups])
+    return groups, (case.activity["course"][[case.activity["groups"].tolist().index(name) for name in groups]], lif)
+
+
 def components(case: Case, out: Path) -> None:
     """Fig. S2: mean courses of each kind of trial in the first two principal components of each network."""
     figure, (panels,) = style.panels(1, 2)
-    groups = sorted(set(case.shown["group"].tolist()))
-    lif = np.stack([case.shown["filtered"][case.shown["group"] == name].mean(0) for name in groups])
-    rate = case.activity["course"][[case.activity["groups"].tolist().index(name) for name in groups]]
-    for axes, name, course in zip(panels, ("rate model", "LIF network"), (rate, lif), strict=True):
+    groups, courses = mean_courses(case)
+    for axes, name, course in zip(panels, ("rate model", "LIF network"), courses, strict=True):
         flat = course.reshape(-1, course.shape[-1])
         _, size, directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
         share = 100 * (size**2)[:3].sum() / (size**2).sum()
@@ -248,12 +273,8 @@ def contextual_cells(case: Case, out: Path) -> None:
     for shift, (name, share) in zip((-0.2, 0.2), shares.items(), strict=True):
         left.bar(np.arange(len(groups)) + shift, 100 * share[groups], 0.38, label=name, alpha=0.7)
     left.set_xticks(range(len(groups)), [group.replace("context ", "context\n") for group in groups])
-    left.set(
-        ylabel="correct trials (%)",
-        yticks=range(0, 101, 20),
-        ylim=(0, 125),
-        title=f"{len(standard)} trials of the LIF network",
-    )
+    left.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125))
+    left.set_title(f"{len(standard)} trials of the LIF network")
     left.legend(ncols=2, loc="upper center")
     decay_constants(middle, case.network)
     cell_by_cell(right, case)
@@ -263,11 +284,9 @@ def contextual_cells(case: Case, out: Path) -> None:
 def targeted_axes(case: Case, out: Path) -> None:
     """Fig. S5: mean courses along the axes of choice and context, estimated from the response, in both networks."""
     figure, (panels,) = style.panels(1, 2)
-    groups = sorted(set(case.shown["group"].tolist()))
-    lif = np.stack([case.shown["filtered"][case.shown["group"] == name].mean(0) for name in groups])
-    rate = case.activity["course"][[case.activity["groups"].tolist().index(name) for name in groups]]
+    groups, courses = mean_courses(case)
     signs = np.array([[1 if name.endswith("+") else -1, 1 if name.startswith("context 1") else -1] for name in groups])
-    for axes, name, course in zip(panels, ("rate model", "LIF network"), (rate, lif), strict=True):
+    for axes, name, course in zip(panels, ("rate model", "LIF network"), courses, strict=True):
         late = course[:, int(AXES_FROM * course.shape[1]) :].mean(1)
         directions, _ = np.linalg.qr(np.linalg.lstsq(signs, late - late.mean(0), rcond=None)[0].T)
         paths = (course - course.mean((0, 1))) @ directions
@@ -278,3 +297,102 @@ def targeted_axes(case: Case, out: Path) -> None:
         axes.set(xlabel="choice axis", ylabel="context axis", title=name)
         axes.legend()
     style.save(figure, out, "figS5_axes", case.dataset)
+
+
+def values(table: pd.DataFrame, variant: str, metric: str) -> np.ndarray:
+    """The values of all replicas of a variant."""
+    return table.loc[(table["variant"] == variant) & (table["metric"] == metric), "value"].to_numpy()
+
+
+def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metric: str, label: str) -> None:
+    """Mean and sd over replicas of `metric` against the metric `of`, one point per variant."""
+    rows = [(values(table, variant, of).mean(), values(table, variant, metric)) for variant in variants]
+    x, y = [row[0] for row in rows], [row[1].mean() for row in rows]
+    axes.errorbar(x, y, [row[1].std() for row in rows], fmt="o-", capsize=2, label=label)
+
+
+def sizes(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
+    """Fig. 1C and 2C: training and conversion against the number of cells."""
+    figure, ((left, middle, right),) = style.panels(1, 3)
+    spread(left, table, variants, "cells", "rate accuracy", "rate model")
+    spread(left, table, variants, "cells", "LIF accuracy", "LIF network")
+    left.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
+    left.set(ylabel="correct trials (%)", ylim=(-3, 103), title="accuracy, mean ± sd over networks")
+    left.legend()
+    spread(middle, table, variants, "cells", "trained", "trained")
+    spread(middle, table, variants, "cells", "converted", "converted (≥ 95%)")
+    middle.set(ylabel="networks (%)", ylim=(-3, 103), title=f"{replicas(table, variants)} per size")
+    middle.legend()
+    spread(right, table, variants, "cells", "trials to train", "")
+    right.set(ylabel="trials to train")
+    for axes in (left, middle, right):
+        axes.set_xlabel("cells")
+    style.save(figure, out, "fig1_fig2_sizes", dataset(table, variants))
+
+
+def largest_taus(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
+    """Fig. 2D, 2E: decay constants and conversion against the largest decay constant allowed."""
+    figure, ((left, right),) = style.panels(1, 2)
+    spread(left, table, variants, "largest tau", "mean tau", "")
+    left.set(ylabel="mean decay constant (ms)", title=f"{replicas(table, variants)} per point")
+    spread(right, table, variants, "largest tau", "LIF accuracy", "")
+    right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
+    right.set(ylabel="LIF accuracy (%)", ylim=(-3, 103), title="mean ± sd over networks")
+    for axes in (left, right):
+        axes.set_xlabel("largest decay constant (ms)")
+    style.save(figure, out, "fig2_tau", dataset(table, variants))
+
+
+def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, out: Path) -> None:
+    """Fig. 5 and 7: accuracy of rate model and LIF network of several variants; a dot for each network."""
+    figure, ((axes,),) = style.panels(1, 1)
+    for shift, metric in ((-0.2, "rate accuracy"), (0.2, "LIF accuracy")):
+        shares = [values(table, variant, metric) for variant in variants]
+        x = np.arange(len(variants)) + shift
+        axes.bar(x, [share.mean() for share in shares], 0.38, label=metric.removesuffix(" accuracy"), alpha=0.6)
+        for at, share in zip(x, shares, strict=True):
+            axes.plot(np.full(len(share), at), share, "k.", markersize=3)
+    axes.axhline(100 * CONVERTED, color="0.4", linewidth=0.6, linestyle=":")
+    axes.set(
+        xticks=range(len(variants)),
+        ylabel="correct trials (%)",
+        yticks=range(0, 101, 20),
+        ylim=(0, 125),
+        title=f"{title}, {replicas(table, variants)}",
+    )
+    axes.set_xticks(range(len(variants)), [labelled(table, variant) for variant in variants])
+    axes.legend(ncols=2, loc="upper center")
+    style.save(figure, out, name, dataset(table, variants))
+
+
+def labelled(table: pd.DataFrame, variant: str) -> str:
+    """Variant and the scale that was chosen for it."""
+    return f"{variant.replace('_', ' ')}\n1/λ = {values(table, variant, 'best scale').mean():.3g}"
+
+
+def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
+    """Fig. 6: the same networks with other LIF settings: refractory period, filter, lesions, ..."""
+    start = "LIF accuracy, mean output"
+    rows = table[table["variant"] == variant]
+    names = [m.removeprefix(start).removeprefix(", ") for m in rows["metric"].unique() if m.startswith(start)]
+    figure, ((axes,),) = style.panels(1, 1, height=0.6 + 0.28 * max(4, len(names)))
+    for shift, (first, label) in enumerate((("LIF accuracy", "published criterion"), (start, "mean output"))):
+        shares = [values(rows, variant, f"{first}, {name}" if name else first) for name in names]
+        y, means, spreads = np.arange(len(names)) + 0.4 * shift - 0.2, [s.mean() for s in shares], [s.std() for s in shares]
+        axes.barh(y, means, 0.38, xerr=spreads, label=label, alpha=0.7)
+    axes.set_yticks(range(len(names)), [name or "standard" for name in names])
+    axes.set(xlabel="correct trials (%)", xlim=(0, 104), title=f"{variant.replace('_', ' ')}: LIF settings")
+    axes.invert_yaxis()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), ncols=2)
+    style.save(figure, out, "fig6_conditions", dataset(rows, [variant]))
+
+
+def replicas(table: pd.DataFrame, variants: Sequence[str]) -> str:
+    """How many networks of each variant there are, in words."""
+    counts = sorted({len(values(table, variant, "cells")) for variant in variants})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + (" network" if counts == [1] else " networks")
+
+
+def dataset(table: pd.DataFrame, variants: Sequence[str]) -> str:
+    """The data sets of the variants."""
+    return "; ".join(sorted(table.loc[table["variant"].isin(variants), "dataset"].unique()))
