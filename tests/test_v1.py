@@ -372,6 +372,24 @@ def test_lag_consistent_estimator_is_unbiased_and_the_published_one_is_not():
     assert abs(published) < 0.1 * true
 
 
+@pytest.mark.parametrize("estimator", losses.COVARIANCE)
+def test_noise_covariance_of_a_single_trial_is_refused(recording, estimator):
+    """What is left of one trial without the trial mean is nothing: no covariance, and B / (B - 1) is no number."""
+    with pytest.raises(ValueError, match="noise covariance of 1 trial; expected 2 or more"):
+        losses.COVARIANCE[estimator](torch.rand(1, 20, 3), None, 3)
+    with pytest.raises(ValueError, match=r"objective.simulated_trials = 1: expected 2 or more, or 0"):
+        Objective(noise_correlation=1.0, nc_estimator=estimator, simulated_trials=1)
+    assert Objective(psth=1.0, simulated_trials=1).runs_free
+    objective = Objective(noise_correlation=1.0, nc_estimator=estimator, simulated_trials=2)
+    assert np.isfinite(fitting_of(recording, objective, batch=2).step(0)["train"])
+    with pytest.raises(ValueError, match=r"v1.training.batch = 1: expected 2 or more"):
+        fitting_of(recording, objective, batch=1)
+    record = trials.read(recording)
+    one = record._replace(split=np.where(np.arange(len(record.split)) == 13, "validation", "train"))
+    with pytest.raises(ValueError, match=r"v1.data.validation = 1: expected 2 or more"):
+        fit.Fitting(one, NETWORK, objective, Training(batch=2), (0, 0), torch.device("cpu"))
+
+
 def test_psth_loss_is_least_at_the_data():
     data = uniform(20, 3)
     entropy = -(data * data.log() + (1 - data) * (1 - data).log()).mean()
@@ -459,6 +477,32 @@ def test_same_seed_same_bytes_and_resumed_training_equals_an_undisturbed_one(rec
         assert torch.equal(one["weights"][name], other["weights"][name]), name
     pd.testing.assert_frame_equal(log, resumed_log)
     assert resumed == straight == train("straight", 12)[0]
+
+
+def test_unfinished_training_on_another_recording_is_discarded(raw, recording, tmp_path, monkeypatch, capsys):
+    """A training is killed, the recording changes under the same name, and the same command runs again."""
+    monkeypatch.setattr(files, "maker", {})
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    step, stop = fit.Fitting.step, 3
+
+    def interrupted(self, number):
+        if number == stop:
+            raise KeyboardInterrupt
+        return step(self, number)
+
+    monkeypatch.setattr(fit.Fitting, "step", interrupted)
+    path = tmp_path / "recording.npz"
+    arguments = ["--recording", path, "--out", tmp_path / "a.pt", "--log-tables", tmp_path / "a.parquet"]
+    arguments += ["--network", '{"filters": [2, 3], "kernels": [3, 3]}', "--variants", "{}", "--seed", "0", "--replicate", "0"]
+    command = ["v1.fit", *map(str, arguments), "--optimiser", '{"steps": 5, "batch": 4}', "--device", "cpu"]
+    path.write_bytes(recording.read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        main(command)
+    stop = -1
+    data.run(folder=raw, out=path, preprocessing=Preprocessing(pixels=7, train=7, test=5, validation=2), dataset="stand-in")
+    assert main(command) == 0
+    assert "made with other settings, code or inputs" in capsys.readouterr().out
+    assert files.read_table(tmp_path / "a.parquet")["step"].tolist() == list(range(5))
 
 
 def test_training_lowers_the_loss(recording):

@@ -58,7 +58,7 @@ def published_covariance(now: Spikes, before: Spikes | None, n_lags: int) -> Cov
     For a model of probabilities the entry (0, i, i) is not the variance of its spikes, and for d > 0 the effect of a spike
     of j on p_i is missing. `before` is not used.
     """
-    noise = now - now.mean(0)
+    noise = _noise(now)
     return delayed_covariance(noise, noise, n_lags)
 
 
@@ -68,12 +68,19 @@ def lag_consistent_covariance(now: Spikes, before: Spikes | None, n_lags: int) -
     Lag 0 uses `now` twice, for given the past the cells are independent; its diagonal is left out (set to 0).
     """
     n_trials, _, n_cells = now.shape
-    noise = now - now.mean(0)
-    past = noise if before is None else before - before.mean(0)
+    noise = _noise(now)
+    past = noise if before is None else _noise(before)
     lagged = delayed_covariance(noise, past, n_lags, circular=False)
     off_diagonal = 1 - torch.eye(n_cells, device=now.device, dtype=now.dtype)
     same_time = noise.flatten(0, 1).T @ noise.flatten(0, 1) / (n_trials * now.shape[1]) * off_diagonal
     return torch.cat([same_time[None], lagged[1:]]) * (n_trials / (n_trials - 1))
+
+
+def _noise(x: Spikes) -> Spikes:
+    """Deviation from the trial mean; ValueError for a single trial, which deviates from itself nowhere."""
+    if len(x) < 2:
+        raise ValueError(f"noise covariance of {len(x)} trial; expected 2 or more")
+    return x - x.mean(0)
 
 
 COVARIANCE: dict[str, Callable[[Spikes, Spikes | None, int], Covariances]] = {

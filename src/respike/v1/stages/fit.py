@@ -32,7 +32,7 @@ def run(
     The checkpoints `out` and the tables `log_tables` stand in the order of `variants`.
     """
     record = trials.read(recording)
-    settings = {"recording": files.digest(recording), "seed": seed, "replicate": replicate}
+    settings = {"seed": seed, "replicate": replicate}
     for variant, path, log_table in zip(variants, out, log_tables, strict=True):
         changes = {"hidden": variant.hidden, "coupling": variant.coupling, "surrogate": variant.surrogate}
         changed = dataclasses.replace(network, **changes)
@@ -123,8 +123,11 @@ class Fitting:
         n_train, batch = len(self.train.y), self.settings.batch
         if not 0 < batch <= n_train:
             raise ValueError(f"v1.training.batch = {batch}: expected 1 to the {n_train} training trials (v1.data.train)")
-        if self.objective.nc_estimator == "lag_consistent" and min(batch, len(self.validation.y)) < 2:
-            raise ValueError("nc_estimator lag_consistent needs 2 trials or more in v1.training.batch and v1.data.validation")
+        for key, n_trials in (("v1.training.batch", batch), ("v1.data.validation", len(self.validation.y))):
+            if self.objective.noise_correlation and n_trials < 2:
+                raise ValueError(
+                    f"{key} = {n_trials}: expected 2 or more for a noise covariance (objective.noise_correlation)"
+                )
 
     def batch(self, step: int) -> list[int]:
         """Trials of a step: without replacement from a permutation, a new one when it is used up."""
