@@ -116,34 +116,34 @@ def terms(
 ) -> dict[str, Float[Tensor, ""]]:
     """The unweighted terms that `objective` asks for; a term without weight is left out."""
     n_recorded = y.shape[2]
-    found = {}
+    values = {}
     if objective.likelihood:
-        found["likelihood"] = cross_entropy(forced.logits[..., :n_recorded], y)
+        values["likelihood"] = cross_entropy(forced.logits[..., :n_recorded], y)
     if free is not None:
-        found |= _free_terms(objective, y, targets, free)
+        values |= _free_terms(objective, y, targets, free)
     ran = forced if free is None else free
     if objective.hidden_rate and ran.spikes.shape[2] > n_recorded:
-        found["hidden_rate"] = hidden_rate(ran.spikes[..., n_recorded:], targets.rate)
-    return found
+        values["hidden_rate"] = hidden_rate(ran.spikes[..., n_recorded:], targets.rate)
+    return values
 
 
 def _free_terms(objective: Objective, y: Spikes, targets: Targets, free: Pass) -> dict[str, Float[Tensor, ""]]:
     n_recorded = y.shape[2]
     p, z = free.probabilities[..., :n_recorded], free.spikes[..., :n_recorded]
-    found = {}
+    values = {}
     if objective.psth:
-        found["psth"] = psth_cross_entropy(targets.psth, p.mean(0))
+        values["psth"] = psth_cross_entropy(targets.psth, p.mean(0))
     if objective.psth_mse:
-        found["psth_mse"] = psth_mse(targets.psth, p.mean(0))
+        values["psth_mse"] = psth_mse(targets.psth, p.mean(0))
     if objective.noise_correlation:
         model = COVARIANCE[objective.nc_estimator](p, z, len(targets.covariance))
-        found["noise_correlation"] = noise_correlation(targets.covariance, model)
+        values["noise_correlation"] = noise_correlation(targets.covariance, model)
     if objective.single_trial:
-        found["single_trial"] = cross_entropy(free.logits[: len(y), :, :n_recorded], y[: len(free.logits)])
-    return found
+        values["single_trial"] = cross_entropy(free.logits[: len(y), :, :n_recorded], y[: len(free.logits)])
+    return values
 
 
-def total(objective: Objective, found: dict[str, Float[Tensor, ""]], nc_share: float = 1.0) -> Float[Tensor, ""]:
+def total(objective: Objective, values: dict[str, Float[Tensor, ""]], nc_share: float = 1.0) -> Float[Tensor, ""]:
     """Weighted sum of the terms; `nc_share` scales the noise correlation while its weight rises."""
     shares = {"noise_correlation": nc_share}
-    return sum(getattr(objective, name) * shares.get(name, 1.0) * term for name, term in found.items())
+    return sum(getattr(objective, name) * shares.get(name, 1.0) * term for name, term in values.items())

@@ -7,10 +7,12 @@ v > threshold (1 + logit(uniform) / temperature). Axes: trial, step, cell; recor
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from respike.core import seeds
 from respike.v1 import pooling, recurrence
 from respike.v1.params import Network
 
@@ -115,3 +117,8 @@ class SpikingNetwork(nn.Module):
         voltage, spikes = recurrence.run(drive, weights, level, recorded, self.surrogate)
         scaled = (voltage - threshold) / threshold
         return Pass(voltage, scaled, temperature * scaled if temperature != 1 else scaled, spikes)
+
+
+def uniforms(root: int, stream: tuple[str | int, ...], *shape: int) -> Float[Tensor, "..."]:
+    """Uniform random numbers of one stream of the root seed, for the spikes of a pass; the same on every device."""
+    return torch.from_numpy(seeds.generator(root, "v1", *stream).random(shape, dtype=np.float32))

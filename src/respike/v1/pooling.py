@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from respike.core.compiled import njit
 
-NOWHERE = np.uint8(255)  # no value of the window was above 0
+NONE = np.uint8(255)  # no value of the window was above 0
 
 
 def before(size: int, side: int, stride: int) -> tuple[int, int]:
@@ -23,24 +23,24 @@ def before(size: int, side: int, stride: int) -> tuple[int, int]:
 
 
 @njit
-def _forward(x, out, place, side, stride, top, left):
+def _forward(x, out, winner, side, stride, top, left):
     n_images, height, width, n_channels = x.shape
     for f in range(n_images):
         for r in range(out.shape[1]):
             for c in range(out.shape[2]):
                 out[f, r, c] = 0
-                place[f, r, c] = NOWHERE
+                winner[f, r, c] = NONE
                 for i in range(max(0, top - r * stride), min(side, height + top - r * stride)):
                     for j in range(max(0, left - c * stride), min(side, width + left - c * stride)):
                         y, z, here = r * stride + i - top, c * stride + j - left, np.uint8(i * side + j)
                         for k in range(n_channels):
                             above = x[f, y, z, k] > out[f, r, c, k]
                             out[f, r, c, k] = x[f, y, z, k] if above else out[f, r, c, k]
-                            place[f, r, c, k] = here if above else place[f, r, c, k]
+                            winner[f, r, c, k] = here if above else winner[f, r, c, k]
 
 
 @njit
-def _backward(gradient, place, result, side, stride, top, left):
+def _backward(gradient, winner, result, side, stride, top, left):
     n_images, height, width, n_channels = result.shape
     for f in range(n_images):
         result[f] = 0
@@ -50,7 +50,7 @@ def _backward(gradient, place, result, side, stride, top, left):
                     for j in range(max(0, left - c * stride), min(side, width + left - c * stride)):
                         y, z, here = r * stride + i - top, c * stride + j - left, np.uint8(i * side + j)
                         for k in range(n_channels):
-                            chosen = place[f, r, c, k] == here
+                            chosen = winner[f, r, c, k] == here
                             result[f, y, z, k] += gradient[f, r, c, k] if chosen else np.float32(0)
 
 
@@ -60,18 +60,18 @@ class _Compiled(torch.autograd.Function):
         images = x.permute(0, 2, 3, 1).contiguous()
         n_images, height, width, n_channels = images.shape
         out = images.new_empty(n_images, math.ceil(height / stride), math.ceil(width / stride), n_channels)
-        place = torch.empty(out.shape, dtype=torch.uint8)
+        winner = torch.empty(out.shape, dtype=torch.uint8)
         ctx.window = (side, stride, before(height, side, stride)[0], before(width, side, stride)[0])
         ctx.shape = images.shape
-        _forward(images.numpy(), out.numpy(), place.numpy(), *ctx.window)
-        ctx.save_for_backward(place)
+        _forward(images.numpy(), out.numpy(), winner.numpy(), *ctx.window)
+        ctx.save_for_backward(winner)
         return out.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx, gradient):
-        (place,) = ctx.saved_tensors
+        (winner,) = ctx.saved_tensors
         result = gradient.new_empty(ctx.shape)
-        _backward(gradient.permute(0, 2, 3, 1).contiguous().numpy(), place.numpy(), result.numpy(), *ctx.window)
+        _backward(gradient.permute(0, 2, 3, 1).contiguous().numpy(), winner.numpy(), result.numpy(), *ctx.window)
         return result.permute(0, 3, 1, 2), None, None
 
 
@@ -86,6 +86,6 @@ def run_plain(
 
 def run(x: Float[Tensor, "image channel row column"], side: int, stride: int) -> Float[Tensor, "image channel row column"]:
     """max(0, largest value of each window)."""
-    if x.device.type == "cpu" and x.dtype == torch.float32 and side * side < NOWHERE:
+    if x.device.type == "cpu" and x.dtype == torch.float32 and side * side < NONE:
         return _Compiled.apply(x, side, stride)
     return run_plain(x, side, stride)
