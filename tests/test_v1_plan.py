@@ -47,6 +47,8 @@ def test_what_cannot_be_fitted_is_refused_before_any_job_runs():
         plan.variants(config_of(network={"movie_frames": 5}))
     single = {"objective": {"psth": 1, "simulated_trials": 1}}
     assert plan.variants(config_of(variants={"mle": single}))
+    with pytest.raises(ValueError, match="all terms of an objective have the weight 0"):
+        plan.variants(config_of(variants={"mle": {"objective": {"likelihood": 0, "hidden_rate": 1}}}))
     with pytest.raises(ValueError, match="objective.simulated_trials = 1: expected 2 or more"):
         plan.variants(config_of(variants={"mle": single}, pareto={"mle": [50]}))
 

@@ -1,5 +1,7 @@
 """The study against cases made by running the published program."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,7 +94,8 @@ def test_passes_losses_and_gradients(case, time_loop):
         if run is not None:
             np.testing.assert_array_equal(run.spikes.detach().numpy(), case[f"z_{label}"])
             np.testing.assert_allclose(run.voltage.detach().numpy(), case[f"v_{label}"], atol=1e-5)
-            np.testing.assert_allclose(run.scaled.detach().numpy(), case[f"vs_{label}"], atol=1e-5)
+            scaled = run.logits.detach().numpy() / model.network.temperature
+            np.testing.assert_allclose(scaled, case[f"vs_{label}"], atol=1e-5)
 
     objective, y = objective_of(case, name), tensor(case["y"])
     targets = losses.Targets(y, objective, model.network.history)
@@ -106,7 +109,7 @@ def test_passes_losses_and_gradients(case, time_loop):
     assert float(total.detach()) == pytest.approx(float(case["loss_total"]), rel=1e-5)
     if "loss_psth_mse" in case:
         n_recorded = y.shape[2]
-        mse = losses.psth_mse(y.mean(0), free.probabilities[..., :n_recorded].mean(0))
+        mse = losses.squared_distance(y.mean(0), free.probabilities[..., :n_recorded].mean(0))
         assert float(mse.detach()) == pytest.approx(float(case["loss_psth_mse"]), rel=1e-5)
 
     total.backward()
@@ -180,7 +183,9 @@ def test_binning(case):
 @pytest.mark.parametrize("case", reference_cases("v1", "resize_*.npz"))
 def test_resize(case):
     case = dict(np.load(case))
-    movie = case["movie"] if case["movie"].dtype.kind == "f" else recording.unit_scale(case["movie"])
+    movie = (
+        case["movie"] if case["movie"].dtype.kind == "f" else recording.checked_frames(Path("movie.mat"), "M", case["movie"])
+    )
     found = recorded.resize(movie, case["resized"].shape[0])
     np.testing.assert_allclose(found, case["resized"], rtol=0, atol=1e-9 * max(1, np.abs(case["resized"]).max()))
 
@@ -225,8 +230,7 @@ def quick_recording(case, folder):
     record = recorded.Recording(movie, case["spikes"], split, np.arange(n_cells), 40.0, 0, 0, "stand-in")
     recorded.write(folder / "recording.npz", record)
     spikes = np.concatenate([case["spikes"], case["hidden"]], 2)
-    known = truth.GroundTruth(truth.Truth(case["W"], case["b"], case["drive"]), spikes, n_cells)
-    truth.write(folder / "truth.npz", known)
+    truth.write(folder / "truth.npz", truth.Truth(case["W"], case["b"], case["drive"], spikes, n_cells))
     return folder / "recording.npz", folder / "truth.npz"
 
 

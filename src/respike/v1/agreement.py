@@ -17,16 +17,10 @@ def bernoulli_nll(p: Float[np.ndarray, "..."], spikes: Raster) -> float:
     return float(-np.mean(np.log(np.where(spikes, p, 1 - p))))
 
 
-def constant_rate(train: Raster) -> Float[np.ndarray, " cell"]:
-    """Each cell's mean spike probability, kept half a spike away from never and always."""
-    edge = 0.5 / train[..., 0].size
-    return np.clip(train.mean((0, 1)), edge, 1 - edge)
-
-
-def trial_mean(train: Raster) -> Float[np.ndarray, "step cell"]:
-    """Spike probability in each bin by the trial mean, kept half a spike away from never and always."""
-    edge = 0.5 / len(train)
-    return np.clip(train.mean(0), edge, 1 - edge)
+def spike_probability(spikes: Raster, axis: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Mean over `axis` (trials, or trials and steps), kept half a spike away from never and always."""
+    edge = 0.5 / np.prod([spikes.shape[k] for k in axis])
+    return np.clip(spikes.mean(axis), edge, 1 - edge)
 
 
 def bits_per_spike(nll: float, constant: float, rate: float) -> float:

@@ -2,15 +2,13 @@
 
 import dataclasses
 import math
-from pathlib import Path
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from respike.core import seeds, training
 from respike.core.adam import Adam
-from respike.v1 import fitted, losses, model, trials
+from respike.v1 import losses, model, trials
 from respike.v1.params import Network, Training, Variant
 from respike.v1.recorded import Recording
 
@@ -30,7 +28,6 @@ class Fitting:
         network = dataclasses.replace(network, hidden=variant.hidden, coupling=variant.coupling, surrogate=variant.surrogate)
         self.objective, self.settings, self.device = variant.objective, settings, device
         self.root, self.replicate = seed
-        self.dataset = record.dataset
         self.train, self.validation = (
             trials.cut(record.movie, record.of(split), network).to(device) for split in ("train", "validation")
         )
@@ -55,17 +52,10 @@ class Fitting:
                     f"{key} = {n_trials}: expected 2 or more for a noise covariance (objective.noise_correlation)"
                 )
 
-    def run(self, out: Path) -> pd.DataFrame:
-        """Train to the end, write the network with its best weights to `out`; returns the loss of every step."""
-        parts = {"model": self.model, "optimiser": self.optimiser, "best": self.best}
-        key = {"root": self.root, "replicate": self.replicate}
-        for part in (self.model.network, self.objective, self.settings):
-            key |= {f"{type(part).__name__}.{name}": value for name, value in dataclasses.asdict(part).items()}
-        history = training.train(parts, self.step, self.settings.steps, out, key)
-        about = {"dataset": self.dataset, "best_step": self.best.step, "replicate": self.replicate}
-        fitted.write(out, self.model, self.best.weights, **about)
-        training.forget(out)
-        return history
+    @property
+    def parts(self) -> dict[str, training.Part]:
+        """What a saved training holds."""
+        return {"model": self.model, "optimiser": self.optimiser, "best": self.best}
 
     def batch(self, step: int) -> list[int]:
         """Trials of a step: without replacement from a permutation, a new one when it is used up."""
@@ -110,12 +100,9 @@ class Fitting:
         drive = self.model.drive(part.windows)
         forced = free = None
         if objective.likelihood:
-            draw = self._uniforms((*stream, "forced"), len(part.y), *shape) if self.model.network.hidden else None
+            draw = model.uniforms(self.root, (*stream, "forced"), len(part.y), *shape) if self.model.network.hidden else None
             forced = self.model.forced(drive, part.recorded, draw)
         if objective.runs_free:
             n_trials = objective.simulated_trials or len(part.y)
-            free = self.model.free(drive, self._uniforms((*stream, "free"), n_trials, *shape))
+            free = self.model.free(drive, model.uniforms(self.root, (*stream, "free"), n_trials, *shape))
         return losses.terms(objective, part.y, targets or self._targets(part), forced, free)
-
-    def _uniforms(self, stream: tuple[str | int, ...], *shape: int) -> Tensor:
-        return model.uniforms(self.root, stream, *shape).to(self.device)

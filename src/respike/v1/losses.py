@@ -3,8 +3,6 @@
 y spikes (0 or 1), p probabilities, z sampled spikes; axes trial, step, cell.
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,9 +27,9 @@ def psth_cross_entropy(data: Float[Tensor, "step cell"], model: Float[Tensor, "s
     return -(data * q.log() + (1 - data) * (1 - q).log()).mean()
 
 
-def psth_mse(data: Float[Tensor, "step cell"], model: Float[Tensor, "step cell"]) -> Float[Tensor, ""]:
-    """Mean squared distance of the trial means."""
-    return (data - model).square().mean()
+def squared_distance(model: Float[Tensor, "*shape"], data: Float[Tensor, "*shape"] | float) -> Float[Tensor, ""]:
+    """Mean squared distance: of trial means, of covariances, of the rates of hidden cells from their target."""
+    return (model - data).square().mean()
 
 
 def delayed_covariance(now: Spikes, before: Spikes, n_lags: int, circular: bool = True) -> Covariances:
@@ -39,16 +37,14 @@ def delayed_covariance(now: Spikes, before: Spikes, n_lags: int, circular: bool 
 
     Circular: the end of a trial stands before its start. Otherwise only the steps t >= d count.
     """
-    n_trials, n_steps, n_cells = now.shape
-    if circular:
-        before = torch.cat([before[:, n_steps - n_lags + 1 :], before], 1) if n_lags > 1 else before
+    n_trials, n_steps, _ = now.shape
+    wrapped = torch.cat([before[:, n_steps - n_lags + 1 :], before], 1) if circular else before
     rows = []
     for lag in range(n_lags):
-        start = 0 if circular else lag
-        shifted = before[:, n_lags - 1 - lag :] if circular else before
-        steps = n_steps - start
-        product = now[:, start:].transpose(1, 2) @ shifted[:, :steps]
-        rows.append(product.sum(0) / (n_trials * steps))
+        start, shift = (0, n_lags - 1 - lag) if circular else (lag, 0)
+        n_pairs = n_steps - start
+        product = now[:, start:].transpose(1, 2) @ wrapped[:, shift : shift + n_pairs]
+        rows.append(product.sum(0) / (n_trials * n_pairs))
     return torch.stack(rows)
 
 
@@ -83,22 +79,7 @@ def _noise(x: Spikes) -> Spikes:
     return x - x.mean(0)
 
 
-COVARIANCE: dict[str, Callable[[Spikes, Spikes | None, int], Covariances]] = {
-    "published": published_covariance,
-    "lag_consistent": lag_consistent_covariance,
-}
-
-
-def noise_correlation(data: Covariances, model: Covariances) -> Float[Tensor, ""]:
-    """Mean squared distance of the covariances over lags and pairs."""
-    return (data - model).square().mean()
-
-
-def hidden_rate(spikes: Spikes, target: float) -> Float[Tensor, ""]:
-    """Mean squared distance of each hidden cell's rate (spikes per bin) from `target`; 0 without hidden cells."""
-    if not spikes.shape[2]:
-        return spikes.new_zeros(())
-    return (spikes.mean((0, 1)) - target).square().mean()
+COVARIANCE = {"published": published_covariance, "lag_consistent": lag_consistent_covariance}  # by name of the estimator
 
 
 class Targets:
@@ -106,8 +87,7 @@ class Targets:
 
     def __init__(self, y: Spikes, objective: Objective, n_lags: int) -> None:
         self.psth = y.mean(0)
-        wanted = objective.noise_correlation
-        self.covariance = COVARIANCE[objective.nc_estimator](y, None, n_lags) if wanted else None
+        self.covariance = COVARIANCE[objective.nc_estimator](y, None, n_lags) if objective.noise_correlation else None
         self.rate = float(y.mean()) if objective.target_rate is None else objective.target_rate
 
 
@@ -121,9 +101,9 @@ def terms(
         values["likelihood"] = cross_entropy(forced.logits[..., :n_recorded], y)
     if free is not None:
         values |= _free_terms(objective, y, targets, free)
-    ran = forced if free is None else free
-    if objective.hidden_rate and ran.spikes.shape[2] > n_recorded:
-        values["hidden_rate"] = hidden_rate(ran.spikes[..., n_recorded:], targets.rate)
+    hidden = (forced if free is None else free).spikes[..., n_recorded:]
+    if objective.hidden_rate and hidden.shape[2]:
+        values["hidden_rate"] = squared_distance(hidden.mean((0, 1)), targets.rate)
     return values
 
 
@@ -134,10 +114,10 @@ def _free_terms(objective: Objective, y: Spikes, targets: Targets, free: Pass) -
     if objective.psth:
         values["psth"] = psth_cross_entropy(targets.psth, p.mean(0))
     if objective.psth_mse:
-        values["psth_mse"] = psth_mse(targets.psth, p.mean(0))
+        values["psth_mse"] = squared_distance(p.mean(0), targets.psth)
     if objective.noise_correlation:
-        model = COVARIANCE[objective.nc_estimator](p, z, len(targets.covariance))
-        values["noise_correlation"] = noise_correlation(targets.covariance, model)
+        covariance = COVARIANCE[objective.nc_estimator](p, z, len(targets.covariance))
+        values["noise_correlation"] = squared_distance(covariance, targets.covariance)
     if objective.single_trial:
         values["single_trial"] = cross_entropy(free.logits[: len(y), :, :n_recorded], y[: len(free.logits)])
     return values

@@ -26,7 +26,7 @@ def marginal_nll(
     n_recorded, history = model.n_recorded, model.network.history
     n_particles, n_hidden = uniforms.shape[1:]
     from_recorded, from_hidden = model.couplings.split([n_recorded, n_hidden], 1)  # post, pre, oldest bin first
-    observed = recorded.to(drive.dtype)
+    observed, uniforms, offsets = recorded.to(drive.dtype), uniforms.to(drive.device), offsets.to(drive.device)
     past = observed.new_zeros(n_particles, n_hidden, history)
     total = 0.0
     for t, now in enumerate(drive):

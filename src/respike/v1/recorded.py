@@ -1,6 +1,6 @@
 """The recording that networks are fitted to and measured against: frames of one size, binary spikes, splits of the trials.
 
-Made of the raw files of the data set (`recording`) or of the arrays that the published program reads, and kept in one file.
+Made of the raw files of the data set (`recording`) or of the arrays that the published program reads; kept in one file.
 """
 
 from pathlib import Path
@@ -10,15 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
-from respike.core import files, sources
+from respike.core import files
 from respike.v1 import recording
 from respike.v1.params import Preprocessing
 
 SPLITS = ("train", "test", "validation")
-PUBLISHED_MOVIE = "M_train(last)_natural.npy"
-PUBLISHED_SPIKES = tuple(
-    f"S_1_train(last)_natural_{part}.npy" for part in ("first80", "mid30", "last10")
-)  # in order of SPLITS
 
 
 class Recording(NamedTuple):
@@ -35,7 +31,6 @@ class Recording(NamedTuple):
 
     @property
     def bin_seconds(self) -> float:
-        """Width of a bin, s."""
         return self.bin_ms / 1000
 
     def of(self, split: str) -> Bool[np.ndarray, "trial frame cell"]:
@@ -61,58 +56,6 @@ class Binned(NamedTuple):
     spikes: Bool[np.ndarray, "trial bin unit"]
     late: int
     merged: int
-
-
-Parts = tuple[Float[np.ndarray, "frame row column"], Binned, np.ndarray]  # movie, spikes, split of each trial
-
-
-def prepare(folder: Path, preprocessing: Preprocessing, dataset: str, key: str) -> Recording:
-    """The recording in `folder`, named `dataset`, cut to the frames and units that `preprocessing` keeps.
-
-    `folder` holds the raw files of the data set or the arrays of the published program; `key` is the config value that names
-    it. FileNotFoundError or ValueError say what is missing, or what is wrong in which field.
-    """
-    published = (folder / PUBLISHED_MOVIE).is_file()
-    movie, binned, split = from_published(folder) if published else from_raw(folder, preprocessing, key)
-    if preprocessing.last_frames > len(movie):
-        raise ValueError(
-            f"{folder}: the movie has {len(movie)} frames; v1.data.last_frames asks for {preprocessing.last_frames}"
-        )
-    last = slice(-preprocessing.last_frames if preprocessing.last_frames else None, None)
-    units = chosen_units(binned.spikes, preprocessing, folder)
-    spikes = binned.spikes[:, last][:, :, units]
-    frames = movie[last].astype(np.float32)
-    return Recording(frames, spikes, split, units, preprocessing.bin_ms, binned.late, binned.merged, dataset)
-
-
-def from_raw(folder: Path, preprocessing: Preprocessing, key: str) -> Parts:
-    """Frames, bins and split from the files of the data set."""
-    movie_path = sources.find(folder, recording.MOVIE, key, recording.MOVIE_ALSO)
-    events_path = sources.find(folder, recording.EVENTS, key)
-    frames = resize(recording.read_movie(files.checked(movie_path)), preprocessing.pixels)
-    spikes = recording.read_spike_times(files.checked(events_path))
-    width = preprocessing.bin_ms / 1000
-    recording.check_duration(events_path, spikes, movie_path, frames.shape[2], width)
-    split = split_trials(spikes.n_trials, preprocessing, events_path)
-    binned = bin_spikes(spikes, frames.shape[2], width)
-    return frames.transpose(2, 0, 1), binned._replace(spikes=binned.spikes[: len(split)]), split
-
-
-def from_published(folder: Path) -> Parts:
-    """Frames, bins and split from arrays made for the published program: rows of spikes are repetition x frame."""
-    paths = [files.checked(folder / name) for name in (PUBLISHED_MOVIE, *PUBLISHED_SPIKES)]
-    movie, *parts = [np.load(path, allow_pickle=False) for path in paths]
-    if movie.ndim != 3 or not np.isfinite(movie).all():
-        raise ValueError(f"{paths[0]}: shape {movie.shape}; expected finite grey values, row x column x frame")
-    n_frames = movie.shape[2]
-    for path, part in zip(paths[1:], parts, strict=True):
-        if part.ndim != 2 or len(part) % n_frames or part.shape[1] != parts[0].shape[1]:
-            raise ValueError(
-                f"{path}: shape {part.shape}; expected (repetitions x {n_frames} frames, {parts[0].shape[1]} units)"
-            )
-    split = np.repeat(SPLITS, [len(part) // n_frames for part in parts])
-    spikes = np.concatenate(parts).reshape(len(split), n_frames, -1) > 0
-    return movie.transpose(2, 0, 1), Binned(spikes, 0, 0), split
 
 
 def resize(frames: Float[np.ndarray, "row column frame"], pixels: int) -> Float[np.ndarray, "pixel pixel frame"]:

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.io
 from jaxtyping import Float, Int, Num, Shaped
 
-from respike.core import files, mat
+from respike.core import mat
 from respike.core.sources import Source
 
 OBTAIN = (
@@ -43,7 +43,10 @@ def read_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
 
 
 def checked_frames(path: Path, name: str, frames: Num[np.ndarray, "..."]) -> Float[np.ndarray, "row column frame"]:
-    """Grey values 0 to 1 of `frames`, called `name` in `path`; ValueError when they are no movie."""
+    """Grey values 0 to 1 of `frames`, called `name` in `path`; ValueError when they are no movie.
+
+    Whole numbers are divided by the largest of their type, floats with values above 1.5 by 255.
+    """
     if frames.ndim != 3 or frames.dtype.kind not in "uif" or 0 in frames.shape:
         raise ValueError(f"{path}: {name} is {frames.dtype} of shape {frames.shape}; expected numbers, row x column x frame")
     if not np.isfinite(frames).all():
@@ -53,18 +56,9 @@ def checked_frames(path: Path, name: str, frames: Num[np.ndarray, "..."]) -> Flo
         )
     if frames.min() < 0:
         raise ValueError(f"{path}: {name} has negative values (least {frames.min()}); expected grey values from 0")
-    return unit_scale(frames)
-
-
-def read_any_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
-    """Frames in a .mat file (variable M) or a .npy file, grey values 0 to 1; ValueError that says what is wrong with them."""
-    if path.suffix == ".mat":
-        return read_movie(files.checked(path))
-    try:
-        frames = np.load(files.checked(path), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers ({error}); expected row x column x frame") from error
-    return checked_frames(path, "the array", frames)
+    if frames.dtype.kind in "ui":
+        return frames / np.iinfo(frames.dtype).max
+    return frames / 255 if frames.max() > 1.5 else frames.astype(float)
 
 
 def _variable(path: Path, name: str) -> np.ndarray:
@@ -78,13 +72,6 @@ def _variable(path: Path, name: str) -> np.ndarray:
         variables = [field[0] for field in scipy.io.whosmat(path)]
         raise ValueError(f"{path}: no variable {name!r}; it has {variables}")
     return content[name]
-
-
-def unit_scale(frames: Num[np.ndarray, "row column frame"]) -> Float[np.ndarray, "row column frame"]:
-    """Grey values 0 to 1. Whole numbers are divided by the largest of their type, floats above 1.5 by 255."""
-    if frames.dtype.kind in "ui":
-        return frames / np.iinfo(frames.dtype).max
-    return frames / 255 if frames.max() > 1.5 else frames.astype(float)
 
 
 def read_spike_times(path: Path) -> SpikeTimes:

@@ -6,6 +6,7 @@ The gradient runs the same road backwards and stops wherever the surrogate deriv
 Axes: trial, step, cell. Cells 0 .. N-1 of `recorded` act through their recorded spikes, the others through their own.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -149,16 +150,12 @@ def run_plain(drive, weights, level, recorded, surrogate):
     for t, now in enumerate(drive):
         lagged = torch.stack(past[: -history - 1 : -1], 1)  # lag 1 first: trial, lag, cell
         voltage = now + torch.einsum("bki,ikj->bj", lagged, weights)
-        spike = torch.zeros_like(voltage) if level is None else _spike(voltage, level[:, t], surrogate)
+        slope = functools.partial(lambda v, _: surrogate.slope(v), voltage.detach())
+        spike = torch.zeros_like(voltage) if level is None else cells.spike(voltage - level[:, t], slope)
         past.append(torch.cat([forced[:, history + t], spike[:, n_recorded:]], 1))
         voltages.append(voltage)
         spikes.append(spike)
     return torch.stack(voltages, 1), torch.stack(spikes, 1)
-
-
-def _spike(voltage, level, surrogate):
-    """1 where the voltage is above `level`, else 0; differentiated as `surrogate` says."""
-    return cells.spike(voltage - level, lambda _: surrogate.slope(voltage.detach()))
 
 
 def run(

@@ -3,8 +3,6 @@
 Random numbers come from streams of the root seed: one per run or trial, whatever else is asked for.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -12,60 +10,31 @@ from torch import Tensor
 from torch.nn import functional
 
 from respike.v1 import losses, model, particles
-from respike.v1.fitted import Fitted
 from respike.v1.model import SpikingNetwork
 from respike.v1.params import Sampling
-from respike.v1.simulated import Simulation
 from respike.v1.trials import Trials
 
 CHUNK = 40  # runs at once; the spikes do not depend on it, and probabilities only by rounding
 Stream = tuple[str | int, ...]  # which random numbers
 
 
-class Runs(NamedTuple):
-    """Free runs of all cells."""
-
-    spikes: Bool[np.ndarray, "trial step cell"]
-    probabilities: Float[np.ndarray, "some_trial step cell"]  # of the first runs
-
-
-@torch.no_grad()
-def simulate(network: Fitted, test: Trials, sampling: Sampling, seed: int) -> Simulation:
-    """Free runs of a fitted network under the movie of `test`, and the likelihood of these trials."""
-    fit, stream = network.model, ("simulate", network.replicate)
-    drive = fit.drive(test.windows.to(fit.bias.device))
-    runs = free_runs(fit, drive, sampling.trials, seed, (*stream, "free"), n_probabilities=len(test.y))
-    nll, marginal = forced_likelihoods(fit, drive, test, sampling, seed, stream)
-    return Simulation(
-        runs.spikes,
-        runs.probabilities[:, :, : fit.n_recorded],
-        nll,
-        marginal,
-        fit.couplings.cpu().numpy(),
-        fit.bias.cpu().numpy(),
-        np.float64(fit.network.threshold),
-        fit.n_recorded,
-        network.best_step,
-        network.dataset,
-    )
-
-
 @torch.no_grad()
 def free_runs(
     network: SpikingNetwork, drive: Float[Tensor, "step cell"], n_runs: int, seed: int, stream: Stream, n_probabilities: int
-) -> Runs:
-    """`n_runs` runs from silence, each with random numbers of its own; probabilities of the first `n_probabilities`."""
+) -> tuple[Bool[np.ndarray, "run step cell"], Float[np.ndarray, "run step cell"]]:
+    """Spikes of `n_runs` runs from silence, each with random numbers of its own; spike probabilities of the first ones."""
     spikes, probabilities = [], []
     for start in range(0, n_runs, CHUNK):
         numbers = range(start, min(start + CHUNK, n_runs))
         draw = torch.stack([model.uniforms(seed, (*stream, number), *drive.shape) for number in numbers])
-        ran = network.free(drive, draw.to(drive.device))
+        ran = network.free(drive, draw)
         spikes.append(ran.spikes.cpu().numpy() > 0)
         if start < n_probabilities:
             probabilities.append(ran.probabilities[: n_probabilities - start].cpu().numpy())
-    return Runs(np.concatenate(spikes), np.concatenate(probabilities))
+    return np.concatenate(spikes), np.concatenate(probabilities)
 
 
+@torch.no_grad()
 def forced_likelihoods(
     network: SpikingNetwork, drive: Tensor, test: Trials, sampling: Sampling, seed: int, stream: Stream
 ) -> tuple[Float[np.ndarray, " trial"], Float[np.ndarray, " trial"]]:
@@ -79,20 +48,18 @@ def forced_likelihoods(
         one = test.pick([trial])
         nll.append(averaged_nll(network, drive, one, sampling.hidden_samples, seed, (*stream, "forced", trial)))
         if network.network.hidden:
-            size = (len(drive), sampling.particles, network.network.hidden)
-            draws = [
-                model.uniforms(seed, (*stream, kind, trial), *shape).to(drive.device)
-                for kind, shape in (("particles", size), ("offsets", size[:1]))
-            ]
-            marginal.append(particles.marginal_nll(network, drive, one.recorded[0].to(drive.device), *draws))
+            n_steps, shape = len(drive), (sampling.particles, network.network.hidden)
+            draws = model.uniforms(seed, (*stream, "particles", trial), n_steps, *shape)
+            offsets = model.uniforms(seed, (*stream, "offsets", trial), n_steps)
+            marginal.append(particles.marginal_nll(network, drive, one.recorded[0], draws, offsets))
     return np.array(nll), np.array(marginal or nll)
 
 
 def averaged_nll(network: SpikingNetwork, drive: Tensor, one: Trials, n_samples: int, seed: int, stream: Stream) -> float:
     """Negative log likelihood of one trial by the probabilities of each bin, averaged over runs of the hidden cells."""
     n_samples = n_samples if network.network.hidden else 1
-    draw = model.uniforms(seed, stream, n_samples, *drive.shape).to(drive.device)
-    recorded = one.recorded.expand(n_samples, -1, -1).contiguous().to(drive.device)
+    draw = model.uniforms(seed, stream, n_samples, *drive.shape)
+    recorded = one.recorded.expand(n_samples, -1, -1).contiguous()
     logits = network.forced(drive, recorded, draw).logits[..., : network.n_recorded].double()
     if n_samples == 1:
         return float(losses.cross_entropy(logits, one.y.to(logits)))

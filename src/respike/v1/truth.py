@@ -20,34 +20,27 @@ DRIVE_GAIN = 1.2
 BIAS_MEAN, BIAS_SPREAD = -2.8, 0.5
 TAME = (0.01, 0.45)  # spikes per bin; networks with a cell outside are drawn again
 ATTEMPTS = 300
-EDGE_SECONDS = 0.001  # spikes stay this far from the edges of their bin, clear of rounding
 
 
 class Truth(NamedTuple):
-    """The network behind a stand-in recording. Weights are for the spikes of the last bins, lag 1 first."""
+    """The network behind a stand-in recording; hidden cells come after the visible ones."""
 
     couplings: Float[np.ndarray, "post pre lag"]  # logit units, lag 1 first
     bias: Float[np.ndarray, " cell"]
     drive: Float[np.ndarray, "step cell"]  # from the movie, logit units
-
-
-class GroundTruth(NamedTuple):
-    """A network and the spikes that were drawn from it, those of the hidden cells (from number `n_visible` on) included."""
-
-    network: Truth
-    spikes: Bool[np.ndarray, "trial step cell"]
+    spikes: Bool[np.ndarray, "trial step cell"]  # drawn from the network
     n_visible: int
 
 
-def write(path: Path, known: GroundTruth) -> None:
-    """npz file of `known`."""
-    files.write_arrays(path, **known.network._asdict(), spikes=known.spikes, n_visible=known.n_visible)
+def write(path: Path, truth: Truth) -> None:
+    """npz file of `truth`."""
+    files.write_arrays(path, **truth._asdict())
 
 
-def read(path: Path) -> GroundTruth:
-    """Ground truth in a file of `write`; ValueError when it is another file."""
-    stored = files.read_arrays(path, *Truth._fields, "spikes", "n_visible")
-    return GroundTruth(Truth(*(stored[name] for name in Truth._fields)), stored["spikes"], int(stored["n_visible"]))
+def read(path: Path) -> Truth:
+    """Truth in a file of `write`; ValueError when it is another file."""
+    stored = files.read_arrays(path, *Truth._fields)
+    return Truth(**{**stored, "n_visible": int(stored["n_visible"])})
 
 
 def movie(rng: np.random.Generator, pixels: int, frames: int) -> UInt8[np.ndarray, "row column frame"]:
@@ -58,11 +51,12 @@ def movie(rng: np.random.Generator, pixels: int, frames: int) -> UInt8[np.ndarra
 
 
 def network(rng: np.random.Generator, standin: Standin, frames: UInt8[np.ndarray, "row column frame"]) -> Truth:
-    """Random couplings, bias and receptive fields."""
+    """Random couplings, bias and receptive fields; no spikes yet."""
     n_cells = standin.visible + standin.hidden
     drive = DRIVE_GAIN * np.stack([receptive_field(rng, frames / 255) for _ in range(n_cells)], 1)
     bias = BIAS_MEAN + BIAS_SPREAD * rng.standard_normal(n_cells)
-    return Truth(couplings(rng, standin), bias, drive)
+    weights = couplings(rng, standin)
+    return Truth(weights, bias, drive, np.zeros((0, *drive.shape), dtype=bool), standin.visible)
 
 
 def couplings(rng: np.random.Generator, standin: Standin) -> Float[np.ndarray, "post pre lag"]:
@@ -110,15 +104,16 @@ def sample(rng: np.random.Generator, truth: Truth, trials: int) -> Bool[np.ndarr
     return spikes
 
 
-def logits(truth: Truth, spikes: Bool[np.ndarray, "trial step cell"]) -> Float[np.ndarray, "trial step cell"]:
-    """Log odds of a spike in each bin, given all spikes before it."""
+def logits(truth: Truth) -> Float[np.ndarray, "trial step cell"]:
+    """Log odds of a spike in each bin of the drawn trials, given all spikes before it."""
+    spikes = truth.spikes
     log_odds = np.broadcast_to(truth.drive + truth.bias, spikes.shape).copy()
     for k in range(LAGS):
         log_odds[:, k + 1 :] += spikes[:, : -k - 1] @ truth.couplings[:, :, k].T
     return log_odds
 
 
-def tame(seed: int, standin: Standin, frames: UInt8[np.ndarray, "row column frame"]) -> GroundTruth:
+def tame(seed: int, standin: Standin, frames: UInt8[np.ndarray, "row column frame"]) -> Truth:
     """The first drawn network in which no cell is silent or runs away and noise correlations are there to be found.
 
     ValueError when none of ATTEMPTS networks is like that.
@@ -130,18 +125,9 @@ def tame(seed: int, standin: Standin, frames: UInt8[np.ndarray, "row column fram
         if TAME[0] < rates.min() and rates.max() < TAME[1]:
             pairs = statistics.lower_triangle(statistics.noise_correlation(spikes[:, :, : standin.visible]))
             if pairs.std() >= standin.least_correlation:
-                return GroundTruth(drawn, spikes, standin.visible)
+                return drawn._replace(spikes=spikes)
     raise ValueError(
         f"v1.standin: none of {ATTEMPTS} networks had all rates in {TAME} spikes per bin and noise correlations with a s.d. "
         f"of v1.standin.least_correlation = {standin.least_correlation}; expected a coupling_gain of about 1.6 and a "
         "hidden_gain of about 4 for 12 visible and 8 hidden cells, or a smaller least_correlation"
     )
-
-
-def spike_times(
-    rng: np.random.Generator, spikes: Bool[np.ndarray, "trial bin unit"], width: float
-) -> list[list[Float[np.ndarray, " spike"]]]:
-    """Times in s of each unit in each trial, anywhere inside the bin but its edges."""
-    jitter = rng.uniform(EDGE_SECONDS, width - EDGE_SECONDS, spikes.shape)
-    times = np.arange(spikes.shape[1])[None, :, None] * width + jitter
-    return [[times[r, spikes[r, :, u], u] for u in range(spikes.shape[2])] for r in range(len(spikes))]

@@ -15,7 +15,7 @@ from respike.v1 import recorded, simulated, truth
 from respike.v1.agreement import Raster
 from respike.v1.recorded import Recording
 from respike.v1.simulated import Simulation
-from respike.v1.truth import GroundTruth
+from respike.v1.truth import Truth
 
 DATA_COLOR = "black"
 COLORS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
@@ -28,7 +28,7 @@ class Shown(NamedTuple):
     simulations: dict[str, Simulation]
     histories: dict[str, pd.DataFrame]
     measures: pd.DataFrame
-    truth: GroundTruth | None
+    truth: Truth | None
 
     @property
     def n_cells(self) -> int:
@@ -179,7 +179,7 @@ def couplings(shown: Shown) -> plt.Figure:
     """Figure 5: summed couplings in logit units, from (to the right) and to (downwards); recorded cells before the line."""
     matrices = {name: simulation.logit_couplings for name, simulation in shown.simulations.items()}
     if shown.truth is not None:
-        matrices = {"truth": shown.truth.network.couplings.sum(2)} | matrices
+        matrices = {"truth": shown.truth.couplings.sum(2)} | matrices
     figure, axes = style.panels(1, len(matrices), height=2.2)
     figure.set_size_inches(2.3 * len(matrices) + 0.2, 2.1)
     for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
@@ -209,7 +209,7 @@ def self_couplings(shown: Shown) -> plt.Figure:
         panel.axhline(0, color="0.8", linewidth=0.5)
         if shown.truth is not None:
             unit = shown.recording.units[cell]
-            true = shown.truth.network.couplings[unit, unit]
+            true = shown.truth.couplings[unit, unit]
             panel.plot(np.arange(1, len(true) + 1), true, color=DATA_COLOR, linewidth=0.9, label="truth")
         for color, (name, simulation) in zip(COLORS, shown.simulations.items(), strict=False):
             fitted = simulation.w_rec[cell, cell, ::-1] / simulation.threshold
@@ -279,7 +279,7 @@ def hidden_cells(shown: Shown) -> plt.Figure:
     table = table.assign(family=wide[0], hidden=pd.to_numeric(wide[1]))
     if shown.truth is not None:  # the study's own stand-in is one more point
         here = shown.measures[shown.measures["variant"].isin(table["family"]) & (shown.measures["seed"] == 0)]
-        n_hidden = len(shown.truth.network.couplings) - shown.truth.n_visible
+        n_hidden = len(shown.truth.couplings) - shown.truth.n_visible
         table = pd.concat([table, here.assign(family=here["variant"], hidden=n_hidden)])
     wanted = {"coupling r": "coupling r", f"noise correlation R2 ({shown.n_runs} trials)": "noise correlation R²"}
     figure, axes = style.panels(1, 2, height=2.4)

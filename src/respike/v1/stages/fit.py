@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from respike.core import files, training
-from respike.v1 import recorded
+from respike.v1 import fitted, recorded
 from respike.v1.fitting import Fitting
 from respike.v1.params import Network, Training, Variant
 
@@ -23,4 +23,9 @@ def run(
     """Fit `network`, changed as `variant` says, to the training trials; write its best weights and the loss of every step."""
     record = recorded.read(recording)
     fitting = Fitting(record, network, variant, optimiser, (seed, replicate), training.device(device))
-    files.write_table(history, fitting.run(fit))
+    settings = {"seed": (seed, replicate), "network": network, "variant": variant, "optimiser": optimiser}
+    losses = training.train(fitting.parts, fitting.step, optimiser.steps, fit, settings)
+    about = {"dataset": record.dataset, "best_step": fitting.best.step, "replicate": replicate}
+    fitted.write(fit, fitting.model, fitting.best.weights, **about)
+    files.write_table(history, losses)
+    training.forget(fit)

@@ -18,7 +18,7 @@ from respike.v1 import agreement, recorded, simulated, truth
 from respike.v1.agreement import Raster
 from respike.v1.recorded import Recording
 from respike.v1.simulated import Simulation
-from respike.v1.truth import GroundTruth
+from respike.v1.truth import Truth
 
 RUNAWAY = 3.0  # a cell that fires so many times its recorded rate has run away
 
@@ -33,7 +33,7 @@ def run(
     """
     record = recorded.read(recording)
     known = None if ground_truth is None else truth.read(ground_truth)
-    true = None if known is None else known.network.couplings.sum(2)[np.ix_(record.units, record.units)]
+    true = None if known is None else known.couplings.sum(2)[np.ix_(record.units, record.units)]
     rows, first = list(of_data(record)), 0
     for path, name in zip(runs, names, strict=True):
         simulation = simulated.read(path)
@@ -74,7 +74,7 @@ def of_run(
     """All measures of one fitted network; `true` are the couplings of the recorded cells behind a stand-in."""
     n_test, n_cells = len(test), test.shape[2]
     spikes, nll = simulation.recorded_spikes, simulation.nll.mean()
-    constant = agreement.bernoulli_nll(agreement.constant_rate(train), test)
+    constant = agreement.bernoulli_nll(agreement.spike_probability(train, (0, 1)), test)
     yield measure("nll", nll, "nat/bin/cell", n_test)
     yield measure("nll marginal", simulation.nll_marginal.mean(), "nat/bin/cell", n_test)
     yield measure("bits per spike", agreement.bits_per_spike(nll, constant, test.mean()), "bit/spike", n_test)
@@ -111,8 +111,8 @@ def of_rates(test: Raster, model: Raster, measure: Callable[..., Measure]) -> It
 
 def of_baselines(train: Raster, test: Raster, dataset: str) -> Iterator[Measure]:
     """Constant rate and training PSTH as predictions; and the training trials as a model of the test trials: the ceiling."""
-    constant = agreement.bernoulli_nll(agreement.constant_rate(train), test)
-    psth = agreement.bernoulli_nll(agreement.trial_mean(train), test)
+    constant = agreement.bernoulli_nll(agreement.spike_probability(train, (0, 1)), test)
+    psth = agreement.bernoulli_nll(agreement.spike_probability(train, (0,)), test)
     for variant, nll in (("constant rate", constant), ("psth", psth)):
         measure = functools.partial(Measure, variant, 0, dataset)
         yield measure("nll", nll, "nat/bin/cell", len(test))
@@ -121,13 +121,13 @@ def of_baselines(train: Raster, test: Raster, dataset: str) -> Iterator[Measure]
     yield from of_free_runs(test, train, f"{len(train)} trials", ceiling)
 
 
-def of_generator(known: GroundTruth, record: Recording, first: int) -> Iterator[Measure]:
+def of_generator(known: Truth, record: Recording, first: int) -> Iterator[Measure]:
     """Likelihood of the network that made the data, its hidden spikes known: the floor. Bins from `first` on count."""
-    spikes = known.spikes[: len(record.split)][record.split == "test"]
-    used = slice(first + spikes.shape[1] - record.spikes.shape[1], None)
-    p = special.expit(truth.logits(known.network, spikes))[:, used, record.units]
-    nll = agreement.bernoulli_nll(p, spikes[:, used, record.units])
-    yield Measure("generator", 0, record.dataset, "nll", nll, "nat/bin/cell", len(spikes))
+    test = known._replace(spikes=known.spikes[: len(record.split)][record.split == "test"])
+    used = slice(first + test.spikes.shape[1] - record.spikes.shape[1], None)
+    p = special.expit(truth.logits(test))[:, used, record.units]
+    nll = agreement.bernoulli_nll(p, test.spikes[:, used, record.units])
+    yield Measure("generator", 0, record.dataset, "nll", nll, "nat/bin/cell", len(p))
 
 
 def against_references(rows: list[Measure]) -> Iterator[Measure]:

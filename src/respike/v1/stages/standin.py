@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Bool, Float
+
 from respike.core import files, seeds
 from respike.v1 import recording, truth
 from respike.v1.params import Standin
+
+EDGE_SECONDS = 0.001  # spikes stay this far from the edges of their bin, clear of rounding
 
 
 def run(*, movie: Path, events: Path, ground_truth: Path, standin: Standin, seed: int) -> None:
@@ -12,9 +17,18 @@ def run(*, movie: Path, events: Path, ground_truth: Path, standin: Standin, seed
     frames = truth.movie(seeds.generator(seed, "v1", "standin", "movie"), standin.pixels, standin.frames)
     known = truth.tame(seed, standin, frames)
     jitter = seeds.generator(seed, "v1", "standin", "jitter")
-    cells = truth.spike_times(jitter, known.spikes[:, :, : known.n_visible], standin.bin_ms / 1000)
+    cells = spike_times(jitter, known.spikes[:, :, : known.n_visible], standin.bin_ms / 1000)
     with files.whole(movie) as temporary:
         recording.write_mat(temporary, frames)
     with files.whole(events) as temporary:
         recording.write_events(temporary, cells)
     truth.write(ground_truth, known)
+
+
+def spike_times(
+    rng: np.random.Generator, spikes: Bool[np.ndarray, "trial bin unit"], width: float
+) -> list[list[Float[np.ndarray, " spike"]]]:
+    """Times in s of each unit in each trial, anywhere inside the bin but its edges."""
+    jitter = rng.uniform(EDGE_SECONDS, width - EDGE_SECONDS, spikes.shape)
+    times = np.arange(spikes.shape[1])[None, :, None] * width + jitter
+    return [[times[r, spikes[r, :, u], u] for u in range(spikes.shape[2])] for r in range(len(spikes))]
