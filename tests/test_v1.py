@@ -1,5 +1,7 @@
 """Sample-and-measure: its equations against brute force and closed forms, its files, its messages, its stages."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,10 @@ import torch
 from respike.__main__ import main
 from respike.core import files, training
 from respike.core import spikes as core_spikes
-from respike.v1 import agreement, losses, plan, recorded, simulated, truth
+from respike.v1 import agreement, fitted, losses, plan, recorded, simulated, trials, truth
 from respike.v1.fitting import Fitting
 from respike.v1.params import Network, Objective, Preprocessing, Sampling, Standin, Training, Variant
+from respike.v1.simulated import Simulation
 from respike.v1.stages import data, figures, fit, forecast, metrics, simulate, spikes, standin
 
 SMALL = Standin(pixels=7, frames=40, trials=14, visible=4, hidden=2, least_correlation=0.0)
@@ -51,6 +54,13 @@ def test_all_stages(raw, recording, tmp_path):
     fits, histories, runs = ([tmp_path / f"{name}.{kind}" for name in variants] for kind in ("pt", "parquet", "npz"))
     sampling = Sampling(trials=6, hidden_samples=3)
     simulate.run(fits=fits, recording=recording, runs=runs, sampling=sampling, seed=0, device="cpu")
+    record, model = recorded.read(recording), fitted.read(fits[0], torch.device("cpu")).model
+    test = trials.cut(record.movie, record.of("test"), model.network)
+    with torch.no_grad():
+        p = torch.sigmoid(model.forced(model.drive(test.windows), test.recorded).logits).numpy()
+    nll = -np.log(np.where(record.of("test")[:, 9:], p, 1 - p)).mean((1, 2))
+    np.testing.assert_allclose(simulated.read(runs[0]).nll, nll, rtol=1e-5)
+    np.testing.assert_array_equal(simulated.read(runs[0]).nll, simulated.read(runs[0]).nll_marginal)  # nothing is hidden
     table, ground_truth = tmp_path / "metrics.parquet", raw / "ground_truth.npz"
     names = [f"{name}_0" for name in variants]
     metrics.run(recording=recording, runs=runs, names=names, ground_truth=ground_truth, also=[], out=table)
@@ -62,7 +72,7 @@ def test_all_stages(raw, recording, tmp_path):
     spikes.run(**shown, out=tmp_path / "spikes.npz")
     networks = core_spikes.read_networks(tmp_path / "spikes.npz")
     assert [(network.name, network.recorded) for network in networks] == [("recording", True), ("mle", False), ("sm-h", False)]
-    expected = [recorded.read(recording).of("test")[:, 9:]]  # the bins before a free run starts are left out
+    expected = [record.of("test")[:, 9:]]  # the bins before a free run starts are left out
     expected += [simulated.read(path).spikes[:4, :, : SMALL.visible] for path in runs]
     for network, raster in zip(networks, expected, strict=True):
         np.testing.assert_array_equal(core_spikes.bin_counts(network.spikes, 0.04), raster)
@@ -80,8 +90,8 @@ def test_standin_survives_the_raw_files(raw, recording):
 # Training
 
 
-def fitting_of(recording, objective=SM, batch=4, replicate=0, **changes):
-    variant, optimiser = Variant(objective), Training(batch=batch, **changes)
+def fitting_of(recording, objective=SM, batch=4, replicate=0, hidden=0, **changes):
+    variant, optimiser = Variant(objective, hidden), Training(batch=batch, **changes)
     return Fitting(recorded.read(recording), NETWORK, variant, optimiser, (0, replicate), torch.device("cpu"))
 
 
@@ -94,6 +104,80 @@ def test_every_training_trial_is_drawn_once_per_epoch(recording):
         fitting.validate(step)
     assert sorted(seen) == list(range(8))
     assert fitting.batch(4) + fitting.batch(5) != seen[:4]
+
+
+def test_replicates_start_differently_and_draw_other_trials(recording):
+    first, again, second = (fitting_of(recording, batch=2, replicate=replicate) for replicate in (0, 0, 1))
+    for one, same, other in zip(*(fitting.model.parameters() for fitting in (first, again, second)), strict=True):
+        assert torch.equal(one, same)
+        assert not one.any() or not torch.equal(one, other)  # biases start at zero
+    assert [first.batch(step) for step in range(4)] == [again.batch(step) for step in range(4)]
+    assert [first.batch(step) for step in range(4)] != [second.batch(step) for step in range(4)]
+    free = Objective(likelihood=0, psth=1)
+    with_noise = [fitting_of(recording, free, batch=8, replicate=replicate, learning_rate=1e-12) for replicate in (0, 0, 1)]
+    with_noise[2].model.load_state_dict(with_noise[0].model.state_dict())
+    losses_ = [[fitting.step(number)["train"] for number in range(2)] for fitting in with_noise]
+    assert losses_[0] == losses_[1]
+    assert losses_[0][0] != pytest.approx(losses_[0][1], abs=1e-9)  # all trials and the same weights, other random numbers
+    assert losses_[0] != pytest.approx(losses_[2], abs=1e-9)
+
+
+def test_each_split_serves_its_purpose(recording):
+    """Every split fires in cells of its own, so that a leak would show."""
+    record = recorded.read(recording)
+    spikes = np.zeros_like(record.spikes)
+    for cell, split in enumerate(recorded.SPLITS):
+        spikes[record.split == split, :, cell] = True
+    fitting = Fitting(record._replace(spikes=spikes), NETWORK, Variant(), Training(batch=4), (0, 0), torch.device("cpu"))
+    assert fitting.train.y.mean((0, 1)).tolist() == [1, 0, 0, 0]
+    assert fitting.validation.y.mean((0, 1)).tolist() == [0, 0, 1, 0]
+    assert [len(part.y) for part in (fitting.train, fitting.validation)] == [8, 2]
+
+
+def test_best_weights_are_kept_and_validation_draws_the_same_numbers(recording, tmp_path):
+    optimiser = Training(steps=12, batch=4, evaluate_every=1, learning_rate=0.2)  # so fast that it gets worse again
+    fit_one(recording, tmp_path / "fit", Variant(SM, hidden=1), optimiser)
+    validation = pd.read_parquet(tmp_path / "fit.parquet")["validation"]
+    kept = fitted.read(tmp_path / "fit.pt", torch.device("cpu"))
+    assert kept.best_step == validation.idxmin() + 1 < 12
+    fitting = Fitting(recorded.read(recording), NETWORK, Variant(SM, hidden=1), optimiser, (0, 0), torch.device("cpu"))
+    fitting.model.load_state_dict(kept.model.state_dict())
+    assert fitting.validate(0) == fitting.validate(1) == pytest.approx(validation.min(), rel=1e-6)
+
+
+def test_loss_of_a_step_is_the_weighted_sum_of_its_terms(recording):
+    objective = Objective(likelihood=0.4, psth=0.1, psth_mse=2.0, noise_correlation=50.0, single_trial=0.3, nc_ramp=4)
+    row = fitting_of(recording, objective).step(1)
+    terms = {name: row[name] for name in ("likelihood", "psth", "psth_mse", "noise_correlation", "single_trial")}
+    assert all(value > 0 for value in terms.values())
+    weights = (0.4, 0.1, 2.0, 50.0 * 2 / 4, 0.3)  # the second of four steps over which the noise correlation comes in
+    assert row["train"] == pytest.approx(sum(w * term for w, term in zip(weights, terms.values(), strict=True)), rel=1e-6)
+
+
+def test_targets_and_free_runs_as_the_objective_asks(recording, monkeypatch):
+    seen = {}
+
+    def spy(objective, y, targets, forced, free):
+        seen.update(y=y, targets=targets, free=free)
+        return terms(objective, y, targets, forced, free)
+
+    terms = losses.terms
+    monkeypatch.setattr(losses, "terms", spy)
+    fitting_of(recording, SM).step(0)
+    assert len(seen["free"].spikes) == 4
+    torch.testing.assert_close(seen["targets"].psth, seen["y"].mean(0))
+    fitting = fitting_of(recording, Objective(psth=1.0, noise_correlation=1.0, target_stats="all", simulated_trials=7))
+    fitting.step(0)
+    assert len(seen["free"].spikes) == 7
+    torch.testing.assert_close(seen["targets"].psth, fitting.train.y.mean(0))
+    torch.testing.assert_close(seen["targets"].covariance, losses.published_covariance(fitting.train.y, None, 9))
+    assert seen["targets"].rate == pytest.approx(float(fitting.train.y.mean()))
+    fitting = fitting_of(recording, Objective(psth=1.0, hidden_rate=1.0, target_rate=0.17), hidden=2)
+    with torch.no_grad():
+        fitting.model.bias.copy_(torch.linspace(-1, 1, 6))
+    found = fitting.step(0)["hidden_rate"]
+    rates = seen["free"].spikes.detach().numpy()[:, :, 4:].mean((0, 1))
+    assert found == pytest.approx(((rates[0] - 0.17) ** 2 + (rates[1] - 0.17) ** 2) / 2, rel=1e-5)
 
 
 def test_same_seed_same_bytes_and_resumed_training_equals_an_undisturbed_one(recording, tmp_path, monkeypatch):
@@ -216,6 +300,34 @@ def test_likelihood_of_the_generator_by_hand(raw, recording):
         losses_of_bins.append(np.logaddexp(0, logit) - fired[trial, bin_, j] * logit)
     (row,) = metrics.of_generator(known, recorded.read(recording), first=9)
     assert row.value == pytest.approx(np.mean(losses_of_bins))
+
+
+def test_measures_by_hand(raw, recording, tmp_path):
+    """A model whose free runs are the test trials and whose couplings are the true ones, on units in another order."""
+    data.run(folder=raw, out=tmp_path / "recording.npz", preprocessing=replace(SPLIT, units=(2, 0, 3)), dataset="stand-in")
+    record, known = recorded.read(tmp_path / "recording.npz"), truth.read(raw / "ground_truth.npz")
+    np.testing.assert_array_equal(record.spikes, known.spikes[:, :, [2, 0, 3]])
+    train, test = known.spikes[:8, 9:][:, :, [2, 0, 3]], known.spikes[8:12, 9:][:, :, [2, 0, 3]]
+    cells = np.ix_([2, 0, 3, 4], [2, 0, 3, 4])  # and a hidden one
+    runs = np.concatenate([test, known.spikes[8:12, 9:, 4:5]], 2)
+    fit_ = (np.full(4, 0.5), np.full(4, 0.4), 0.4 * known.couplings[cells][:, :, ::-1], np.zeros(4), np.float64(0.4), 3, 1)
+    simulated.write(tmp_path / "run.npz", Simulation(runs, runs[:, :, :3] + 0.0, *fit_, "stand-in"))
+    made = {"runs": [tmp_path / "run.npz"], "names": ["copy_1"], "also": [], "out": tmp_path / "metrics.parquet"}
+    metrics.run(recording=tmp_path / "recording.npz", ground_truth=raw / "ground_truth.npz", **made)
+    table = pd.read_parquet(tmp_path / "metrics.parquet").set_index(["variant", "seed", "metric"])["value"].sort_index()
+    found = table["copy", 1]
+    ones = [f"psth r ({len(test)} trials)", f"noise correlation R2 ({len(test)} trials)", "rate ratio", "coupling r"]
+    np.testing.assert_allclose(found[ones], 1, rtol=1e-6)
+    p = np.clip(train.mean((0, 1)), 0.5 / (8 * 31), None)
+    constant = -np.log(np.where(test, p, 1 - p)).mean()
+    assert table["constant rate", 0, "nll"] == pytest.approx(constant)
+    assert found["bits per spike"] == pytest.approx((constant - 0.5) / test.mean() / np.log(2))
+    assert found["nll marginal"] == pytest.approx(0.4)
+    assert found["hidden rate"] == pytest.approx(known.spikes[8:12, 9:, 4].mean())
+    p = np.clip(train.mean(0), 0.5 / 8, 1 - 0.5 / 8)
+    assert table["psth", 0, "nll"] == pytest.approx(-np.log(np.where(test, p, 1 - p)).mean())
+    share = (constant - 0.5) / (constant - table["generator", 0, "nll"])
+    assert found["share of the way to the generator"] == pytest.approx(share)
 
 
 def test_forecast_on_another_movie(recording, tmp_path, rng):
