@@ -14,7 +14,7 @@ from respike.v1.recorded import Recording
 
 
 class Fitting:
-    """A network on its way: `step(n)` is one gradient step of the training."""
+    """A network in training: `step(n)` is gradient step n. ValueError for a batch that does not suit the data or the loss."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Fitting:
         device: torch.device,
     ) -> None:
         network = dataclasses.replace(network, hidden=variant.hidden, coupling=variant.coupling, surrogate=variant.surrogate)
-        self.objective, self.settings, self.device = variant.objective, settings, device
+        self.objective, self.settings = variant.objective, settings
         self.root, self.replicate = seed
         self.train, self.validation = (
             trials.cut(record.movie, record.of(split), network).to(device) for split in ("train", "validation")

@@ -83,7 +83,7 @@ COVARIANCE = {"published": published_covariance, "lag_consistent": lag_consisten
 
 
 class Targets:
-    """Statistics of the recorded spikes that the free runs are held against."""
+    """Statistics of the recorded spikes that the free runs are compared with."""
 
     def __init__(self, y: Spikes, objective: Objective, n_lags: int) -> None:
         self.psth = y.mean(0)

@@ -24,8 +24,8 @@ def dataset(config: Config) -> str:
 
 def raw_files(config: Config) -> list[str]:
     """Files in the user's folder that `v1.data` may read; it says itself which are missing and where to get them."""
-    found = Path(config["data_dir"]).glob("*")
-    return sorted(str(path) for path in found if path.suffix in {".mat", ".npy"})
+    paths = Path(config["data_dir"]).glob("*")
+    return sorted(str(path) for path in paths if path.suffix in {".mat", ".npy"})
 
 
 def variants(config: Config) -> dict[str, dict[str, Any]]:
@@ -60,8 +60,8 @@ def hidden_studies(config: Config) -> dict[int, Config]:
 
     Each variant of v1.hidden_study is fitted once. Nothing for recorded data.
     """
-    study = config["hidden_study"]
-    chosen = {name: config["variants"][name] for name in study["variants"]}
+    study, every = config["hidden_study"], variants(config)
+    chosen = {name: every[name] for name in study["variants"]}
     changed = {"variants": chosen, "shown": list(chosen), "seeds": 1, "pareto": {}, "hidden_study": {**study, "hidden": []}}
     return {
         hidden: {

@@ -32,8 +32,8 @@ def run(
     other recordings, the fits are taken over.
     """
     record = recorded.read(recording)
-    known = None if ground_truth is None else truth.read(ground_truth)
-    true = None if known is None else known.couplings.sum(2)[np.ix_(record.units, record.units)]
+    generator = None if ground_truth is None else truth.read(ground_truth)
+    true = None if generator is None else generator.couplings.sum(2)[np.ix_(record.units, record.units)]
     rows, first = list(of_data(record)), 0
     for path, name in zip(runs, names, strict=True):
         simulation = simulated.read(path)
@@ -46,8 +46,8 @@ def run(
         train, test = (record.of(split)[:, first:] for split in ("train", "test"))
         rows += of_run(simulation, train, test, true, functools.partial(Measure, variant, int(replicate), record.dataset))
     rows += of_baselines(record.of("train")[:, first:], record.of("test")[:, first:], record.dataset)
-    if known is not None:
-        rows += of_generator(known, record, first)
+    if generator is not None:
+        rows += of_generator(generator, record, first)
     rows += against_references(rows)
     others = [files.read_table(path, COLUMNS) for path in also]
     fits_of_others = [other[other["variant"].str.contains("@")] for other in others]
@@ -121,9 +121,9 @@ def of_baselines(train: Raster, test: Raster, dataset: str) -> Iterator[Measure]
     yield from of_free_runs(test, train, f"{len(train)} trials", ceiling)
 
 
-def of_generator(known: Truth, record: Recording, first: int) -> Iterator[Measure]:
-    """Likelihood of the network that made the data, its hidden spikes known: the floor. Bins from `first` on count."""
-    test = known._replace(spikes=known.spikes[: len(record.split)][record.split == "test"])
+def of_generator(generator: Truth, record: Recording, first: int) -> Iterator[Measure]:
+    """Likelihood of the network that made the data, given its hidden spikes: the floor. Bins from `first` on count."""
+    test = generator._replace(spikes=generator.spikes[: len(record.split)][record.split == "test"])
     used = slice(first + test.spikes.shape[1] - record.spikes.shape[1], None)
     p = special.expit(truth.logits(test))[:, used, record.units]
     nll = agreement.bernoulli_nll(p, test.spikes[:, used, record.units])

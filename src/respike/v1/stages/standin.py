@@ -15,14 +15,14 @@ EDGE_SECONDS = 0.001  # spikes stay this far from the edges of their bin, clear 
 def run(*, movie: Path, events: Path, ground_truth: Path, standin: Standin, seed: int) -> None:
     """Draw a network and its spikes; write `movie` and `events` as the data set has them, and the truth."""
     frames = truth.movie(seeds.generator(seed, "v1", "standin", "movie"), standin.pixels, standin.frames)
-    known = truth.tame(seed, standin, frames)
+    drawn = truth.tame(seed, standin, frames)
     jitter = seeds.generator(seed, "v1", "standin", "jitter")
-    cells = spike_times(jitter, known.spikes[:, :, : known.n_visible], standin.bin_ms / 1000)
+    cells = spike_times(jitter, drawn.spikes[:, :, : drawn.n_visible], standin.bin_ms / 1000)
     with files.whole(movie) as temporary:
         recording.write_mat(temporary, frames)
     with files.whole(events) as temporary:
         recording.write_events(temporary, cells)
-    truth.write(ground_truth, known)
+    truth.write(ground_truth, drawn)
 
 
 def spike_times(
