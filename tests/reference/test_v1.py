@@ -192,7 +192,9 @@ def test_resize(case):
 
 def lagged_covariances(spikes, max_lag):
     """Stimulus, total and noise covariance of i at t with j at t - lag, lags -max_lag .. max_lag, circular in time."""
-    noise, stimulus = (losses.delayed_covariance(x, x, max_lag + 1) for x in deviations(torch.from_numpy(spikes)))
+    noise, stimulus = (
+        losses.delayed_covariance(x, x, max_lag + 1) for x in deviations(torch.from_numpy(spikes.astype(float)))
+    )
     both = {"noise": noise, "stimulus": stimulus, "total": noise + stimulus}
     return {kind: torch.cat([x[1:].transpose(1, 2).flip(0), x]).permute(1, 2, 0) for kind, x in both.items()}
 
