@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from respike.__main__ import main
-from respike.core import files
+from respike.core import files, training
 from respike.modes import analysis, idx, kernel, model, replicas
 from respike.modes.params import FILTERS, Size, network_size, spike_filter
 from respike.modes.stages import data, standin
@@ -198,6 +198,36 @@ def test_a_file_that_holds_no_replicas_is_refused(tmp_path):
     files.write_arrays(tmp_path / "x_0-0.npz", output=np.zeros(3))
     with pytest.raises(ValueError, match="x_0-0.npz has an array 'output', expected replica<number>_<name>"):
         replicas.read([tmp_path / "x_0-0.npz"])
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same digits", "other digits"])
+def test_a_killed_training_goes_on_only_with_the_digits_it_began_with(digits, tmp_path, monkeypatch, capsys, same):
+    """Killed after the second of four batches; either way the network is that of an undisturbed training."""
+    begun, gone_on = files.read_arrays(digits / "digits.npz"), files.read_arrays(digits / "digits.npz")
+    if not same:
+        gone_on["train_images"] = gone_on["train_images"][::-1]
+    monkeypatch.setattr(files, "maker", {})
+    files.write_arrays(tmp_path / "digits.npz", **begun)
+    arguments = fit_arguments(tmp_path, tmp_path / "fit.pt")
+    save = training._save
+
+    def save_and_die(parts, rows, *rest):
+        save(parts, rows, *rest)
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "SAVE_SECONDS", -1.0)
+        patch.setattr(training, "_save", save_and_die)
+        main(arguments)
+    files.maker.clear()  # what writes the digits is another command
+    files.write_arrays(tmp_path / "digits.npz", **gone_on)
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert ("going on after step 2" in said) == same
+    assert ("made with other settings, code or inputs" in said) != same
+    assert main(fit_arguments(tmp_path, tmp_path / "undisturbed.pt")) == 0
+    assert (tmp_path / "fit.pt").read_bytes() == (tmp_path / "undisturbed.pt").read_bytes()
 
 
 @pytest.mark.slow
