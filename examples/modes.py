@@ -9,7 +9,7 @@ from respike.core import files, spikes, statistics, style
 from respike.core.tasks import contextual
 from respike.modes import model
 from respike.modes.params import DT
-from respike.modes.stages import simulate
+from respike.modes import fitted
 
 fit = sorted(Path("results/modes/fits").glob("contextual_spike_*.pt"))[0]
 stored = files.read_checkpoint(fit)

@@ -10,8 +10,9 @@ import torch
 
 from respike.__main__ import main
 from respike.core import files, training
-from respike.modes import analysis, idx, kernel, model, replicas
-from respike.modes.params import FILTERS, Size, network_size, spike_filter
+from respike.modes import analysis, encoding, model, trials
+from respike.modes import digits as digit_files
+from respike.modes.params import FILTERS, Size, Variant, spike_filter
 from respike.modes.stages import data, standin
 
 TRAINING = {"steps": 20, "batches": 4, "batch": 8, "learning_rate": 0.005, "clip": 20.0}
@@ -22,7 +23,7 @@ def digits(tmp_path_factory):
     """The embedded digits as the four files, and as checked arrays."""
     folder = tmp_path_factory.mktemp("digits")
     standin.run(folder=folder / "idx")
-    data.run(folder=folder / "idx", out=folder / "digits.npz", standin=standin.NAME)
+    data.run(folder=folder / "idx", out=folder / "digits.npz", standin="scikit-learn digits")
     return folder
 
 
@@ -97,7 +98,7 @@ def test_initial_weights_have_the_paper_sds():
 
 def test_pixels_spike_with_their_probability(rng):
     images = np.array([[0, 51, 255, 128]], np.uint8)
-    start, index = kernel.encode(images, 20000, rng)
+    start, index = encoding.encode(images, 20000, rng)
     assert len(start) == 20001
     np.testing.assert_allclose(np.bincount(index, minlength=4) / 20000, images[0] / 255, atol=0.015)
     assert np.bincount(index, minlength=4)[[0, 2]].tolist() == [0, 20000]
@@ -106,7 +107,7 @@ def test_pixels_spike_with_their_probability(rng):
 def test_encoded_rows_belong_to_their_images(rng):
     """Images that are black, white, or half: each row holds exactly the pixels that can spike."""
     images = np.array([[0, 0], [255, 255], [0, 0], [0, 255], [0, 0]], np.uint8)
-    start, index = kernel.encode(images, 3, rng)
+    start, index = encoding.encode(images, 3, rng)
     rows = [index[a:b].tolist() for a, b in zip(start[:-1], start[1:], strict=True)]
     assert rows == [[], [0, 1], [], [1], []] * 3
 
@@ -132,7 +133,7 @@ def test_log_slope_of_a_power_law():
 def test_decisions():
     target = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [1.0, -1.0], [1.0, -1.0]])
     output = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.9, -0.1], [-0.2, -0.3]])
-    assert analysis.decision(output, target).tolist() == [False, True]
+    assert analysis.correct_decisions(output, target).tolist() == [False, True]
     assert analysis.kim_criterion(output, target).tolist() == [True, False]
 
 
@@ -150,7 +151,7 @@ def test_standin_is_the_libraries_digits(digits):
 
 
 def test_gzipped_files_are_read_alike(digits, tmp_path):
-    for name in idx.FILES:
+    for name in digit_files.FILES:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress((digits / "idx" / name).read_bytes()))
     data.run(folder=tmp_path, out=tmp_path / "d.npz")
     stored = files.read_arrays(tmp_path / "d.npz")
@@ -185,7 +186,7 @@ def test_trials_of_a_network_do_not_depend_on_its_chunk(digits, tmp_path):
     rest = ["--digits", "--seed", "0", "--steps", "20", "--settings", json.dumps({"images": 5, "repeats": 1, "trials": 12})]
     for out, part in ((together, networks), (alone, networks[1:])):
         assert main(["modes.simulate", "--networks", *map(str, part), "--out", str(out), *rest]) == 0
-    both, one = replicas.read([together]), replicas.read([alone])
+    both, one = trials.read([together]), trials.read([alone])
     assert list(both) == [network.stem for network in networks]
     (name,) = one
     assert both[name].keys() == one[name].keys()
@@ -197,7 +198,7 @@ def test_trials_of_a_network_do_not_depend_on_its_chunk(digits, tmp_path):
 def test_a_file_that_holds_no_replicas_is_refused(tmp_path):
     files.write_arrays(tmp_path / "x_0-0.npz", output=np.zeros(3))
     with pytest.raises(ValueError, match="x_0-0.npz has an array 'output', expected replica<number>_<name>"):
-        replicas.read([tmp_path / "x_0-0.npz"])
+        trials.read([tmp_path / "x_0-0.npz"])
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["same digits", "other digits"])
@@ -216,10 +217,11 @@ def test_a_killed_training_goes_on_only_with_the_digits_it_began_with(digits, tm
         if len(rows) == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "SAVE_SECONDS", -1.0)
-        patch.setattr(training, "_save", save_and_die)
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(training, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
         main(arguments)
+    monkeypatch.setattr(training, "SAVE_SECONDS", 1000.0)
     files.maker.clear()  # what writes the digits is another command
     files.write_arrays(tmp_path / "digits.npz", **gone_on)
     assert main(arguments) == 0
@@ -247,8 +249,8 @@ def train_and_test(digits, folder, replica, settings) -> float:
     evaluation = json.dumps({"images": 360, "repeats": 2, "trials": 10})
     where = ["--networks", str(out), "--digits", str(digits / "digits.npz"), "--out", str(out.with_suffix(".npz"))]
     assert main(["modes.simulate", *where, "--seed", "0", "--steps", "50", "--settings", evaluation]) == 0
-    (trials,) = replicas.read([out.with_suffix(".npz")]).values()
-    return float((trials["predicted"] == trials["labels"]).mean())
+    (simulated,) = trials.read([out.with_suffix(".npz")]).values()
+    return float((simulated["predicted"] == simulated["labels"]).mean())
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------------
@@ -257,7 +259,7 @@ def train_and_test(digits, folder, replica, settings) -> float:
 @pytest.fixture
 def broken(digits, tmp_path):
     """A copy of the four files to be spoiled."""
-    for name in idx.FILES:
+    for name in digit_files.FILES:
         (tmp_path / name).write_bytes((digits / "idx" / name).read_bytes())
     return tmp_path
 
@@ -277,28 +279,31 @@ def spoil(path, position: int, value: bytes) -> None:
 
 
 def spoil_label(folder):
-    spoil(folder / idx.FILES[1], 20, b"\x0b")
+    spoil(folder / digit_files.FILES[1], 20, b"\x0b")
 
 
 def shorten_labels(folder):
-    labels = idx.read(folder / idx.FILES[1], 1)[:-1]
-    idx.write(folder / idx.FILES[1], labels)
+    labels = digit_files.read_idx(folder / digit_files.FILES[1], 1)[:-1]
+    digit_files.write_idx(folder / digit_files.FILES[1], labels)
 
 
 def cut_gzip(folder):
-    plain = folder / idx.FILES[0]
-    (folder / f"{idx.FILES[0]}.gz").write_bytes(gzip.compress(plain.read_bytes())[:-40])
+    plain = folder / digit_files.FILES[0]
+    (folder / f"{digit_files.FILES[0]}.gz").write_bytes(gzip.compress(plain.read_bytes())[:-40])
     plain.unlink()
 
 
 SPOILED = {
-    "magic number": (lambda f: spoil(f / idx.FILES[0], 3, b"\x07"), r"train-images.*magic number 2055, expected 2051"),
-    "header count": (lambda f: spoil(f / idx.FILES[2], 7, b"\x01"), r"t10k-images.*bytes after the header, expected"),
+    "magic number": (lambda f: spoil(f / digit_files.FILES[0], 3, b"\x07"), r"train-images.*magic number 2055, expected 2051"),
+    "header count": (lambda f: spoil(f / digit_files.FILES[2], 7, b"\x01"), r"t10k-images.*bytes after the header, expected"),
     "count mismatch": (shorten_labels, r"1436 labels for the 1437 images of train-images"),
     "cut gzip": (cut_gzip, r"train-images-idx3-ubyte.gz: broken gzip archive"),
-    "cut header": (lambda f: (f / idx.FILES[3]).write_bytes(b"\x00\x00"), r"t10k-labels.*the file is cut off"),
+    "cut header": (lambda f: (f / digit_files.FILES[3]).write_bytes(b"\x00\x00"), r"t10k-labels.*the file is cut off"),
     "label": (spoil_label, r"label 11 at position 12, expected digits 0 to 9"),
-    "missing file": (lambda f: (f / idx.FILES[3]).unlink(), r"no t10k-labels-idx1-ubyte or .*config value modes.digits_dir"),
+    "missing file": (
+        lambda f: (f / digit_files.FILES[3]).unlink(),
+        r"no t10k-labels-idx1-ubyte or .*config value modes.digits_dir",
+    ),
     "empty folder": (lambda f: [p.unlink() for p in f.iterdir() if p.is_file()], r"the folder holds.*modes.digits_dir"),
 }
 
@@ -321,7 +326,7 @@ def test_a_missing_folder_is_told(tmp_path, capsys):
 def test_more_modes_than_neurons_are_refused_unless_meant(digits, tmp_path, capsys):
     message = refused(capsys, *fit_arguments(digits, tmp_path / "n.pt", neurons=4, modes=5))
     assert "5 modes for 4 neurons; expected at most 4" in message
-    assert network_size("digits", 4, 5, redundant_modes=True).modes == 5
+    Variant("digits", "spike", 4, 5).check_rank(redundant_modes=True)
 
 
 def test_a_corrupted_checkpoint_is_refused_and_old_results_stay(digits, tmp_path, capsys):
