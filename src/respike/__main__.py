@@ -18,8 +18,8 @@ from collections.abc import Callable
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from respike import stage  # noqa: E402  (the threads come first)
-from respike.core import files, fingerprint, provenance  # noqa: E402
+from respike import provenance, stage  # noqa: E402  (the threads come first)
+from respike.core import files, fingerprint  # noqa: E402
 
 REFUSED = 2  # exit status when the input cannot be used
 COMMANDS = ("run", "scenarios", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
