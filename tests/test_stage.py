@@ -158,6 +158,7 @@ def test_a_rule_of_a_stage_that_is_not_there_is_refused():
         ({"kind": "spikes"}, "--kind = 'spikes': expected one of 'spike', 'rate'"),
         ({"limit": "x"}, "--limit 'x' is not JSON"),
         ({"values": [1.0, None]}, "--values = None: expected float, found NoneType"),
+        ({"settings": [1]}, r"--settings = 1: expected keys and values"),
         ({"settings": {"rate": 1, "sort": "a"}}, r"Settings has no field \['sort'\]"),
         ({"many": [{"rate": 1}, {"rate": "fast"}]}, "Settings.rate = 'fast': expected float, found str"),
     ],

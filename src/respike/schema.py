@@ -41,15 +41,17 @@ def _complete(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) ->
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
-    place = ".".join(str(part) for part in error.absolute_path)
+    key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        return "\n".join(_unknown(key, place, error.schema) for key in error.instance if key not in error.schema["properties"])
+        return "\n".join(
+            _unknown(name, key, error.schema) for name in error.instance if name not in error.schema["properties"]
+        )
     about = error.schema.get("description", "")
-    return f"config: {place or 'top level'} = {error.instance!r}: {error.message}" + (f" ({about})" if about else "")
+    return f"config: {key or 'top level'} = {error.instance!r}: {error.message}" + (f" ({about})" if about else "")
 
 
-def _unknown(key: str, place: str, schema: Mapping[str, Any]) -> str:
+def _unknown(key: str, parent: str, schema: Mapping[str, Any]) -> str:
     valid = sorted(schema["properties"])
     near = difflib.get_close_matches(key, valid, 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
-    return f"config: unknown key {f'{place}.{key}' if place else key!r}; {hint}"
+    return f"config: unknown key {f'{parent}.{key}' if parent else key!r}; {hint}"

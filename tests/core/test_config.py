@@ -1,6 +1,6 @@
 """Plain values become dataclasses; what does not fit is refused with its name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
@@ -15,6 +15,7 @@ class Settings:
     rate: float
     kind: Literal["a", "b"] = "a"
     sizes: tuple[int, ...] = ()
+    table: dict[str, float] = field(default_factory=dict)
 
 
 def test_build_makes_dataclasses_from_plain_values():
@@ -29,6 +30,8 @@ def test_build_makes_dataclasses_from_plain_values():
         ({"rate": "fast"}, "expected float, found str"),
         ({"rate": True}, "expected float, found bool"),
         ({"rate": 1.0, "kind": "c"}, "expected one of 'a', 'b'"),
+        ({"rate": 1.0, "sizes": 3}, r"Settings\.sizes = 3: expected a list"),
+        ({"rate": 1.0, "table": [1]}, r"Settings\.table = \[1\]: expected keys and values"),
     ],
 )
 def test_build_says_what_is_wrong(values, message):

@@ -33,27 +33,30 @@ def _is_required(field: dataclasses.Field) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def convert(value: Any, hint: Any, place: str) -> Any:
+def convert(value: Any, hint: Any, name: str) -> Any:
     """`value` as the declared type `hint`: a dataclass, tuple, dict, float, or a plain type it already has."""
     origin = typing.get_origin(hint)
+    container = Mapping if dataclasses.is_dataclass(hint) else {tuple: list | tuple, dict: Mapping}.get(origin)
+    if container and not isinstance(value, container):
+        raise ConfigError(f"{name} = {value!r}: expected {'a list' if origin is tuple else 'keys and values'}")
     if dataclasses.is_dataclass(hint):
         return build(hint, value)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else convert(value, next(a for a in typing.get_args(hint) if a is not type(None)), place)
+        return None if value is None else convert(value, next(a for a in typing.get_args(hint) if a is not type(None)), name)
     if origin is typing.Literal:
-        return _one_of(value, typing.get_args(hint), place)
+        return _one_of(value, typing.get_args(hint), name)
     if origin is tuple:
-        return tuple(convert(part, typing.get_args(hint)[0], place) for part in value)
+        return tuple(convert(part, typing.get_args(hint)[0], name) for part in value)
     if origin is dict:
-        return {key: convert(part, typing.get_args(hint)[1], place) for key, part in value.items()}
+        return {key: convert(part, typing.get_args(hint)[1], name) for key, part in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise ConfigError(f"{place} = {value!r}: expected {hint.__name__}, found {type(value).__name__}")
+        raise ConfigError(f"{name} = {value!r}: expected {hint.__name__}, found {type(value).__name__}")
     return value
 
 
-def _one_of(value: Any, choices: tuple, place: str) -> Any:
+def _one_of(value: Any, choices: tuple, name: str) -> Any:
     if value not in choices:
-        raise ConfigError(f"{place} = {value!r}: expected one of {', '.join(map(repr, choices))}")
+        raise ConfigError(f"{name} = {value!r}: expected one of {', '.join(map(repr, choices))}")
     return value
