@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 def _stages() -> str:
     """What there is, study by study."""
     lines = ["Stages:"]
-    for study, group in itertools.groupby(stage.names(), key=lambda found: found[0].partition(".")[0]):
+    for study, group in itertools.groupby(stage.names(), key=lambda entry: entry[0].partition(".")[0]):
         lines += ["", study, *(f"  {name:22} {about}" for name, about in group)]
     return "\n".join(lines)
 

@@ -98,10 +98,10 @@ def _user() -> str:
 
 def cost() -> dict[str, float]:
     """What this process and its children have used since its start: wall and CPU time in s, largest memory in MB."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    process, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1e-6 if sys.platform == "darwin" else 1e-3  # of ru_maxrss: bytes there, kilobytes on Linux
     return {
         "wall_s": round(time.time() - psutil.Process().create_time(), 2),
-        "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 2),
-        "memory_mb": round(max(own.ru_maxrss, children.ru_maxrss) * unit, 1),
+        "cpu_s": round(process.ru_utime + process.ru_stime + children.ru_utime + children.ru_stime, 2),
+        "memory_mb": round(max(process.ru_maxrss, children.ru_maxrss) * unit, 1),
     }

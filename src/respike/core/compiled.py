@@ -38,9 +38,9 @@ def folder() -> Path:
     return _prepared(private)
 
 
-def _prepared(place: Path) -> Path:
-    """The present code's folder in `place`, marked as used now; folders of other code that nobody uses are removed."""
-    present = place / "compiled" / fingerprint.compiled()
+def _prepared(parent: Path) -> Path:
+    """The present code's folder in `parent`, marked as used now; folders of other code that nobody uses are removed."""
+    present = parent / "compiled" / fingerprint.compiled()
     present.mkdir(parents=True, exist_ok=True)
     os.utime(present)
     tempfile.TemporaryFile(dir=present).close()

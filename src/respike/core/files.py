@@ -111,10 +111,10 @@ def checked(path: str | Path) -> Path:
         raise FileNotFoundError(f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml")
     record = read_record(path)
     if record is not None:
-        expected, found = record["sha256"], digest(path)
-        if found != expected:
+        expected, actual = record["sha256"], digest(path)
+        if actual != expected:
             raise CorruptFile(
-                f"{path} was changed after it was written (sha256 {found[:12]}, expected {expected[:12]}); "
+                f"{path} was changed after it was written (sha256 {actual[:12]}, expected {expected[:12]}); "
                 f"`python -m respike verify --fix` removes it, then run the workflow again"
             )
     return path

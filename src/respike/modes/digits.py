@@ -44,11 +44,11 @@ def read(folder: Path) -> Digits:
 
     Raises FileNotFoundError or ValueError that names the file and what is missing or wrong.
     """
-    found = [
+    paths = [
         sources.find(folder, sources.Source(name, "MNIST in IDX format, plain or .gz", OBTAIN), "modes.digits_dir", also)
         for name, *also in map(spellings, FILES)
     ]
-    return Digits(*_pair(*found[:2]), *_pair(*found[2:]))
+    return Digits(*_pair(*paths[:2]), *_pair(*paths[2:]))
 
 
 def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
