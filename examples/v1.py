@@ -13,7 +13,7 @@ model = fitted.read(Path("results/v1/fits/sm_0.pt"), torch.device("cpu")).model
 test = trials.cut(record.movie, record.of("test"), model.network)
 with torch.no_grad():
     runs = simulate.free_runs(model, model.drive(test.windows), 100, seed=1, place=("example",), n_probabilities=1)
-recorded, simulated = (spikes.mean(0) / 0.04 for spikes in (test.y.numpy(), runs.spikes))
+recorded, simulated = (statistics.psth(spikes, 0.04) for spikes in (test.y.numpy(), runs.spikes))
 print(f"R2 of the trial average: {statistics.r2(recorded, simulated[:, : recorded.shape[1]]):.2f}")
 figure, axes = style.panels()
 axes[0, 0].plot(recorded.mean(1), label="recorded")

@@ -8,7 +8,6 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "respike"
 STAGES = {"data", "fit", "simulate", "metrics", "figures"}
 FORBIDDEN = {"core": {"brian2", "sbi", "snakemake", "mujoco"}}
-COMMAND_LINE = {path.stem for path in SOURCE.glob("*.py")}  # what runs stages: above the studies and core
 WITHOUT_TORCH = {
     "core/spikes.py",
     "core/statistics.py",
@@ -38,8 +37,7 @@ def test_imports_point_down(path):
         assert name.split(".")[0] not in FORBIDDEN.get(here, set()), f"{path}: {here} may not import {name}"
         if name.startswith("respike.") and here.endswith(".py") is False:
             there, what = (name.split(".") + [""])[1:3]
-            allowed = {"core", here} | (COMMAND_LINE if here == "workflow" else set())
-            assert there in allowed, f"{path}: {here} may not import {there}"
+            assert there in {"core", here}, f"{path}: {here} may not import {there}"
             assert there == "core" or what not in STAGES, f"{path}: stages meet through files, not '{what}'"
 
 
