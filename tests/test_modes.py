@@ -89,12 +89,14 @@ def test_readouts_and_the_loss_of_the_contextual_task():
     assert model.step_loss(torch.tensor([[3.0], [0.0]]), torch.tensor([[0.0], [4.0]])).item() == pytest.approx(5)
 
 
-@pytest.mark.parametrize(("readout", "source"), [("activity", "r"), ("potential", "v")])
-def test_what_a_rate_network_is_read_by(readout, source):
-    activity = model.Activity(torch.zeros(2, 1, 1), torch.ones(2, 1, 1), None)
-    settings = Training(2, 1, 1, 0.1, 1.0, rate_readout=readout)
-    torch.testing.assert_close(model.readout_source(activity, "rate", settings), getattr(activity, source))
-    torch.testing.assert_close(model.readout_source(activity._replace(spikes=activity.r), "spike", settings), activity.r)
+@pytest.mark.parametrize(
+    ("cell", "readout", "source"), [("rate", "activity", "r"), ("rate", "potential", "v"), ("spike", "potential", "r")]
+)
+def test_what_the_output_weights_read(cell, readout, source):
+    fitted = untrained("contextual", cell, rate_readout=readout)
+    activity, read = fitted.run(torch.ones(10, 1, 12))
+    torch.testing.assert_close(read, getattr(activity, source))
+    assert (activity.spikes is None) == (cell == "rate")
 
 
 def test_refractory_steps_hold_a_strongly_driven_cell_for_six_steps():

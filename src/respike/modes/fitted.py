@@ -1,4 +1,4 @@
-"""A fitted network as a file: weights, the settings it was trained with, and the loss of each batch."""
+"""A fitted network: weights, the settings it was trained with, and the loss of each batch; how it runs; its file."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from respike.core import files
-from respike.modes.model import Network
-from respike.modes.params import Cell, Size, Task, Training
+from respike.modes import model
+from respike.modes.model import Activity, Network
+from respike.modes.params import Cell, Size, Task, Training, spike_filter
 
 
 class Fitted(NamedTuple):
@@ -22,6 +23,18 @@ class Fitted(NamedTuple):
     replica: int
     settings: Training
     loss: Float[Tensor, " batch"]
+
+    def run(self, drive: Float[Tensor, "step trial cell"]) -> tuple[Activity, Float[Tensor, "step trial cell"]]:
+        """Activity for the input current `drive`, and what the output weights read of it.
+
+        That is filtered spikes, rates, or the potential of a rate network, as the settings say.
+        """
+        if self.cell == "spike":
+            synapse = spike_filter(self.task, self.settings.filter)
+            activity = model.run_spiking(self.network, drive, synapse, self.settings.refractory)
+            return activity, activity.r
+        activity = model.run_rate(self.network, drive)
+        return activity, activity.v if self.settings.rate_readout == "potential" else activity.r
 
     @property
     def weights(self) -> dict[str, Tensor]:

@@ -32,7 +32,8 @@ def train(
     generator = torch.Generator().manual_seed(seeds.of(*stream, "weights"))
     output_sd = None if variant.task == "digits" else settings.output_sd
     network = model.Network(variant.size, generator, output_sd, settings.train_scores).to(device)
-    loss_of_batch = batches(network, variant, settings, images, stream)
+    fitted = Fitted(network, variant.task, variant.cell, replica, settings, torch.zeros(0))
+    loss_of_batch = batches(fitted, images, stream)
     trainable = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = training.Adam(trainable, settings.learning_rate)
 
@@ -48,17 +49,12 @@ def train(
 
     key = {"stream": stream, **asdict(settings)}
     table = training.train({"network": network, "optimiser": optimiser}, step, settings.batches, out, key)
-    return Fitted(network, variant.task, variant.cell, replica, settings, torch.tensor(table["loss"].to_numpy()))
+    return fitted._replace(loss=torch.tensor(table["loss"].to_numpy()))
 
 
-def batches(
-    network: model.Network, variant: Variant, settings: Training, images: Images | None, stream: Stream
-) -> Callable[[int], Loss]:
+def batches(fitted: Fitted, images: Images | None, stream: Stream) -> Callable[[int], Loss]:
     """Function of the number of a batch that draws the batch and gives its loss."""
-
-    def readout_source(drive: Tensor) -> Tensor:
-        activity = model.run(network, drive, variant.task, variant.cell, settings)
-        return model.readout_source(activity, variant.cell, settings)
+    network, settings = fitted.network, fitted.settings
 
     def contextual_batch(number: int) -> Loss:
         rng = seeds.generator(*stream, "batch", number)
@@ -66,8 +62,8 @@ def batches(
         inputs, target = (torch.from_numpy(part).to(network.win.device) for part in (trials.inputs, trials.target))
 
         def loss() -> Tensor:
-            output = model.read_steps(network, readout_source(model.drive_of(network, inputs)))
-            return model.step_loss(output[..., 0], target)
+            _, source = fitted.run(model.drive_of(network, inputs))
+            return model.step_loss(model.read_steps(network, source)[..., 0], target)
 
         return loss
 
@@ -77,8 +73,8 @@ def batches(
         target = torch.from_numpy(labels[chosen].astype(np.int64)).to(network.win.device)
 
         def loss() -> Tensor:
-            drive = model.encoded_drive(network, pixels[chosen], settings.steps, rng)
-            return model.digit_loss(model.read_peaks(network, readout_source(drive)), target, settings.loss)
+            _, source = fitted.run(model.encoded_drive(network, pixels[chosen], settings.steps, rng))
+            return model.digit_loss(model.read_peaks(network, source), target, settings.loss)
 
         return loss
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from respike.core import style
 from respike.core.tasks import OFFSET
 from respike.modes import analysis
-from respike.modes.figure_parts import COLORS, absent, dataset_of
 from respike.modes.measurement import ranked_importance
+from respike.modes.trial_figures import COLORS, absent, dataset_of
 from respike.modes.trials import Trials
 
 CONDITIONS = ((-OFFSET, "-"), (OFFSET, "+"))

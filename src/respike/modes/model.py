@@ -19,21 +19,7 @@ from torch import Tensor, nn
 
 from respike.core.cells import spike
 from respike.modes import encoding, kernel
-from respike.modes.params import (
-    A_DECAY,
-    A_INPUT,
-    A_MEMBRANE,
-    A_RISE,
-    DT,
-    REFRACTORY_STEPS,
-    SLOPE,
-    Cell,
-    Filter,
-    Size,
-    Task,
-    Training,
-    spike_filter,
-)
+from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
 
 
 class Activity(NamedTuple):
@@ -69,18 +55,6 @@ class Network(nn.Module):
         self.pout = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
         self.scores = normal(1 / math.sqrt(size.neurons), size.modes).requires_grad_(train_scores)
         self.wout = normal(output_sd or 1 / math.sqrt(size.outputs), size.outputs, size.neurons)
-
-
-def run(network: Network, drive: Float[Tensor, "step trial cell"], task: Task, cell: Cell, settings: Training) -> Activity:
-    """Activity of a spiking or rate network for the input current `drive`, as the settings of its training say."""
-    if cell == "rate":
-        return run_rate(network, drive)
-    return run_spiking(network, drive, spike_filter(task, settings.filter), settings.refractory)
-
-
-def readout_source(activity: Activity, cell: Cell, settings: Training) -> Float[Tensor, "step trial cell"]:
-    """What the output weights read: filtered spikes, rates, or the potential of a rate network."""
-    return activity.v if cell == "rate" and settings.rate_readout == "potential" else activity.r
 
 
 def run_spiking(

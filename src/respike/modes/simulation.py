@@ -45,7 +45,7 @@ def digit_trials(
     for repeat in range(settings.repeats):
         for begin in range(0, len(chosen), CHUNK):
             part = chosen[begin : begin + CHUNK]
-            activity, source = run(fitted, model.encoded_drive(network, images[part], steps, rng))
+            activity, source = fitted.run(model.encoded_drive(network, images[part], steps, rng))
             predicted[repeat, begin : begin + CHUNK] = model.read_peaks(network, source).argmax(1).cpu()
             counts += spike_counts(activity)
     return {
@@ -64,7 +64,7 @@ def contextual_trials(fitted: Fitted, settings: Evaluation, steps: int, rng: np.
     network = fitted.network
     switching = SWITCHING if fitted.task == "switch" else 0.0
     trials = contextual(rng, steps, settings.trials, switching, fitted.settings.switch_steps)
-    activity, source = run(fitted, model.drive_of(network, torch.from_numpy(trials.inputs).to(network.win.device)))
+    activity, source = fitted.run(model.drive_of(network, torch.from_numpy(trials.inputs).to(network.win.device)))
     few = source[:, :KEPT]
     basis = analysis.mode_basis(network.win.cpu().numpy(), network.pin.cpu().numpy())
     return {
@@ -81,12 +81,6 @@ def contextual_trials(fitted: Fitted, settings: Evaluation, steps: int, rng: np.
         "dataset": "contextual integration (synthetic by definition)",
         **samples(activity),
     }
-
-
-def run(fitted: Fitted, drive: torch.Tensor) -> tuple[model.Activity, torch.Tensor]:
-    """Activity for the input current `drive`, and what the output weights read of it."""
-    activity = model.run(fitted.network, drive, fitted.task, fitted.cell, fitted.settings)
-    return activity, model.readout_source(activity, fitted.cell, fitted.settings)
 
 
 def spike_counts(activity: model.Activity) -> np.ndarray:

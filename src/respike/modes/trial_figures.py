@@ -7,9 +7,24 @@ from matplotlib.axes import Axes
 
 from respike.core import spikes, style
 from respike.core.tasks import windows
-from respike.modes.figure_parts import COLORS, MS, absent, dataset_of
 from respike.modes.params import DT, THRESHOLD
 from respike.modes.trials import Trials
+
+MS = 1000 * DT
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def dataset_of(trials: Trials | None) -> str:
+    """Name of the data set, for the corner of a figure."""
+    return str(trials["dataset"]) if trials else ""
+
+
+def absent(folder: Path, name: str, what: str) -> None:
+    """A figure that says what it would need."""
+    figure, axes = style.panels()
+    axes[0, 0].text(0.5, 0.5, f"this run holds no {what}", ha="center", va="center")
+    axes[0, 0].set_axis_off()
+    style.save(figure, folder, name, "")
 
 
 def figure_1(folder: Path, digits: Trials | None, task: Trials | None) -> None:
