@@ -13,7 +13,7 @@ CONFIG = {
         {"task": "digits", "cell": "spike", "neurons": [10, 20], "modes": [9, 2], "replicas": 3},
         {"task": "digits", "cell": "rate", "neurons": [10], "modes": [3], "replicas": 1},
         {"task": "switch", "cell": "rate", "neurons": [10], "modes": [3], "replicas": 1},
-        {"task": "contextual", "cell": "spike", "neurons": [10], "modes": [30, 5], "replicas": 1},
+        {"task": "contextual", "cell": "spike", "neurons": [10], "modes": [30, 4, 1], "replicas": 1},
     ],
 }
 
@@ -25,7 +25,7 @@ def config(**changes):
 def test_every_combination_is_a_variant_and_the_larger_number_of_replicas_counts():
     more = {"task": "digits", "cell": "spike", "neurons": [20], "modes": [2], "replicas": 1}
     replicas = plan.variants(config(networks=[*CONFIG["networks"], more]))
-    assert len(replicas) == 8
+    assert len(replicas) == 9
     assert replicas[Variant("digits", "spike", 20, 2)] == 3
     assert str(Variant("digits", "spike", 20, 2)) == "digits_spike_N20_P2"
 
@@ -51,8 +51,8 @@ def test_fits_of_a_chunk():
 
 
 def test_of_each_task_the_spiking_network_nearest_to_three_modes_is_shown(tmp_path):
-    """2 is nearer than 9, 5 nearer than 30; of two sizes the first; rate networks have no spikes."""
-    expected = ["digits_spike_N10_P2_0-1", "contextual_spike_N10_P5_0-0"]
+    """2 is nearer than 9, 4 nearer than 1 and 30; of two sizes the first; rate networks have no spikes."""
+    expected = ["digits_spike_N10_P2_0-1", "contextual_spike_N10_P4_0-0"]
     assert plan.shown(config(), str(tmp_path)) == [f"{tmp_path}/{name}.npz" for name in expected]
 
 
