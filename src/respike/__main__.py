@@ -17,8 +17,8 @@ from respike import surroundings
 
 surroundings.settle()
 
-from respike import stage  # noqa: E402  (the surroundings come first)
-from respike.core import files, fingerprint, provenance  # noqa: E402
+from respike import provenance, stage  # noqa: E402  (the surroundings come first)
+from respike.core import files, fingerprint  # noqa: E402
 
 REFUSED = 2  # exit status when the input cannot be used
 COMMANDS = ("run", "scenarios", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 def _stages() -> str:
     """What there is, study by study."""
     lines = ["Stages:"]
-    for study, group in itertools.groupby(stage.names(), key=lambda found: found[0].partition(".")[0]):
+    for study, group in itertools.groupby(stage.names(), key=lambda entry: entry[0].partition(".")[0]):
         lines += ["", study, *(f"  {name:22} {about}" for name, about in group)]
     return "\n".join(lines)
 

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from respike.core import files, provenance
+from respike import provenance
+from respike.core import files
 from respike.workflow import plan
 
 

@@ -11,13 +11,9 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from itertools import product
-
 from respike.core import chunks as respike_chunks
 from respike.core import config as respike_config
 from respike.core import fingerprint
-from respike.modes import idx
-from respike.modes.params import network_size
 
 # Jobs use the Python that runs Snakemake and the code of this checkout, whatever the shell's PATH says.
 os.environ.update(

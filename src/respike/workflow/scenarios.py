@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from contextlib import chdir
 from pathlib import Path
 
-from respike.core import files, provenance
+from respike import provenance
+from respike.core import files
 from respike.workflow import plan, verify
 from respike.workflow.plan import Graph, Job
 

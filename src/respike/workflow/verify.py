@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from respike.core import files, fingerprint, provenance
+from respike import provenance
+from respike.core import files, fingerprint
 from respike.workflow import plan
 from respike.workflow.plan import Graph, Job
 

@@ -5,11 +5,14 @@ Nothing that sets numbers is here, so that an edit of this module reruns no stag
 
 import getpass
 import platform
+import resource
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 import respike
 from respike.core import files, fingerprint
@@ -18,7 +21,10 @@ HASHED_BYTES = 1_000_000_000  # larger inputs are known by size and time, as Sna
 
 
 def facts(stage: str, arguments: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything about the command `stage arguments` that a record keeps; `values` are its arguments as Python values."""
+    """Everything about the command `stage arguments` that a record keeps; `values` are its arguments as Python values.
+
+    The cost is a function, because it grows until the record is written.
+    """
     return {
         "stage": stage,
         "code": fingerprint.code(stage),
@@ -27,6 +33,7 @@ def facts(stage: str, arguments: list[str], values: Mapping[str, Any]) -> dict[s
         "seed": values.get("seed"),
         "versions": versions(stage),
         "host": host(),
+        "cost": cost,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
@@ -37,15 +44,15 @@ def inputs(stage: str, arguments: list[str], values: Iterable[Any]) -> dict[str,
     Of a folder count the files right in it, and deeper those that the workflow made.
     """
     named = [path for value in values for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
-    found = [file for path in named for file in (_held_by(path) if path.is_dir() else [path])]
+    paths = [file for path in named for file in (_files_in(path) if path.is_dir() else [path])]
     return {
         str(file): content(file)
-        for file in found
+        for file in paths
         if file.is_file() and not file.name.startswith(".") and not _made_by(file, stage, arguments)
     }
 
 
-def _held_by(folder: Path) -> list[Path]:
+def _files_in(folder: Path) -> list[Path]:
     made = (record.parent.parent / record.name.removesuffix(".json") for record in folder.rglob(".made/*.json"))
     return sorted({*folder.iterdir(), *(path for path in made if ".partial" not in path.parts)})
 
@@ -87,3 +94,14 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a number without a name, in some containers
         return "unknown"
+
+
+def cost() -> dict[str, float]:
+    """What this process and its children have used since its start: wall and CPU time in s, largest memory in MB."""
+    process, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1e-6 if sys.platform == "darwin" else 1e-3  # of ru_maxrss: bytes there, kilobytes on Linux
+    return {
+        "wall_s": round(time.time() - psutil.Process().create_time(), 2),
+        "cpu_s": round(process.ru_utime + process.ru_stime + children.ru_utime + children.ru_stime, 2),
+        "memory_mb": round(max(process.ru_maxrss, children.ru_maxrss) * unit, 1),
+    }

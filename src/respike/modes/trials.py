@@ -1,4 +1,4 @@
-"""Trials of several replicas in one npz file: arrays `replica<number>_<name>` in <kind>_<first>-<last>.npz."""
+"""Simulated trials of several replicas in one npz file: arrays `replica<number>_<name>` in <variant>_<first>-<last>.npz."""
 
 import re
 from collections import defaultdict
@@ -9,13 +9,13 @@ import numpy as np
 
 from respike.core import files
 
-Trials = dict[str, np.ndarray]
+Trials = dict[str, np.ndarray]  # of one network, by the names in `simulation`
 
 
 def write(path: Path, trials: Mapping[int, Trials]) -> None:
     """Write the trials of each replica."""
-    named = {f"replica{number}_{name}": array for number, found in trials.items() for name, array in found.items()}
-    files.write_arrays(path, **named)
+    arrays = {f"replica{number}_{name}": array for number, one in trials.items() for name, array in one.items()}
+    files.write_arrays(path, **arrays)
 
 
 def read(paths: Sequence[Path]) -> dict[str, Trials]:
@@ -23,14 +23,14 @@ def read(paths: Sequence[Path]) -> dict[str, Trials]:
 
     Raises ValueError when a file holds anything else.
     """
-    found: dict[str, Trials] = defaultdict(dict)
+    networks: dict[str, Trials] = defaultdict(dict)
     for path in map(Path, paths):
-        kind = path.stem.rpartition("_")[0]
+        variant = path.stem.rpartition("_")[0]
         for key, array in files.read_arrays(path).items():
             parts = re.fullmatch(r"(replica\d+)_(.+)", key)
             if not parts:
                 raise ValueError(
                     f"{path} has an array {key!r}, expected replica<number>_<name>; delete it and run the workflow again"
                 )
-            found[f"{kind}_{parts[1]}"][parts[2]] = array
-    return dict(found)
+            networks[f"{variant}_{parts[1]}"][parts[2]] = array
+    return dict(networks)
