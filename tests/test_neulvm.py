@@ -18,13 +18,9 @@ from respike.__main__ import main
 from respike.core import files, training
 from respike.neulvm import (
     ascent,
-    baselines,
     box,
-    clusters,
-    data,
     drives,
     em,
-    fit,
     freerun,
     microscopic,
     model,
@@ -34,14 +30,12 @@ from respike.neulvm import (
     pickles,
     plain,
     plds,
-    preprocess,
-    refine,
-    simulate,
     states,
     trials,
 )  # fmt: skip
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
+from respike.neulvm.stages import baselines, clusters, data, fit, preprocess, refine, simulate
 
 TRUE = Circuit()
 
