@@ -16,26 +16,15 @@ from sklearn.linear_model import LogisticRegression
 
 from respike.__main__ import main
 from respike.core import files, training
-from respike.neulvm import (
-    ascent,
-    box,
-    drives,
-    em,
-    freerun,
-    microscopic,
-    model,
-    models,
-    particles,
-    partition,
-    pickles,
-    plain,
-    plds,
-    states,
-    trials,
-)  # fmt: skip
+from respike.neulvm import clusters, drives, fitted, freerun, loader, microscopic, model, states, trials
+from respike.neulvm.inference import ascent, box, em, particles, partition
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
-from respike.neulvm.stages import baselines, clusters, data, fit, preprocess, refine, simulate
+from respike.neulvm.recording import read as read_recording
+from respike.neulvm.rivals import glm, hmm, plds
+from respike.neulvm.smoothing import smooth
+from respike.neulvm.stages import data, fit, preprocess, refine, simulate
+from tests import neulvm_plain as plain
 
 TRUE = Circuit()
 
@@ -116,7 +105,7 @@ def test_expected_activity_of_a_renewal_process():
 
 @pytest.mark.parametrize("dt", [0.004, 0.0005, 0.0015])
 def test_published_survival_sums_a_grid_that_counts_both_ends(dt):
-    start = model.stationary(8.0, 50.0, 4.0, 30, dt, 0.004, "compat")
+    start = model.stationary(replace(TRUE, threshold=(4.0,) * 3), 0, 8.0, 30, dt, "compat")
     for k in (5, 17, 29):
         points = np.linspace(0, k * dt, int(np.floor(k * dt / 0.001 + 1e-9)) + 1)
         v = np.where(points >= 0.004 - 1e-12, 8.0 * (1 - np.exp(-50 * points)), 0.0)
@@ -124,10 +113,10 @@ def test_published_survival_sums_a_grid_that_counts_both_ends(dt):
 
 
 def test_smoothing_keeps_a_constant_and_looks_back_only_when_asked():
-    np.testing.assert_allclose(em.smooth(np.ones((2, 50)), 5, "gaussian"), 1)
+    np.testing.assert_allclose(smooth(np.ones((2, 50)), 5, "gaussian"), 1)
     pulse = np.zeros(50)
     pulse[20] = 1
-    forward = em.smooth(pulse, 4, "ma_forward")
+    forward = smooth(pulse, 4, "ma_forward")
     np.testing.assert_allclose(forward[20:24], 0.25)
     assert forward.sum() == pytest.approx(1)
     assert not forward[:20].any()
@@ -382,12 +371,12 @@ class TestRefine:
 
     def test_curvature_is_made_positive(self):
         turned = np.array([[3.0, 4.0], [4.0, -3.0]])  # eigenvalues 5 and -5
-        sizes = np.linalg.eigvalsh(ascent.bent(lambda x: turned @ x, np.ones(2)))
+        sizes = np.linalg.eigvalsh(ascent.curvature_at(lambda x: turned @ x, np.ones(2)))
         np.testing.assert_allclose(sizes, [5 * ascent.FLATTEST, 5.0])
 
     def test_likeliest_rounds_in_a_row_count(self):
         state = ascent.State(np.zeros(1), np.zeros(1))
-        state.likelihood, state.seen = [-9.0, -1, -1, -9, -9, 0, -9, -9], [[float(k)] for k in range(8)]
+        state.log_likelihood, state.seen = [-9.0, -1, -1, -9, -9, 0, -9, -9], [[float(k)] for k in range(8)]
         assert ascent.counted(state) == (1, 2)
 
     def test_spikes_that_no_particle_explains(self, rng):
@@ -413,8 +402,8 @@ class TestRefine:
     def test_a_killed_refinement_goes_on_where_it_was(self, recording, tmp_path, monkeypatch):
         monkeypatch.setattr(training, "SAVE_SECONDS", -1)
         _preprocess(recording[0], tmp_path, recording[1])
-        held = models.Model(TRUE, "exact", 0.004, 50, "test", {"start": 0})
-        models.write(tmp_path / "best.json", held)
+        held = fitted.Fitted(TRUE, "exact", 0.004, 50, "test", {"start": 0})
+        fitted.write(tmp_path / "best.json", held)
         advance, taken = ascent.advance, []
 
         def refine_until(dies_at, name):
@@ -445,13 +434,13 @@ class TestBaselines:
     def test_hmm_finds_two_rates(self, rng):
         state = np.repeat([0, 1, 0, 1], 2500)
         spikes = (rng.random((10000, 2)) < np.array([[0.02, 0.1], [0.1, 0.02]])[state]).astype(int)
-        score, free = baselines.hmm(spikes, spikes, 40000, 30, 0.004, rng)
-        assert sorted(np.unique(free[:, 0].round(2))) == [0.02, 0.1]
-        assert score > baselines.constant(spikes, spikes, 10)[0] + 200
+        found = hmm.fit(spikes, 30, 0.004, rng)
+        assert sorted(np.unique(hmm.free(found, 40000, rng)[:, 0].round(2))) == [0.02, 0.1]
+        assert hmm.score(found, spikes) > glm.bernoulli(np.broadcast_to(spikes.mean(0), spikes.shape), spikes) + 200
 
     def test_forward_backward_by_brute_force(self, rng):
         emission, move, start = rng.normal(size=(4, 2)), np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.4, 0.6])
-        share, _, total = baselines._forward_backward(emission, move, start)
+        share, _, total = hmm.forward_backward(emission, move, start)
         paths = [[(k >> t) & 1 for t in range(4)] for k in range(16)]
         weight = [
             start[p[0]] * np.prod([move[a, b] for a, b in zip(p[:-1], p[1:], strict=True)])
@@ -464,7 +453,7 @@ class TestBaselines:
         x = rng.normal(size=(500, 3))
         y = (rng.random(500) < 1 / (1 + np.exp(-(x @ [1.0, -0.5, 0.0] - 1)))).astype(int)
         judge = LogisticRegression(C=1.0, tol=1e-10).fit(x, y)
-        np.testing.assert_allclose(baselines.logistic(x, y), [*judge.intercept_, *judge.coef_[0]], atol=1e-5)
+        np.testing.assert_allclose(glm.logistic(x, y), [*judge.intercept_, *judge.coef_[0]], atol=1e-5)
 
     def test_plds_posterior_by_dense_algebra(self, rng):
         spikes = (rng.random((12, 3)) < 0.3).astype(int)
@@ -553,9 +542,9 @@ class TestLoader:
 
     def test_random_cells(self, recording, tmp_path):
         window = replace(recording[1], pick="random")
-        chosen = preprocess.pick(window, 4, 3, 0, Path("x"))
+        chosen = loader.pick(window, 4, 3, 0, Path("x"))
         assert all(len(set(cells)) == 3 for cells in chosen)
-        assert [c.tolist() for c in chosen] == [c.tolist() for c in preprocess.pick(window, 4, 3, 0, Path("x"))]
+        assert [c.tolist() for c in chosen] == [c.tolist() for c in loader.pick(window, 4, 3, 0, Path("x"))]
 
     @pytest.mark.parametrize(
         ("change", "says"),
@@ -617,7 +606,7 @@ class TestLoader:
             path = tmp_path / "hostile"
             path.write_bytes(pickle.dumps(bad))
             with pytest.raises(ValueError, match="nothing was run"):
-                pickles.read(path, (400, 400, 200))
+                read_recording(path, (400, 400, 200))
         assert not witness.exists()
 
     @pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
@@ -625,14 +614,14 @@ class TestLoader:
         path = tmp_path / "file"
         path.write_bytes(content)
         with pytest.raises(ValueError, match=str(path)):
-            pickles.read(path, (400, 400, 200))
+            read_recording(path, (400, 400, 200))
 
     @pytest.mark.parametrize("protocol", [2, 4, 5])
     def test_reads_every_protocol(self, recording, tmp_path, protocol):
         content = pickle.loads(recording[0].read_bytes())
         path = tmp_path / "again"
         path.write_bytes(pickle.dumps({**content, "extra": np.float64(1.0)}, protocol=protocol))
-        np.testing.assert_array_equal(pickles.read(path, TRUE.sizes).spikes, content["sampled_spikes"])
+        np.testing.assert_array_equal(read_recording(path, TRUE.sizes).spikes, content["sampled_spikes"])
 
 
 class TestConfig:
@@ -660,20 +649,20 @@ class TestConfig:
         np.testing.assert_allclose(search.high, 2.0 * TRUE.vector())
 
     def test_pulse_into_a_population_that_is_not_there(self, tmp_path):
-        models.write(tmp_path / "m.json", models.Model(TRUE, "exact", 0.004, 50, "test"))
+        fitted.write(tmp_path / "m.json", fitted.Fitted(TRUE, "exact", 0.004, 50, "test"))
         with pytest.raises(ValueError, match="pulse_target = 3: expected a population, 0 to 2"):
             simulate.run(model=tmp_path / "m.json", out=tmp_path / "r.npz", free=Free(pulse_target=3), seed=0)
 
     def test_model_file(self, tmp_path):
         path = tmp_path / "m.json"
-        held = models.Model(CIRCUITS["four populations"], "exact", 0.004, 50, "test", {"loss": 1.0})
-        models.write(path, held)
-        assert models.read(path) == held
+        held = fitted.Fitted(CIRCUITS["four populations"], "exact", 0.004, 50, "test", {"loss": 1.0})
+        fitted.write(path, held)
+        assert fitted.read(path) == held
         for content in ("{", "[]", json.dumps({"circuit": {}}), path.read_text().replace('"exact"', '"other"')):
             files.record_path(path).unlink(missing_ok=True)
             path.write_text(content)
             with pytest.raises(ValueError, match="not a model file"):
-                models.read(path)
+                fitted.read(path)
 
 
 def test_recording_that_never_switches():
