@@ -21,7 +21,7 @@ def _run(rng, cohorts, synapse, current, k):
             kernel.low_pass(synapse, latent[:, history + c - k.lag - 1], k)
         for m in range(len(k.sizes)):
             drive = k.gain[m] * (current[c, m] + (synapse * k.weights[:, m]).sum())
-            expected, _, _ = kernel.advance(latent[m], v[m], s[m], c, m, drive, k, ages, work)
+            expected, _, _ = kernel.advance(latent[m], v[m], s[m], c, drive, kernel.cells(m, k), ages, work)
             latent[m, history + c] = kernel.draw(rng, expected, k.sizes[m], k.compat)
 
 

@@ -45,6 +45,18 @@ class Constants(NamedTuple):
     log_norm: float  # of a Gaussian density
 
 
+class Cells(NamedTuple):
+    """The constants of one population; numbers only, which cost the inner loops nothing."""
+
+    decay: float
+    offset: float
+    size: int
+    dt: float  # s
+    refractory: int  # bins
+    compat: bool
+    log_norm: float
+
+
 class Cohorts(NamedTuple):
     """A population by the bin in which its neurons fired last: columns of the history, then of the fitted bins."""
 
@@ -99,8 +111,14 @@ def vector_exp(x, out, scratch, n):
 
 
 @njit(error_model="numpy")
-def advance(latent, v, s, c, m, drive, k, ages, work):
-    """Expected fraction of population m that fires in bin c, before it is cut to [0, 1]; ages the cohorts of that bin.
+def cells(m, k):
+    """Population m of all constants k."""
+    return Cells(k.decay[m], k.offset[m], k.sizes[m], k.dt, k.refractory, k.compat, k.log_norm)
+
+
+@njit(error_model="numpy")
+def advance(latent, v, s, c, drive, k, ages, work):
+    """Expected fraction of a population that fires in bin c, before it is cut to [0, 1]; ages the cohorts of that bin.
 
     latent, v, s[column]: activity in the past, potential and survival of the cohorts, of which c .. c + history - 1 count.
     `drive`: gain (alpha rest + input). ages[0..3, cohort] receives the potential before the step, survival, x = hazard * dt
@@ -109,7 +127,7 @@ def advance(latent, v, s, c, m, drive, k, ages, work):
     history = ages.shape[1]
     before, survival, x, p = ages[0], ages[1], ages[2], ages[3]
     arg, scratch, survive = work[0], work[1], work[2]
-    decay, offset, silent = k.decay[m], k.offset[m], SILENT * k.dt
+    decay, offset, silent = k.decay, k.offset, SILENT * k.dt
     active = max(history - k.refractory, 0)  # the older cohorts come first
     for i in range(history):
         before[i] = v[c + i]
@@ -168,16 +186,16 @@ def log_spike(x, log_x, compat):
 
 
 @njit(error_model="numpy")
-def _forward(cohorts, drive, m, k, memory, expected):
+def _forward(cohorts, drive, k, memory, expected):
     """`advance` through all fitted bins; what the adjoint needs goes to `memory`."""
     work = np.empty((3, memory.ages.shape[2]))
     latent, v, s = cohorts
     for c in range(len(expected)):
-        expected[c], memory.sums[c, 0], memory.sums[c, 1] = advance(latent, v, s, c, m, drive[c], k, memory.ages[c], work)
+        expected[c], memory.sums[c, 0], memory.sums[c, 1] = advance(latent, v, s, c, drive[c], k, memory.ages[c], work)
 
 
 @njit(error_model="numpy")
-def _backward(latent, adj_expected, m, k, memory, adj):
+def _backward(latent, adj_expected, k, memory, adj):
     """Adjoint of `_forward`. adj.v and adj.l end as the adjoints of the initial potential and log-survival.
 
     Returns the adjoints of decay and offset.
@@ -204,7 +222,7 @@ def _backward(latent, adj_expected, m, k, memory, adj):
             through += adj.v[c + i]
             adj_decay += through * before[i]
             total += through
-            adj.v[c + i] = k.decay[m] * through
+            adj.v[c + i] = k.decay * through
         adj.drive[c] = total
         for i in range(active, history):
             adj.v[c + i] = 0.0
@@ -212,12 +230,12 @@ def _backward(latent, adj_expected, m, k, memory, adj):
 
 
 @njit(error_model="numpy")
-def _observed(fired, potential, age, drive, m, k, scale, adj_drive):
+def _observed(fired, potential, age, drive, k, scale, adj_drive):
     """Negative log-likelihood (times scale) of one neuron's spikes in the fitted bins; its adjoint of the drive is added.
 
     Returns loss and the adjoints of decay, offset and initial potential.
     """
-    n_bins, decay, offset = len(drive), k.decay[m], k.offset[m]
+    n_bins, decay, offset = len(drive), k.decay, k.offset
     before, slope, held = np.empty(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.bool_)
     loss, adj_decay, adj_offset, adj_offset_held, v = 0.0, 0.0, 0.0, 0.0, potential
     for c in range(n_bins):
@@ -250,12 +268,12 @@ def _observed(fired, potential, age, drive, m, k, scale, adj_drive):
 
 
 @njit(error_model="numpy")
-def _density(latent, expected, least, m, k, scale, nll, adj_latent, adj_expected):
+def _density(latent, expected, least, k, scale, nll, adj_latent, adj_expected):
     """Negative log-density of the latent activity given what is expected, per bin; adjoints of its mean times scale.
 
     Gaussian; the variance is that of a Poisson number of neurons, plus the share `least` of them.
     """
-    size = k.sizes[m]
+    size = k.size
     for c in range(len(expected)):
         raw = expected[c]
         mean = min(max(raw, 0.0), 1.0)
@@ -310,8 +328,8 @@ def synaptic_adjoint(adj_trace, decay, lag, dt, adj_latent):
 
 
 @njit(error_model="numpy")
-def population(cohorts, neurons, drive, m, k, scale, drawn, memory):
-    """Loss of population m in one batch, and its adjoints.
+def population(cohorts, neurons, drive, k, scale, drawn, memory):
+    """Loss of one population in one batch, and its adjoints.
 
     `drawn`: the latent activity is one that the model drew, and its density is that of `draw`.
     Returns loss of the spikes, loss of the latent activity, expected and nll per fitted bin, the adjoints, and those of
@@ -322,17 +340,17 @@ def population(cohorts, neurons, drive, m, k, scale, drawn, memory):
     now = cohorts.latent[history:]
     expected, nll, adj_expected = np.empty(n_bins), np.empty(n_bins), np.empty(n_bins)
     adj = Adjoints(np.zeros(columns), np.zeros(columns), np.zeros(columns), np.empty(n_bins), np.empty(n_neurons))
-    _forward(cohorts, drive, m, k, memory, expected)
+    _forward(cohorts, drive, k, memory, expected)
     if drawn and not k.compat:
-        _binomial(now, expected, k.sizes[m], scale, nll, adj.latent[history:], adj_expected)
+        _binomial(now, expected, k.size, scale, nll, adj.latent[history:], adj_expected)
     else:
         least = 0.0 if drawn else LEAST_RATE * k.dt
-        _density(now, expected, least, m, k, scale, nll, adj.latent[history:], adj_expected)
-    of_decay, of_offset = _backward(cohorts.latent, adj_expected, m, k, memory, adj)
+        _density(now, expected, least, k, scale, nll, adj.latent[history:], adj_expected)
+    of_decay, of_offset = _backward(cohorts.latent, adj_expected, k, memory, adj)
     loss_spikes = 0.0
     for i in range(n_neurons):
         loss, more_decay, more_offset, adj.potential[i] = _observed(
-            neurons.spikes[:, i], neurons.potential[i], neurons.age[i], drive, m, k, scale, adj.drive
+            neurons.spikes[:, i], neurons.potential[i], neurons.age[i], drive, k, scale, adj.drive
         )
         loss_spikes += loss
         of_decay += more_decay

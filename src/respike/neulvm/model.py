@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from respike.neulvm import kernel
-from respike.neulvm.params import Circuit, Scheme, bins
+from respike.neulvm.params import Circuit, Scheme, age_bins, bins
 
 QUADRATURE = 0.001  # s, step of the published stationary start
 
@@ -132,7 +132,11 @@ def stationary(circuit: Circuit, m: int, h: float, n_ages: int, dt: float, schem
 def stationary_start(
     circuit: Circuit, rates: Float[np.ndarray, " population"], history: int, dt: float, scheme: Scheme
 ) -> list[Stationary]:
-    """Cohorts of each population when all have fired at `rates` (Hz) for as long as is followed."""
+    """Cohorts of each population when all have fired at `rates` (Hz) for as long as is followed, `history` bins.
+
+    Raises ValueError when that is no longer than a neuron is refractory or a spike travels.
+    """
+    age_bins("history", history * dt, dt, circuit)
     h = circuit.asymptote(rates)
     return [stationary(circuit, m, float(h[m]), history, dt, scheme) for m in range(len(circuit.sizes))]
 
@@ -273,7 +277,7 @@ def _population(
     v0, v0_h, v0_alpha = relax(free, start.h, alpha, free > 0)
     neurons = kernel.Neurons(np.ascontiguousarray(trial.spikes[batch, history:][:, mine]), v0, age)
     spikes, of_latent, expected, nll, adj, of_decay, of_offset = kernel.population(
-        cohorts, neurons, gain * (k.pull[m] + current), m, k, 1 / math.prod(trial.shape), drawn, trial.memory
+        cohorts, neurons, gain * (k.pull[m] + current), kernel.cells(m, k), 1 / math.prod(trial.shape), drawn, trial.memory
     )
     adj_v, adj_l = adj.v[:history][::-1], np.where(np.isfinite(start.l), adj.l[:history][::-1], 0.0)
     adj_h = adj_v @ start.v_h + adj_l @ start.l_h + adj.potential @ v0_h

@@ -255,7 +255,7 @@ def age_bins(key: str, seconds: float, dt: float, circuit: Circuit) -> int:
         least = bins(getattr(circuit, name), dt) + 1
         if bins(seconds, dt) < least:
             raise ValueError(
-                f"{key} = {seconds:g} s, {bins(seconds, dt)} bins of {dt:g} s; expected at least {least} bins, "
+                f"{key} = {seconds:g} s (bins of {dt:g} s: {bins(seconds, dt)}); expected at least {least}, "
                 f"more than neulvm.circuit.{name} = {getattr(circuit, name):g} s"
             )
     return bins(seconds, dt)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from respike.core.compiled import njit
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Scheme, age_bins, bins
+from respike.neulvm.params import Circuit, Scheme, bins
 
 LOOKBACK = 0.4  # s; activity further back than this is hardly informed by what comes now
 
@@ -99,7 +99,7 @@ def _propagate(rng, cohorts, synapse, current, column, k, drive, ages, work):
         for a in range(len(k.sizes)):
             drive[m] += synapse[a] * k.weights[a, m]
         drive[m] *= k.gain[m]
-        p = kernel.advance(latent[m], v[m], s[m], column, m, drive[m], k, ages, work)[0]
+        p = kernel.advance(latent[m], v[m], s[m], column, drive[m], kernel.cells(m, k), ages, work)[0]
         latent[m, ages.shape[1] + column] = kernel.draw(rng, p, k.sizes[m], k.compat)
 
 
@@ -186,11 +186,10 @@ def sample(
 ) -> Samples:
     """Latent activities of one batch drawn given its spikes, and the likelihood of the spikes.
 
-    Raises ValueError when the spikes are impossible for all particles, or when the history does not reach back far enough.
+    Raises ValueError when the spikes are impossible for all particles.
     """
     n_bins, n_populations = trial.shape[1:]
     history, k = trial.history, model.constants(circuit, trial.dt, scheme)
-    age_bins("history", history * trial.dt, trial.dt, circuit)
     swarm, age = _start(circuit, trial, batch, n_particles, scheme)
     lines = Lines(
         np.empty((n_bins, n_particles, n_populations)), np.empty((n_bins, n_particles), dtype=np.int32),
