@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import binom, logsumexp, softmax
-from sklearn.linear_model import LogisticRegression
 
 from respike.__main__ import main
 from respike.core import files, training
@@ -21,7 +20,6 @@ from respike.neulvm.inference import ascent, box, em, particles, partition
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
 from respike.neulvm.recording import read as read_recording
-from respike.neulvm.rivals import glm, hmm, plds
 from respike.neulvm.smoothing import smooth
 from respike.neulvm.stages import data, fit, preprocess, refine, simulate
 from tests import neulvm_plain as plain
@@ -139,6 +137,26 @@ class TestGenerators:
         run = microscopic.simulate(small, 0.5, rng, n_sampled=3)
         assert run.counts[:, 2].sum() == run.sampled[:, 6:].sum()
         assert (run.sampled[:, :3].sum(1) <= run.counts[:, 0]).all()
+
+    def test_refractory_time_of_the_network(self, rng):
+        """Driven without mercy, a cell fires again in the first step in which it may: 4 ms and one step of 0.2 ms later."""
+        strong = replace(TRUE, rest=(1e4,) * 3)
+        steps, _ = np.nonzero(microscopic.simulate(strong, 0.2, rng, n_sampled=1).sampled[:, :1])
+        assert set(np.diff(steps)) == {21}
+        weak = microscopic.simulate(replace(TRUE, rest=(40.0,) * 3), 2.0, rng, n_sampled=20).sampled
+        intervals = np.concatenate([np.diff(np.flatnonzero(cell)) for cell in weak.T])
+        assert intervals.min() >= 21
+        assert len(set(intervals)) > 20
+
+    def test_delay_of_the_network(self, rng):
+        """The first population fires at once; the second, which nothing else drives, not before its spikes arrive."""
+        circuit = Circuit(
+            (50, 50), ((0, 1), (0, 0)), (50.0,) * 2, (1e5, 0.0), (1e5, 0.0), (3.7, 30.0), (1e6,) * 2, delay=0.002,
+            typical_rates=(0.0, 0.0),
+        )  # fmt: skip
+        counts = microscopic.simulate(circuit, 0.02, rng).counts
+        first, second = (int(np.flatnonzero(counts[:, m])[0]) for m in (0, 1))
+        assert second - first == 10 + 1  # steps of 0.2 ms: the delay, and the step of the scheme
 
     def test_same_seed_same_bytes(self):
         runs = [microscopic.simulate(TRUE, 0.2, np.random.default_rng(3), n_sampled=2) for _ in range(2)]
@@ -282,13 +300,40 @@ def test_a_killed_fit_goes_on_where_it_was(recording, tmp_path, monkeypatch, e_s
     assert not any(path.exists() for path in training.partial_paths(tmp_path / "b" / "m.json"))
 
 
+def test_a_killed_fit_of_another_circuit_is_not_gone_on_with(recording, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+    _preprocess(recording[0], tmp_path, recording[1])
+    advance, taken = em.advance, []
+
+    def step(state, *rest):
+        if len(taken) == 1:
+            raise KeyboardInterrupt
+        taken.append(state.iteration)
+        advance(state, *rest)
+
+    made = {"out": tmp_path / "m.json", "latent": tmp_path / "z.npz", "log": tmp_path / "log.parquet"}
+    rest = {"trial": tmp_path / "trial.npz", "prior": Prior(), "fit": Fit(m_steps=2, e_steps=2), "start": 0, "seed": 3}
+    monkeypatch.setattr(em, "advance", step)
+    with pytest.raises(KeyboardInterrupt):
+        fit.run(**made, **rest, circuit=TRUE)
+    monkeypatch.setattr(em, "advance", advance)
+    fit.run(**made, **rest, circuit=replace(TRUE, refractory=0.008))
+    assert "made with other settings" in capsys.readouterr().out
+
+
 class TestParticles:
-    def test_likelihood_without_uncertainty(self, rng):
-        """Huge populations have no noise: all particles agree, and the likelihood is that of the deterministic activity."""
-        circuit = replace(TRUE, sizes=(10**6,) * 3, coupling=(2.0, 2.0, 4.0), rest=(8.0,) * 3)
-        trial, _ = small_trial(rng, circuit, batches=1)
-        a, b = (particles.sample(circuit, trial, 0, n, 1, rng, "exact").log_likelihood for n in (4, 40))
-        assert a == pytest.approx(b, abs=0.5)
+    @pytest.mark.parametrize("name", ["published", "four populations"])
+    def test_likelihood_without_uncertainty(self, rng, name):
+        """Huge populations have no noise: each bin is as expected, and the likelihood that of the spikes given this."""
+        circuit = replace(CIRCUITS[name], sizes=(10**13,) * len(CIRCUITS[name].sizes))
+        trial, latent = small_trial(rng, circuit, batches=1, n_bins=30)
+        values, activity = plain.parameters(circuit), torch.tensor(latent)
+        for _ in range(30):  # what is expected of a bin rests on the bins before it
+            judge = plain.loss(values, circuit, trial, activity, "exact")
+            activity[:, 40:] = judge.expected
+        found = particles.sample(circuit, trial, 0, 4, 1, rng, "exact")
+        assert found.log_likelihood == pytest.approx(-judge.spikes.item() * trial.drive.size, abs=1e-3)
+        np.testing.assert_allclose(found.latent[0, 40:], activity[0, 40:], atol=1e-5)
 
     @pytest.mark.parametrize("scheme", ["compat", "exact"])
     def test_independent_neurons(self, rng, scheme):
@@ -428,50 +473,6 @@ class TestRefine:
         assert not (tmp_path / "b" / "m.json").exists()
         assert refine_until(None, "b") == undisturbed
         assert taken == list(range(7))
-
-
-class TestBaselines:
-    def test_hmm_finds_two_rates(self, rng):
-        state = np.repeat([0, 1, 0, 1], 2500)
-        spikes = (rng.random((10000, 2)) < np.array([[0.02, 0.1], [0.1, 0.02]])[state]).astype(int)
-        found = hmm.fit(spikes, 30, 0.004, rng)
-        assert sorted(np.unique(hmm.free(found, 40000, rng)[:, 0].round(2))) == [0.02, 0.1]
-        assert hmm.score(found, spikes) > glm.bernoulli(np.broadcast_to(spikes.mean(0), spikes.shape), spikes) + 200
-
-    def test_forward_backward_by_brute_force(self, rng):
-        emission, move, start = rng.normal(size=(4, 2)), np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.4, 0.6])
-        share, _, total = hmm.forward_backward(emission, move, start)
-        paths = [[(k >> t) & 1 for t in range(4)] for k in range(16)]
-        weight = [
-            start[p[0]] * np.prod([move[a, b] for a, b in zip(p[:-1], p[1:], strict=True)])
-            * np.exp(sum(emission[t, s] for t, s in enumerate(p))) for p in paths
-        ]  # fmt: skip
-        assert total == pytest.approx(np.log(sum(weight)))
-        assert share[2, 1] == pytest.approx(sum(w for w, p in zip(weight, paths, strict=True) if p[2]) / sum(weight))
-
-    def test_logistic_equals_scikit_learn(self, rng):
-        x = rng.normal(size=(500, 3))
-        y = (rng.random(500) < 1 / (1 + np.exp(-(x @ [1.0, -0.5, 0.0] - 1)))).astype(int)
-        judge = LogisticRegression(C=1.0, tol=1e-10).fit(x, y)
-        np.testing.assert_allclose(glm.logistic(x, y), [*judge.intercept_, *judge.coef_[0]], atol=1e-5)
-
-    def test_plds_posterior_by_dense_algebra(self, rng):
-        spikes = (rng.random((12, 3)) < 0.3).astype(int)
-        model_ = plds.Plds(0.9 * np.eye(2), 0.2 * np.eye(2), rng.normal(size=(3, 2)), -1 + rng.normal(size=3))
-        x, own, cross = plds.posterior(model_, spikes)
-        precision = np.zeros((24, 24))
-        for t in range(12):
-            block = slice(2 * t, 2 * t + 2)
-            precision[block, block] += np.eye(2) if t == 0 else 5 * np.eye(2)
-            precision[block, block] += (model_.c.T * np.exp(model_.c @ x[t] + model_.d)) @ model_.c
-            if t:
-                before = slice(2 * t - 2, 2 * t)
-                precision[before, before] += 0.81 * 5 * np.eye(2)
-                precision[before, block] -= 0.9 * 5 * np.eye(2)
-                precision[block, before] -= 0.9 * 5 * np.eye(2)
-        inverse = np.linalg.inv(precision)
-        np.testing.assert_allclose(own[5], inverse[10:12, 10:12], atol=1e-8)
-        np.testing.assert_allclose(cross[5], inverse[10:12, 12:14], atol=1e-8)
 
 
 def test_partition_of_groups_that_move_together(rng):

@@ -50,8 +50,21 @@ class TestSummaries:
     def test_changes_need_a_margin(self):
         assert summaries._changes(np.array([0.0, 9, 4.9, 5.1, 4.9, 9, 0]), 5.0, 2.0) == 2
 
-    def test_silent_cells_give_numbers(self):
-        assert np.isfinite(summaries.find(np.zeros((500, 4), np.uint8), np.array([0, 0, 1, 1]), DT)).all()
+    def test_silent_cells(self):
+        """Every summary has its value at rate 0; a hazard is that of half a spike in 20 bins."""
+        found = summaries.find(np.zeros((500, 4), np.uint8), np.array([0, 0, 1, 1]), DT)
+        n_ages = len(summaries.AGES)
+        rates, levels, states = [np.log(0.3)] * 2, [np.log(0.5)] * 10, [0.0] * 4
+        hazards, covariances = [np.log(0.5 / 20)] * (2 * 2 * n_ages), [0.0] * (4 * len(summaries.LAGS))
+        np.testing.assert_allclose(found, rates + levels + states + hazards + covariances)
+
+    def test_order_of_a_recording(self):
+        """The first population fires in each bin, the second in none, with two and one cells."""
+        spikes = np.zeros((500, 3), np.uint8)
+        spikes[:, :2] = 1
+        found = summaries.find(spikes, np.array([0, 0, 1]), DT)
+        np.testing.assert_allclose(found[:2], np.log([250.3, 0.3]))
+        np.testing.assert_allclose(found[2:12].reshape(5, 2), np.log([[250.5, 0.5]] * 5))
 
 
 class TestRecord:
