@@ -344,6 +344,26 @@ class TestParticles:
         assert found.log_likelihood == pytest.approx(-model.loss(circuit, trial, latent, scheme).spikes * 3 * 60, rel=1e-9)
         assert found.latent.shape == (2, 100, 3)
 
+    def test_systematic_resampling(self, rng):
+        """Each particle as often as its weight times their number, rounded one way or the other; their order is kept."""
+        ancestors = np.empty(8, np.int32)
+        particles.systematic(rng, np.array([0.25, 0, 0.5, 0, 0, 0.25, 0, 0]), ancestors)
+        assert ancestors.tolist() == [0, 0, 2, 2, 2, 2, 5, 5]
+        weights, counts = np.array([0.06, 0.3, 0.64]), np.zeros(3)
+        for _ in range(2000):
+            ancestors = np.empty(3, np.int32)
+            particles.systematic(rng, weights, ancestors)
+            counts += np.bincount(ancestors, minlength=3)
+        np.testing.assert_allclose(counts / 6000, weights, atol=0.02)
+
+    def test_particles_that_do_not_count_die_out(self, rng):
+        """Few neurons in each population: activities differ, most lines end, and resampling keeps the likelihood in hand."""
+        circuit = replace(TRUE, sizes=(20, 20, 10))
+        trial, _ = small_trial(rng, circuit, batches=1, n_bins=300)
+        samples = [particles.sample(circuit, trial, 0, 300, 1, np.random.default_rng(k), "exact") for k in range(8)]
+        assert max(each.lines for each in samples) < 30
+        assert np.std([each.log_likelihood for each in samples]) < 6
+
     def test_window_moves_without_a_trace(self, rng):
         """Bins beyond the first window: mean activity of many particles equals that of free runs at zero coupling."""
         circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
