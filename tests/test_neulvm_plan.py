@@ -38,6 +38,10 @@ class TestPlan:
         assert found.runs == ("best", "refined", "posterior")
         assert found.known == ()
 
+    def test_settings_of_a_stage(self):
+        found = plan.settings({"fit": {"m_steps": 3}, "prior": {}, "run": {"seed": 7}}, "fit")
+        assert found == {"fit": {"m_steps": 3}, "seed": 7}
+
     def test_default_and_published_settings_pass(self):
         plan.check(settings())
         plan.check(settings(window={"history": 1.0, "end": 11, "length": 10, "batch": 10}))

@@ -2,17 +2,15 @@
 include: "base.smk"
 
 
+from functools import partial
+
 from respike.neulvm import plan
 
 plan.check(config)
+settings = partial(plan.settings, config)
 RECORDING = plan.recording(config, RESULTS)
 FITS = [f"<results>/fits/start{start}" for start in range(config["starts"])]
 FIGURES = {name: f"<results>/figures/{name}.png" for name in plan.FIGURES}
-
-
-def settings(*blocks):
-    """Blocks of the config by their names, and the seed."""
-    return {**{block: config[block] for block in blocks}, "seed": SEED}
 
 
 rule target:

@@ -49,6 +49,11 @@ def recording(config: Mapping[str, Any], folder: str) -> Recording:
     return Recording(path, Path(path).name, False)
 
 
+def settings(config: Mapping[str, Any], *blocks: str) -> dict[str, Any]:
+    """Blocks of the config by their names, and the seed: settings of a stage."""
+    return {**{block: config[block] for block in blocks}, "seed": config["run"]["seed"]}
+
+
 def check(config: Mapping[str, Any]) -> None:
     """ValueError, with key, value and what was expected, for a config that the study cannot run with."""
     circuit, window = build(Circuit, config["circuit"]), build(Window, config["window"])
