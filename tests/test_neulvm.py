@@ -360,8 +360,8 @@ class TestParticles:
         """Few neurons in each population: activities differ, most lines end, and resampling keeps the likelihood in hand."""
         circuit = replace(TRUE, sizes=(20, 20, 10))
         trial, _ = small_trial(rng, circuit, batches=1, n_bins=300)
-        samples = [particles.sample(circuit, trial, 0, 300, 1, np.random.default_rng(k), "exact") for k in range(8)]
-        assert max(each.lines for each in samples) < 30
+        samples = [particles.sample(circuit, trial, 0, 300, 300, np.random.default_rng(k), "exact") for k in range(8)]
+        assert max(len(np.unique(each.latent[:, 40], axis=0)) for each in samples) < 30
         assert np.std([each.log_likelihood for each in samples]) < 6
 
     def test_window_moves_without_a_trace(self, rng):
@@ -369,7 +369,7 @@ class TestParticles:
         circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
         trial, _ = small_trial(rng, circuit, batches=1, n_bins=200)
         quiet = replace(trial, drive=np.zeros_like(trial.drive))
-        found = particles.sample(circuit, quiet, 0, 60, 1, rng, "exact").mean[140:].mean()
+        found = particles.sample(circuit, quiet, 0, 60, 60, rng, "exact").latent[:, 140:].mean()
         free = freerun.simulate(circuit, np.zeros((2000, 3)), rng, 0.004, 40, "exact")[500:].mean()
         assert found == pytest.approx(free, rel=0.03)
 

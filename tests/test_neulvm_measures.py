@@ -59,7 +59,7 @@ class TestBits:
         assert row[2] == pytest.approx((total + 50) / later.sum() / np.log(2), rel=1e-6)
         fitted = recorded.trial.spikes[:, 5:]
         total = fitted.sum() * np.log(p) + (1.0 - fitted).sum() * np.log1p(-p)
-        (row,) = metrics.log_likelihoods(recorded, models, Particles(5), 0)
+        (row,) = metrics.log_likelihoods(recorded, models, None, Particles(5), 0)
         assert row[2] == pytest.approx(total, rel=1e-6)
 
 

@@ -5,19 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from respike.core.config import build
-from respike.neulvm.params import (
-    Circuit,
-    Cluster,
-    Data,
-    Free,
-    Posterior,
-    Prior,
-    Refine,
-    Sweep,
-    Window,
-    age_bins,
-    window_bins,
-)
+from respike.neulvm.params import Circuit, Cluster, Data, Free, Posterior, Prior, Refine, Sweep, Window, age_bins, window_bins
 
 FIGURES = ("inferred", "losses", "free", "parameters", "dwell", "clusters", "pulses", "posterior", "likelihood", "bins")
 FITTED = ("best", "refined", "posterior")  # models that are made of the spikes

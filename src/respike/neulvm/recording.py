@@ -16,11 +16,7 @@ from jaxtyping import Bool, Float
 from respike.core import files
 
 # Everything that NumPy needs to rebuild an array, under its old and its new name; nothing of this opens, runs or imports.
-ALLOWED = {
-    ("multiarray", "_reconstruct"),
-    ("multiarray", "scalar"),
-    ("numeric", "_frombuffer"),
-}
+ALLOWED = {("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer")}
 
 
 class Recording(NamedTuple):

@@ -15,9 +15,7 @@ from jaxtyping import Bool, Float, Int
 from respike.core.compiled import njit
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Scheme, bins
-
-LOOKBACK = 0.4  # s; activity further back than this is hardly informed by what comes now
+from respike.neulvm.params import Circuit, Scheme
 
 
 class Swarm(NamedTuple):
@@ -39,11 +37,10 @@ class Observed(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines of descent: activity and ancestor of each particle in each bin, and the mean given a little of the future."""
+    """Lines of descent: activity and ancestor of each particle in each bin."""
 
     fired: Float[np.ndarray, "bin particle population"]
     ancestors: Int[np.ndarray, "bin particle"]
-    means: Float[np.ndarray, "bin population"]
 
 
 @njit(error_model="numpy")
@@ -122,13 +119,10 @@ def _normalise(log_w, w):
 
 
 @njit(error_model="numpy")
-def _filter(rng, swarm, neurons, current, k, lookback, lines):
-    """Fill `lines`; returns the log-likelihood of the spikes and the weights at the end.
-
-    lines.means[bin] becomes the mean activity given the spikes up to `lookback` bins later.
-    """
+def _filter(rng, swarm, neurons, current, k, lines):
+    """Fill `lines`; returns the log-likelihood of the spikes and the weights at the end."""
     latent, v, s, synapse, potential = swarm
-    fired, ancestors, means = lines
+    fired, ancestors = lines
     n_particles, history = len(latent), latent.shape[2] // 2
     ages, work, drive = np.empty((4, history)), np.empty((3, history)), np.empty(len(k.sizes))
     log_w, w = np.zeros(n_particles), np.full(n_particles, 1 / n_particles)
@@ -152,23 +146,10 @@ def _filter(rng, swarm, neurons, current, k, lookback, lines):
             _reorder(ancestors[c], column + 1, column + 1 + history, swarm)
             fired[c] = fired[c][ancestors[c]]
             log_w[:], w[:] = 0.0, 1 / n_particles
-        if c >= lookback:
-            _mean_of_past(lines, w, c, lookback)
         for i in range(len(neurons.age)):
             neurons.age[i] = 0 if neurons.spikes[c, i] else neurons.age[i] + 1
         column += 1
     return total + _normalise(log_w, w), w
-
-
-@njit(error_model="numpy")
-def _mean_of_past(lines, w, c, back):
-    """Weighted mean of the activity `back` bins ago, along the lines of descent of the present particles."""
-    for n in range(len(w)):
-        line = n
-        for b in range(c, c - back, -1):
-            line = lines.ancestors[b, line]
-        for m in range(lines.fired.shape[2]):
-            lines.means[c - back, m] += w[n] * lines.fired[c - back, line, m]
 
 
 @dataclass(frozen=True)
@@ -177,8 +158,6 @@ class Samples:
 
     log_likelihood: float  # of the recorded spikes, nats
     latent: Float[np.ndarray, "sample bin population"]  # fraction firing; drawn given all spikes; history included
-    mean: Float[np.ndarray, "bin population"]  # given the spikes up to a little later; history included
-    lines: int  # distinct lines of descent at the first bin, of all particles that survive to the end
 
 
 def sample(
@@ -191,30 +170,21 @@ def sample(
     n_bins, n_populations = trial.shape[1:]
     history, k = trial.history, model.constants(circuit, trial.dt, scheme)
     swarm, age = _start(circuit, trial, batch, n_particles, scheme)
-    lines = Lines(
-        np.empty((n_bins, n_particles, n_populations)), np.empty((n_bins, n_particles), dtype=np.int32),
-        np.zeros((n_bins, n_populations)),
-    )  # fmt: skip
-    lookback = min(bins(LOOKBACK, trial.dt), n_bins - 1)
+    lines = Lines(np.empty((n_bins, n_particles, n_populations)), np.empty((n_bins, n_particles), dtype=np.int32))
     neurons = Observed(trial.spikes[batch, history:] > 0, trial.population, age)
-    total, w = _filter(rng, swarm, neurons, circuit.input_gain * trial.drive[batch] + k.pull, k, lookback, lines)
+    total, w = _filter(rng, swarm, neurons, circuit.input_gain * trial.drive[batch] + k.pull, k, lines)
     if not np.isfinite(total):
         raise ValueError(
             f"neulvm: none of {n_particles} particles explains the recorded spikes (log-likelihood {total}); "
             "raise neulvm.refine.particles and neulvm.particles, or narrow neulvm.prior in config.yaml"
         )
-    w /= w.sum()
-    line = rng.choice(n_particles, n_samples, p=w)
-    every_line = np.arange(n_particles)
+    line = rng.choice(n_particles, n_samples, p=w / w.sum())
     latent = np.empty((n_samples, history + n_bins, n_populations))
+    latent[:, :history] = trial.early_rates[batch] * trial.dt
     for c in range(n_bins - 1, -1, -1):
         latent[:, history + c] = lines.fired[c, line]
-        if c >= n_bins - lookback:
-            lines.means[c] = w @ lines.fired[c, every_line]
-        line, every_line = lines.ancestors[c, line], lines.ancestors[c, every_line]
-    early = np.repeat(trial.early_rates[batch][None] * trial.dt, history, axis=0)
-    latent[:, :history] = early
-    return Samples(total, latent, np.concatenate([early, lines.means]), len(np.unique(every_line)))
+        line = lines.ancestors[c, line]
+    return Samples(total, latent)
 
 
 def _start(circuit: Circuit, trial: Trial, batch: int, n_particles: int, scheme: Scheme) -> tuple[Swarm, np.ndarray]:

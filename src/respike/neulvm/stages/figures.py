@@ -1,4 +1,4 @@
-"""Figures of the study, one function each."""
+"""All figures of the study, one function each."""
 
 from pathlib import Path
 
@@ -9,10 +9,8 @@ from scipy.stats import gaussian_kde
 
 from respike.core import files, style
 from respike.neulvm import fitted, states, trials
-from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference.box import value
 from respike.neulvm.params import GROUPS, Circuit
-from respike.neulvm.trials import Trials
 
 COLORS = ["#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9"]  # populations: excitatory warm, then the others
 LOOK = {  # how each simulated model is drawn: label, colour
@@ -52,7 +50,7 @@ def _population(m: int, n: int) -> str:
     return f"I{m - 1}" if n > 3 and m > 1 else (f"E{m + 1}" if m < n - 1 else "I") if n > 1 else "population"
 
 
-def inferred(recorded: Trials, latent: dict[str, np.ndarray]):
+def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
     """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
     trial = recorded.trial
     n = trial.shape[2]
@@ -74,10 +72,8 @@ def inferred(recorded: Trials, latent: dict[str, np.ndarray]):
             truth = gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth)
             axis.plot(time, truth, color="0.6", label="truth (20 ms)")
         axis.plot(time, latent["first"][0, trial.history :, m] / trial.dt, "--", color="black", linewidth=0.8, label="start")
-        axis.plot(
-            time, gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth), color=COLORS[m], linewidth=0.8,
-            label="after EM (20 ms)",
-        )  # fmt: skip
+        fitted_rate = gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth)
+        axis.plot(time, fitted_rate, color=COLORS[m], linewidth=0.8, label="after EM (20 ms)")
         axis.set(ylabel=f"{_population(m, n)} (Hz)", ylim=(0, 50))
         axis.legend(ncols=3, loc="upper right")
     axes[-1].set(xlabel="time in the fitted window (s)", xlim=(0, time[-1]))
@@ -103,8 +99,8 @@ def losses(logs: list[pd.DataFrame], best: int):
         axis.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
     axes[0, 0].set(title="all M- and E-steps")
     axes[0, 1].set(title="last E-step")
-    axes[2, 0].set(xlabel="iteration of the optimiser")
-    axes[2, 1].set(xlabel="iteration of the optimiser")
+    for axis in axes[2]:
+        axis.set(xlabel="iteration of the optimiser")
     return figure
 
 
@@ -114,10 +110,9 @@ def free(simulated: dict[str, dict[str, np.ndarray]]):
     for axis, (name, arrays) in zip(axes[:, 0], simulated.items(), strict=True):
         dt = float(arrays["dt"])
         rates = gaussian_filter1d(arrays["free"][: round(100 / dt)].astype(float), 0.08 / dt, axis=0)
-        for m in range(rates.shape[1]):
-            axis.plot(
-                np.arange(len(rates)) * dt, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, rates.shape[1])
-            )
+        time, n = np.arange(len(rates)) * dt, rates.shape[1]
+        for m in range(n):
+            axis.plot(time, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, n))
         axis.set(ylabel="rate (Hz)", title=LOOK.get(name, (name, ""))[0], ylim=(0, 50))
     axes[0, 0].legend(ncols=3, loc="upper right")
     axes[-1, 0].set(xlabel="time (s)")
@@ -135,23 +130,19 @@ def likelihood(table: pd.DataFrame, counted: list[int]):
     return figure
 
 
-def parameters(fits: list[Fitted], refined: Fitted, truth: Circuit | None):
+def parameters(fits: list[fitted.Fitted], refined: fitted.Fitted, truth: Circuit | None):
     """(d) Parameters of every start over the true ones (or as they are), coloured by the loss; cross: refined."""
     figure, axes = style.panels(1, 1, height=3.0)
-    axis = axes[0, 0]
-    names = [
-        f"{group.replace('_', ' ')} {_population(m, len(fits[0].circuit.sizes))}"
-        for group in GROUPS
-        for m in range(len(fits[0].circuit.sizes))
-    ]
+    axis, n, unit = axes[0, 0], len(fits[0].circuit.sizes), truth.vector() if truth else 1.0
+    names = [f"{group.replace('_', ' ')} {_population(m, n)}" for group in GROUPS for m in range(n)]
     losses = np.array([fit.about["loss"] for fit in fits])
     for fit in fits:
-        values = fit.circuit.vector() / (truth.vector() if truth else 1.0)
+        values = fit.circuit.vector() / unit
         dots = axis.scatter(
             np.arange(len(values)), values, c=np.full(len(values), fit.about["loss"]), vmin=losses.min(),
             vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3,
         )  # fmt: skip
-    share = refined.circuit.vector() / (truth.vector() if truth else 1.0)
+    share = refined.circuit.vector() / unit
     axis.plot(np.arange(len(share)), share, "x", color=LOOK["refined"][1], label=LOOK["refined"][0], zorder=4)
     axis.legend(loc="upper left")
     figure.colorbar(dots, ax=axis, label="loss (nats per bin)")
@@ -163,7 +154,7 @@ def parameters(fits: list[Fitted], refined: Fitted, truth: Circuit | None):
     return figure
 
 
-def posterior(samples: pd.DataFrame, fits: list[Fitted], truth: Circuit | None):
+def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit | None):
     """(i) Posterior: inhibitory coupling against each resting potential, a ridge, and the excitatory couplings."""
     n = len(fits[0].circuit.sizes)
     couplings = [name for name in samples if name.startswith("coupling")]
@@ -212,19 +203,18 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.n
 def cluster_states(cases: dict[str, np.ndarray]):
     """(f) Spectrogram of the activity and number of clusters, first 20 s of each case."""
     names = list(cases["names"])
-    figure, axes = style.plt.subplots(
-        2, len(names), figsize=(3.6 * len(names), 3.4), sharex=True, squeeze=False, layout="constrained"
-    )
+    size = (3.6 * len(names), 3.4)
+    figure, axes = style.plt.subplots(2, len(names), figsize=size, sharex=True, squeeze=False, layout="constrained")
     for column, name in enumerate(names):
         show = cases[f"{name}.time"] < 20
         time, power = cases[f"{name}.time"][show], cases[f"{name}.power"][show]
-        scale = np.log10(power.T + 1e-9)
-        axes[0, column].pcolormesh(
-            time, cases[f"{name}.frequency"], scale, rasterized=True, vmin=scale.max() - 3, vmax=scale.max()
-        )
-        axes[0, column].set(title=str(name), ylabel="frequency (Hz)")
-        axes[1, column].step(time, cases[f"{name}.k"][show], where="mid", color="black")
-        axes[1, column].set(xlabel="time (s)", ylabel="number of clusters K", ylim=(0.5, 6.5))
+        above, below = axes[:, column]
+        log = np.log10(power.T + 1e-9)
+        high = log.max()
+        above.pcolormesh(time, cases[f"{name}.frequency"], log, rasterized=True, vmin=high - 3, vmax=high)
+        above.set(title=str(name), ylabel="frequency (Hz)")
+        below.step(time, cases[f"{name}.k"][show], where="mid", color="black")
+        below.set(xlabel="time (s)", ylabel="number of clusters K", ylim=(0.5, 6.5))
     return figure
 
 

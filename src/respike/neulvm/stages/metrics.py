@@ -1,6 +1,5 @@
 """Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from respike.neulvm.params import GROUPS, Circuit, Particles
 from respike.neulvm.trials import Trials
 
 SMOOTH = 0.02  # s, for correlations
+Activity = Float[np.ndarray, "batch bin population"]
 
 
 def run(
@@ -34,66 +34,50 @@ def run(
     `runs`: free simulations, named by their model.
     """
     recorded, truth = recorded_bins.read(trial), circuit if embedded else None
-    rows = _Rows(recorded.dataset, seed)
-    rows.add(inferred(recorded, files.read_arrays(latent, "first", "last")))
-    rows.add(partitioned(recorded, seed))
     models = {"em": fitted.read(best), "refined": fitted.read(refined)}
-    rows.add(parameters([fitted.read(path) for path in fits], models, truth, recorded))
-    for path in known:
-        rows.add(ratios(f"known {path.stem.removeprefix('known_')}", fitted.read(path).circuit, circuit))
-    rows.add(sampled(files.read_table(samples), files.read_table(calibration), truth))
-    for path in recovery:
-        rows.add(recovered(files.read_table(path), circuit))
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    for name, arrays in simulated.items():
-        rows.add(free_run(name, arrays["free"], float(arrays["dt"])))
-    rows.add(perturbed(simulated))
     rivals = files.read_arrays(baselines)
-    rows.add(compared(rivals))
-    rows.add(held_out(recorded, models, particles, seed, float(rivals["constant.score"])))
-    if embedded:
-        models["true"] = replace(models["em"], circuit=circuit)
-    rows.add(log_likelihoods(recorded, models, particles, seed))
-    rows.add(clustered(files.read_arrays(clusters)))
-    rows.add(binned(files.read_table(binning)))
-    files.write_table(out, measures.table("neulvm", rows.made))
+    rows = [
+        *inferred(recorded, files.read_arrays(latent, "first", "last")),
+        *partitioned(recorded, seed),
+        *parameters([fitted.read(path) for path in fits], models, truth, recorded),
+        *(row for path in known for row in ratios(path.stem.replace("_", " "), fitted.read(path).circuit, circuit)),
+        *sampled(files.read_table(samples), files.read_table(calibration), truth),
+        *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
+        *(row for name, arrays in simulated.items() for row in free_run(name, arrays["free"], float(arrays["dt"]))),
+        *perturbed(simulated),
+        *compared(rivals),
+        *held_out(recorded, models, particles, seed, float(rivals["constant.score"])),
+        *log_likelihoods(recorded, models, truth, particles, seed),
+        *clustered(files.read_arrays(clusters)),
+        *binned(files.read_table(binning)),
+    ]
+    files.write_table(out, measures.table("neulvm", [_measure(recorded.dataset, seed, *row) for row in rows]))
 
 
-class _Rows:
-    """Collects measures of one data set; the cluster states are no recording and say so."""
-
-    def __init__(self, dataset: str, seed: int) -> None:
-        self.made: list[Measure] = []
-        self.dataset, self.seed = dataset, seed
-
-    def add(self, rows: Iterator[tuple[str, str, float, str, int]]) -> None:
-        """Measures as variant, metric, value, unit, n."""
-        for variant, metric, value, unit, n in rows:
-            dataset = "embedded cluster network" if variant.startswith("clusters") else self.dataset
-            self.made.append(Measure(variant, self.seed, dataset, metric, float(value), unit, n))
+def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, unit: str, n: int) -> Measure:
+    """The cluster states are no recording and say so."""
+    clusters = variant.startswith("clusters")
+    return Measure(variant, seed, "embedded cluster network" if clusters else dataset, metric, float(value), unit, n)
 
 
-def correlations(
-    a: Float[np.ndarray, "batch bin population"], b: Float[np.ndarray, "batch bin population"], sigma: float
-) -> Float[np.ndarray, " population"]:
+def correlations(a: Activity, b: Activity, sigma: float) -> Float[np.ndarray, " population"]:
     """Correlation of each population's activity in all batches, after a Gaussian filter of `sigma` bins (0: none)."""
     if sigma:
         a, b = (gaussian_filter1d(x, sigma, axis=1) for x in (a, b))
-    flat = [x.reshape(-1, x.shape[2]) for x in (a, b)]
-    return np.array([np.corrcoef(flat[0][:, m], flat[1][:, m])[0, 1] for m in range(a.shape[2])])
+    return np.array([np.corrcoef(a[:, :, m].ravel(), b[:, :, m].ravel())[0, 1] for m in range(a.shape[2])])
 
 
 def inferred(recorded: Trials, latent: dict[str, np.ndarray]):
     """Latent activity against the truth, before and after EM."""
     if recorded.truth is None:
         return
-    first = recorded.trial.history
-    truth = recorded.truth[:, first:]
-    for variant, name in (("start", "first"), ("em", "last")):
+    truth, begin, end = (array[:, recorded.trial.history :] for array in (recorded.truth, latent["first"], latent["last"]))
+    for variant, activity in (("start", begin), ("em", end)):
         for label, sigma in (("z_corr", 0.0), ("z_corr_20ms", SMOOTH / recorded.trial.dt)):
-            for m, value in enumerate(correlations(latent[name][:, first:], truth, sigma)):
+            for m, value in enumerate(correlations(activity, truth, sigma)):
                 yield variant, f"{label}_{m}", value, "", truth.shape[0] * truth.shape[1]
-    yield from inferred_states(latent["last"][:, first:], truth, recorded.trial.dt)
+    yield from inferred_states(end, truth, recorded.trial.dt)
 
 
 def inferred_states(latent: np.ndarray, truth: np.ndarray, dt: float):
@@ -253,9 +237,11 @@ def held_out(recorded: Trials, models: dict[str, Fitted], settings: Particles, s
         yield name, "held_out", bits_per_spike(total, base, n), "bits/spike", n
 
 
-def log_likelihoods(recorded: Trials, models: dict[str, Fitted], settings: Particles, seed: int):
-    """Log-likelihood of the spikes in the fitted window, the latent activity integrated out by the particle filter."""
+def log_likelihoods(recorded: Trials, models: dict[str, Fitted], truth: Circuit | None, settings: Particles, seed: int):
+    """Log-likelihood of the spikes in the fitted window, the latent activity integrated out; also at the true parameters."""
     trial = recorded.trial
+    if truth is not None:
+        models = {**models, "true": replace(models["em"], circuit=truth)}
     n = int(trial.spikes[:, trial.history :].sum())
     for name, model in models.items():
         rng = seeds.generator(seed, "neulvm", "likely")
