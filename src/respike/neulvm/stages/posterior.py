@@ -18,7 +18,8 @@ def run(
     """Write simulated pairs, samples of the parameters, how often such intervals hold the truth, and the nearest model.
 
     Means of the samples would not lie on the narrow, bent ridge of good circuits, so the model that is kept is the simulated
-    circuit whose summaries speak most for the same parameters as those of the recording. `circuit` gives sizes and fixed constants; its fitted parameters are not used.
+    circuit whose summaries speak most for the same parameters as those of the recording.
+    `circuit` gives sizes and fixed constants; its fitted parameters are not used.
     """
     read = trials.read(trial)
     recorded, search = read.trial, box.build(circuit, prior)
