@@ -236,14 +236,14 @@ def _observed(fired, potential, age, drive, k, scale, adj_drive):
     Returns loss and the adjoints of decay, offset and initial potential.
     """
     n_bins, decay, offset = len(drive), k.decay, k.offset
-    before, slope, held = np.empty(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.bool_)
-    loss, adj_decay, adj_offset, adj_offset_held, v = 0.0, 0.0, 0.0, 0.0, potential
+    before, slope, resting = np.empty(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.bool_)
+    loss, adj_decay, adj_offset, adj_offset_resting, v = 0.0, 0.0, 0.0, 0.0, potential
     for c in range(n_bins):
         before[c] = v
-        held[c] = age < k.refractory
-        if held[c]:
+        resting[c] = age < k.refractory
+        if resting[c]:
             v, x, log_p = 0.0, SILENT * k.dt, offset  # as the published program scores a spike in the refractory time
-            adj_offset_held += -scale if fired[c] else 0.0
+            adj_offset_resting += -scale if fired[c] else 0.0
         else:
             v = decay * v + drive[c]
             x = hazard(v, offset)
@@ -256,15 +256,15 @@ def _observed(fired, potential, age, drive, k, scale, adj_drive):
             v, age = 0.0, 0
     adj = 0.0
     for c in range(n_bins - 1, -1, -1):
-        if fired[c] or held[c]:
+        if fired[c] or resting[c]:
             adj = 0.0  # a spike or the refractory time sets the potential to 0 whatever it was
         adj += slope[c]
         adj_offset += slope[c]
-        if not held[c]:
+        if not resting[c]:
             adj_decay += adj * before[c]
             adj_drive[c] += adj
             adj *= decay
-    return loss, adj_decay, adj_offset + adj_offset_held, adj
+    return loss, adj_decay, adj_offset + adj_offset_resting, adj
 
 
 @njit(error_model="numpy")

@@ -51,7 +51,7 @@ class Constants(NamedTuple):
     sampled: Int[np.ndarray, " cell"]  # sampled cells, each numbered in its population
     first_sampled: Int[np.ndarray, " edge"]
     lag: int  # steps, synaptic delay
-    held: int  # steps, refractory time
+    refractory: int  # steps
     dt: float  # s
 
 
@@ -79,7 +79,7 @@ def _step_cells(rng, cells, m, step, drive, k, work, fired_out, p_out):
     for i in range(n):
         if summed[i] >= bound[i]:
             n_spikes += 1
-            u[i], summed[i], release[i] = 0.0, 0.0, step + 1 + k.held
+            u[i], summed[i], release[i] = 0.0, 0.0, step + 1 + k.refractory
             bound[i] = rng.exponential()
     return n_spikes
 
@@ -127,7 +127,7 @@ def simulate(
     every = n_steps if len(current) == 1 else every
     chosen = [np.sort(rng.choice(size, n_sampled, replace=False)) for size in circuit.sizes]
     k = _constants(circuit, dt, exact_input, chosen)
-    cells = _start(circuit, dt, k.held, rng)
+    cells = _start(circuit, dt, k.refractory, rng)
     run = Run(
         np.zeros((n_steps, m), dtype=np.int32), np.zeros((n_steps, m * n_sampled), dtype=bool),
         np.zeros((n_steps, m * n_sampled), np.float32),
@@ -148,7 +148,7 @@ def _constants(circuit: Circuit, dt: float, exact_input: bool, chosen: list[np.n
     )  # fmt: skip
 
 
-def _start(circuit: Circuit, dt: float, held: int, rng: np.random.Generator) -> Cells:
+def _start(circuit: Circuit, dt: float, refractory: int, rng: np.random.Generator) -> Cells:
     """Cells whose ages are drawn as if all had fired at the circuit's typical rates."""
     h, alphas = circuit.asymptote(np.asarray(circuit.typical_rates)), circuit.mem_rate
     ages = [_ages(circuit, m, h[m], rng) for m in range(len(h))]
@@ -156,7 +156,7 @@ def _start(circuit: Circuit, dt: float, held: int, rng: np.random.Generator) -> 
         np.where(age < circuit.refractory, 0.0, -pull * np.expm1(-alpha * age))
         for age, pull, alpha in zip(ages, h, alphas, strict=True)
     ])  # fmt: skip
-    release = np.maximum(0, held - np.floor(np.concatenate(ages) / dt + 1e-9)).astype(np.int64)
+    release = np.maximum(0, refractory - np.floor(np.concatenate(ages) / dt + 1e-9)).astype(np.int64)
     return Cells(u, np.zeros(len(u)), np.empty(len(u)), release)
 
 
@@ -180,8 +180,8 @@ def switches(run: Run, circuit: Circuit, window: Window) -> bool:
     """Whether the winner changes well inside the fitted window."""
     margin = CLEAR * window.length
     first, last = (round(t / window.fine) for t in (window.end - window.length + margin, window.end - margin))
-    found = rates(run.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
-    return states.find(found, window.dt).n_switches > 0
+    binned = rates(run.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
+    return states.find(binned, window.dt).n_switches > 0
 
 
 def first_with_switch(draw: Callable[[int], Run], circuit: Circuit, window: Window) -> Run:

@@ -121,8 +121,8 @@ def stationary(circuit: Circuit, m: int, h: float, n_ages: int, dt: float, schem
         l, l_h, l_alpha = _published_survival(h, alpha, threshold, ages, refractory)  # noqa: E741
         l[0] = -np.inf  # published quirk: the youngest cohort of the start is empty
         return Stationary(h, v, l, v_h, v_alpha, l_h, l_alpha, -np.where(np.isfinite(l), l, 0.0))
-    held = bins(refractory, dt)
-    ages = np.maximum(np.arange(n_ages + 1) - held, 0) * dt
+    resting = bins(refractory, dt)
+    ages = np.maximum(np.arange(n_ages + 1) - resting, 0) * dt
     v, v_h, v_alpha = relax(ages, h, alpha, ages > 0)
     x = np.where(ages[1:] > 0, dt * np.exp(np.minimum(v[1:] - threshold, kernel.LARGEST)), kernel.SILENT * dt)
     grown = [-np.concatenate([[0.0], np.cumsum(x * slope)[:-1]]) for slope in (1.0, v_h[1:], v_alpha[1:])]
