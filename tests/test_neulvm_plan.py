@@ -1,6 +1,10 @@
 """neuLVM's settings: what the workflow rules ask for, what is refused with key, value and expectation, keys that exist."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,3 +164,26 @@ def test_network_that_never_switches_is_no_recording(rng):
         embedded.window_spikes(quiet, 2, Window(end=1.2, length=1.0), rng)
     one = Circuit((8,), ((1,),), (50.0,), (0.0,), (0.1,), (3.7,), (300.0,), typical_rates=(5.0,))  # nobody to switch with
     assert embedded.window_spikes(one, 2, Window(end=0.3, length=0.2), rng).shape == (50, 2)
+
+
+@pytest.mark.slow
+def test_an_edited_draw_is_compiled_anew(tmp_path):
+    """The draw of spikes stands in another file than the loop that it is compiled into; twice as many spikes must come out."""
+    package = tmp_path / "src/respike"
+    shutil.copytree(fingerprint.SOURCE / "respike", package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import numpy as np; from respike.neulvm import freerun; from respike.neulvm.params import Circuit;"
+        "one = Circuit((500,), ((1,),), (50.0,), (0.0,), (8.0,), (4.0,), (100.0,), typical_rates=(20.0,));"
+        "print(freerun.simulate(one, np.zeros((20, 1)), np.random.default_rng(0), 0.004, 50, 'exact')[0, 0])"
+    )
+    surroundings = {**os.environ, "PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def first_bin() -> float:
+        found = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=True)
+        return float(found.stdout)
+
+    before = first_bin()
+    assert first_bin() == before > 0
+    kernel_file, drawn = package / "neulvm/kernel.py", "return rng.binomial(size, p) / size"
+    kernel_file.write_text(kernel_file.read_text().replace(drawn, drawn.replace("return", "return 2 *")))
+    assert first_bin() == 2 * before
