@@ -30,6 +30,5 @@ def run(
         features = summaries.find(spikes, population, window.dt)
         samples = inference.draws(learnt, features, posterior.share, search) / truth
         low, high = np.quantile(samples, [0.05, 0.95], axis=0)
-        row = {"recording": number, "name": names, "mean": samples.mean(0), "low": low, "high": high}
-        rows.append(pd.DataFrame(row))
+        rows.append(pd.DataFrame({"recording": number, "name": names, "mean": samples.mean(0), "low": low, "high": high}))
     files.write_table(out, pd.concat(rows, ignore_index=True))
