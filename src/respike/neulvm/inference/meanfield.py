@@ -12,8 +12,9 @@ from scipy.cluster.vq import kmeans2
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from respike.neulvm import summaries
-from respike.neulvm.box import Box
+from respike.neulvm import trials
+from respike.neulvm.inference import summaries
+from respike.neulvm.inference.box import Box
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit
 
@@ -27,8 +28,7 @@ CANDIDATES = 2  # for each draw
 
 def regimes(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """Mean rates (Hz) and mean drive of each population in two regimes (regime, population) of the fitted window."""
-    spikes = trial.spikes[:, trial.history :].reshape(-1, len(trial.population))
-    rate = summaries.rates(spikes, trial.population, trial.dt)
+    rate = summaries.rates(trials.joined(trial), trial.population, trial.dt)
     slow = gaussian_filter1d(rate, summaries.SLOW / trial.dt, axis=0)
     along = (slow - slow.mean(0)) @ np.linalg.svd(slow - slow.mean(0), full_matrices=False)[2][0]
     _, label = kmeans2(slow, slow[[along.argmin(), along.argmax()]], minit="matrix")
@@ -68,7 +68,7 @@ def propose(
 
     Draws can repeat. Raises ValueError when the prior holds no such circuit.
     """
-    found, room = [], []
+    kept, room = [], []
     rates, drive = regimes(trial)
     m = trial.shape[2]
     tables = [table(search.low[[k, k - m]], search.high[[k, k - m]], circuit.refractory) for k in range(m)]
@@ -82,17 +82,17 @@ def propose(
             low, high = np.maximum(low, search.low[k - 2 * m]), np.minimum(high, search.high[k - 2 * m])
             width[alive] *= np.maximum(high - low, 0)
             x[alive, k - 2 * m] = rng.uniform(low, np.maximum(low, high))
-        found.append(x[width > 0])
+        kept.append(x[width > 0])
         room.append(width[width > 0])
-        n_found = sum(map(len, room))
-        if n_found >= CANDIDATES * n or (number + 1 >= VAIN_ROUNDS and not n_found):
+        n_kept = sum(map(len, room))
+        if n_kept >= CANDIDATES * n or (number + 1 >= VAIN_ROUNDS and not n_kept):
             break
     weight = np.concatenate(room)
     if not len(weight):
         raise ValueError(
             f"no circuit in neulvm.prior fires at the recorded rates {rates.round(1).tolist()} Hz; widen the prior"
         )
-    return np.concatenate(found)[rng.choice(len(weight), n, p=weight / weight.sum())]
+    return np.concatenate(kept)[rng.choice(len(weight), n, p=weight / weight.sum())]
 
 
 def _pull(x: np.ndarray, circuit: Circuit, search: Box, rates: np.ndarray, drive: np.ndarray) -> np.ndarray:

@@ -22,14 +22,14 @@ def find(
     features = np.column_stack([correlation, (mean - mean.mean()) / max(mean.std(), 1e-9) * correlation.std()])
     best, label = np.inf, np.zeros(len(mean), dtype=int)
     for _ in range(STARTS):
-        centres, found = kmeans2(features, n_populations, minit="++", seed=rng)
-        spread = np.sum((features - centres[found]) ** 2)
+        centres, group = kmeans2(features, n_populations, minit="++", seed=rng)
+        spread = np.sum((features - centres[group]) ** 2)
         if spread < best:
-            best, label = spread, found
+            best, label = spread, group
     return label
 
 
-def accuracy(found: Int[np.ndarray, " neuron"], truth: Int[np.ndarray, " neuron"]) -> float:
+def accuracy(group: Int[np.ndarray, " neuron"], truth: Int[np.ndarray, " neuron"]) -> float:
     """Share of neurons in the right group, under the best naming of the groups."""
-    n = int(max(found.max(), truth.max())) + 1
-    return max(float(np.mean(np.asarray(names)[found] == truth)) for names in permutations(range(n)))
+    n = int(max(group.max(), truth.max())) + 1
+    return max(float(np.mean(np.asarray(names)[group] == truth)) for names in permutations(range(n)))

@@ -1,4 +1,4 @@
-"""The mesoscopic model written plainly in torch: the judge of the compiled kernel, and the way onto a GPU.
+"""The mesoscopic model of neulvm written plainly in torch: the judge of the compiled kernel.
 
 Same loss as `model.loss`; gradients by automatic differentiation. All populations and batches advance together, bin by bin.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
-from respike.neulvm.params import GROUPS, Circuit, Scheme
+from respike.neulvm.params import GROUPS, Circuit, Scheme, bins
 
 
 class Plain(NamedTuple):
@@ -56,7 +56,7 @@ def loss(values: dict[str, Tensor], circuit: Circuit, trial: Trial, latent: Tens
 def _traces(circuit: Circuit, trial: Trial, past: Tensor, early: Tensor) -> Tensor:
     """Synaptic activity (batch, fit bin, population), Hz."""
     keep = torch.exp(-torch.tensor(circuit.syn_rate, dtype=past.dtype, device=past.device) * trial.dt)
-    lag, trace, out = model.bins(circuit.delay, trial.dt), early, []
+    lag, trace, out = bins(circuit.delay, trial.dt), early, []
     for c in range(trial.shape[1]):
         if c > lag:
             trace = keep * trace + (1 - keep) * past[:, trial.history + c - lag - 1] / trial.dt
@@ -67,7 +67,7 @@ def _traces(circuit: Circuit, trial: Trial, past: Tensor, early: Tensor) -> Tens
 def _population(values, circuit: Circuit, trial: Trial, past: Tensor, h, decay, drive: Tensor, scheme: Scheme) -> Tensor:
     """Expected activity (batch, fit bin, population): cohorts by age, shifted in each bin."""
     dt, history = trial.dt, trial.history
-    held = (torch.arange(history, device=past.device) < model.bins(circuit.refractory, dt))[None, :, None]
+    held = (torch.arange(history, device=past.device) < bins(circuit.refractory, dt))[None, :, None]
     v, survival = _start(h, values["mem_rate"], values["threshold"], history, dt, circuit.refractory, scheme)
     zero, out = torch.zeros_like(v[:, :1]), []
     for c in range(trial.shape[1]):
@@ -89,12 +89,12 @@ def _recorded(values, circuit: Circuit, trial: Trial, h, decay, drive: Tensor, s
     dt, device = trial.dt, drive.device
     owner = torch.tensor(trial.population, device=device)
     fired = torch.tensor(trial.spikes[:, trial.history :] > 0, device=device)
-    age, free = model.neuron_start(trial.last_spike, trial, circuit.refractory, scheme)
+    age, free = model.neuron_start(trial.last_spike, trial, circuit.refractory, scheme == "compat")
     age, free = torch.tensor(age, device=device), torch.tensor(free, dtype=drive.dtype, device=device)
     v = torch.where(free > 0, -h[:, owner] * torch.expm1(-values["mem_rate"][owner] * free), 0.0)
     log_spike, log_silence = [], []
     for c in range(trial.shape[1]):
-        resting = age < model.bins(circuit.refractory, dt)
+        resting = age < bins(circuit.refractory, dt)
         v = torch.where(resting, 0.0, decay[owner] * v + drive[:, c, owner])
         log_x = v - values["threshold"][owner] + math.log(dt)
         x = torch.where(resting, kernel.SILENT * dt, torch.exp(log_x))
@@ -113,7 +113,7 @@ def _start(h: Tensor, alpha: Tensor, threshold: Tensor, history: int, dt: float,
     held = refractory - 1e-12 if scheme == "compat" else 0.0
     grid = torch.arange(history * per + 1, dtype=h.dtype, device=h.device) * step
     if scheme == "exact":
-        grid = (grid - model.bins(refractory, dt) * dt).clamp(min=0)
+        grid = (grid - bins(refractory, dt) * dt).clamp(min=0)
     v = torch.where((grid >= held)[None, :, None], -h[:, None] * torch.expm1(-alpha * grid[None, :, None]), 0.0)
     hazard = torch.where(v != 0, torch.exp(v - threshold), 0.0 if scheme == "compat" else kernel.SILENT)
     summed = torch.cumsum(hazard * step, 1)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from scipy.linalg import solveh_banded
 
 from respike.core.compiled import njit
+from respike.neulvm.smoothing import smooth
 
 NEWTON, TOLERANCE, LARGEST_RADIUS = 20, 1e-6, 0.9995
 
@@ -26,22 +27,20 @@ class Plds:
 
 def fit(spikes: Int[np.ndarray, "bin cell"], n_latent: int, iterations: int, dt: float) -> Plds:
     """Parameters after some iterations of EM, started from the principal components of the spikes smoothed over 0.1 s."""
-    width = max(1, round(0.1 / dt))
-    smoothed = np.apply_along_axis(np.convolve, 0, spikes, np.ones(width) / width, mode="same")
+    smoothed = smooth(spikes, max(1, round(0.1 / dt)), "ma", axis=0)
     centred = smoothed - smoothed.mean(0)
     _, _, parts = np.linalg.svd(centred, full_matrices=False)
     rates = spikes.mean(0)
     spread = (centred @ parts[:n_latent].T).std(0)
-    found = Plds(
+    plds = Plds(
         0.98 * np.eye(n_latent),
         (1 - 0.98**2) * np.eye(n_latent),
         (parts[:n_latent].T * spread) / rates[:, None],
         np.log(rates),
     )
     for _ in range(iterations):
-        x, own, cross = posterior(found, spikes)
-        _update(found, spikes, x, own, cross)
-    return found
+        _update(plds, spikes, *posterior(plds, spikes))
+    return plds
 
 
 def posterior(plds: Plds, spikes: Int[np.ndarray, "bin cell"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,8 +119,14 @@ def _update(plds: Plds, spikes: np.ndarray, x: np.ndarray, own: np.ndarray, cros
         plds.c[i], plds.d[i] = weights[:-1], weights[-1]
 
 
+def score(plds: Plds, spikes: Int[np.ndarray, "bin cell"]) -> float:
+    """Log-likelihood (nats) of the spikes, each bin given the bins before it."""
+    parts = (np.ascontiguousarray(part) for part in (plds.a, plds.q, plds.c, plds.d, spikes.astype(float)))
+    return float(_predictive(*parts).sum())
+
+
 @njit
-def predictive(a, q, c, d, spikes):
+def _predictive(a, q, c, d, spikes):
     """Log-likelihood of each bin (P(spike) = 1 - exp(-rate)) given the bins before it, by a Laplace filter."""
     n, cells = spikes.shape
     k = len(a)

@@ -4,6 +4,7 @@ Free numbers, in this order: 1 / membrane time constant, coupling, rest, thresho
 `weights="full"` one coupling for every connection of the circuit instead of one per presynaptic population.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,6 +61,14 @@ class Box:
         """x moved to the nearest point of the box (rounding only: a start outside is refused before)."""
         return np.clip(x, self.low / self.high, 1.0)
 
+    def logits(self, theta: Float[np.ndarray, "*draw free"]) -> Float[np.ndarray, "*draw free"]:
+        """Free numbers (not in the optimiser's units) as logits of where they lie between their bounds."""
+        return np.log(theta - self.low) - np.log(self.high - theta)
+
+    def of_logits(self, y: Float[np.ndarray, "*draw free"]) -> Float[np.ndarray, "*draw free"]:
+        """Free numbers from their logits."""
+        return self.low + (self.high - self.low) / (1 + np.exp(-y))
+
     def circuit(self, circuit: Circuit, x: Float[np.ndarray, " free"]) -> Circuit:
         """`circuit` with the free numbers x."""
         m, values = len(circuit.sizes), x * self.high
@@ -93,19 +102,10 @@ def build(circuit: Circuit, prior: Prior) -> Box:
     m, full = len(circuit.sizes), prior.weights == "full"
     pairs = []
     for name in GROUPS:
-        bounds = _pairs(name, getattr(prior, name), m)
+        bounds = prior.pairs(name, m)
         pairs += [bounds[a] for a, _ in _connections(circuit)] if full and name == "coupling" else bounds
     low, high = np.array(pairs, dtype=float).T
     return Box(low, high, full)
-
-
-def _pairs(name: str, bounds: tuple[tuple[float, ...], ...], m: int) -> list[tuple[float, ...]]:
-    if len(bounds) not in {1, m} or any(len(pair) != 2 or not 0 < pair[0] < pair[1] for pair in bounds):
-        raise ValueError(
-            f"neulvm prior: {name} = {[list(pair) for pair in bounds]}; expected one pair [low, high] with 0 < low < high, "
-            f"or {m} pairs, one for each population; correct neulvm.prior.{name} in config.yaml"
-        )
-    return list(bounds) * (m if len(bounds) == 1 else 1)
 
 
 def around(truth: Circuit, low: float, high: float) -> Prior:
@@ -114,13 +114,31 @@ def around(truth: Circuit, low: float, high: float) -> Prior:
     return Prior(**pairs)
 
 
+def parts(name: str) -> tuple[str, list[int]]:
+    """Group and populations of the name of a free number.
+
+    >>> parts("mem_rate_1"), parts("coupling_0_2")
+    (('mem_rate', [1]), ('coupling', [0, 2]))
+    """
+    group, *indices = re.split(r"_(?=\d)", name)
+    return group, [int(index) for index in indices]
+
+
+def value(circuit: Circuit, name: str) -> float:
+    """The free number of a circuit that has this name."""
+    group, indices = parts(name)
+    if group != "coupling":
+        return float(getattr(circuit, group)[indices[0]])
+    row = np.abs(circuit.weights[indices[0]])
+    return float(row[indices[1]] if len(indices) > 1 else row.max())
+
+
 def check_start(circuit: Circuit, box: Box) -> None:
     """ValueError when a start lies outside the box."""
     values = box.vector(circuit) * box.high
-    for name, value, low, high in zip(box.names(circuit), values, box.low, box.high, strict=True):
-        if not low <= value <= high:
-            group, _, index = name.partition("_0")[0], None, name
+    for name, here, low, high in zip(box.names(circuit), values, box.low, box.high, strict=True):
+        if not low <= here <= high:
             raise ValueError(
-                f"neulvm start: {index} = {value:g} lies outside its bounds {low:g} to {high:g}; "
-                f"widen neulvm.prior.{group} or change neulvm.fit.start in config.yaml"
+                f"neulvm start: {name} = {here:g} lies outside its bounds {low:g} to {high:g}; "
+                f"widen neulvm.prior.{parts(name)[0]} or change neulvm.fit.start in config.yaml"
             )

@@ -9,19 +9,18 @@ creeps: the steps are given momentum. They shrink over the second half of the ro
 rounds in a row, a quarter of all, in which the spikes were likeliest.
 """
 
-import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp, softmax
 
 from respike.core import seeds
-from respike.neulvm import model, particles
-from respike.neulvm.box import Box
+from respike.neulvm import model
+from respike.neulvm.inference import particles
+from respike.neulvm.inference.box import Box
+from respike.neulvm.inference.resumable import Resumable
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Refine, Scheme
 
@@ -34,25 +33,14 @@ Free = Float[np.ndarray, " free"]
 
 
 @dataclass
-class State:
+class State(Resumable):
     """Where the ascent stands: logs of the free numbers (units of the box), their last change, curvature, and all rounds."""
 
     x: Free
     speed: Free
     curvature: Float[np.ndarray, "free free"] = field(default_factory=lambda: np.zeros((0, 0)))
     seen: list[list[float]] = field(default_factory=list)  # x at the start of each round
-    likelihood: list[float] = field(default_factory=list)  # log-likelihood (nats) of the spikes there, by the particles
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state as text, from which `load_state_dict` makes the same numbers again."""
-        return {"json": json.dumps(dataclasses.asdict(self), default=lambda array: array.tolist())}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        held = json.loads(state["json"])
-        self.seen, self.likelihood = held.pop("seen"), held.pop("likelihood")
-        for name, value in held.items():
-            setattr(self, name, np.array(value))
+    log_likelihood: list[float] = field(default_factory=list)  # nats, of the spikes there, by the particles
 
 
 def begin(circuit: Circuit, box: Box) -> State:
@@ -64,7 +52,7 @@ def begin(circuit: Circuit, box: Box) -> State:
 def counted(state: State) -> tuple[int, int]:
     """First and last of the rounds, a quarter of all and in a row, with the greatest mean log-likelihood."""
     width = max(1, len(state.seen) // 4)
-    first = int(np.argmax(np.convolve(state.likelihood, np.ones(width), mode="valid")))
+    first = int(np.argmax(np.convolve(state.log_likelihood, np.ones(width), mode="valid")))
     return first, first + width - 1
 
 
@@ -75,14 +63,14 @@ def result(state: State, circuit: Circuit, box: Box) -> Circuit:
 
 
 def advance(
-    state: State, number: int, circuit: Circuit, trial: Trial, box: Box, scheme: Scheme, settings: Refine, place: tuple
+    state: State, number: int, circuit: Circuit, trial: Trial, box: Box, scheme: Scheme, settings: Refine, stream: tuple
 ) -> None:
     """Round `number`, which changes `state`.
 
-    `place`: seed and names that the random numbers of the round follow from.
+    `stream`: seed and names that the random numbers of the round follow from.
     """
-    paths, likelihoods = draw(box.circuit(circuit, np.exp(state.x)), trial, scheme, settings, (*place, number))
-    shares = softmax(likelihoods)
+    paths, log_likelihoods = draw(box.circuit(circuit, np.exp(state.x)), trial, scheme, settings, (*stream, number))
+    shares = softmax(log_likelihoods)
 
     def slope(x: Free) -> Free:
         here = box.circuit(circuit, np.exp(x))
@@ -90,7 +78,7 @@ def advance(
         return sum(share * box.gradient(here, loss) for share, loss in zip(shares, losses, strict=True)) * np.exp(x)
 
     if number % RENEW == 0:
-        state.curvature = bent(slope, state.x)
+        state.curvature = curvature_at(slope, state.x)
     fall = min(1.0, 2 * (1 - number / settings.rounds))
     low, high = np.log(box.bounds).T
     step = newton(slope(state.x), state.curvature, state.x, low, high)
@@ -98,33 +86,33 @@ def advance(
     moved *= min(1.0, LONGEST / max(np.abs(moved).max(), 1e-300))
     new = np.clip(state.x + moved, low, high)
     state.seen.append(state.x.tolist())
-    state.likelihood.append(float(logsumexp(likelihoods) - np.log(settings.paths)))
+    state.log_likelihood.append(float(logsumexp(log_likelihoods) - np.log(settings.paths)))
     state.speed, state.x = new - state.x, new
 
 
 def draw(
-    circuit: Circuit, trial: Trial, scheme: Scheme, settings: Refine, place: tuple
+    circuit: Circuit, trial: Trial, scheme: Scheme, settings: Refine, stream: tuple
 ) -> tuple[Float[np.ndarray, "path batch bin population"], Float[np.ndarray, " path"]]:
     """Activities given the spikes, and the log-likelihood (nats) of the spikes in the filters that each was drawn from.
 
     The lines of one filter meet in the past, so several paths of the same one would be the same there.
     """
-    found = [
+    samples = [
         [
-            particles.sample(circuit, trial, batch, settings.particles, 1, seeds.generator(*place, batch, path), scheme)
+            particles.sample(circuit, trial, batch, settings.particles, 1, seeds.generator(*stream, batch, path), scheme)
             for batch in range(trial.shape[0])
         ]
         for path in range(settings.paths)
     ]
-    paths = np.stack([np.concatenate([each.latent for each in path]) for path in found])
-    return paths, np.array([sum(each.log_likelihood for each in path) for path in found])
+    paths = np.stack([np.concatenate([each.latent for each in path]) for path in samples])
+    return paths, np.array([sum(each.log_likelihood for each in path) for path in samples])
 
 
-def bent(slope: Callable[[Free], Free], x: Free) -> Float[np.ndarray, "free free"]:
+def curvature_at(slope: Callable[[Free], Free], x: Free) -> Float[np.ndarray, "free free"]:
     """Curvature at x by differences of the slope, made positive."""
     ways = np.eye(len(x)) * DIFFERENCE
-    found = np.array([(slope(x + way) - slope(x - way)) / (2 * DIFFERENCE) for way in ways])
-    size, axes = np.linalg.eigh((found + found.T) / 2)
+    slopes = np.array([(slope(x + way) - slope(x - way)) / (2 * DIFFERENCE) for way in ways])
+    size, axes = np.linalg.eigh((slopes + slopes.T) / 2)
     return (axes * np.maximum(size, FLATTEST * size.max())) @ axes.T
 
 

@@ -16,15 +16,11 @@ from jaxtyping import Bool, Float
 from respike.core import files
 
 # Everything that NumPy needs to rebuild an array, under its old and its new name; nothing of this opens, runs or imports.
-ALLOWED = {
-    ("multiarray", "_reconstruct"),
-    ("multiarray", "scalar"),
-    ("numeric", "_frombuffer"),
-}
+ALLOWED = {("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer")}
 
 
-class Recorded(NamedTuple):
-    """Content of a recording in fine time steps."""
+class Recording(NamedTuple):
+    """Spikes in fine time steps, the drive, and the truth where it is known."""
 
     rates: Float[np.ndarray, "step population"] | None
     spikes: Bool[np.ndarray, "population step cell"]
@@ -46,26 +42,26 @@ class _OnlyArrays(pickle.Unpickler):
         raise ValueError("it refers to data outside the file")
 
 
-def read(path: Path, sizes: tuple[int, ...]) -> Recorded:
+def read(path: Path, sizes: tuple[int, ...]) -> Recording:
     """Content of a file in the published format, checked against the sizes of the populations.
 
     Raises ValueError that names file, field, what was found and what was expected.
     """
-    content = files.checked(path).read_bytes()
+    data = files.checked(path).read_bytes()
     try:
-        held = _OnlyArrays(io.BytesIO(content)).load()
+        content = _OnlyArrays(io.BytesIO(data)).load()
     except Exception as error:  # a damaged pickle can raise anything
         raise ValueError(
             f"{path} is not a pickle of NumPy arrays: {error or type(error).__name__}; neulvm.data.recording names it"
         ) from error
-    if not isinstance(held, dict):
-        raise ValueError(f"{path} holds a {type(held).__name__}, expected a dict with sampled_spikes, I_ext and A_t_pop")
-    missing = {"sampled_spikes", "I_ext"} - set(held)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict with sampled_spikes, I_ext and A_t_pop")
+    missing = {"sampled_spikes", "I_ext"} - set(content)
     if missing:
-        raise ValueError(f"{path} has no {sorted(missing)}; it has {sorted(map(str, held))}")
-    spikes = _array(path, held, "sampled_spikes", ("population", "time", "cell"), len(sizes), 0)
-    rates = _array(path, held, "A_t_pop", ("time", "population"), len(sizes), 1) if "A_t_pop" in held else None
-    drive = _array(path, held, "I_ext", ("time", "population"), len(sizes), 1)
+        raise ValueError(f"{path} has no {sorted(missing)}; it has {sorted(map(str, content))}")
+    spikes = _array(path, content, "sampled_spikes", ("population", "time", "cell"), len(sizes), 0)
+    rates = _array(path, content, "A_t_pop", ("time", "population"), len(sizes), 1) if "A_t_pop" in content else None
+    drive = _array(path, content, "I_ext", ("time", "population"), len(sizes), 1)
     for name, array in (("A_t_pop", rates), ("I_ext", drive)):
         if array is not None and len(array) != spikes.shape[1]:
             raise ValueError(
@@ -75,11 +71,13 @@ def read(path: Path, sizes: tuple[int, ...]) -> Recorded:
         raise ValueError(f"{path}: sampled_spikes holds values other than 0 and 1; expected bool")
     if rates is not None and (rates < 0).any():
         raise ValueError(f"{path}: A_t_pop holds {rates.min():g}; rates in Hz cannot be negative")
-    return Recorded(rates, spikes.astype(bool), drive)
+    return Recording(rates, spikes.astype(bool), drive)
 
 
-def _array(path: Path, held: dict, name: str, axes: tuple[str, ...], n_populations: int, population_axis: int) -> np.ndarray:
-    array = np.asarray(held[name])
+def _array(
+    path: Path, content: dict, name: str, axes: tuple[str, ...], n_populations: int, population_axis: int
+) -> np.ndarray:
+    array = np.asarray(content[name])
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{path}: {name} holds {array.dtype} values, expected numbers")
     if array.ndim != len(axes) or array.shape[population_axis] != n_populations:
@@ -95,13 +93,13 @@ def _array(path: Path, held: dict, name: str, axes: tuple[str, ...], n_populatio
     return array
 
 
-def write(path: Path, recorded: Recorded, dt: float, probabilities: np.ndarray) -> None:
+def write(path: Path, recording: Recording, dt: float, probabilities: np.ndarray) -> None:
     """Pickle of the same dict as the published files."""
     content = {
-        "A_t_pop": recorded.rates,
-        "sampled_spikes": recorded.spikes,
-        "I_ext": recorded.drive,
-        "ts_P": np.arange(len(recorded.drive)) * dt,
+        "A_t_pop": recording.rates,
+        "sampled_spikes": recording.spikes,
+        "I_ext": recording.drive,
+        "ts_P": np.arange(len(recording.drive)) * dt,
         "sampled_spikeprobs": probabilities,
     }
     with files.whole(path) as temporary:

@@ -4,41 +4,28 @@ M: L-BFGS-B with exact gradients inside a box. E: `adam`, the published rules, o
 total loss, which falls in every iteration and stops when it no longer does.
 """
 
-import dataclasses
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
 from respike.neulvm import model
-from respike.neulvm.box import Box
+from respike.neulvm.inference.box import Box
+from respike.neulvm.inference.resumable import Resumable
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Fit
+from respike.neulvm.params import Circuit, Fit, bins
+from respike.neulvm.smoothing import smooth
 
 Latent = Float[np.ndarray, "batch bin population"]
 
 
-def smooth(x: Float[np.ndarray, "*batch bin"], width: int, kernel: str) -> Float[np.ndarray, "*batch bin"]:
-    """x along its last axis, smoothed by a Gaussian (sigma `width` bins), a moving average around or before each bin."""
-    if kernel == "gaussian":
-        return gaussian_filter1d(np.asarray(x, dtype=float), width, axis=-1, mode="reflect")
-    if kernel not in {"ma", "ma_forward"}:
-        raise ValueError(f"smoothing kernel {kernel!r}: expected gaussian, ma or ma_forward; correct neulvm.fit.kernel")
-    window = np.ones(width) / width
-    if kernel == "ma_forward":
-        window = np.concatenate([np.zeros(width - 1), window])
-    return np.apply_along_axis(np.convolve, -1, x, window, mode="same")
-
-
 def first_latent(trial: Trial, fit: Fit) -> Latent:
     """Start from the data: smoothed mean of the recorded neurons of each population."""
-    width = model.bins(fit.smoothing, trial.dt)
+    width = bins(fit.smoothing, trial.dt)
     means = [trial.spikes[:, :, trial.population == m].mean(2) for m in range(trial.shape[2])]
     return np.stack([smooth(mean, width, fit.kernel) for mean in means], axis=2)
 
@@ -65,7 +52,7 @@ class Adam:
 
 
 @dataclass
-class State:
+class State(Resumable):
     """Where the fit of one start stands, and its log: one row per iteration of each step."""
 
     circuit: Circuit
@@ -87,21 +74,6 @@ class State:
             self.rows.append({**row, "loss_spikes": loss.spikes, "loss_latent": loss.latent})
 
         return log
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state as text, from which `load_state_dict` makes the same numbers again."""
-        held = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        held |= {"circuit": dataclasses.asdict(self.circuit), "adam": dataclasses.asdict(self.adam)}
-        return {"json": json.dumps(held, default=lambda array: array.tolist())}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        held = json.loads(state["json"])
-        adam = held["adam"] | {"beta": tuple(held["adam"]["beta"])}
-        adam |= {name: np.asarray(adam[name]) for name in ("mean", "square")}
-        held |= {"circuit": Circuit.from_dict(held["circuit"]), "latent": np.array(held["latent"]), "adam": Adam(**adam)}
-        for name, value in held.items():
-            setattr(self, name, value)
 
 
 def m_step(
@@ -157,19 +129,19 @@ def e_step_adam(state: State, trial: Trial, fit: Fit) -> tuple[Latent, bool]:
     Ends after `e_patience` steps in a row that are not. Returns the best latent activity of this or an earlier
     E-step, and whether this one found a new best after more than 4 steps.
     """
-    latent, best, found, since, number = state.latent.copy(), state.latent, False, 0, 0
+    latent, best, improved, since, number = state.latent.copy(), state.latent, False, 0, 0
     seen = state.logger("E")
     while number < fit.e_steps and since < fit.e_patience:
         loss = model.loss(state.circuit, trial, latent, fit.scheme)
         seen(loss)
         if loss.spikes < state.lowest[0] and loss.latent < state.lowest[1]:
-            best, found, since = latent.copy(), True, 0
+            best, improved, since = latent.copy(), True, 0
         else:
             since += 1
         state.lowest = min(state.lowest[0], loss.spikes), min(state.lowest[1], loss.latent)
         latent = state.adam.step(latent, loss.grad_latent)
         number += 1
-    return best, found and number > 4
+    return best, improved and number > 4
 
 
 def advance(state: State, trial: Trial, box: Box, fit: Fit) -> None:
