@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from respike import stage
-from respike.core import config, fingerprint
+from respike import schema, stage
+from respike.core import fingerprint
 from respike.neulvm import embedded, freerun, kernel, model, plan
 from respike.neulvm.inference import box
 from respike.neulvm.model import Trial
@@ -26,7 +26,7 @@ TRUE = Circuit()
 
 def settings(**blocks):
     """The study's part of a checked config, with other values in some blocks."""
-    return config.check(blocks, SCHEMA["properties"]["neulvm"])
+    return schema.check(blocks, SCHEMA["properties"]["neulvm"])
 
 
 class TestPlan:
