@@ -143,3 +143,18 @@ def test_ends_after_the_first_row_that_satisfies_until_also_when_resumed(tmp_pat
         walk(stop_at=2)
     assert walk()["total"].tolist() == [0, 1, 3, 6]
     assert walk()["total"].tolist() == [0, 1, 3, 6]
+
+
+def test_best_weights_are_a_copy_and_the_first_of_equals():
+    layer = torch.nn.Linear(1, 1, bias=False)
+    best = training.Best(layer)
+    for step, (score, value) in enumerate([(-2.0, 1.0), (-1.0, 2.0), (-1.0, 3.0), (float("nan"), 4.0), (-1.5, 5.0)]):
+        with torch.no_grad():
+            layer.weight.fill_(value)
+        best.offer(score, step)
+    assert (best.score, best.step, best.weights["weight"].item()) == (-1.0, 1, 2.0)
+    again = training.Best(layer)
+    assert again.weights["weight"].item() == 5.0  # before any score: the weights it started with
+    again.load_state_dict(best.state_dict())
+    again.offer(-1.0, 9)
+    assert (again.step, again.weights["weight"].item()) == (1, 2.0)

@@ -5,6 +5,7 @@ what the parts hold (weights, optimiser, best weights so far) and the log.
 """
 
 import inspect
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
 from respike.core import files
 
@@ -35,6 +37,29 @@ class Adam(torch.optim.Adam):
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
     step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
+class Best:
+    """Weights of `module` at its highest score, the first of equals; before any score those it started with."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.score, self.step, self.weights = module, -math.inf, 0, weights_of(module)
+
+    def offer(self, score: float, step: int) -> None:
+        """Keep the present weights, reached after `step`, when `score` is above all before."""
+        if score > self.score:
+            self.score, self.step, self.weights = score, step, weights_of(self.module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self.score, "step": self.step, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.score, self.step, self.weights = state["score"], state["step"], state["weights"]
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """Copy of the parameters and buffers of `module`, on the CPU."""
+    return {name: value.detach().clone().cpu().contiguous() for name, value in module.state_dict().items()}
 
 
 def device(name: str) -> torch.device:
