@@ -527,18 +527,10 @@ def test_training_learns_and_picks_its_epoch_by_validation(trained):
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch, trained):
     trainer, course, some = trained
     is_test, out = np.arange(12) >= 9, tmp_path / "net.pt"
-    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
-    epoch = learning.Trainer.epoch
-
-    def stop(self, number):
-        if number == 4:
-            raise KeyboardInterrupt
-        return epoch(self, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(learning.Trainer, "epoch", stop)
-        with pytest.raises(KeyboardInterrupt):
-            learning.fit(out, some, is_test, QUICK, 0, "cpu")
+    cut_off(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        learning.fit(out, some, is_test, QUICK, 0, "cpu")
+    monkeypatch.undo()
     again, resumed = learning.fit(out, some, is_test, QUICK, 0, "cpu")
     for name, value in trainer.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], value), name
@@ -546,6 +538,54 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
     for name, found in (("one", trainer), ("other", again)):
         files.write_checkpoint(tmp_path / name, {"initial": learning.weights_of(found.network), "trained": found.best.weights})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def cut_off(monkeypatch, at=4):
+    """Make every training stop before epoch `at` with its state saved; ends with `monkeypatch.undo()`."""
+    epoch = learning.Trainer.epoch
+
+    def stop(self, number):
+        if number == at:
+            raise KeyboardInterrupt
+        return epoch(self, number)
+
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(learning.Trainer, "epoch", stop)
+
+
+def test_a_saved_training_is_not_continued_on_other_sweeps(tmp_path, monkeypatch, capsys):
+    """A kill, then other sweeps (barrel.sweeps.* or a file of the user): the training must start anew."""
+    settings = '{"encoding": {"frame_stride": 22, "repeats": 1}, "network": {"divide_by": 60}, "training": {"epochs": 5}}'
+
+    def fit(values, name):
+        some = samples(np.random.default_rng(1), 12)
+        inputs, out = tmp_path / "inputs.npz", tmp_path / name / "net.pt"
+        is_test = np.arange(12) >= 9
+        files.write_arrays(inputs, values=values * some.values, label=some.label, is_test=is_test, dataset=np.array("test"))
+        options = f"--inputs {inputs} --form spiking --out {out} --history {out.with_suffix('.parquet')} --seed 0 --device cpu"
+        assert main(["barrel.fit", *options.split(), "--settings", settings]) == 0
+        return files.read_table(out.with_suffix(".parquet"))
+
+    cut_off(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(1.0, "killed")
+    monkeypatch.undo()
+    wanted = fit(0.5, "undisturbed")
+    assert fit(0.5, "killed").equals(wanted)
+    assert "unfinished training discarded" in capsys.readouterr().out
+
+
+def test_a_saved_training_is_not_continued_with_other_test_samples(tmp_path, monkeypatch, capsys):
+    """As when barrel.crossval.folds changes: fold 0 keeps its name, but not its samples."""
+    some = samples(np.random.default_rng(1), 12)
+    cut_off(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        learning.fit(tmp_path / "net.pt", some, np.arange(12) >= 9, QUICK, 0, "cpu")
+    monkeypatch.undo()
+    _, wanted = learning.fit(tmp_path / "undisturbed.pt", some, np.arange(12) < 3, QUICK, 0, "cpu")
+    _, course = learning.fit(tmp_path / "net.pt", some, np.arange(12) < 3, QUICK, 0, "cpu")
+    assert course.equals(wanted)
+    assert "unfinished training discarded" in capsys.readouterr().out
 
 
 def test_a_checkpoint_gives_the_same_network(tmp_path, trained):

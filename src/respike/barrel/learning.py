@@ -188,7 +188,7 @@ def fit(
     validation = held_out(rest, settings.training.validation_share, seeds.generator(seed, "barrel", "validation"))
     built = build(settings.network, samples.form, wiring, seed, place)
     trainer = Trainer(built, settings.training, seed, rest.part(~validation), rest.part(validation), samples.part(is_test))
-    key = {"wiring": wiring, "settings": settings, "seed": seed, "samples": samples.number.tolist(), "data": samples.dataset}
+    key = {"wiring": wiring, "settings": settings, "seed": seed, "test samples": samples.number[is_test].tolist()}
     history = training.train(trainer.parts, trainer.epoch, settings.training.epochs, out, key, report_every=1)
     return trainer, history
 
