@@ -1,11 +1,13 @@
 """The barrel network: closed forms, brute force, other ways of computing the same, and every refusal."""
 
 import pickle
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -16,19 +18,21 @@ from respike.barrel import (
     anatomy,
     cells,
     encoding,
+    fitted,
+    kernel,
     learning,
     model,
     params,
+    plan,
     recording,
-    shapes,
-    sources,
-    sweeps,
-    whiskers,
+    responses,
 )
-from respike.barrel.stages import deprive as deprivation
-from respike.barrel.stages import gather, generate, metrics, scan, simulate
-from respike.core import files, training
+from respike.barrel.samples import Samples, held_out, in_fold
+from respike.barrel.stages import generate, metrics
+from respike.barrel.sweeps import meshes, objects, shapes, simulation, whiskers
+from respike.core import config, files, training
 from respike.core.cells import spike
+from respike.stage import command_line
 
 SMALL = params.Network(divide_by=60, initial_weight=0.8)
 CODING = params.Encoding(frame_stride=22, repeats=3)
@@ -45,7 +49,7 @@ def samples(rng, n=9, form="spiking"):
     values = 0.2 * rng.random((n, params.FRAMES, channels)).astype(np.float32)
     for k in range(n):
         values[k, :, label[k] * channels // 3 : (label[k] + 1) * channels // 3] += 0.6
-    return learning.Samples(values, label, np.arange(n), form, CODING, "test")
+    return Samples(values, label, np.arange(n), form, CODING, "test")
 
 
 # geometry and objects
@@ -74,12 +78,12 @@ def test_links_lie_on_the_parabola():
 @pytest.mark.parametrize("kind", range(3))
 def test_objects_have_their_size_and_pass_below_the_bases(kind):
     for index in range(4):
-        thing = sweeps.draw_object(kind, index, 0, params.Sweeps())
+        thing = objects.draw(kind, index, 0, params.Sweeps())
         points = shapes.corners(thing.shape)
         diagonal = np.linalg.norm(np.ptp(points, axis=0))
         assert 50 <= diagonal <= 135
         for sweep in (0, 5, 11):
-            placed = sweeps.place(thing, sweep)
+            placed = objects.place(thing, sweep)
             assert 7 <= np.linalg.norm(placed.velocity) <= 14
             corners = placed.position + points @ placed.rotation.T
             low, high = corners.min(0), corners.max(0)
@@ -92,8 +96,8 @@ def test_objects_have_their_size_and_pass_below_the_bases(kind):
 
 
 def test_twelve_sweeps_differ_in_offset_and_quarter_turns():
-    thing = sweeps.draw_object(1, 0, 0, params.Sweeps())
-    placed = [sweeps.place(thing, k) for k in range(12)]
+    thing = objects.draw(1, 0, 0, params.Sweeps())
+    placed = [objects.place(thing, k) for k in range(12)]
     np.testing.assert_allclose(placed[0].rotation[:, 0], placed[1].rotation[:, 1] * -1, atol=1e-12)
     np.testing.assert_allclose(placed[0].velocity, placed[8].velocity)
     assert len({tuple(np.round(p.position, 6)) + tuple(np.round(p.rotation.ravel(), 6)) for p in placed}) == 12
@@ -117,15 +121,15 @@ def test_sweeps_are_the_same_twice_and_do_not_depend_on_shards(tmp_path):
 def test_half_the_time_step_gives_the_same_sweep():
     logs = []
     for step in (1 / 60, 1 / 120):
-        torque = [sweeps.simulate(sweeps.place(sweeps.draw_object(k, 0, 0, params.Sweeps()), 0), step)[1] for k in (1, 2)]
+        torque = [simulation.simulate(objects.place(objects.draw(k, 0, 0, params.Sweeps()), 0), step)[1] for k in (1, 2)]
         logs.append(np.log(np.linalg.norm(np.stack(torque), axis=-1) + 10).ravel())
     assert np.corrcoef(logs)[0, 1] >= 0.99
 
 
 def test_untouched_whiskers_rest_at_their_pre_stress():
-    force, torque = sweeps.simulate(sweeps.place(sweeps.draw_object(0, 0, 0, params.Sweeps()), 0), 1 / 60)
-    assert np.abs(force[0] - sweeps._pre_stress("force")).max() < 1e-3
-    assert np.abs(torque[0] - sweeps._pre_stress("torque")).max() < 1e-3
+    force, torque = simulation.simulate(objects.place(objects.draw(0, 0, 0, params.Sweeps()), 0), 1 / 60)
+    assert np.abs(force[0] - simulation._pre_stress("force")).max() < 1e-3
+    assert np.abs(torque[0] - simulation._pre_stress("torque")).max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -136,10 +140,9 @@ def test_untouched_whiskers_rest_at_their_pre_stress():
         ({"smallest_mm": 200.0}, "smallest_mm <= largest_mm"),
     ],
 )
-def test_impossible_sweeps_are_refused(tmp_path, change, message):
+def test_impossible_sweeps_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        generate.run(out=tmp_path / "x.npz", shard=0, shards=1, settings=replace(params.Sweeps(), **change), seed=0)
-    assert not list(tmp_path.iterdir())
+        params.Sweeps(**change)
 
 
 # meshes of users
@@ -158,13 +161,13 @@ def obj(path: Path, vertices, faces, group="part") -> Path:
 def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
     for name in params.CLASSES:
         obj(tmp_path / name / "cube.obj", CUBE, CUBE_FACES)
-    shape = shapes.load(tmp_path / "box" / "cube.obj")
+    shape = meshes.read(tmp_path / "box" / "cube.obj")
     assert len(shape) == 1
     assert len(shapes.corners(shape)) == 8
-    thing = sweeps.draw_object(1, 0, 0, params.Sweeps(meshes=str(tmp_path)))
-    as_mesh, _ = sweeps.simulate(sweeps.place(thing, 0), 1 / 60)
+    thing = objects.draw(1, 0, 0, params.Sweeps(meshes=str(tmp_path)))
+    as_mesh, _ = simulation.simulate(objects.place(thing, 0), 1 / 60)
     box = replace(thing.shape[0], kind="box", vertices=None)
-    as_box, _ = sweeps.simulate(sweeps.place(thing._replace(shape=(box,)), 0), 1 / 60)
+    as_box, _ = simulation.simulate(objects.place(thing._replace(shape=(box,)), 0), 1 / 60)
     touched = np.abs(as_box - as_box[0]).max((0, 2, 3)) > 50
     assert np.array_equal(np.abs(as_mesh - as_mesh[0]).max((0, 2, 3)) > 50, touched)
     assert touched.any()
@@ -175,6 +178,7 @@ def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
     [
         (CUBE, CUBE_FACES[:-1], "is not closed.*4 edges"),
         ([*CUBE[:-1], (0.3, 0.3, 0.3)], CUBE_FACES, "is not convex"),
+        ([(x, y, 0) for x, y, _ in CUBE], CUBE_FACES, "is flat"),
         (CUBE, [(1, 2, 99)], "vertex that is not there"),
         (CUBE, [], "no face"),
         ([("a", 0, 0)], CUBE_FACES, "line 2.*expected numbers"),
@@ -183,14 +187,14 @@ def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
 def test_bad_meshes_are_refused(tmp_path, vertices, faces, message):
     path = obj(tmp_path / "thing.obj", vertices, faces)
     with pytest.raises(ValueError, match=message) as found:
-        shapes.load(path)
+        meshes.read(path)
     assert "thing.obj" in str(found.value)
 
 
 def test_a_class_without_meshes_is_named(tmp_path):
     obj(tmp_path / "helmet" / "a.obj", CUBE, CUBE_FACES)
     with pytest.raises(FileNotFoundError, match=r"box: no \.obj file.*barrel\.sweeps\.meshes"):
-        shapes.read_meshes(tmp_path)
+        meshes.files(tmp_path)
 
 
 # files of sweeps
@@ -261,10 +265,10 @@ def test_bad_sweep_files_are_refused(h5, tmp_path, capsys, name):
 
 
 def test_half_a_recording_is_refused():
-    assert sources.chosen({"train": None, "test": None}) == sources.SIMULATED
-    assert sources.chosen({"train": "a.h5", "test": "b.h5"}) == {"train": "a.h5", "test": "b.h5"}
+    assert plan.sweep_files({"train": None, "test": None}, "sweeps") == {"train": "sweeps/train.h5", "test": "sweeps/test.h5"}
+    assert plan.sweep_files({"train": "a.h5", "test": "b.h5"}, "sweeps") == {"train": "a.h5", "test": "b.h5"}
     with pytest.raises(ValueError, match=r"recording\.train is a\.h5 but barrel\.recording\.test is empty"):
-        sources.chosen({"train": "a.h5", "test": None})
+        plan.sweep_files({"train": "a.h5", "test": None}, "sweeps")
 
 
 def test_a_file_that_is_not_hdf5_is_refused(tmp_path):
@@ -298,7 +302,7 @@ def test_an_old_pickled_network_is_refused(tmp_path, capsys):
     capsys.readouterr()
     files.write_checkpoint(path, {"weights": 1})
     assert main(["barrel.simulate", *arguments]) == 2
-    assert "old.pth is not a network of barrel.fit: it lacks form, initial, seed, trained" in capsys.readouterr().err
+    assert "old.pth is not a network of barrel.fit: it lacks initial, trained, form, seed, dataset" in capsys.readouterr().err
 
 
 # encoding
@@ -342,7 +346,7 @@ def test_drawn_spikes_follow_the_probabilities_and_the_sample_number():
 
 
 def test_removals_reach_every_whisker():
-    sets = deprivation.removals(50, np.random.default_rng(0))
+    sets = encoding.removals(50, np.random.default_rng(0))
     assert len(sets) == 1 + 31 + 7 * 50 + 1
     assert [len(part) for part in sets[:32]] == [0] + [1] * 31
     assert any(30 in part for part in sets[32:-1]), "the published draws leave out whisker 30"
@@ -402,7 +406,7 @@ def loss_and_gradients(built, x, state, how, monkeypatch):
     built.zero_grad()
     with monkeypatch.context() as patch:
         if how.startswith("plain"):
-            patch.setattr(model, "advance_compiled", model.advance_plain)
+            patch.setattr(kernel, "advance", model.advance_plain)
         output = built(x, state, 5 if how.endswith("checkpointed") else 0)
     value = (output.votes * torch.arange(3)).sum()
     value.backward()
@@ -465,7 +469,7 @@ def test_accuracy_does_not_depend_on_the_batch(rng):
 
 def test_untrained_cells_fire_92_spikes_under_constant_current():
     taus = torch.full((4,), params.TAU_MEMBRANE), torch.full((4,), params.TAU_ADAPTATION)
-    assert cells.response_to_constant_current(*taus) == pytest.approx(92 / 550)
+    assert responses.driven_rate(*taus) == pytest.approx(92 / 550)
 
 
 def test_spike_is_strict_and_its_derivative_half_a_gaussian():
@@ -536,7 +540,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
         assert torch.equal(again.network.state_dict()[name], value), name
     assert resumed.equals(course)
     for name, found in (("one", trainer), ("other", again)):
-        files.write_checkpoint(tmp_path / name, {"initial": learning.weights_of(found.network), "trained": found.best.weights})
+        fitted.write(tmp_path / name, kept(found)._replace(trained=found.best.weights))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
@@ -555,16 +559,16 @@ def cut_off(monkeypatch, at=4):
 
 def test_a_saved_training_is_not_continued_on_other_sweeps(tmp_path, monkeypatch, capsys):
     """A kill, then other sweeps (barrel.sweeps.* or a file of the user): the training must start anew."""
-    settings = '{"encoding": {"frame_stride": 22, "repeats": 1}, "network": {"divide_by": 60}, "training": {"epochs": 5}}'
+    coding = {"encoding": {"frame_stride": 22, "repeats": 1}, "network": {"divide_by": 60}, "training": {"epochs": 5}}
+    options = {"variant": {"form": "spiking"}, "settings": coding, "seed": 0, "device": "cpu"}
 
-    def fit(values, name):
-        some = samples(np.random.default_rng(1), 12)
-        inputs, out = tmp_path / "inputs.npz", tmp_path / name / "net.pt"
-        is_test = np.arange(12) >= 9
-        files.write_arrays(inputs, values=values * some.values, label=some.label, is_test=is_test, dataset=np.array("test"))
-        options = f"--inputs {inputs} --form spiking --out {out} --history {out.with_suffix('.parquet')} --seed 0 --device cpu"
-        assert main(["barrel.fit", *options.split(), "--settings", settings]) == 0
-        return files.read_table(out.with_suffix(".parquet"))
+    def fit(scale, name):
+        some, is_test = samples(np.random.default_rng(1), 12), np.arange(12) >= 9
+        inputs, history = tmp_path / "inputs.npz", tmp_path / name / "course.parquet"
+        files.write_arrays(inputs, values=scale * some.values, label=some.label, is_test=is_test, dataset=np.array("test"))
+        words = shlex.split(command_line({"inputs": inputs, "history": history, **options}))
+        assert main(["barrel.fit", *words]) == 0
+        return files.read_table(history)
 
     cut_off(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -588,11 +592,15 @@ def test_a_saved_training_is_not_continued_with_other_test_samples(tmp_path, mon
     assert "unfinished training discarded" in capsys.readouterr().out
 
 
+def kept(trainer) -> fitted.Fitted:
+    weights = training.weights_of(trainer.network)
+    return fitted.Fitted(weights, weights, "spiking", 0, "test")
+
+
 def test_a_checkpoint_gives_the_same_network(tmp_path, trained):
     trainer, _, some = trained
-    weights = learning.weights_of(trainer.network)
-    files.write_checkpoint(tmp_path / "net.pt", {"initial": weights, "trained": weights, "form": "spiking", "seed": 0})
-    again = learning.restore(learning.read(tmp_path / "net.pt"), "trained")
+    fitted.write(tmp_path / "net.pt", kept(trainer))
+    again = fitted.read(tmp_path / "net.pt").network("trained")
     before, after = (learning.play(built, some, 0)[0] for built in (trainer.network, again))
     assert torch.equal(before.votes, after.votes)
     for name in ("tau_membrane", "baseline", "sender", "start"):
@@ -601,8 +609,8 @@ def test_a_checkpoint_gives_the_same_network(tmp_path, trained):
 
 def test_shuffled_senders_keep_projections(trained):
     trainer, _, _ = trained
-    built = learning.restore({"trained": learning.weights_of(trainer.network), "form": "spiking"}, "trained")
-    simulate.shuffle(built, np.random.default_rng(0))
+    built = kept(trainer).network("trained")
+    responses.shuffle(built, np.random.default_rng(0))
     assert not torch.equal(built.sender, trainer.network.sender)
     bounds = built.bounds.numpy()
 
@@ -627,30 +635,40 @@ def test_losses():
         learning.loss(output, label, "mse")
 
 
-def test_folds_are_stratified_and_cover_everything_once(rng):
-    some = samples(rng, 30)
-    found = learning.folds(some, params.Folds(2, 5), 0)
-    assert len(found) == 10
+def test_folds_are_stratified_and_cover_everything_once():
+    label = np.arange(30) % 3
+    repeats = []
     for repeat in range(2):
-        tests = np.stack([test for r, _, test in found if r == repeat])
+        tests = np.stack([in_fold(label, params.Fold(repeat, number, 5), 0) for number in range(5)])
         assert (tests.sum(0) == 1).all()
-        assert (np.stack([np.bincount(some.label[test]) for test in tests]) == 2).all()
+        assert (np.stack([np.bincount(label[test]) for test in tests]) == 2).all()
+        repeats.append(tests)
+    assert not np.array_equal(*repeats)
     with pytest.raises(ValueError, match=r"barrel\.crossval\.folds is 20, expected 2 to 10"):
-        learning.folds(some, params.Folds(1, 20), 0)
+        in_fold(label, params.Fold(0, 0, 20), 0)
 
 
-def test_split_keeps_the_share_of_each_class():
+def test_held_out_samples_keep_the_share_of_each_class():
     label = np.arange(60) % 3
-    chosen = gather.split(label, 0.2, np.random.default_rng(0))
+    chosen = held_out(label, 0.2, np.random.default_rng(0))
     assert np.bincount(label[chosen]).tolist() == [4, 4, 4]
+    assert held_out(label, 0.001, np.random.default_rng(0)).sum() == 3, "at least one of each"
+    assert not held_out(label, 0.0, np.random.default_rng(0)).any()
 
 
-def test_scan_finds_the_closed_form_of_the_cv(rng):
-    row = scan.irregularity(samples(rng, 3), SMALL, 0.5, 0.04, 0, "cpu")
-    assert 0 < row["rate"] < 1
-    assert row["n"] == 3
-    table = metrics.pd.DataFrame({"cv": [3.0, 1.0, 2.0, 5.0, 4.0]})
-    assert scan.spread(table, 3)["cv"].tolist() == [1, 3, 5]
+def test_irregularity_is_the_closed_form_of_the_mean_rate_of_each_train(rng):
+    some, built = samples(rng, 3), network()
+    cv, rate = responses.irregularity(built, some, 0)
+    trains = learning.play(built, some, 0)[0].spikes[:, built.n_thalamic :].numpy()
+    r = trains.mean(0)  # cell, trial
+    assert rate == pytest.approx(trains.mean())
+    assert cv == pytest.approx(np.where(r > 0, np.sqrt((1 - r) / np.where(r > 0, r, 1)), 0).mean())
+
+
+def test_points_of_the_scan_are_evenly_spaced_in_rank():
+    table = pd.DataFrame({"cv": [3.0, 1.0, 2.0, 5.0, 4.0]})
+    assert analysis.spread(table, 3)["cv"].tolist() == [1, 3, 5]
+    assert analysis.spread(table, 9)["cv"].tolist() == [1, 2, 3, 4, 5]
 
 
 # analysis
@@ -708,7 +726,7 @@ def test_the_whole_column_trains(rng):
     """One update at full size, batch 8 and 110 steps: finite, and synapses and time constants move."""
     some = replace(samples(rng, 8), encoding=params.Encoding(frame_stride=5, repeats=5))
     built = network(settings=params.Network())
-    before = learning.weights_of(built)
+    before = training.weights_of(built)
     trainer = learning.Trainer(built, params.Training(batch=8, checkpoint_steps=55), 0, some, some.part([]), some)
     row = trainer.epoch(0)
     assert np.isfinite(row["loss"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from respike.barrel import analysis, anatomy, cells, encoding, model, params
+from respike.barrel import analysis, anatomy, cells, encoding, kernel, model, params, responses
 from respike.core.cells import spike
 from tests.conftest import reference_cases
 
@@ -93,7 +93,7 @@ def dense(network):
 
 def play(case: Case, how: str, monkeypatch) -> model.Output:
     if how == "plain":
-        monkeypatch.setattr(model, "advance_compiled", model.advance_plain)
+        monkeypatch.setattr(kernel, "advance", model.advance_plain)
     return case.network(case.x, case.state, checkpoint_steps=7 if how == "checkpointed" else 0)
 
 
@@ -306,7 +306,7 @@ def test_degrees(path):
 def test_single_neuron_drive(path):
     stored = np.load(path)
     taus = [(torch.from_numpy(stored[f"tau_m.{i}"]), torch.from_numpy(stored[f"tau_adp.{i}"])) for i in range(13)]
-    rates = np.array([cells.response_to_constant_current(tau_m.float(), tau_b.float()) for tau_m, tau_b in taus])
+    rates = np.array([responses.driven_rate(tau_m.float(), tau_b.float()) for tau_m, tau_b in taus])
     np.testing.assert_allclose(rates, stored["rate"], atol=1e-6)
     reference = np.array(params.REFERENCE_RATES, dtype=float)
     np.testing.assert_allclose(reference, stored["reference_rates"])

@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import stats
 
@@ -14,6 +15,12 @@ def cv(spikes: UInt8[np.ndarray, "cell step"] | Bool[np.ndarray, "cell step"]) -
     """Standard deviation over mean of the 0/1 series of each cell, sqrt((1 - r) / r) at r spikes per step; 0 if silent."""
     rate = spikes.mean(-1, dtype=np.float64)
     return np.sqrt((1 - rate) / np.where(rate > 0, rate, np.inf))
+
+
+def spread(table: pd.DataFrame, n: int) -> pd.DataFrame:
+    """`n` rows from the lowest to the highest irregularity (column cv), evenly spaced in rank; all where there are fewer."""
+    order = table.sort_values("cv", kind="stable")
+    return order.iloc[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
 
 
 def binned_rate(spikes: np.ndarray, width: int = params.RATE_BIN) -> Float[np.ndarray, " bin"]:

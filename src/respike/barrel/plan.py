@@ -1,0 +1,112 @@
+"""What the workflow rules of barrel are asked for: sweep files, trainings, and which settings each of them reads."""
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from respike.barrel import params
+from respike.core import seeds
+from respike.core.config import build
+
+FIGURES = {
+    "array": "whisker array and objects",
+    "encoding": "1 encoding",
+    "initialisation": "2 initialisation",
+    "raster": "3 raster and rates",
+    "selectivity": "4 selectivity",
+    "time_constants": "5 time constants of L4",
+    "time_constants_all": "5 time constants of all",
+    "rates": "6 driven rates",
+    "degrees": "7 degrees",
+    "deprivation": "8 deprivation",
+    "ablation": "9 ablation",
+    "training": "training",
+}
+UNUSED = {"spiking": {"normalise"}, "real": {"normalise", "repeats"}}  # settings of the encoding that no training reads
+
+Config = Mapping[str, Any]
+
+
+def check(config: Config) -> None:
+    """ValueError for a config of which no data set can be made."""
+    sweeps, recorded = build(params.Sweeps, config["sweeps"]), any(config["recording"].values())
+    if recorded:
+        return
+    if config["real"]["encoding"]["normalise"] == "reference" and sweeps.sweeps == 1:
+        raise ValueError(
+            f"barrel.sweeps.sweeps is 1, expected {params.SWEEPS} with barrel.real.encoding.normalise: reference, "
+            "which divides by the norm over the sweeps of an object"
+        )
+    folds, objects = config["crossval"]["folds"], sweeps.objects_per_class
+    if folds > objects:
+        raise ValueError(f"barrel.crossval.folds is {folds}, expected at most barrel.sweeps.objects_per_class, {objects}")
+
+
+def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, str]:
+    """Paths of the training and the test file: the user's, or simulated ones in `folder`; ValueError when one is named."""
+    named = {name: path for name, path in recording.items() if path}
+    if len(named) == 1:
+        ((name, path),) = named.items()
+        other = "test" if name == "train" else "train"
+        raise ValueError(
+            f"config: barrel.recording.{name} is {path} but barrel.recording.{other} is empty; name both files or none"
+        )
+    return named or {name: f"{folder}/{name}.h5" for name in ("train", "test")}
+
+
+def mesh_files(folder: str) -> list[str]:
+    """The user's .obj files, which the simulation reads; none without a folder (a stage says what a folder lacks)."""
+    return sorted(str(path) for name in params.CLASSES for path in Path(folder, name).glob("*.obj")) if folder else []
+
+
+def simulation(sweeps: Config) -> dict[str, Any]:
+    """Settings that a simulated sweep depends on: not how the sweeps are divided afterwards."""
+    return {key: value for key, value in sweeps.items() if key != "test_share"}
+
+
+def training(config: Config, form: str) -> dict[str, Any]:
+    """Settings of the trainings on one form of the input, without those that only the other form or other stages read."""
+    encoding = {key: value for key, value in config[form]["encoding"].items() if key not in UNUSED[form]}
+    return {**config[form], "encoding": encoding}
+
+
+def scanned(config: Config) -> dict[str, Any]:
+    """Settings of the network in the scan, which sets its initial values itself."""
+    return {key: value for key, value in config["spiking"]["network"].items() if key not in {"initial_weight", "baseline"}}
+
+
+def fits(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings whose networks are kept, by name: variants as `params.Variant` reads them."""
+    pairs = [(form, number) for form in ("spiking", "real") for number in range(config["seeds"][form])]
+    return {f"{form}_{number}": {"form": form, "replicate": number} for form, number in pairs}
+
+
+def folds(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings of the cross-validation."""
+    repeats, of = (config["crossval"][key] for key in ("repeats", "folds"))
+    return {
+        f"fold_{form}_{repeat}_{number}": {"form": form, "fold": {"repeat": repeat, "number": number, "of": of}}
+        for form, repeat, number in product(config["crossval"]["forms"], range(repeats), range(of))
+    }
+
+
+def wirings(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings of networks under each rule of connection."""
+    pairs = product(config["ablation"]["wirings"], range(config["ablation"]["networks"]))
+    return {
+        f"wiring_{wiring}_{number}": {"form": "spiking", "wiring": wiring, "replicate": number} for wiring, number in pairs
+    }
+
+
+def starts(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings from initial values of the scan, from the lowest to the highest irregularity."""
+    scan = config["scan"]
+    n = min(scan["trained"], len(scan["weights"]) * len(scan["baselines"]))
+    return {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}
+
+
+def seed(root: int, variant: Config) -> int:
+    """Seed of one training."""
+    number = variant.get("replicate", 0)
+    return seeds.of(root, "barrel", "ablation", number) % 2**31 if "wiring" in variant else root + number
