@@ -1,7 +1,11 @@
 """The barrel network: closed forms, brute force, other ways of computing the same, and every refusal."""
 
 import pickle
+import re
 import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from scipy import stats
 
 from respike.__main__ import main
@@ -17,6 +22,7 @@ from respike.barrel import (
     analysis,
     anatomy,
     cells,
+    classifiers,
     encoding,
     fitted,
     kernel,
@@ -28,12 +34,15 @@ from respike.barrel import (
     responses,
 )
 from respike.barrel.samples import Samples, held_out, in_fold
-from respike.barrel.stages import generate, metrics
+from respike.barrel.stages import generate, metrics, spikes
 from respike.barrel.sweeps import meshes, objects, shapes, simulation, whiskers
-from respike.core import config, files, training
+from respike.core import files, training
+from respike.core import spikes as core_spikes
 from respike.core.cells import spike
+from respike.core.config import build, check
 from respike.stage import command_line
 
+ROOT = Path(__file__).resolve().parents[1]
 SMALL = params.Network(divide_by=60, initial_weight=0.8)
 CODING = params.Encoding(frame_stride=22, repeats=3)
 
@@ -452,6 +461,20 @@ def test_update_order_of_the_populations():
     assert fired[1, first] == 0, "the later population was silent in the step before"
 
 
+@pytest.mark.parametrize("how", ["compiled", "compiled, checkpointed", "plain"])
+def test_the_first_step_has_no_vote(rng, monkeypatch, how):
+    """Votes are the probabilities of steps 1 to the last, by hand from the logits of all steps."""
+    some, built = samples(rng, 2), network()
+    x = torch.from_numpy(some.inputs(0))[:, :12]
+    output, _ = loss_and_gradients(built, x, model.initial_state(0, [0, 1], built.n_cells, 0.04), how, monkeypatch)
+    logits = output.logits.detach().double().numpy()
+    share = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    assert logits.shape == (2, 12, 3)
+    assert np.abs(share[:, 0] - 1 / 3).max() > 0.01, "a vote of the first step would be seen"
+    np.testing.assert_allclose(output.votes.detach(), share[:, 1:].sum(1), rtol=1e-5)
+    np.testing.assert_allclose(output.votes.detach().sum(1), 11, rtol=1e-5)
+
+
 def test_the_state_of_a_trial_does_not_depend_on_its_batch():
     together = model.initial_state(0, [5, 8, 2], 7, 0.1)
     alone = model.initial_state(0, [8], 7, 0.1)
@@ -522,10 +545,83 @@ def test_dale_and_time_constants_after_training(trained):
 
 
 def test_training_learns_and_picks_its_epoch_by_validation(trained):
-    trainer, course, _ = trained
-    assert course["loss"].iloc[-1] < course["loss"].iloc[0]
+    """Classes that differ in their channels are told apart, also in samples that the training has not seen."""
+    trainer, course, some = trained
+    assert course["train"].iloc[0] < 0.7
+    assert course["train"].iloc[-1] == 1
+    assert course["test"].iloc[-1] == 1
     assert (course["loss"] > np.log(np.e + 2) - 1).all()
     assert trainer.best.score == course["validation"].max()
+    assert trainer.best.step == course["validation"].idxmax()
+    at_best = course.iloc[trainer.best.step]
+    best = kept(trainer)._replace(trained=trainer.best.weights).network("trained")
+    assert learning.accuracy(best, some.part(np.arange(12) >= 9), 0) == at_best["test"]
+
+
+def test_training_validation_and_test_share_no_sample(trained):
+    trainer, course, some = trained
+    parts = [set(part.number.tolist()) for part in (trainer.train, trainer.validation, trainer.test)]
+    assert sum(map(len, parts)) == len(some)
+    assert set.union(*parts) == set(some.number.tolist())
+    assert parts[2] == {9, 10, 11}
+    assert (course["n_train"] == len(parts[0])).all()
+    assert (course["n_test"] == 3).all()
+
+
+def test_weights_do_not_depend_on_the_test_samples(tmp_path, trained):
+    """Other values and labels of the test samples change no weight: nothing is learnt or chosen from them."""
+    trainer, course, some = trained
+    is_test = np.arange(12) >= 9
+    values, label = some.values.copy(), some.label.copy()
+    values[is_test], label[is_test] = values[is_test][:, ::-1, ::-1] ** 3, (label[is_test] + 1) % 3
+    other, of_other = learning.fit(tmp_path / "net.pt", replace(some, values=values, label=label), is_test, QUICK, 0, "cpu")
+    assert not of_other["test"].equals(course["test"])
+    for name, value in trainer.best.weights.items():
+        assert torch.equal(other.best.weights[name], value), name
+
+
+def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkeypatch, trained):
+    trainer, _, some = trained
+    again = learning.Trainer(network(), QUICK.training, 0, some, some.part([]), some)
+    seen = []
+    monkeypatch.setattr(again.schedule, "step", lambda: None)
+    monkeypatch.setattr(again, "_update", lambda x, part: (seen.append((x, part)), (1.0, 0))[1])
+    for number in range(3):
+        again.epoch(number)
+    orders = [np.concatenate([part.number for _, part in seen[k : k + 3]]).tolist() for k in (0, 3, 6)]
+    assert [len(part) for _, part in seen[:3]] == [4, 4, 4]
+    for order in orders:
+        assert sorted(order) == list(range(12))
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    for x, part in seen:
+        assert np.array_equal(x, part.inputs(0)), "the input of a sample goes with its label"
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+def test_input_spikes_are_drawn_anew_in_each_epoch_only_if_asked_for(monkeypatch, rng, redraw):
+    some = samples(rng, 3)
+    trainer = learning.Trainer(network(), params.Training(redraw=redraw), 0, some, some.part([]), some)
+    drawn = []
+    monkeypatch.setattr(trainer.schedule, "step", lambda: None)
+    monkeypatch.setattr(trainer, "_update", lambda x, part: (drawn.append(x[np.argsort(part.number)]), (1.0, 0))[1])
+    for number in range(2):
+        trainer.epoch(number)
+    assert torch.equal(*drawn) is not redraw
+
+
+def test_time_constants_learn_faster_and_all_rates_fall_together(trained):
+    trainer, _, some = trained
+    settings = params.Training(learning_rate=0.01, decay_every=2, decay=0.5)
+    again = learning.Trainer(network(), settings, 0, some, some.part([]), some)
+    groups = again.optimiser.param_groups
+    assert [group["lr"] for group in groups] == pytest.approx([0.01, 0.05, 0.02])
+    assert groups[1]["params"] == [again.network.tau_adaptation]
+    assert groups[2]["params"] == [again.network.tau_membrane]
+    assert sum(len(group["params"]) for group in groups) == len(list(again.network.parameters()))
+    again.optimiser.step()
+    for _ in range(2):
+        again.schedule.step()
+    assert [group["lr"] for group in groups] == pytest.approx([0.005, 0.025, 0.01])
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch, trained):
@@ -631,6 +727,10 @@ def test_losses():
     perfect = learning.loss(model.Output(votes * 10 / 9, output.logits, output.spikes), label, "reference")
     assert perfect.item() == pytest.approx(np.log(np.e + 2) - 1)
     assert learning.loss(output, label, "logits").item() == pytest.approx(np.log(3))
+    output.logits[:, 0] = torch.tensor([50.0, -50.0, 0.0])  # the first step has no vote here, either
+    output.logits[:, 1:, 0] = float(np.log(2))
+    wanted = -np.log([2 / 4, 1 / 4]).mean()
+    assert learning.loss(output, label, "logits").item() == pytest.approx(wanted)
     with pytest.raises(ValueError, match=r"barrel\.training\.loss is 'mse', expected one of reference, logits"):
         learning.loss(output, label, "mse")
 
@@ -669,6 +769,92 @@ def test_points_of_the_scan_are_evenly_spaced_in_rank():
     table = pd.DataFrame({"cv": [3.0, 1.0, 2.0, 5.0, 4.0]})
     assert analysis.spread(table, 3)["cv"].tolist() == [1, 3, 5]
     assert analysis.spread(table, 9)["cv"].tolist() == [1, 2, 3, 4, 5]
+
+
+# what a network does
+
+
+def test_description_of_a_network_by_counting(rng):
+    some = samples(rng, 40)
+    built = network()
+    found = responses.describe(built, some, 0)
+    trains = np.concatenate(
+        [learning.play(built, some.part([k]), 0)[0].spikes[:, built.n_thalamic :, 0].numpy()[None] for k in range(40)]
+    )  # sample, step, cell: one at a time
+    assert np.array_equal(found["counts"], trains.sum(1))
+    for kind in range(3):
+        assert np.array_equal(found["sums"][kind], trains[some.label == kind].sum(0))
+    assert np.array_equal(found["raster"], trains[39].T), "of 14 helmets the last, number 39"
+    assert np.array_equal(found["spikes"], trains[np.linspace(0, 39, 24).astype(int)] > 0)
+    np.testing.assert_allclose(found["cv"], [analysis.cv(train.T).mean() for train in trains])
+    votes = torch.cat([learning.play(built, some.part([k]), 0)[0].votes for k in range(40)])
+    assert np.array_equal(found["correct"], votes.argmax(1).numpy() == some.label)
+
+
+def test_parts_of_a_network():
+    built = network()
+    with torch.no_grad():
+        built.tau_membrane += torch.arange(built.n_cells) / 100
+    found = responses.parts(built)
+    cortical = (built.sender >= built.n_thalamic).numpy()
+    weight = built.weight.detach().double().numpy() * cortical
+    for name, end in (("in_degree", built.receiver), ("out_degree", built.sender)):
+        degree = np.bincount(end.numpy(), weight, built.n_cells)[built.n_thalamic :]
+        np.testing.assert_allclose(found[name], degree, rtol=1e-5)
+    assert np.array_equal(found["tau_membrane"], built.tau_membrane.detach().numpy()[built.n_thalamic :])
+    low, high = built.bounds[4:6].tolist()  # the fourth cortical population
+    mean = np.mean(
+        [responses.driven_rate(built.tau_membrane[k : k + 1], built.tau_adaptation[k : k + 1]) for k in range(low, high)]
+    )
+    assert found["driven_rate"][3] == pytest.approx(mean)
+
+
+def test_the_published_count_of_a_driven_neuron_is_one_step_short():
+    """Spikes in 549 steps over 550: the last step's spike is missing for a cell that fires in it."""
+    fast = torch.tensor([0.01]), torch.tensor([0.01])  # without memory: a spike in each step that follows none
+    v, b, s, count = 0.0, 0.04, 0.0, []
+    alpha = rho = np.exp(-1 / 0.01)
+    for _ in range(550):
+        b = rho * b + (1 - rho) * s
+        threshold = 0.04 + 1.8 * b
+        v = alpha * v + (1 - alpha) * 1 - threshold * s
+        s = float(v > threshold)
+        count.append(s)
+    assert responses.driven_rate(*fast) == pytest.approx(sum(count) / 550)
+    assert responses.driven_rate(*fast, steps=549) == pytest.approx(sum(count[:549]) / 550)
+    assert responses.driven_rate(*fast, steps=1) == pytest.approx(1 / 550)
+
+
+def test_no_classifier_sees_the_labels_of_the_test_samples(rng):
+    """Classes that can be told apart, but wrong labels on the test samples: right classifiers get all of them wrong."""
+    some = samples(rng, 60)
+    features, test = classifiers.binned(some.values), np.arange(60) >= 45
+    label = np.where(test, (some.label + 1) % 3, some.label)
+    found = dict(classifiers.accuracies(features, label, test, 0))
+    assert list(found) == ["logistic regression", "random forest", "GRU", "LSTM", "conv net"]
+    assert max(found.values()) == 0
+    right = dict(classifiers.accuracies(features, some.label, test, 0))
+    assert min(right.values()) == 1
+
+
+def test_bins_of_the_classifiers_hold_the_mean_of_ten_frames(rng):
+    values = rng.random((2, params.FRAMES, 5)).astype(np.float32)
+    found = classifiers.binned(values)
+    np.testing.assert_allclose(found[1, 3], values[1, 30:40].mean(0), rtol=1e-6)
+    assert found.shape == (2, 11, 5)
+
+
+def test_spikes_for_the_reports_are_those_of_both_conditions(tmp_path, rng):
+    rasters = {f"{name}_spikes": rng.random((2, 30, 4)) < 0.2 for name in ("initial", "trained")}
+    files.write_arrays(tmp_path / "responses.npz", dataset=np.array("sweeps"), **rasters)
+    spikes.run(responses=tmp_path / "responses.npz", out=tmp_path / "spikes.npz")
+    found = core_spikes.read_networks(tmp_path / "spikes.npz")
+    assert [(one.study, one.name, one.dataset, one.recorded, one.step) for one in found] == [
+        ("barrel", "initial", "sweeps", False, 0.001),
+        ("barrel", "trained", "sweeps", False, 0.001),
+    ]
+    for one, raster in zip(found, rasters.values(), strict=True):
+        assert np.array_equal(core_spikes.bin_counts(one.spikes, 0.001), raster)
 
 
 # analysis
@@ -719,6 +905,130 @@ def test_population_rate_counts_spikes_per_bin_and_hundred_cells():
 def test_interval_of_the_mean():
     low, high = metrics.interval(np.array([0.6, 0.7, 0.8]))
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 0.7, 0.1 / np.sqrt(3)))
+
+
+def course(**columns) -> pd.DataFrame:
+    """Course of a training of four epochs, as barrel.fit writes it."""
+    values = {
+        "test": [0.5, 0.7, 0.6, 0.4],
+        "validation": [0.2, 0.3, 0.9, 0.9],
+        "train": [0.1, 0.2, 0.3, 0.4],
+        "loss": [4.0, 3, 2, 1],
+    }
+    about = {"n_train": 96, "n_test": 30, "seed": 0, "replicate": 0, "form": "spiking", "dataset": "test"}
+    return pd.DataFrame({"step": range(4), **values}).assign(**{**about, **columns})
+
+
+def test_measures_of_a_training_by_hand_rest_on_its_samples_not_on_its_epochs():
+    found = {row.metric: (row.value, row.n) for row in metrics.training(course())}
+    assert found == {
+        "test accuracy, best epoch": (0.7, 30),
+        "test accuracy, epoch by validation": (0.6, 30),
+        "test accuracy, last epoch": (0.4, 30),
+        "training accuracy, last epochs": (pytest.approx(0.25), 96),
+        "loss, last epoch": (1.0, 96),
+    }
+
+
+def test_measures_of_the_scan_rest_on_the_test_samples():
+    points = [{"cv": 1.0, "initial_weight": 0.3, "baseline": 0.1}, {"cv": 3.0, "initial_weight": 0.6, "baseline": 0.1}]
+    courses = [course(**point) for point in points]
+    courses[1]["test"] += 0.1
+    found = {(row.variant, row.metric): (row.value, row.n) for row in metrics.started(pd.concat(courses))}
+    assert found == {
+        ("init_w 0.3 init_b 0.1", "test accuracy, best epoch"): (0.7, 30),
+        ("init_w 0.6 init_b 0.1", "test accuracy, best epoch"): (pytest.approx(0.8), 30),
+        ("cv scan", "test accuracy from the start with lowest cv"): (0.7, 30),
+        ("cv scan", "test accuracy from the start with highest cv"): (pytest.approx(0.8), 30),
+    }
+
+
+def test_gain_is_over_the_mean_of_the_conventional_networks():
+    row = metrics.Measure("", 0, "test", "test accuracy", 0.0, "1", 30)
+    others = {"spiking GRU": 0.5, "spiking LSTM": 0.6, "spiking conv net": 0.7, "spiking random forest": 0.1, "real GRU": 0.2}
+    rows = [row._replace(variant=name, value=value) for name, value in others.items()]
+    rows.append(row._replace(variant="spiking", metric="test accuracy, best epoch", value=0.9))
+    (gain,) = metrics.gains(rows)
+    assert gain.value == pytest.approx(0.3)
+
+
+# plan and workflow rules
+
+
+@pytest.fixture
+def config():
+    """The config of the quick run, checked and complete, as the workflow rules see it."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    return check(yaml.safe_load((ROOT / "config.yaml").read_text()), schema)["barrel"]
+
+
+def test_trainings_of_the_quick_run(config):
+    assert list(plan.fits(config)) == ["spiking_0", "spiking_1", "spiking_2", "real_0"]
+    assert list(plan.folds(config)) == [f"fold_spiking_0_{number}" for number in range(3)]
+    assert len(plan.wirings(config)) == 4 * 2
+    assert list(plan.starts(config)) == ["start_0", "start_1", "start_2"]
+    config["scan"] |= {"weights": [0.1, 0.2], "baselines": [0.1], "trained": 3}
+    assert list(plan.starts(config)) == ["start_0", "start_1"], "no more than there are points"
+    every = {**plan.fits(config), **plan.folds(config), **plan.wirings(config), **plan.starts(config)}
+    variants = [build(params.Variant, values) for values in every.values()]
+    assert len(set(variants)) == len(variants) - 2, "each once, but for the two networks of the anatomy as it is"
+
+
+def test_settings_are_only_those_that_a_stage_reads(config):
+    assert set(plan.training(config, "spiking")["encoding"]) == {"frame_stride", "repeats"}
+    assert set(plan.training(config, "real")["encoding"]) == {"frame_stride"}
+    assert "test_share" not in plan.simulation(config["sweeps"])
+    assert not {"initial_weight", "baseline"} & set(plan.scanned(config))
+    for form in model.FORMS:
+        build(params.Fit, plan.training(config, form))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sweeps": {"time_step": 0.03}}, r"barrel\.sweeps\.time_step is 0\.03"),
+        ({"real": {"encoding": {"normalise": "reference"}}}, r"barrel\.sweeps\.sweeps is 1, expected 12"),
+        ({"crossval": {"folds": 51}}, r"barrel\.crossval\.folds is 51, expected at most .* 50"),
+    ],
+)
+def test_configs_without_a_result_are_refused_before_any_job(config, change, message):
+    plan.check(config)
+    for key, part in change.items():
+        config[key] = {**config[key], **part}
+    with pytest.raises(ValueError, match=message):
+        plan.check(config)
+    if "sweeps" not in change:
+        plan.check({**config, "recording": {"train": "a.h5", "test": "b.h5"}})  # what files hold is seen when they are read
+
+
+def test_meshes_are_inputs_of_the_simulation(tmp_path):
+    path = obj(tmp_path / "box" / "cube.obj", CUBE, CUBE_FACES)
+    assert plan.mesh_files(str(tmp_path)) == [str(path)]
+    assert plan.mesh_files("") == []
+
+
+def test_an_edit_changes_the_commands_that_read_it_and_no_others(tmp_path):
+    """Commands of all jobs of a dry run, before and after edits of settings that used to reach too many of them."""
+
+    def commands(text):
+        (tmp_path / "edit.yaml").write_text(text)
+        line = f"-n -p --forceall --cores 1 -s {ROOT}/Snakefile --directory {tmp_path}".split()
+        files_ = ["--configfile", str(ROOT / "config.yaml"), str(tmp_path / "edit.yaml"), "--", "barrel"]
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", *line, *files_], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        return set(re.findall(r"python -m respike (barrel\.\w+ .*) >", done.stdout + done.stderr))
+
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    before = commands("barrel: {sweeps: {sweeps: 12}}")
+    after = commands(
+        "barrel: {real: {encoding: {normalise: reference, repeats: 4}}, spiking: {encoding: {normalise: reference},"
+        " training: {decay: 0.7}}, sweeps: {sweeps: 12, test_share: 0.3}}"
+    )
+    changed = {re.search(r"^barrel\.(\w+)", line)[1] for line in after - before}
+    assert changed == {"data", "gather", "fit"}
+    assert sum("barrel.data" in line for line in after - before) == 1, "only that of the real-valued form"
+    assert not any('"form": "real"' in line for line in after - before if "barrel.fit" in line)
 
 
 @pytest.mark.slow
