@@ -1006,8 +1006,7 @@ def test_trainings_of_the_quick_run(config):
     assert list(plan.starts(config)) == ["start_0", "start_1", "start_2"]
     config["scan"] |= {"weights": [0.1, 0.2], "baselines": [0.1], "trained": 3}
     assert list(plan.starts(config)) == ["start_0", "start_1"], "no more than there are points"
-    every = {**plan.fits(config), **plan.folds(config), **plan.wirings(config), **plan.starts(config)}
-    variants = [build(params.Variant, values) for values in every.values()]
+    variants = [build(params.Variant, values) for values in plan.trainings(config).values()]
     assert len(set(variants)) == len(variants) - 2, "each once, but for the two networks of the anatomy as it is"
 
 
@@ -1015,7 +1014,8 @@ def test_settings_are_only_those_that_a_stage_reads(config):
     assert set(plan.training(config, "spiking")["encoding"]) == {"frame_stride", "repeats"}
     assert set(plan.training(config, "real")["encoding"]) == {"frame_stride"}
     assert "test_share" not in plan.simulation(config["sweeps"])
-    assert not {"initial_weight", "baseline"} & set(plan.scanned(config))
+    assert not {"initial_weight", "baseline"} & set(plan.scan(config)["network"])
+    assert set(plan.scan(config)) == {"coding", "network", "weights", "baselines", "samples"}
     for form in model.FORMS:
         build(params.Fit, plan.training(config, form))
 

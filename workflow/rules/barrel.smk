@@ -6,19 +6,15 @@ from respike.barrel import plan
 
 plan.check(config)
 SWEEPS = plan.sweep_files(config["recording"], f"{RESULTS}/sweeps")
-FITS, FOLDS, WIRINGS, STARTS = (part(config) for part in (plan.fits, plan.folds, plan.wirings, plan.starts))
-TRAININGS = {**FITS, **FOLDS, **WIRINGS, **STARTS}
-HISTORIES, FOLDS, WIRINGS, STARTS = (
-    [f"<results>/{folder}/{name}.parquet" for name in names]
-    for folder, names in (("fits", FITS), ("courses", FOLDS), ("courses", WIRINGS), ("courses", STARTS))
-)
-RESPONSES = [f"<results>/responses/{name}.npz" for name in FITS if name.startswith("spiking")]
+SIMULATION = plan.simulation(config["sweeps"])
+CODING = plan.coding(config, "spiking")
+TRAININGS = plan.trainings(config)
+HISTORIES = plan.histories(config, RESULTS)
+RESPONSES = [f"<results>/responses/spiking_{number}.npz" for number in range(config["seeds"]["spiking"])]
 
 
 wildcard_constraints:
     form="spiking|real",
-    shard=r"\d+",
-    training=r"\w+",
 
 
 rule target:
@@ -39,12 +35,7 @@ use rule stage as generate with:
         runtime=120,
         mem_mb=4000,
     params:
-        **stage(
-            *("barrel.generate", "shard"),
-            shards=config["shards"],
-            settings=plan.simulation(config["sweeps"]),
-            seed=SEED,
-        ),
+        **stage("barrel.generate", "shard", shards=config["shards"], settings=SIMULATION, seed=SEED),
 
 
 use rule stage as gather with:
@@ -74,7 +65,8 @@ use rule stage as data with:
         mem_mb=8000,
     params:
         **stage(
-            *("barrel.data", "form"),
+            "barrel.data",
+            "form",
             normalise=lambda wildcards: config["real"]["encoding"]["normalise"] if wildcards.form == "real" else None,
         ),
 
@@ -120,14 +112,7 @@ use rule stage as scan with:
         runtime=2880,
         mem_mb=8000,
     params:
-        **stage(
-            "barrel.scan",
-            coding=plan.training(config, "spiking")["encoding"],
-            network=plan.scanned(config),
-            grid=config["scan"],
-            seed=SEED,
-            device=DEVICE,
-        ),
+        **stage("barrel.scan", **plan.scan(config), seed=SEED, device=DEVICE),
 
 
 use rule stage as deprive with:
@@ -142,12 +127,7 @@ use rule stage as deprive with:
         runtime=1440,
         mem_mb=8000,
     params:
-        **stage(
-            "barrel.deprive",
-            coding=plan.training(config, "spiking")["encoding"],
-            settings=config["deprivation"],
-            seed=SEED,
-        ),
+        **stage("barrel.deprive", coding=CODING, draws=config["deprivation"]["draws"], seed=SEED),
 
 
 use rule stage as simulate with:
@@ -162,7 +142,7 @@ use rule stage as simulate with:
         runtime=240,
         mem_mb=8000,
     params:
-        **stage("barrel.simulate", coding=plan.training(config, "spiking")["encoding"]),
+        **stage("barrel.simulate", coding=CODING),
 
 
 use rule stage as baselines with:
@@ -177,18 +157,16 @@ use rule stage as baselines with:
         mem_mb=4000,
     params:
         **stage(
-            *("barrel.baselines", "form"),
-            folds={key: config["crossval"][key] for key in ("repeats", "folds")},
+            "barrel.baselines",
+            "form",
+            **{key: config["crossval"][key] for key in ("repeats", "folds")},
             seed=SEED,
         ),
 
 
 use rule stage as metrics with:
     input:
-        histories=HISTORIES,
-        folds=FOLDS,
-        wirings=WIRINGS,
-        starts=STARTS,
+        **HISTORIES,
         baselines=[f"<results>/baselines/{form}.parquet" for form in config["crossval"]["forms"]],
         scan=rules.scan.output.out,
         deprivation=rules.deprive.output.out,
@@ -220,9 +198,7 @@ use rule stage as spikes with:
 
 use rule stage as figures with:
     input:
-        histories=HISTORIES,
-        wirings=WIRINGS,
-        starts=STARTS,
+        **{key: HISTORIES[key] for key in ("histories", "wirings", "starts")},
         scan=rules.scan.output.out,
         deprivation=rules.deprive.output.out,
         responses=RESPONSES[0],
@@ -235,9 +211,9 @@ use rule stage as figures with:
                 f"<results>/figures/{name}.png",
                 caption=f"../report/barrel_{name}.rst",
                 category="barrel",
-                labels={"figure": label},
+                labels={"figure": name.replace("_", " ")},
             )
-            for name, label in plan.FIGURES.items()
+            for name in plan.FIGURES
         ],
     log:
         "<logs>/figures.txt",
@@ -248,7 +224,7 @@ use rule stage as figures with:
         **stage(
             "barrel.figures",
             repeats=config["spiking"]["encoding"]["repeats"],
-            sweeps=plan.simulation(config["sweeps"]),
+            sweeps=SIMULATION,
             seed=SEED,
             folder=f"{RESULTS}/figures",
         ),

@@ -21,7 +21,7 @@ SLOPE_STEPS = 4  # for which the surrogate derivative is computed at once: few c
 class Column(NamedTuple):
     """What stays the same during a trial."""
 
-    bounds: np.ndarray  # population k holds the cells bounds[k] to bounds[k + 1] - 1; population 0 is the thalamus
+    bounds: np.ndarray  # population p holds the cells bounds[p] to bounds[p + 1] - 1; population 0 is the thalamus
     start: np.ndarray  # synapses of cortical cell n: start[n] to start[n + 1] - 1
     sender: np.ndarray  # of each synapse
     weight: np.ndarray  # with sign
@@ -31,33 +31,6 @@ class Column(NamedTuple):
     adaptation: np.float32
     rows: np.ndarray  # cells that the readout sees
     readout: np.ndarray  # (class, row)
-
-
-class Senders(NamedTuple):
-    """The synapses once more, by receiving population and then by sender, for the way back."""
-
-    group: np.ndarray  # senders to population p: group[p] to group[p + 1] - 1
-    sender: np.ndarray  # of each group
-    start: np.ndarray  # synapses of group k: start[k] to start[k + 1] - 1
-    receiver: np.ndarray
-    weight: np.ndarray
-
-
-class Cells(NamedTuple):
-    """Potential, adaptation and spikes, (cell, trial) or (step, cell, trial); also the gradients of the loss by them."""
-
-    v: np.ndarray
-    b: np.ndarray
-    s: np.ndarray
-
-
-class Gradients(NamedTuple):
-    """Of the loss by what is trained."""
-
-    weight: np.ndarray
-    alpha: np.ndarray
-    rho: np.ndarray
-    readout: np.ndarray
 
 
 @njit(fastmath=FAST)
@@ -140,9 +113,9 @@ def read(evidence, rows, readout, spikes):
 
 @njit(fastmath=FAST)
 def forwards(drive, now, column, trace, evidence):
-    """Run the network over drive (step, thalamic cell, trial); the state `now` is changed in place.
+    """Run the network over drive (step, thalamic cell, trial); the state `now` (v, b, s) is changed in place.
 
-    Fills `trace` and evidence (step, class, trial).
+    Fills `trace`, v, b, s of (step, cell, trial), and evidence (step, class, trial).
     """
     n_steps, n_thalamic, n_trials = drive.shape
     bounds, start, sender, weight, alpha, rho, baseline, adaptation, rows, readout = column
@@ -207,8 +180,10 @@ def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
 def backwards(by_evidence, slope, before, trace, now, by, column, senders, by_drive, total):
     """Gradients of `forwards` over the same steps, last step first.
 
-    `before` is the state before the first step; `now` holds the last spikes; `by` holds the gradients by the last state
-    and ends as those by the first; by_drive and `total` are filled and added to.
+    `before` is the state (v, b, s) before the first step; `now` holds the last spikes; `by` holds the gradients by the last
+    state and ends as those by the first; by_drive and `total`, by weight, alpha, rho and readout, are filled and added to.
+    `senders` are the synapses once more, by receiving population and then by sender: senders to population p are
+    group[p] to group[p + 1] - 1, and the synapses of group k start[k] to start[k + 1] - 1.
     """
     n_steps, n_thalamic, n_trials = by_drive.shape
     bounds, start, sender, _, alpha, rho, baseline, adaptation, rows, readout = column
@@ -223,9 +198,9 @@ def backwards(by_evidence, slope, before, trace, now, by, column, senders, by_dr
                     for j in range(n_trials):
                         now[n, j] = all_s[t - 1, n, j]
                 else:
-                    now[n] = before.s[n]
-                old_v = all_v[t - 1, n] if t > 0 else before.v[n]
-                old_b = all_b[t - 1, n] if t > 0 else before.b[n]
+                    now[n] = before[2][n]
+                old_v = all_v[t - 1, n] if t > 0 else before[0][n]
+                old_b = all_b[t - 1, n] if t > 0 else before[1][n]
                 states = (all_v[t, n], all_b[t, n]), slope[t, n], (old_v, old_b, now[n])
                 constants = (alpha[n], rho[n], baseline, adaptation)
                 total_a, total_r = cell_backwards((by_v[n], by_b[n], by_s[n]), by_current[n], *states, constants)
@@ -253,7 +228,7 @@ class _Advance(torch.autograd.Function):
         trace = [torch.empty(shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
         evidence = torch.empty(one_step)
         now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
-        forwards(*_numpy(drive), Cells(*_numpy(*now)), _column(network, *trained), Cells(*_numpy(*trace)), evidence.numpy())
+        forwards(drive.numpy(), _numpy(*now), _column(network, *trained), _numpy(*trace), evidence.numpy())
         ctx.network = network
         ctx.save_for_backward(v, b, s, *trained, *trace)
         ctx.mark_non_differentiable(trace[-1])
@@ -268,9 +243,8 @@ class _Advance(torch.autograd.Function):
         by_drive = torch.empty(len(all_v), network.n_thalamic, all_v.shape[2])
         totals = [torch.zeros_like(part) for part in (weight, alpha, rho, readout)]
         now = all_s[-1].to(all_v.dtype)
-        by, total = Cells(*_numpy(*by_state)), Gradients(*_numpy(*totals))
         back = (network.receiver[network.back], weight[network.back])
-        senders = Senders(*_numpy(network.group, network.group_sender, network.group_start, *back))
+        senders = _numpy(network.group, network.group_sender, network.group_start, *back)
         column = _column(network, weight, alpha, rho, readout)
         buffer = torch.empty_like(all_v[:SLOPE_STEPS])
         for first in reversed(range(0, len(all_v), SLOPE_STEPS)):
@@ -279,8 +253,8 @@ class _Advance(torch.autograd.Function):
             old = before if first == 0 else (all_v[first - 1], all_b[first - 1], all_s[first - 1].to(all_v.dtype))
             x = torch.add(*trace[:2], alpha=-network.adaptation.item(), out=buffer[: len(trace[0])])
             slope = cells.surrogate_(x.sub_(network.baseline))
-            states = (Cells(*_numpy(*old)), Cells(*_numpy(*trace)), now.numpy(), by)
-            backwards(*_numpy(by_evidence[block], slope), *states, column, senders, *_numpy(by_drive[block]), total)
+            states = (_numpy(*old), _numpy(*trace), now.numpy(), _numpy(*by_state))
+            backwards(*_numpy(by_evidence[block], slope), *states, column, senders, by_drive[block].numpy(), _numpy(*totals))
         return None, by_drive, *by_state, *totals
 
 
@@ -290,5 +264,5 @@ def _column(network, weight: Tensor, alpha: Tensor, rho: Tensor, readout: Tensor
     return Column(*wired, *scalars, *_numpy(network.rows, readout))
 
 
-def _numpy(*tensors: Tensor) -> list[np.ndarray]:
-    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+def _numpy(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)

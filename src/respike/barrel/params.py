@@ -102,14 +102,6 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Folds:
-    """Repeated stratified cross-validation."""
-
-    repeats: int = 5
-    folds: int = 5
-
-
-@dataclass(frozen=True)
 class Fold:
     """One part of a cross-validation, held out for the test."""
 
@@ -135,23 +127,6 @@ class Variant:
     replicate: int = 0
     fold: Fold | None = None  # of the cross-validation; none: the samples of the test file are for the test
     start: Start | None = None  # none: the initial values of the config
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Initial values that are compared by the irregularity of the untrained network."""
-
-    weights: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09)  # init_w
-    baselines: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09)  # init_b
-    samples: int = 55  # played for each point
-    trained: int = 3  # points that are also trained: lowest, middle and highest irregularity
-
-
-@dataclass(frozen=True)
-class Deprivation:
-    """Removal of whiskers."""
-
-    draws: int = 50  # sets of whiskers for each number from 2 to 8
 
 
 @dataclass(frozen=True)

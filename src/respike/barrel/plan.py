@@ -1,4 +1,4 @@
-"""What the workflow rules of barrel are asked for: sweep files, trainings, and which settings each of them reads."""
+"""What the workflow rules of barrel are asked for: sweep files, trainings, and the settings that each stage reads."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -9,22 +9,10 @@ from respike.barrel import params
 from respike.core import seeds
 from respike.core.config import build
 
-FIGURES = {
-    "array": "whisker array and objects",
-    "encoding": "1 encoding",
-    "initialisation": "2 initialisation",
-    "raster": "3 raster and rates",
-    "selectivity": "4 selectivity",
-    "time_constants": "5 time constants of L4",
-    "time_constants_all": "5 time constants of all",
-    "rates": "6 driven rates",
-    "degrees": "7 degrees",
-    "deprivation": "8 deprivation",
-    "ablation": "9 ablation",
-    "training": "training",
-}
-UNUSED = {"spiking": {"normalise"}, "real": {"normalise", "repeats"}}  # settings of the encoding that no training reads
-
+FIGURES = (
+    *("array", "encoding", "initialisation", "raster", "selectivity", "time_constants", "time_constants_all"),
+    *("rates", "degrees", "deprivation", "ablation", "training"),
+)
 Config = Mapping[str, Any]
 
 
@@ -65,19 +53,38 @@ def simulation(sweeps: Config) -> dict[str, Any]:
     return {key: value for key, value in sweeps.items() if key != "test_share"}
 
 
+def coding(config: Config, form: str) -> dict[str, Any]:
+    """Settings of the encoding that the networks of one form of the input read; `barrel.data` reads the normalisation."""
+    read = {"spiking": ("frame_stride", "repeats"), "real": ("frame_stride",)}[form]
+    return {key: config[form]["encoding"][key] for key in read}
+
+
 def training(config: Config, form: str) -> dict[str, Any]:
-    """Settings of the trainings on one form of the input, without those that only the other form or other stages read."""
-    encoding = {key: value for key, value in config[form]["encoding"].items() if key not in UNUSED[form]}
-    return {**config[form], "encoding": encoding}
+    """Settings of the trainings on one form of the input, as `params.Fit` reads them."""
+    return {"network": config[form]["network"], "training": config[form]["training"], "encoding": coding(config, form)}
 
 
-def scanned(config: Config) -> dict[str, Any]:
-    """Settings of the network in the scan, which sets its initial values itself."""
-    return {key: value for key, value in config["spiking"]["network"].items() if key not in {"initial_weight", "baseline"}}
+def scan(config: Config) -> dict[str, Any]:
+    """Settings of the scan of initial values: how the network is trained, and from which points, is none of them."""
+    fixed = {key: value for key, value in config["spiking"]["network"].items() if key not in {"initial_weight", "baseline"}}
+    grid = {key: config["scan"][key] for key in ("weights", "baselines", "samples")}
+    return {"coding": coding(config, "spiking"), "network": fixed, **grid}
+
+
+def trainings(config: Config) -> dict[str, dict[str, Any]]:
+    """All trainings by name: variants as `params.Variant` reads them."""
+    return {**fits(config), **folds(config), **wirings(config), **starts(config)}
+
+
+def histories(config: Config, folder: str) -> dict[str, list[str]]:
+    """Files with the courses of all trainings, by what they are for."""
+    courses = {"folds": folds(config), "wirings": wirings(config), "starts": starts(config)}
+    kept = [f"{folder}/fits/{name}.parquet" for name in fits(config)]
+    return {"histories": kept} | {key: [f"{folder}/courses/{name}.parquet" for name in part] for key, part in courses.items()}
 
 
 def fits(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings whose networks are kept, by name: variants as `params.Variant` reads them."""
+    """Trainings whose networks are kept."""
     pairs = [(form, number) for form in ("spiking", "real") for number in range(config["seeds"][form])]
     return {f"{form}_{number}": {"form": form, "replicate": number} for form, number in pairs}
 
@@ -101,8 +108,8 @@ def wirings(config: Config) -> dict[str, dict[str, Any]]:
 
 def starts(config: Config) -> dict[str, dict[str, Any]]:
     """Trainings from initial values of the scan, from the lowest to the highest irregularity."""
-    scan = config["scan"]
-    n = min(scan["trained"], len(scan["weights"]) * len(scan["baselines"]))
+    grid = config["scan"]
+    n = min(grid["trained"], len(grid["weights"]) * len(grid["baselines"]))
     return {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}
 
 

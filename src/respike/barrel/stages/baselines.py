@@ -1,5 +1,6 @@
 """Accuracy of other classifiers on the same input: one row per classifier and division of the samples."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -8,14 +9,13 @@ from respike.barrel import classifiers, params, samples
 from respike.core import files, seeds
 
 
-def run(*, inputs: Path, form: str, folds: params.Folds, seed: int, out: Path) -> None:
+def run(*, inputs: Path, form: str, repeats: int, folds: int, seed: int, out: Path) -> None:
     """Test accuracy on the test samples of the data (repeat -1) and on every fold."""
     given, is_test = samples.read(inputs, form, params.Encoding())
     features = classifiers.binned(given.values)
     splits = [(-1, 0, is_test)]
-    for repeat in range(folds.repeats):
-        for number in range(folds.folds):
-            splits.append((repeat, number, samples.in_fold(given.label, params.Fold(repeat, number, folds.folds), seed)))
+    for repeat, number in product(range(repeats), range(folds)):
+        splits.append((repeat, number, samples.in_fold(given.label, params.Fold(repeat, number, folds), seed)))
     rows = [
         {"classifier": name, "repeat": repeat, "fold": number, "n_test": int(test.sum()), "accuracy": accuracy}
         for repeat, number, test in splits

@@ -9,14 +9,14 @@ from respike.barrel import encoding, fitted, learning, params, samples
 from respike.core import files, seeds
 
 
-def run(*, fit: Path, inputs: Path, coding: params.Encoding, settings: params.Deprivation, seed: int, out: Path) -> None:
+def run(*, fit: Path, inputs: Path, coding: params.Encoding, draws: int, seed: int, out: Path) -> None:
     """Accuracy without any removal, without each whisker, without drawn sets of 2 to 8, and without all 31."""
     trained = fitted.read(fit)
     network = trained.network("trained")
     given, is_test = samples.read(inputs, "spiking", coding)
     test = given.part(is_test)
     rows = []
-    for draw, removed in enumerate(encoding.removals(settings.draws, seeds.generator(seed, "barrel", "deprivation"))):
+    for draw, removed in enumerate(encoding.removals(draws, seeds.generator(seed, "barrel", "deprivation"))):
         without = replace(test, values=encoding.deprived(test.values, removed))
         accuracy = learning.accuracy(network, without, trained.seed, round_=draw)
         rows.append({"k": len(removed), "whiskers": " ".join(map(str, removed)), "accuracy": accuracy, "n": len(test)})

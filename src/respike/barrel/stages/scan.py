@@ -7,18 +7,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from respike.barrel import learning, params, responses, samples
+from respike.barrel import learning, params, responses
+from respike.barrel.samples import read
 from respike.core import files
 
 
 def run(
-    *, inputs: Path, coding: params.Encoding, network: params.Network, grid: params.Scan, seed: int, device: str, out: Path
+    *,
+    inputs: Path,
+    coding: params.Encoding,
+    network: params.Network,
+    weights: list[float],
+    baselines: list[float],
+    samples: int,
+    seed: int,
+    device: str,
+    out: Path,
 ) -> None:
-    """Mean CV and rate of all cortical cells while the first samples are played."""
-    given, _ = samples.read(inputs, "spiking", coding)
-    played = given.part(np.arange(min(grid.samples, len(given))))
+    """Mean CV and rate of all cortical cells while the first `samples` samples are played."""
+    given, _ = read(inputs, "spiking", coding)
+    played = given.part(np.arange(min(samples, len(given))))
     rows = []
-    for weight, baseline in product(grid.weights, grid.baselines):
+    for weight, baseline in product(weights, baselines):
         settings = replace(network, initial_weight=weight, baseline=baseline)
         untrained = learning.build(settings, "spiking", "anatomical", seed, device)
         cv, rate = responses.irregularity(untrained, played, seed)
