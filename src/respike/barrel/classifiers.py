@@ -56,24 +56,20 @@ class _Recurrent(nn.Module):
         return self.read(self.cells(x)[0].mean(1))
 
 
-class _Convolutional(nn.Sequential):
-    """Two convolutions over time, the mean over time read linearly."""
-
-    def __init__(self, n_channels: int) -> None:
-        first, second = (nn.Conv1d(n, HIDDEN, 3, padding=1) for n in (n_channels, HIDDEN))
-        pool = nn.AdaptiveAvgPool1d(1)
-        super().__init__(first, nn.ReLU(), second, nn.ReLU(), pool, nn.Flatten(), nn.Linear(HIDDEN, len(params.CLASSES)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(1, 2))
+def _convolutional(n_channels: int) -> nn.Sequential:
+    """Two convolutions over time, the mean over time read linearly; its input is (sample, channel, bin)."""
+    first, second = (nn.Conv1d(n, HIDDEN, 3, padding=1) for n in (n_channels, HIDDEN))
+    mean = (nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), *mean, nn.Linear(HIDDEN, len(params.CLASSES)))
 
 
 def _network_accuracy(name: str, x: Tensor, label: Tensor, test: Bool[np.ndarray, " sample"], seed: int) -> float:
     """Test accuracy after the last epoch."""
+    n_channels = x.shape[2]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        n = x.shape[2]
-        network = _Convolutional(n) if name == "conv net" else _Recurrent(getattr(nn, name), n)
+        network = _convolutional(n_channels) if name == "conv net" else _Recurrent(getattr(nn, name), n_channels)
+    x = x.transpose(1, 2) if name == "conv net" else x
     optimiser = training.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
     train = np.flatnonzero(~test)
     for epoch in range(EPOCHS):
