@@ -34,7 +34,7 @@ from respike.barrel import (
     responses,
 )
 from respike.barrel.samples import Samples, held_out, in_fold
-from respike.barrel.stages import generate, metrics, spikes
+from respike.barrel.stages import fit, generate, metrics, spikes
 from respike.barrel.sweeps import meshes, objects, shapes, simulation, whiskers
 from respike.core import files, training
 from respike.core import spikes as core_spikes
@@ -311,7 +311,10 @@ def test_an_old_pickled_network_is_refused(tmp_path, capsys):
     capsys.readouterr()
     files.write_checkpoint(path, {"weights": 1})
     assert main(["barrel.simulate", *arguments]) == 2
-    assert "old.pth is not a network of barrel.fit: it lacks initial, trained, form, seed, dataset" in capsys.readouterr().err
+    assert (
+        "old.pth is not a network of barrel.fit: it lacks initial, trained, form, seed, replicate, dataset"
+        in capsys.readouterr().err
+    )
 
 
 # encoding
@@ -688,12 +691,32 @@ def cut_off(monkeypatch, at=4):
     monkeypatch.setattr(learning.Trainer, "epoch", stop)
 
 
+def test_replicates_of_two_runs_share_no_random_number(tmp_path):
+    """Replicate 1 of the run with seed 0 and replicate 0 of that with seed 1, which once were the same network."""
+    some, networks = samples(np.random.default_rng(1), 12), {}
+    is_test = np.arange(12) >= 9
+    files.write_arrays(tmp_path / "i.npz", values=some.values, label=some.label, is_test=is_test, dataset=np.array("test"))
+    for root, replicate in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        settings = params.Fit(CODING, SMALL, params.Training(epochs=1))
+        history, out = tmp_path / f"{root}_{replicate}.parquet", tmp_path / f"{root}_{replicate}.pt"
+        variant = params.Variant("spiking", replicate=replicate)
+        fit.run(
+            inputs=tmp_path / "i.npz", variant=variant, settings=settings, seed=root, device="cpu", history=history, fit=out
+        )
+        networks[root, replicate] = fitted.read(out)
+        assert networks[root, replicate].replicate == replicate
+        assert (files.read_table(history)["replicate"] == replicate).all()
+    assert len({one.seed for one in networks.values()}) == 4
+    weights = [one.initial["hidden.weight"] for one in networks.values()]
+    assert not any(torch.equal(weights[a], weights[b]) for a in range(4) for b in range(a))
+
+
 def test_a_saved_training_is_not_continued_on_other_sweeps(tmp_path, monkeypatch, capsys):
     """A kill, then other sweeps (barrel.sweeps.* or a file of the user): the training must start anew."""
     coding = {"encoding": {"frame_stride": 22, "repeats": 1}, "network": {"divide_by": 60}, "training": {"epochs": 5}}
     options = {"variant": {"form": "spiking"}, "settings": coding, "seed": 0, "device": "cpu"}
 
-    def fit(scale, name):
+    def train(scale, name):
         some, is_test = samples(np.random.default_rng(1), 12), np.arange(12) >= 9
         inputs, history = tmp_path / "inputs.npz", tmp_path / name / "course.parquet"
         files.write_arrays(inputs, values=scale * some.values, label=some.label, is_test=is_test, dataset=np.array("test"))
@@ -703,10 +726,10 @@ def test_a_saved_training_is_not_continued_on_other_sweeps(tmp_path, monkeypatch
 
     cut_off(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        fit(1.0, "killed")
+        train(1.0, "killed")
     monkeypatch.undo()
-    wanted = fit(0.5, "undisturbed")
-    assert fit(0.5, "killed").equals(wanted)
+    wanted = train(0.5, "undisturbed")
+    assert train(0.5, "killed").equals(wanted)
     assert "unfinished training discarded" in capsys.readouterr().out
 
 
@@ -725,7 +748,7 @@ def test_a_saved_training_is_not_continued_with_other_test_samples(tmp_path, mon
 
 def kept(trainer) -> fitted.Fitted:
     weights = training.weights_of(trainer.network)
-    return fitted.Fitted(weights, weights, "spiking", 0, "test")
+    return fitted.Fitted(weights, weights, "spiking", 0, 0, "test")
 
 
 def test_a_checkpoint_gives_the_same_network(tmp_path, trained):
@@ -952,7 +975,7 @@ def course(**columns) -> pd.DataFrame:
         "train": [0.1, 0.2, 0.3, 0.4],
         "loss": [4.0, 3, 2, 1],
     }
-    about = {"n_train": 96, "n_test": 30, "seed": 0, "replicate": 0, "form": "spiking", "dataset": "test"}
+    about = {"n_train": 96, "n_test": 30, "replicate": 0, "form": "spiking", "dataset": "test"}
     return pd.DataFrame({"step": range(4), **values}).assign(**{**about, **columns})
 
 
@@ -1002,12 +1025,16 @@ def config():
 def test_trainings_of_the_quick_run(config):
     assert list(plan.fits(config)) == ["spiking_0", "spiking_1", "spiking_2", "real_0"]
     assert list(plan.folds(config)) == [f"fold_spiking_0_{number}" for number in range(3)]
-    assert len(plan.wirings(config)) == 4 * 2
+    others = [f"wiring_{wiring}_{number}" for wiring in ("random", "full", "fixed") for number in range(2)]
+    assert list(plan.wirings(config)) == ["spiking_0", "spiking_1", *others], "the anatomy as it is is not trained twice"
+    assert plan.histories(config, "r")["wirings"][1:3] == ["r/fits/spiking_1.parquet", "r/courses/wiring_random_0.parquet"]
     assert list(plan.starts(config)) == ["start_0", "start_1", "start_2"]
     config["scan"] |= {"weights": [0.1, 0.2], "baselines": [0.1], "trained": 3}
     assert list(plan.starts(config)) == ["start_0", "start_1"], "no more than there are points"
     variants = [build(params.Variant, values) for values in plan.trainings(config).values()]
-    assert len(set(variants)) == len(variants) - 2, "each once, but for the two networks of the anatomy as it is"
+    assert len(set(variants)) == len(variants)
+    config["ablation"]["networks"] = 4
+    assert plan.trainings(config)["wiring_anatomical_3"] == {"form": "spiking", "wiring": "anatomical", "replicate": 3}
 
 
 def test_settings_are_only_those_that_a_stage_reads(config):

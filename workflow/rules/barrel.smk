@@ -88,7 +88,7 @@ use rule stage as fit with:
             "barrel.fit",
             variant=lambda wildcards: TRAININGS[wildcards.training],
             settings=lambda wildcards: plan.training(config, TRAININGS[wildcards.training]["form"]),
-            seed=lambda wildcards: plan.seed(SEED, TRAININGS[wildcards.training]),
+            seed=SEED,
             device=DEVICE,
         ),
 

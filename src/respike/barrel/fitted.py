@@ -18,6 +18,7 @@ class Fitted(NamedTuple):
     trained: dict[str, Tensor]  # at the epoch that the validation samples chose
     form: str  # of the input
     seed: int  # of its initial states and input spikes
+    replicate: int  # its number among the trainings that differ in their random numbers alone
     dataset: str
 
     def network(self, which: Literal["initial", "trained"]) -> model.BarrelNetwork:

@@ -107,6 +107,11 @@ def _rates(network: model.BarrelNetwork, settings: params.Training) -> list[dict
     return [{"params": slow}] + [{"params": [tau], "lr": settings.learning_rate * factor} for tau, factor in fast]
 
 
+def replicate_seed(root: int, replicate: int) -> int:
+    """Seed of all random numbers of a training: no two replicates share it, whatever the root seeds of their runs."""
+    return seeds.of(root, "barrel", "replicate", replicate)
+
+
 def build(network: params.Network, form: str, wiring: str, seed: int, device: str) -> model.BarrelNetwork:
     """A new network on its device."""
     column = anatomy.column(network.divide_by, wiring, seed)

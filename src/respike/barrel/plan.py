@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from respike.barrel import params
-from respike.core import seeds
 from respike.core.config import build
 
 FIGURES = (
@@ -78,9 +77,12 @@ def trainings(config: Config) -> dict[str, dict[str, Any]]:
 
 def histories(config: Config, folder: str) -> dict[str, list[str]]:
     """Files with the courses of all trainings, by what they are for."""
-    courses = {"folds": folds(config), "wirings": wirings(config), "starts": starts(config)}
-    kept = [f"{folder}/fits/{name}.parquet" for name in fits(config)]
-    return {"histories": kept} | {key: [f"{folder}/courses/{name}.parquet" for name in part] for key, part in courses.items()}
+    kept = fits(config)
+    parts = {"histories": kept, "folds": folds(config), "wirings": wirings(config), "starts": starts(config)}
+    return {
+        key: [f"{folder}/{'fits' if name in kept else 'courses'}/{name}.parquet" for name in part]
+        for key, part in parts.items()
+    }
 
 
 def fits(config: Config) -> dict[str, dict[str, Any]]:
@@ -90,20 +92,24 @@ def fits(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def folds(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings of the cross-validation."""
+    """Trainings of the cross-validation; each repeat has random numbers of its own."""
     repeats, of = (config["crossval"][key] for key in ("repeats", "folds"))
     return {
-        f"fold_{form}_{repeat}_{number}": {"form": form, "fold": {"repeat": repeat, "number": number, "of": of}}
-        for form, repeat, number in product(config["crossval"]["forms"], range(repeats), range(of))
+        f"fold_{form}_{k}_{number}": {"form": form, "replicate": k, "fold": {"repeat": k, "number": number, "of": of}}
+        for form, k, number in product(config["crossval"]["forms"], range(repeats), range(of))
     }
 
 
 def wirings(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings of networks under each rule of connection."""
-    pairs = product(config["ablation"]["wirings"], range(config["ablation"]["networks"]))
-    return {
-        f"wiring_{wiring}_{number}": {"form": "spiking", "wiring": wiring, "replicate": number} for wiring, number in pairs
-    }
+    """Trainings of networks under each rule of connection; under that of the anatomy they are those of `fits` and more."""
+    found = {}
+    for wiring, number in product(config["ablation"]["wirings"], range(config["ablation"]["networks"])):
+        variant = {"form": "spiking", "replicate": number}
+        if wiring == "anatomical" and number < config["seeds"]["spiking"]:
+            found[f"spiking_{number}"] = variant
+        else:
+            found[f"wiring_{wiring}_{number}"] = {**variant, "wiring": wiring}
+    return found
 
 
 def starts(config: Config) -> dict[str, dict[str, Any]]:
@@ -111,9 +117,3 @@ def starts(config: Config) -> dict[str, dict[str, Any]]:
     grid = config["scan"]
     n = min(grid["trained"], len(grid["weights"]) * len(grid["baselines"]))
     return {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}
-
-
-def seed(root: int, variant: Config) -> int:
-    """Seed of one training."""
-    number = variant.get("replicate", 0)
-    return seeds.of(root, "barrel", "ablation", number) % 2**31 if "wiring" in variant else root + number

@@ -20,4 +20,4 @@ def run(*, fit: Path, inputs: Path, coding: params.Encoding, draws: int, seed: i
         without = replace(test, values=encoding.deprived(test.values, removed))
         accuracy = learning.accuracy(network, without, trained.seed, round_=draw)
         rows.append({"k": len(removed), "whiskers": " ".join(map(str, removed)), "accuracy": accuracy, "n": len(test)})
-    files.write_table(out, pd.DataFrame(rows).assign(seed=trained.seed, dataset=given.dataset))
+    files.write_table(out, pd.DataFrame(rows).assign(replicate=trained.replicate, dataset=given.dataset))

@@ -36,7 +36,7 @@ def run(
     for _, part in joined(folds).groupby("form", sort=False):
         rows += cross_validated(part)
     for _, part in joined(wirings).groupby("wiring", sort=False):
-        rows += wired(part, seed)
+        rows += wired(part)
     for path in baselines:
         rows += others(files.read_table(path))
     rows += irregularity(files.read_table(scan))
@@ -71,7 +71,7 @@ def training(history: pd.DataFrame) -> Iterator[Measure]:
     first = history.iloc[0]
     for metric, value in selected(history).items():
         n = int(first["n_test" if metric in CHOSEN else "n_train"])
-        yield Measure(first["form"], int(first["seed"]), first["dataset"], metric, value, "1", n)
+        yield Measure(first["form"], int(first["replicate"]), first["dataset"], metric, value, "1", n)
 
 
 def selected(history: pd.DataFrame) -> dict[str, float]:
@@ -111,19 +111,19 @@ def cross_validated(table: pd.DataFrame) -> Iterator[Measure]:
     first = table.iloc[0]
     chosen = pd.DataFrame([selected(part) for _, part in table.groupby(["repeat", "fold"])])
     for metric in CHOSEN:
-        row = (first["form"], int(first["seed"]), first["dataset"], f"cross-validated {metric}")
+        row = (first["form"], -1, first["dataset"], f"cross-validated {metric}")
         yield from summary(*row, chosen[metric].to_numpy())
 
 
-def wired(table: pd.DataFrame, seed: int) -> Iterator[Measure]:
+def wired(table: pd.DataFrame) -> Iterator[Measure]:
     """Accuracy of networks wired by one rule: spread over networks."""
     first = table.iloc[0]
     variant, dataset = f"wiring {first['wiring']}", first["dataset"]
     chosen = pd.DataFrame([selected(part) for _, part in table.groupby("replicate")])
     for metric in ("test accuracy, best epoch", "test accuracy, last epoch"):
         values = chosen[metric].to_numpy()
-        yield from summary(variant, seed, dataset, metric, values)
-        yield Measure(variant, seed, dataset, f"{metric}, lowest", values.min(), "1", len(values))
+        yield from summary(variant, -1, dataset, metric, values)
+        yield Measure(variant, -1, dataset, f"{metric}, lowest", values.min(), "1", len(values))
 
 
 def others(table: pd.DataFrame) -> Iterator[Measure]:
@@ -154,7 +154,9 @@ def started(table: pd.DataFrame) -> Iterator[Measure]:
     metric, best = "test accuracy, best epoch", []
     for (_, weight, baseline), part in table.groupby(["cv", "initial_weight", "baseline"], sort=True):
         first = part.iloc[0]
-        row = Measure("cv scan", int(first["seed"]), first["dataset"], metric, part["test"].max(), "1", int(first["n_test"]))
+        row = Measure(
+            "cv scan", int(first["replicate"]), first["dataset"], metric, part["test"].max(), "1", int(first["n_test"])
+        )
         best.append(row)
         yield row._replace(variant=f"init_w {weight:g} init_b {baseline:g}")
     for name, row in (("lowest", best[0]), ("highest", best[-1])):
@@ -164,7 +166,7 @@ def started(table: pd.DataFrame) -> Iterator[Measure]:
 def deprived(table: pd.DataFrame) -> Iterator[Measure]:
     """Mean accuracy for each number of removed whiskers, and the accuracy without each single one."""
     first = table.iloc[0]
-    row = ("spiking deprived", int(first["seed"]), first["dataset"])
+    row = ("spiking deprived", int(first["replicate"]), first["dataset"])
     for k, part in table.groupby("k"):
         yield Measure(*row, f"accuracy without {k} whiskers", part["accuracy"].mean(), "1", len(part))
         if 1 < k <= params.MOST_REMOVED:
@@ -175,7 +177,7 @@ def deprived(table: pd.DataFrame) -> Iterator[Measure]:
 
 def network(found: dict[str, np.ndarray]) -> Iterator[Measure]:
     """Selectivity under each condition; degrees, time constants and driven rates before and after training."""
-    seed, dataset, n = int(found["seed"]), str(found["dataset"]), int(found["sizes"].sum())
+    seed, dataset, n = int(found["replicate"]), str(found["dataset"]), int(found["sizes"].sum())
     for condition in ("initial", "trained", "shuffled"):
         variant = f"spiking {condition}"
         by_steps = analysis.selectivity_by_steps(found[f"{condition}_sums"])

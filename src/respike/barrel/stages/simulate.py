@@ -12,7 +12,8 @@ def run(*, fit: Path, inputs: Path, coding: params.Encoding, out: Path) -> None:
     """Responses of the network before training, after it, and with senders shuffled; its parts before and after."""
     kept = fitted.read(fit)
     given, is_test = samples.read(inputs, kept.form, coding)
-    arrays = {"label": given.label, "is_test": is_test, "dataset": np.array(kept.dataset), "seed": kept.seed}
+    arrays = {"label": given.label, "is_test": is_test, "dataset": np.array(kept.dataset)}
+    arrays |= {"seed": kept.seed, "replicate": kept.replicate}
     for condition in ("initial", "trained", "shuffled"):
         network = kept.network("initial" if condition == "initial" else "trained")
         if condition == "shuffled":
