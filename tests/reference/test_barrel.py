@@ -303,8 +303,8 @@ def test_selectivity(path):
     # OPENBLAS_CORETYPE=SkylakeX the digits are the stored ones, with others they differ by up to 4e-5
     np.testing.assert_allclose(found.p, stored["p_values"], rtol=1e-4, atol=1e-300)
     assert np.array_equal(np.flatnonzero(found.selective), stored["significant"])
-    np.testing.assert_allclose(found.place[found.selective], stored["coords_significant"], atol=1e-6)
-    np.testing.assert_allclose(found.place[~found.selective], stored["coords_other"], atol=1e-6)
+    np.testing.assert_allclose(found.position[found.selective], stored["coords_significant"], atol=1e-6)
+    np.testing.assert_allclose(found.position[~found.selective], stored["coords_other"], atol=1e-6)
 
 
 @pytest.mark.parametrize("path", reference_cases("barrel", "degree_*.npz"))

@@ -35,7 +35,7 @@ class Selectivity(NamedTuple):
 
     p: Float[np.ndarray, " cell"]
     selective: Bool[np.ndarray, " cell"]
-    place: Float[np.ndarray, "cell 2"]
+    position: Float[np.ndarray, "cell 2"]
 
 
 def anova(groups: list[Float[np.ndarray, "observation cell"]]) -> Float[np.ndarray, " cell"]:
@@ -47,7 +47,7 @@ def anova(groups: list[Float[np.ndarray, "observation cell"]]) -> Float[np.ndarr
 
 
 def triangle(totals: Float[np.ndarray, "class cell"]) -> Float[np.ndarray, "cell 2"]:
-    """Place of each cell: class 0 pulls to the lower left, 1 upwards, 2 to the lower right."""
+    """Position of each cell: class 0 pulls to the lower left, 1 upwards, 2 to the lower right."""
     share = (totals + params.PSEUDO_COUNT) / (totals + params.PSEUDO_COUNT).sum(0)
     return np.column_stack([np.sqrt(3) / 2 * (share[2] - share[0]), share[1] - (share[0] + share[2]) / 2])
 

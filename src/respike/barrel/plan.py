@@ -102,14 +102,14 @@ def folds(config: Config) -> dict[str, dict[str, Any]]:
 
 def wirings(config: Config) -> dict[str, dict[str, Any]]:
     """Trainings of networks under each rule of connection; under that of the anatomy they are those of `fits` and more."""
-    found = {}
+    variants = {}
     for wiring, number in product(config["ablation"]["wirings"], range(config["ablation"]["networks"])):
         variant = {"form": "spiking", "replicate": number}
         if wiring == "anatomical" and number < config["seeds"]["spiking"]:
-            found[f"spiking_{number}"] = variant
+            variants[f"spiking_{number}"] = variant
         else:
-            found[f"wiring_{wiring}_{number}"] = {**variant, "wiring": wiring}
-    return found
+            variants[f"wiring_{wiring}_{number}"] = {**variant, "wiring": wiring}
+    return variants
 
 
 def starts(config: Config) -> dict[str, dict[str, Any]]:

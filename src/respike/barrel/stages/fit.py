@@ -24,7 +24,7 @@ def run(
     """
     given, is_test = samples.read(inputs, variant.form, settings.encoding)
     about = {"form": variant.form, "wiring": variant.wiring, "replicate": variant.replicate}
-    own_seed = learning.replicate_seed(seed, variant.replicate)
+    network_seed = learning.replicate_seed(seed, variant.replicate)
     if variant.fold:
         is_test = samples.in_fold(given.label, variant.fold, seed)
         about |= {"repeat": variant.fold.repeat, "fold": variant.fold.number}
@@ -33,10 +33,10 @@ def run(
         initial = {"initial_weight": float(point["initial_weight"]), "baseline": float(point["baseline"])}
         settings = replace(settings, network=replace(settings.network, **initial))
         about |= {**initial, "cv": float(point["cv"])}
-    trainer, course = learning.fit(history, given, is_test, settings, own_seed, device, variant.wiring)
+    trainer, course = learning.fit(history, given, is_test, settings, network_seed, device, variant.wiring)
     if fit:
-        untrained = learning.build(settings.network, variant.form, variant.wiring, own_seed, "cpu")
+        untrained = learning.build(settings.network, variant.form, variant.wiring, network_seed, "cpu")
         states = training.weights_of(untrained), trainer.best.weights
-        fitted.write(fit, fitted.Fitted(*states, variant.form, own_seed, variant.replicate, given.dataset))
+        fitted.write(fit, fitted.Fitted(*states, variant.form, network_seed, variant.replicate, given.dataset))
     files.write_table(history, course.assign(**about))
     training.forget(history)

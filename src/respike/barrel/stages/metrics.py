@@ -175,23 +175,23 @@ def deprived(table: pd.DataFrame) -> Iterator[Measure]:
     yield Measure(*row, "lowest accuracy without 1 whisker", single["accuracy"].min(), "1", len(single))
 
 
-def network(found: dict[str, np.ndarray]) -> Iterator[Measure]:
+def network(response: dict[str, np.ndarray]) -> Iterator[Measure]:
     """Selectivity under each condition; degrees, time constants and driven rates before and after training."""
-    seed, dataset, n = int(found["replicate"]), str(found["dataset"]), int(found["sizes"].sum())
+    seed, dataset, n = int(response["replicate"]), str(response["dataset"]), int(response["sizes"].sum())
     for condition in ("initial", "trained", "shuffled"):
         variant = f"spiking {condition}"
-        by_steps = analysis.selectivity_by_steps(found[f"{condition}_sums"])
-        by_trials = analysis.selectivity_by_trials(found[f"{condition}_counts"], found["label"])
+        by_steps = analysis.selectivity_by_steps(response[f"{condition}_sums"])
+        by_trials = analysis.selectivity_by_trials(response[f"{condition}_counts"], response["label"])
         yield Measure(variant, seed, dataset, "selective cells, published test", by_steps.selective.mean(), "1", n)
         yield Measure(variant, seed, dataset, "selective cells, trials with FDR", by_trials.selective.mean(), "1", n)
-        yield Measure(variant, seed, dataset, "cv", found[f"{condition}_cv"].mean(), "1", len(found["label"]))
-        rate = found[f"{condition}_raster"].mean()
+        yield Measure(variant, seed, dataset, "cv", response[f"{condition}_cv"].mean(), "1", len(response["label"]))
+        rate = response[f"{condition}_raster"].mean()
         yield Measure(variant, seed, dataset, "spikes per step and cell, one trial", rate, "1", n)
     for condition in ("initial", "trained"):
-        yield from described(found, condition, Measure(f"spiking {condition}", seed, dataset, "", 0.0, "", n))
+        yield from described(response, condition, Measure(f"spiking {condition}", seed, dataset, "", 0.0, "", n))
 
 
-def described(found: dict[str, np.ndarray], condition: str, row: Measure) -> Iterator[Measure]:
+def described(response: dict[str, np.ndarray], condition: str, row: Measure) -> Iterator[Measure]:
     """Time constants, tails of the degrees, and the profile of the driven rates against the reference."""
     for name, unit in (
         ("tau_membrane", "step"),
@@ -199,12 +199,12 @@ def described(found: dict[str, np.ndarray], condition: str, row: Measure) -> Ite
         ("in_degree", "weight"),
         ("out_degree", "weight"),
     ):
-        values = found[f"{condition}_{name}"]
+        values = response[f"{condition}_{name}"]
         yield row._replace(metric=f"{name}, mean", value=values.mean(), unit=unit)
         yield row._replace(metric=f"{name}, sd", value=values.std(), unit=unit)
         if unit == "weight":
             yield row._replace(metric=f"{name}, skewness", value=float(stats.skew(values)), unit="1")
-    rates = found[f"{condition}_driven_rate"]
+    rates = response[f"{condition}_driven_rate"]
     yield row._replace(metric="driven rate, mean of populations", value=rates.mean(), unit="1/step", n=len(rates))
     yield row._replace(
         metric="driven rate, largest distance from 92/550", value=np.abs(rates - 92 / 550).max(), unit="1/step", n=13

@@ -25,13 +25,13 @@ def run(
     out: Path,
 ) -> None:
     """Mean CV and rate of all cortical cells while the first `samples` samples are played."""
-    own_seed = learning.replicate_seed(seed, 0)  # that of the trainings which start from these points
+    network_seed = learning.replicate_seed(seed, 0)  # that of the trainings which start from these points
     given, _ = read(inputs, "spiking", coding)
     played = given.part(np.arange(min(samples, len(given))))
     rows = []
     for weight, baseline in product(weights, baselines):
         settings = replace(network, initial_weight=weight, baseline=baseline)
-        untrained = learning.build(settings, "spiking", "anatomical", own_seed, device)
-        cv, rate = responses.irregularity(untrained, played, own_seed)
+        untrained = learning.build(settings, "spiking", "anatomical", network_seed, device)
+        cv, rate = responses.irregularity(untrained, played, network_seed)
         rows.append({"initial_weight": weight, "baseline": baseline, "cv": cv, "rate": rate, "n": len(played)})
     files.write_table(out, pd.DataFrame(rows).assign(dataset=given.dataset, seed=seed))

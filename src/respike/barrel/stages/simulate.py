@@ -18,9 +18,9 @@ def run(*, fit: Path, inputs: Path, coding: params.Encoding, out: Path) -> None:
         network = kept.network("initial" if condition == "initial" else "trained")
         if condition == "shuffled":
             responses.shuffle(network, seeds.generator(kept.seed, "barrel", "shuffle"))
-        found = responses.describe(network, given, kept.seed)
+        described = responses.describe(network, given, kept.seed)
         if condition != "shuffled":
-            found |= responses.parts(network)
-        arrays |= {f"{condition}_{name}": values for name, values in found.items()}
+            described |= responses.parts(network)
+        arrays |= {f"{condition}_{name}": values for name, values in described.items()}
     sizes = np.diff(network.bounds.numpy())
     files.write_arrays(out, sizes=sizes[1:], **arrays)

@@ -18,14 +18,14 @@ Faces = list[list[int]]  # numbers of the vertices of each face
 
 def files(folder: Path) -> dict[int, list[Path]]:
     """The .obj files of each class in folder/helmet, folder/box, folder/plane, by name."""
-    found = {k: sorted((folder / name).glob("*.obj")) for k, name in enumerate(params.CLASSES)}
+    by_class = {k: sorted((folder / name).glob("*.obj")) for k, name in enumerate(params.CLASSES)}
     for k, name in enumerate(params.CLASSES):
-        if not found[k]:
+        if not by_class[k]:
             raise FileNotFoundError(
                 f"{folder / name}: no .obj file; expected one folder of meshes per class ({', '.join(params.CLASSES)}) "
                 "in the folder that barrel.sweeps.meshes names"
             )
-    return found
+    return by_class
 
 
 def read(path: Path) -> Shape:

@@ -95,7 +95,7 @@ def simulate(placed: Placed, time_step: float) -> tuple[Float[np.ndarray, "frame
     """
     mujoco.set_mju_user_warning(lambda message: None)  # else each becomes a line in a file in the current folder
     tries = [time_step / 2**k for k in range(HALVINGS + 1)]
-    frames = next((found for found in (_frames(placed, step) for step in tries) if found is not None), None)
+    frames = next((readings for step in tries if (readings := _frames(placed, step)) is not None), None)
     if frames is None:
         raise ValueError(
             f"a sweep is unstable even with steps of {tries[-1]:.5f} s; lower barrel.sweeps.time_step (now {time_step:.5f})"
