@@ -4,14 +4,13 @@ A stand-in for the published Bullet simulation: the same geometry, trajectories 
 stiff links with one taper law instead of fitted springs. Units of force and torque are arbitrary, as in the original.
 """
 
-from typing import NamedTuple
-
 import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from respike.barrel import params, shapes
-from respike.barrel.whiskers import UNIT_LENGTH, Whisker, array_centre, centreline, whiskers
+from respike.barrel import params
+from respike.barrel.sweeps.objects import Placed
+from respike.barrel.sweeps.whiskers import UNIT_LENGTH, Whisker, centreline, whiskers
 from respike.core import seeds
 
 STIFFNESS, DAMPING = 7000.0, 0.02  # of the joint k of n: STIFFNESS (n - k)^2 / link length; damping is a share of it
@@ -19,74 +18,12 @@ LINK_RADIUS = 0.3  # mm
 FORCE_GAIN = 3.3  # brings forces in contact to the published range
 PRE_STRESS = {"force": (2.91, 1.48), "torque": (1.64, 1.11)}  # mean and sd of ln(modulus) without touch
 PRE_STRESS_SEED = 515  # one array of whiskers, whatever the seed of the run
-START, START_SPREAD = (13.0, -8.0), (10.0, 4.0, 10.0)  # mm: y, and z below the array's centre; half widths of x, y, z
-SPEED = (7.0, 14.0)  # mm / s
-OFFSETS = (0.0, -20.0, 20.0)  # mm, sideways, of the three groups of four sweeps
 LARGEST_ANGLE, HALVINGS = np.pi, 3  # rad, of a joint; how often an unstable sweep is tried again with half the step
-CLEARANCE, CLEARANCE_WIDTH = 5.0, 10.0  # mm below a whisker's base, and sideways, where the object must not be
-LID = 9  # points along each side of the upper face of the bounding box that are looked at
-
-
-class Object(NamedTuple):
-    """What one sample is: a shape in its pose, and where it starts and how fast it moves."""
-
-    shape: shapes.Shape
-    rotation: Float[np.ndarray, "3 3"]
-    start: Float[np.ndarray, " 3"]  # mm
-    speed: float  # mm / s
 
 
 def n_links(whisker: Whisker) -> int:
     """Links of a whisker in our simulation, a third of the published number but three where there are three."""
     return max(min(params.UNITS, whisker.n_units), int(np.ceil(whisker.n_units / 3)))
-
-
-def draw_object(kind: int, index: int, seed: int, settings: params.Sweeps) -> Object:
-    """Object number `index` of class `kind`; with a folder of meshes the shape is file number `index` of the class."""
-    rng = seeds.generator(seed, "barrel", "object", kind, index)
-    shape = shapes.draw(kind, rng)
-    if settings.meshes:
-        files = shapes.read_meshes(shapes.Path(settings.meshes))[kind]
-        shape = shapes.load(files[index % len(files)])
-    diagonal = rng.uniform(settings.smallest_mm, settings.largest_mm)
-    rotation = shapes.orientation(rng, settings.max_tilt_deg)
-    centre = array_centre()
-    start = np.array([centre[0], START[0], centre[2] + START[1]]) + rng.uniform(-1, 1, 3) * START_SPREAD
-    return Object(shapes.scaled(shape, diagonal), rotation, start, rng.uniform(*SPEED))
-
-
-class Placed(NamedTuple):
-    """An object on its way: its pose, where its centre starts, and its velocity."""
-
-    shape: shapes.Shape
-    rotation: Float[np.ndarray, "3 3"]
-    position: Float[np.ndarray, " 3"]  # mm
-    velocity: Float[np.ndarray, " 3"]  # mm / s
-
-
-def place(thing: Object, sweep: int) -> Placed:
-    """The object in sweep number `sweep` (0 to 11): three sideways offsets times four quarter turns about its own axis."""
-    shift = np.array([OFFSETS[sweep // 4], 0, 0])
-    rotation = thing.rotation @ shapes.euler(0, 0, sweep % 4 * np.pi / 2)
-    start, aim = thing.start + shift, array_centre() + shift + (0, 0, -4)
-    direction = (aim - start) / np.linalg.norm(aim - start)
-    points = shapes.corners(thing.shape) @ rotation.T
-    position = start - direction * (points @ direction).max()
-    position[2] -= _too_high(position, points, direction)
-    return Placed(thing.shape, rotation, position, thing.speed * direction)
-
-
-def _too_high(position, points, direction) -> float:
-    """How far the bounding box must go down so that it passes below the bases of the whiskers."""
-    low, high = position + points.min(0), position + points.max(0)
-    across = np.linspace(low[:2], high[:2], LID)
-    box = np.array([[x, y, high[2]] for x in across[:, 0] for y in across[:, 1]])
-    bases = np.array([whisker.base for whisker in whiskers()])
-    travelled = (bases[:, None, 1] - box[None, :, 1]) / direction[1]
-    passing = box + travelled[..., None] * direction
-    near = np.abs(passing[..., 0] - bases[:, None, 0]) < CLEARANCE_WIDTH
-    above = passing[..., 2] - (bases[:, None, 2] - CLEARANCE)
-    return float(max(0, np.where(near, above, 0).max()))
 
 
 def _vector(values) -> str:
@@ -158,7 +95,7 @@ def simulate(placed: Placed, time_step: float) -> tuple[Float[np.ndarray, "frame
     """
     mujoco.set_mju_user_warning(lambda message: None)  # else each becomes a line in a file in the current folder
     tries = [time_step / 2**k for k in range(HALVINGS + 1)]
-    frames = next((found for found in (_frames(placed, step) for step in tries) if found is not None), None)
+    frames = next((readings for step in tries if (readings := _frames(placed, step)) is not None), None)
     if frames is None:
         raise ValueError(
             f"a sweep is unstable even with steps of {tries[-1]:.5f} s; lower barrel.sweeps.time_step (now {time_step:.5f})"
@@ -172,7 +109,7 @@ def _frames(placed: Placed, time_step: float) -> Float[np.ndarray, "frame kind s
     """Readings of the sensors in the world's axes; None when the simulation became unstable."""
     model = build(placed, time_step)
     data = mujoco.MjData(model)
-    every, n_sites = steps_per_frame(time_step), model.nsite
+    every, n_sites = round(1 / (params.FRAME_RATE * time_step)), model.nsite
     frames = np.empty((params.FRAMES, 2, n_sites, 3))
     slides = slice(model.nv - 3, model.nv)  # the object stands last in the model
     for frame in range(params.FRAMES):
@@ -184,16 +121,6 @@ def _frames(placed: Placed, time_step: float) -> Float[np.ndarray, "frame kind s
         local = data.sensordata.reshape(2, n_sites, 3)
         frames[frame] = np.einsum("sij,ksj->ksi", data.site_xmat.reshape(n_sites, 3, 3), local)
     return frames
-
-
-def steps_per_frame(time_step: float) -> int:
-    """Simulation steps per recorded frame; ValueError unless it is a whole number."""
-    every = 1 / (params.FRAME_RATE * time_step)
-    if abs(every - round(every)) > 1e-6 or every < 1:
-        raise ValueError(
-            f"barrel.sweeps.time_step is {time_step}: a frame of {1 / params.FRAME_RATE} s must be a whole number of steps"
-        )
-    return round(every)
 
 
 def _present() -> np.ndarray:

@@ -1,18 +1,15 @@
-"""The objects that the whiskers touch: three families of shapes, or meshes that users bring. Lengths in mm once scaled."""
+"""The objects that the whiskers touch: three families of shapes built of convex parts. Lengths in mm once scaled."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from respike.barrel import params
-from respike.barrel.whiskers import euler
+from respike.barrel.sweeps.whiskers import euler
 
 TILES = (5, 9, 12)  # boxes in each ring of a helmet, top to rim
 THICKNESS = 0.06  # half of it, of a helmet's tile
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
-NOT_CONVEX = 1e-3  # of the size of a part: how far a vertex may stand out of a face's plane
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,11 @@ class Part:
         """Points whose hull holds the part."""
         local = CORNERS * self.half if self.vertices is None else self.vertices
         return self.position + local @ self.rotation.T
+
+    def box(self) -> Float[np.ndarray, "8 3"]:
+        """Corners of the box around the part."""
+        middle = 0 if self.vertices is None else (self.vertices.max(0) + self.vertices.min(0)) / 2
+        return self.position + (middle + CORNERS * self.half) @ self.rotation.T
 
 
 Shape = tuple[Part, ...]
@@ -129,81 +131,3 @@ def orientation(rng: np.random.Generator, max_tilt_deg: float) -> Float[np.ndarr
     cross = np.cross(np.eye(3), -axis)
     tilt = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
     return tilt @ euler(np.pi / 2, 0, 0)
-
-
-def read_meshes(folder: Path) -> dict[int, list[Path]]:
-    """The .obj files of each class in folder/helmet, folder/box, folder/plane, by name."""
-    found = {k: sorted((folder / name).glob("*.obj")) for k, name in enumerate(params.CLASSES)}
-    for k, name in enumerate(params.CLASSES):
-        if not found[k]:
-            raise FileNotFoundError(
-                f"{folder / name}: no .obj file; expected one folder of meshes per class ({', '.join(params.CLASSES)}) "
-                "in the folder that barrel.sweeps.meshes names"
-            )
-    return found
-
-
-def load(path: Path) -> Shape:
-    """Object in a Wavefront file, one convex closed part per group or object (lines g or o)."""
-    return tuple(_mesh_part(path, name, *content) for name, content in _groups(path).items())
-
-
-def _groups(path: Path) -> dict[str, tuple[np.ndarray, list[list[int]]]]:
-    vertices, faces, group = [], {}, "unnamed"
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        word, *rest = line.split() or [""]
-        try:
-            if word == "v":
-                vertices.append([float(value) for value in rest[:3]])
-            elif word == "f":
-                corners = [int(value.split("/")[0]) for value in rest]
-                faces.setdefault(group, []).append([i - 1 if i > 0 else len(vertices) + i for i in corners])
-            elif word in ("g", "o"):
-                group = " ".join(rest) or "unnamed"
-        except ValueError as error:
-            raise ValueError(f"{path}: line {number} is {line.strip()!r}, expected numbers after {word} ({error})") from error
-    if not faces:
-        raise ValueError(f"{path}: no face (line starting with f); expected closed convex parts, one per group")
-    return {name: (np.array(vertices, dtype=float), part) for name, part in faces.items()}
-
-
-def _mesh_part(path: Path, name: str, vertices: Float[np.ndarray, "vertex 3"], faces: list[list[int]]) -> Part:
-    used = sorted({i for face in faces for i in face})
-    if used[-1] >= len(vertices) or used[0] < 0 or vertices.shape[1:] != (3,) or not np.isfinite(vertices[used]).all():
-        raise ValueError(f"{path}: part {name!r} names a vertex that is not there or not three finite numbers")
-    _check_closed(path, name, faces)
-    _check_convex(path, name, vertices, faces, used)
-    points = vertices[used]
-    centre = points.mean(0)
-    return replace(_part("mesh", np.ptp(points, axis=0) / 2, centre), vertices=points - centre)
-
-
-def _check_closed(path: Path, name: str, faces: list[list[int]]) -> None:
-    count: dict[tuple[int, int], int] = {}
-    for face in faces:
-        for a, b in zip(face, face[1:] + face[:1], strict=True):
-            count[min(a, b), max(a, b)] = count.get((min(a, b), max(a, b)), 0) + 1
-    bad = [edge for edge, n in count.items() if n != 2]
-    if bad:
-        a, b = bad[0]
-        raise ValueError(
-            f"{path}: part {name!r} is not closed: {len(bad)} edges do not lie between two faces (first: vertices {a + 1} and "
-            f"{b + 1}); expected closed convex parts, fill the holes or split the mesh (v-hacd) and write one group per part"
-        )
-
-
-def _check_convex(path: Path, name: str, vertices, faces: list[list[int]], used: Int[np.ndarray, " vertex"]) -> None:
-    points = vertices[used]
-    centre, size = points.mean(0), np.ptp(points, axis=0).max()
-    for face in faces:
-        corner = vertices[face]
-        normal = np.cross(corner[1] - corner[0], corner[2] - corner[0])
-        if np.linalg.norm(normal) < 1e-12 * size**2:
-            continue
-        normal *= np.sign(normal @ (corner[0] - centre)) / np.linalg.norm(normal)
-        outside = ((points - corner[0]) @ normal).max()
-        if outside > NOT_CONVEX * size:
-            raise ValueError(
-                f"{path}: part {name!r} is not convex: a vertex stands {outside / size:.3f} of its size out of a face; "
-                "expected convex parts, split the mesh (v-hacd) and write one group per part"
-            )

@@ -46,7 +46,7 @@ def _whisker(name: str) -> Whisker:
     return Whisker(
         name=name,
         base=_base(row, column),
-        rotation=_rotation(*_angles(row, column)),
+        rotation=euler(*_angles(row, column))[::-1, ::-1],  # the simulator's axes are in reverse order
         length=52.1110 - 7.9312 * column + 2.2224 * row,
         curvature=float(np.exp(1 / (-0.02052 * column - 0.2045))),
     )
@@ -62,7 +62,7 @@ def _base(row: int, column: int) -> Float[np.ndarray, " 3"]:
 
 
 def _angles(row: int, column: int) -> tuple[float, float, float]:
-    """Pitch, yaw and roll."""
+    """Pitch, yaw and roll, rad."""
     theta = 10.6475 * column + 37.3178
     zeta = 18.7700 * column - 11.3485 * row - 4.9844
     phi = 1.0988 * column - 18.0334 * row + 50.6005
@@ -79,10 +79,6 @@ def euler(x: float, y: float, z: float) -> Float[np.ndarray, "3 3"]:
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
     return about_z @ about_y @ about_x
-
-
-def _rotation(pitch: float, yaw: float, roll: float) -> Float[np.ndarray, "3 3"]:
-    return euler(pitch, yaw, roll)[::-1, ::-1]
 
 
 def centreline(whisker: Whisker, spacing: float, n_links: int) -> Float[np.ndarray, "node 3"]:
