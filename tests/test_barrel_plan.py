@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from respike.barrel import model, params, plan
-from respike.core.config import build, check
+from respike.core.config import build
+from respike.schema import check
 from tests.barrel_small import ROOT
 
 
