@@ -18,4 +18,4 @@ rule stage:
     conda:
         "../../environment.yml"
     shell:
-        "python -m respike {params.stage} {params.options} > {log} 2>&1"
+        "python -m respike {params.stage} {params.options} > {log:q} 2>&1"

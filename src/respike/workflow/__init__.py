@@ -1,6 +1,5 @@
 """The workflow as a whole: run it, verify its files, say how far it is. Knows no study.
 
-Snakemake is the engine and is called as a program. `plan` asks it for its jobs, `verify` compares the files on disk with
-what those jobs would write, `run` has Snakemake make what is wrong, `head` sees to it that one run at a time is at work and
-cleans up after a killed one, `progress` reads what Snakemake says, `status` tells it to a person.
+Snakemake is called as a program, and its logger plugin tells what it plans and does. `plan` asks it for its jobs, `verify`
+compares the files on disk with what those would write, `run` has it make what is wrong, `head` cleans up after a killed run.
 """

@@ -3,7 +3,9 @@ include: "base.smk"
 
 
 def chunks(wildcards):
-    return [f"{RESULTS}/round{wildcards.number}/rows_{chunk * config['rows']}.parquet" for chunk in range(config["chunks"])]
+    return [
+        f"{RESULTS}/round{wildcards.number}/rows_{chunk * config['rows']}.parquet" for chunk in range(config["chunks"])
+    ]
 
 
 def previous(wildcards):
