@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,8 +41,9 @@ class State:
 def read() -> State:
     """Where the last run in this folder stands, or stood when it ended."""
     state = State()
-    for line in EVENTS.read_text(encoding="utf-8").split("\n")[:-1] if EVENTS.is_file() else []:
-        state.take(json.loads(line))
+    for line in EVENTS.read_text(encoding="utf-8").split("\n") if EVENTS.is_file() else []:
+        with suppress(json.JSONDecodeError):  # cut off when Snakemake was killed
+            state.take(json.loads(line))
     return state
 
 

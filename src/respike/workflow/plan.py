@@ -19,6 +19,7 @@ from respike.core import fingerprint
 
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
+PLUGINS = Path(__file__).resolve().parents[2]
 PROGRAM = ["python", "-m", "respike"]
 REDIRECTED = 3  # words at the end of a command: > LOG 2>&1
 
@@ -62,7 +63,7 @@ def graph(parsed: argparse.Namespace) -> Graph:
     command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none"]
     command += [*parsed.targets, "--dry-run", "--forceall", "--nolock", "--cores", "1", *config_options(parsed)]
     with _folder_to_plan_in() as folder:
-        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode:
         complaints = [event["message"] for event in events if event["event"] == "error"]
@@ -71,6 +72,12 @@ def graph(parsed: argparse.Namespace) -> Graph:
     if not planned:
         raise ValueError(f"no job makes {' '.join(parsed.targets) or 'anything'}; name files, workflow rules or studies")
     return Graph(planned)
+
+
+def environment() -> dict[str, str]:
+    """Environment in which Snakemake finds its logger plugin, which lies beside us."""
+    paths = [str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def check_folder() -> None:

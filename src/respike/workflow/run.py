@@ -152,7 +152,7 @@ class Snakemake:
         with tempfile.TemporaryFile("w+") if self.display else nullcontext() as said:
             process = subprocess.Popen(
                 [*command, *self.options],
-                env={**os.environ, head.MARK: self.run},
+                env={**plan.environment(), head.MARK: self.run},
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches it once, through us
