@@ -2,8 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 from snakemake_logger_plugin_respike import EVENTS
 
 CLEARED = "\r\033[K"
+DRAWN_EVERY = 0.5  # s
 
 Event = dict[str, Any]
 
@@ -48,16 +50,28 @@ def read() -> State:
 
 
 class Display:
-    """The state of the whole run in one line that is drawn over itself on a terminal; failures stay readable above it."""
+    """Calls of Snakemake: on a terminal a line that is drawn over itself with failures above it, else what they say."""
 
     def __init__(self, out: TextIO) -> None:
+        EVENTS.write_text("")
         self.out, self.started, self.state, self.jobs = out, time.monotonic(), State(), 0
         self.events, self.rest = EVENTS.open(encoding="utf-8"), ""
+        self.said = tempfile.TemporaryFile("w+") if out.isatty() else None  # noqa: SIM115  (where Snakemake is to speak)
 
-    def expecting(self, jobs: int) -> Callable[[], None]:
-        """What draws the line while so many jobs are still to do."""
+    def follow(self, process: subprocess.Popen, jobs: int) -> None:
+        """Wait for the end of a call when so many jobs are still to do."""
         self.jobs = self.state.done + jobs
-        return self.update
+        while process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(DRAWN_EVERY)
+            if self.said:
+                self.update()
+        if self.said:
+            self.said.seek(0)
+            said = self.said.read() if process.returncode and not self.state.failed else ""  # else the line has told it all
+            self.said.seek(0)
+            self.said.truncate()
+            self.out.write(f"{CLEARED}{said}")
 
     def update(self) -> None:
         """Count what has happened and draw the line anew."""
@@ -69,11 +83,6 @@ class Display:
                 self.out.write(f"{CLEARED}FAILED {event['rule_name']}: {last_words(log)} ({log})\n")
         self.out.write(f"{CLEARED}{self.line()[: shutil.get_terminal_size().columns - 1]}")
         self.out.flush()
-
-    def end(self, text: str) -> None:
-        """Take the line away and write some text in its place."""
-        self.update()
-        self.out.write(f"{CLEARED}{text}")
 
     def line(self) -> str:
         """For instance: 12/44 jobs, 1:20 gone, about 3:10 left, 2 running: v1_fit step 150/400; v1_fit step 20/400."""

@@ -8,10 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from respike.core import files, fingerprint, provenance
-from respike.workflow import head, run, scenarios, verify
+from respike.workflow import head, plan, run, scenarios, verify
 from respike.workflow.plan import Graph, Job
 
 
@@ -89,7 +90,7 @@ class TestVerify:
         assert verify.summary(Graph(jobs), ()) == "All 2 files of 2 jobs are as they should be"
         Path("results/b").unlink()
         found = verify.faults(Graph(jobs)).values()
-        assert verify.summary(Graph(jobs), found) == "Of 2 files of 2 jobs: 1 missing (not there)"
+        assert verify.summary(Graph(jobs), found) == "Of 2 files of 2 jobs: 1 missing"
 
 
 class TestRun:
@@ -111,11 +112,11 @@ class TestRun:
         calls = []
 
         class Snakemake:
-            def make(self, jobs, left, untimely):
+            def make(self, jobs, left):
                 in_order = sorted(jobs, key=lambda job: job.rule)
                 calls.extend(each.rule[-1] for each in in_order)
                 make(*in_order, text=text)
-                return 0
+                return True
 
         assert run.make(Graph(self.CHAIN), Snakemake()) == 0
         assert "".join(calls) == made
@@ -124,9 +125,10 @@ class TestRun:
 
     def test_a_failure_ends_with_a_sentence_too(self, capsys):
         class Snakemake:
-            def make(self, jobs, left, untimely):
-                return 1
+            def make(self, jobs, left):
+                return False
 
+        Path("results").mkdir()
         assert run.make(Graph(self.CHAIN), Snakemake()) == 1
         assert capsys.readouterr().out.splitlines()[-1] == (
             "Not every job ended well, see above; the same command goes on from here"
@@ -134,8 +136,8 @@ class TestRun:
 
     def test_a_job_whose_files_are_at_fault_when_it_has_made_them_stops_the_run(self):
         class Snakemake:
-            def make(self, jobs, left, untimely):
-                return 0
+            def make(self, jobs, left):
+                return True
 
         with pytest.raises(ValueError, match=r"missing  results/a.* right after it was made; was code or data edited"):
             run.make(Graph(self.CHAIN[:1]), Snakemake())
@@ -153,7 +155,7 @@ class TestRun:
             set_time(path, *times)
 
         monkeypatch.setattr(os, "utime", fixed)
-        assert run.correct_times(Graph(self.CHAIN)) == ["rule_c"]
+        assert run.correct_times(Graph(self.CHAIN)) == {self.CHAIN[2]}
         assert Path("results/a").stat().st_mtime <= time.time() < Path("results/b").stat().st_mtime
 
     def test_what_another_folder_has_made_of_the_same_is_copied(self, folder, monkeypatch):
@@ -170,11 +172,16 @@ class TestRun:
 class TestHead:
     """One at a time, and a clean start."""
 
+    @pytest.fixture(autouse=True)
+    def _said(self, capsys):
+        self.capsys = capsys
+
     def said(self) -> list[str]:
-        lines = []
-        with head.only_one(lines.append):
+        """What a head says that starts and ends."""
+        self.capsys.readouterr()
+        with head.only_one():
             pass
-        return lines
+        return self.capsys.readouterr().out.splitlines()
 
     def test_a_program_that_only_reads_the_log_of_snakemake_is_no_run(self):
         Path(".snakemake/log").mkdir(parents=True)
@@ -191,26 +198,25 @@ class TestHead:
 
     def test_an_exception_leaves_no_note_of_a_killed_run(self):
         for error in (RuntimeError, KeyboardInterrupt):
-            with pytest.raises(error), head.only_one(print):
+            with pytest.raises(error), head.only_one():
                 raise error
         assert self.said() == []
 
     def test_a_killed_run_is_named_and_its_jobs_end(self):
         program = (
             "import os, subprocess, sys; from respike.workflow import head\n"
-            "with head.only_one(print) as run:\n"
+            "with head.only_one() as run:\n"
             "    job = subprocess.Popen(['sleep', '1000'], env={**os.environ, head.MARK: run})\n"
             "    print(job.pid, flush=True)\n"
             "    os.kill(os.getpid(), 9)\n"
         )
-        killed = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        killed = subprocess.Popen([sys.executable, "-c", program], env=plan.environment(), stdout=subprocess.PIPE, text=True)
         job_pid = int(killed.stdout.readline())
         killed.wait()
         lines = self.said()
         assert lines[0].startswith(f"the last run was killed (process {killed.pid} on {platform.node()}, since ")
-        assert lines[1] == "ending 1 processes that the killed run left"
-        with pytest.raises(ProcessLookupError):
-            os.kill(job_pid, 0)
+        assert lines[1] == "ending 1 processes of the run"
+        assert not psutil.pid_exists(job_pid) or psutil.Process(job_pid).status() == psutil.STATUS_ZOMBIE
         assert self.said() == []
 
     def test_a_run_that_died_on_another_machine_is_left_to_a_person(self):
@@ -224,7 +230,7 @@ class TestHead:
 
     def test_who_is_at_work_is_told_without_writing(self):
         assert head.current() == {}
-        with head.only_one(print):
+        with head.only_one():
             assert head.current()["pid"] == os.getpid()
             with pytest.raises(ValueError, match=f"a run is at work in this folder: process {os.getpid()} on "):
                 self.said()
@@ -241,7 +247,7 @@ class TestSweep:
             "files._publish = lambda *names: os._exit(9)\n"
             "files.write_text('results/a.txt', 'a')\n"
         )
-        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+        assert subprocess.run([sys.executable, "-c", program], env=plan.environment(), check=False).returncode == 9
         left = sorted(path for path in folder.glob("results/**/*") if path.is_file())
         assert [path.parent.name for path in left] == [".made", "results"]
         assert sorted(head.sweep(Path("results"))) == [path.relative_to(folder) for path in left]

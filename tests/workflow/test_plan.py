@@ -73,7 +73,7 @@ def test_a_profile_of_the_user_is_not_heard(mini, tmp_path, where):
     (profile / "config.yaml").write_text("quiet: [rules, progress]\nconfigfile: [nowhere.yaml]\n")
     more = {"SNAKEMAKE_PROFILE": str(profile)} if where == "variable" else {"XDG_CONFIG_HOME": str(tmp_path)}
     found = bed.respike(mini, "verify", "mini", **more)
-    assert found.stdout.endswith("Of 10 files of 10 jobs: 10 missing (not there)\n")
+    assert found.stdout.endswith("Of 10 files of 10 jobs: 10 missing\n")
     done = bed.respike(mini, "run", "results/mini/data.npz", **more)
     assert done.returncode == 0, done.stdout + done.stderr
     assert bed.ran(done) == ["mini_data"]

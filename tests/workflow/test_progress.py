@@ -68,17 +68,15 @@ def test_the_line_counts_what_is_done_and_names_what_failed(events):
         log.write("step 10/40\rstep 20/40\nrespike mini.fit: it went wrong\n")
     shown = io.StringIO()
     display = progress.Display(shown)
-    draw = display.expecting(3)
+    display.jobs = 3
     events(record(LogEvent.WORKFLOW_STARTED), record(LogEvent.JOB_INFO, jobid=3, log=["data.txt"], **JOB))
-    draw()
+    display.update()
     assert shown.getvalue() == "\r\033[K0/3 jobs, 0:00 gone, 1 running: mini_fit"
     events(record(LogEvent.JOB_FINISHED, job_id=3), record(LogEvent.JOB_INFO, jobid=1, log=["fit.txt"], **JOB))
     events(record(LogEvent.JOB_ERROR, logging.ERROR, jobid=1, log=["fit.txt"], **JOB))
-    draw()
+    display.update()
     assert "FAILED mini_fit: respike mini.fit: it went wrong (fit.txt)\n" in shown.getvalue()
     assert shown.getvalue().endswith("1/3 jobs, 1 FAILED, 0:00 gone, about 0:00 left, none running")
-    display.end("")
-    assert shown.getvalue().endswith("\r\033[K"), "the line gives way to a sentence"
 
 
 def test_an_event_is_counted_when_its_line_is_whole(events):

@@ -12,12 +12,14 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -31,21 +33,22 @@ DAY = 86400.0
 PATIENCE = 60.0  # s to wait for processes and Slurm jobs to end
 IN_QUEUE = "--states=PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING"
 
-Say = Callable[[str], object]
+
+def say(text: str) -> None:
+    """Tell a person what happens."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 @contextmanager
-def only_one(say: Say) -> Iterator[str]:
+def only_one() -> Iterator[str]:
     """Be the head of this folder and get the name of the run; ValueError when another one lives."""
     NOTE.parent.mkdir(exist_ok=True)
     with NOTE.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"a run is at work in this folder: {who(_noted())}; wait for it or stop it") from None
-        clean_up(_noted(), say)
-        run = uuid.uuid4().hex[:12]
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        if _is_taken(file, fcntl.LOCK_EX):
+            raise ValueError(f"a run is at work in this folder: {who(_noted())}; wait for it or stop it")
+        clean_up(_noted())
+        run, since = uuid.uuid4().hex[:12], time.strftime("%Y-%m-%d %H:%M:%S")
         NOTE.write_text(json.dumps({"run": run, "pid": os.getpid(), "host": platform.node(), "since": since}))
         try:
             yield run
@@ -55,13 +58,18 @@ def only_one(say: Say) -> Iterator[str]:
 
 def current() -> dict[str, str]:
     """The head that is at work in this folder, empty when there is none. Nothing is written."""
-    if NOTE.is_file():
-        with NOTE.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _noted()
-    return {}
+    if not NOTE.is_file():
+        return {}
+    with NOTE.open() as file:
+        return _noted() if _is_taken(file, fcntl.LOCK_SH) else {}
+
+
+def _is_taken(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _noted() -> dict[str, str]:
@@ -75,7 +83,7 @@ def who(head: dict[str, str]) -> str:
     return f"process {head.get('pid', '?')} on {head.get('host', '?')}, since {head.get('since', '?')}"
 
 
-def clean_up(last: dict[str, str], say: Say) -> None:
+def clean_up(last: dict[str, str]) -> None:
     """End what is left of a killed run, lift Snakemake's lock, sweep unfinished files. ValueError when it was elsewhere."""
     if last:
         if last["host"] != platform.node():
@@ -83,29 +91,35 @@ def clean_up(last: dict[str, str], say: Say) -> None:
                 f"the last run here ended without a word: {who(last)}; if it is dead there, delete {NOTE} and start again"
             )
         say(f"the last run was killed ({who(last)}); cleaning up")
-        end_jobs(last["run"], say)
+        end_jobs(last["run"])
     for lock in LOCKS.glob("*"):  # its Snakemake is dead: a living one is the head or has one
         lock.unlink(missing_ok=True)
     if swept := sweep(Path("results")):
         say(f"{len(swept)} unfinished files removed")
 
 
-def end_jobs(run: str, say: Say) -> None:
-    """End what a killed Snakemake left of a run: jobs in Slurm's queue and processes on this machine."""
-    if queued := jobs_in_queue():
-        say(f"cancelling {len(queued)} Slurm jobs that the killed run left")
-        subprocess.run(["scancel", *queued], check=False)
-    marked = [one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get(MARK) == run]
-    left = [process for process in marked if process.pid != os.getpid()]
-    if left:
-        say(f"ending {len(left)} processes that the killed run left")
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=PATIENCE)
+def end_jobs(run: str) -> None:
+    """End what is left of a run that was killed or stopped: processes on this machine and jobs in Slurm's queue."""
     patience = time.monotonic() + PATIENCE
+    if left := processes_of(run):
+        say(f"ending {len(left)} processes of the run")
+    while left and time.monotonic() < patience:  # again, for Snakemake may start a job while it is being killed
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=1)
+        left = processes_of(run)
+    if queued := jobs_in_queue():
+        say(f"cancelling {len(queued)} Slurm jobs of the run")
+        subprocess.run(["scancel", *queued], check=False)
     while jobs_in_queue() and time.monotonic() < patience:
         time.sleep(1)
+
+
+def processes_of(run: str) -> list[psutil.Process]:
+    """Living processes of a run on this machine, but for this one."""
+    marked = [one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get(MARK) == run]
+    return [process for process in marked if process.pid != os.getpid()]
 
 
 def job_prefix() -> str:

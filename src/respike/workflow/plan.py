@@ -20,8 +20,7 @@ from respike.core import fingerprint
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
 PLUGINS = Path(__file__).resolve().parents[2]
-PROGRAM = ["python", "-m", "respike"]
-REDIRECTED = 3  # words at the end of a command: > LOG 2>&1
+PROGRAM, REDIRECTED = 3, 3  # words at the begin and the end of a job's command: python -m respike ... > LOG 2>&1
 
 
 @dataclass(frozen=True, eq=False)  # a job is equal to itself only
@@ -116,12 +115,7 @@ def link(source: Path, folder: Path, but: set[str]) -> None:
 
 
 def _job(event: dict[str, Any]) -> Job:
-    words = shlex.split(event["shellcmd"])
-    if words[:3] != PROGRAM:
-        raise ValueError(
-            f"rule {event['rule_name']}: its command is {words[:3]} ..., expected {' '.join(PROGRAM)} STUDY.STAGE"
-        )
-    stage, *arguments = words[3:-REDIRECTED]
+    stage, *arguments = shlex.split(event["shellcmd"])[PROGRAM:-REDIRECTED]
     inputs, outputs = (tuple(dict.fromkeys(event[name])) for name in ("input", "output"))
     return Job(event["rule_name"], inputs, outputs, event["log"], stage, tuple(arguments))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from respike.core import files, provenance
 from respike.workflow import plan, verify
+from respike.workflow.head import say
 from respike.workflow.plan import Graph, Job
 
 HOME = Path("scenarios")
@@ -30,12 +31,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--configfile", nargs="+", default=[], type=Path, metavar="FILE", help="laid under every scenario")
     plan.how_to_run(parser)
     options = parser.parse_args(arguments[:cut])
-    folders = {prepare(overlay): overlay for overlay in options.overlays}
-    statuses = [_run(folder, overlay, options, arguments[cut:]) for folder, overlay in folders.items()]
-    if cards := [card for folder in folders if (card := folder / "results/scorecard.csv").is_file()]:
+    scenarios, statuses = {prepare(overlay): overlay for overlay in options.overlays}, []
+    for folder, overlay in scenarios.items():
+        say(f"scenario {folder.name}, results in {folder / 'results'}")
+        others = [path.absolute() for path in (Path(), *sorted(HOME.iterdir())) if path.is_dir() and path != folder]
+        command = [*RESPIKE, "run", *options.targets, "--cores", str(options.cores), "--take-from", *others]
+        command += ["--configfile", *(path.absolute() for path in (*options.configfile, overlay))]
+        command += ["--profile", options.profile] if options.profile else []
+        command += ["--dry-run"] if options.dry_run else []
+        statuses.append(subprocess.run([*command, *arguments[cut:]], cwd=folder, check=False).returncode)
+    if cards := [card for folder in scenarios if (card := folder / "results/scorecard.csv").is_file()]:
         subprocess.run([*RESPIKE, "report.side_by_side", "--cards", *cards, "--out", HOME / "scorecard.csv"], check=False)
-        sys.stdout.write(f"side by side: {HOME / 'scorecard.html'}\n")
-    return next((status for status in statuses if status), 0)
+        say(f"side by side: {HOME / 'scorecard.html'}")
+    return next(filter(None, statuses), 0)
 
 
 def prepare(overlay: Path) -> Path:
@@ -46,18 +54,6 @@ def prepare(overlay: Path) -> Path:
     hidden = {path.name for path in Path().glob(".*")}
     plan.link(Path(), HOME / overlay.stem, but={"results", HOME.name, *hidden})
     return HOME / overlay.stem
-
-
-def _run(folder: Path, overlay: Path, options: argparse.Namespace, more: list[str]) -> int:
-    """Run one scenario in its folder, with the results of this folder and of the other scenarios at hand."""
-    sys.stdout.write(f"scenario {folder.name}, results in {folder / 'results'}\n")
-    sys.stdout.flush()
-    others = [path.absolute() for path in (Path(), *sorted(HOME.iterdir())) if path.is_dir() and path != folder]
-    command = [*RESPIKE, "run", *options.targets, "--cores", str(options.cores), "--take-from", *others]
-    command += ["--configfile", *(path.absolute() for path in (*options.configfile, overlay))]
-    command += ["--profile", options.profile] if options.profile else []
-    command += ["--dry-run"] if options.dry_run else []
-    return subprocess.run([*command, *more], cwd=folder, check=False).returncode
 
 
 def take(graph: Graph, todo: set[Job], folders: Iterable[Path]) -> set[Job]:

@@ -1,6 +1,5 @@
 """How far the workflow is: per study what is done, running, waiting and failed, and why it failed."""
 
-import sys
 from collections.abc import Iterable
 
 from respike.workflow import head, plan, verify
@@ -11,12 +10,12 @@ from snakemake_logger_plugin_respike.progress import State, last_words, read
 def main(arguments: list[str]) -> int:
     """`python -m respike status`."""
     graph = plan.graph(plan.parser("status", __doc__).parse_args(arguments))
-    living, state = head.current(), read()
-    if living:
-        sys.stdout.write(f"at work: {head.who(living)}\n")
+    state, todo = read(), {graph.maker[file] for file in verify.faults(graph)}
+    if living := head.current():
+        head.say(f"at work: {head.who(living)}")
     else:
         state.running.clear()
-    sys.stdout.write("\n".join(table(graph.jobs, {graph.maker[file] for file in verify.faults(graph)}, state)) + "\n")
+    head.say("\n".join(table(graph.jobs, todo, state)))
     return 0
 
 

@@ -3,24 +3,17 @@
 Needs nothing but the files and their records: Snakemake's own memory (.snakemake) may be gone.
 """
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from respike.core import files, fingerprint, provenance
 from respike.workflow import plan
+from respike.workflow.head import say
 from respike.workflow.plan import Graph, Job
 
-KINDS = {
-    "missing": "not there",
-    "corrupt": "changed after it was written",
-    "foreign": "not made by this workflow",
-    "stale": "made by other code, with other settings or from other inputs",
-}
-FAULTY = 1  # exit status when a file is not what it should be
 SHOWN = 100  # characters of a difference between two command lines
 
 
@@ -29,7 +22,7 @@ class Fault:
     """What is wrong with one file."""
 
     file: str
-    kind: str  # one of KINDS
+    kind: str  # missing, corrupt (changed since it was written), foreign (not made by the workflow) or stale (made otherwise)
     why: str
 
     def __str__(self) -> str:
@@ -115,21 +108,23 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     graph = plan.graph(options)
     found = [*faults(graph).values(), *leftovers(graph)]
-    sys.stdout.writelines(f"{fault}\n" for fault in found)
-    sys.stdout.write(f"{summary(graph, found)}\n")
+    say("\n".join([*map(str, found), summary(graph, found)]))
     if not options.fix:
-        return FAULTY if found else 0
+        return 1 if found else 0
     present = [Path(fault.file) for fault in found if fault.kind != "missing"]
-    for path in present:
-        path.unlink()
-        files.record_path(path).unlink(missing_ok=True)
-    sys.stdout.write(f"{len(present)} files removed; `python -m respike run` makes them again\n" if present else "")
+    for path in (*present, *map(files.record_path, present)):
+        path.unlink(missing_ok=True)
+    say(f"{len(present)} files removed; `python -m respike run` makes them again")
     return 0
 
 
 def summary(graph: Graph, found: Iterable[Fault]) -> str:
     """A sentence: how many files were looked at and how many are at fault, by kind."""
-    counts = Counter(fault.kind for fault in found)
+    kinds = Counter(fault.kind for fault in found)
     looked_at = f"{len(graph.maker)} files of {len(graph.jobs)} jobs"
-    listed = ", ".join(f"{n} {kind} ({KINDS[kind]})" for kind, n in counts.items())
-    return f"Of {looked_at}: {listed}" if listed else f"All {looked_at} are as they should be"
+    return f"Of {looked_at}: {listed(kinds)}" if kinds else f"All {looked_at} are as they should be"
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """For instance: 2 missing, 1 stale."""
+    return ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
