@@ -60,7 +60,16 @@ def graph(parsed: argparse.Namespace) -> Graph:
     """
     check_folder()
     command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none"]
-    command += [*parsed.targets, "--dry-run", "--forceall", "--nolock", "--cores", "1", *config_options(parsed)]
+    command += [
+        *parsed.targets,
+        "--dry-run",
+        "--forceall",
+        "--ignore-incomplete",
+        "--nolock",
+        "--cores",
+        "1",
+        *config_options(parsed),
+    ]
     with _folder_to_plan_in() as folder:
         done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
