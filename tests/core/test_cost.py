@@ -15,7 +15,7 @@ TAKE = "held = bytearray({megabytes} << 20)\nfor place in range(0, len(held), 40
 
 
 def cost_of(program: str, before: str = "") -> dict[str, float]:
-    """Cost in the record of a file that is written after `program`, started from bash, which a process starts after `before`."""
+    """Cost in the record of a file that is written after `program`, run by bash, which a process starts after `before`."""
     job = f"{program}\nfrom respike.core import files\nfiles.write_text('out.txt', '')"
     command = ["bash", "-c", 'exec "$0" -c "$1"', sys.executable, job]
     starter = f"{before}\nimport subprocess\nsubprocess.run({command!r}, check=True)"

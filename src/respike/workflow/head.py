@@ -1,8 +1,7 @@
 """One run at a time in a folder, and a clean start after a killed one.
 
-The head (the process that drives a run: `respike run`, or a Snakemake that was started by hand) holds a lock that the system
-takes back when the head dies, however it dies, and notes who it is. The next head thus knows that the last one was killed,
-ends what is left of it (Snakemake, its jobs, its Slurm jobs), lifts Snakemake's lock and sweeps unfinished files.
+The head (`respike run`, or a Snakemake that was started by hand) holds a lock that the system takes back however it dies, and
+notes who it is. The next one thus knows that it was killed, ends what it left, lifts its lock and sweeps unfinished files.
 """
 
 import fcntl
@@ -19,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
 
 import psutil
 
@@ -31,7 +29,6 @@ MARK = "RESPIKE_RUN"  # environment variable by which a run's processes are know
 LEFTOVER = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[^-]*")
 DAY = 86400.0
 PATIENCE = 60.0  # s to wait for processes and Slurm jobs to end
-IN_QUEUE = "--states=PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING"
 
 
 def say(text: str) -> None:
@@ -45,7 +42,7 @@ def only_one() -> Iterator[str]:
     """Be the head of this folder and get the name of the run; ValueError when another one lives."""
     NOTE.parent.mkdir(exist_ok=True)
     with NOTE.open("a") as file:
-        if _is_taken(file, fcntl.LOCK_EX):
+        if _is_taken(file.fileno(), fcntl.LOCK_EX):
             raise ValueError(f"a run is at work in this folder: {who(_noted())}; wait for it or stop it")
         clean_up(_noted())
         run, since = uuid.uuid4().hex[:12], time.strftime("%Y-%m-%d %H:%M:%S")
@@ -61,12 +58,12 @@ def current() -> dict[str, str]:
     if not NOTE.is_file():
         return {}
     with NOTE.open() as file:
-        return _noted() if _is_taken(file, fcntl.LOCK_SH) else {}
+        return _noted() if _is_taken(file.fileno(), fcntl.LOCK_SH) else {}
 
 
-def _is_taken(file: IO[str], kind: int) -> bool:
+def _is_taken(handle: int, kind: int) -> bool:
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     return False
@@ -87,9 +84,7 @@ def clean_up(last: dict[str, str]) -> None:
     """End what is left of a killed run, lift Snakemake's lock, sweep unfinished files. ValueError when it was elsewhere."""
     if last:
         if last["host"] != platform.node():
-            raise ValueError(
-                f"the last run here ended without a word: {who(last)}; if it is dead there, delete {NOTE} and start again"
-            )
+            raise ValueError(f"the last run here ended without a word: {who(last)}; if it is dead there, delete {NOTE}")
         say(f"the last run was killed ({who(last)}); cleaning up")
         end_jobs(last["run"])
     for lock in LOCKS.glob("*"):  # its Snakemake is dead: a living one is the head or has one
@@ -131,7 +126,8 @@ def jobs_in_queue() -> list[str]:
     """Slurm's numbers of this folder's jobs that wait or run; none where there is no Slurm."""
     if not shutil.which("squeue"):
         return []
-    command = ["squeue", "--noheader", "--me", IN_QUEUE, "--format=%A %j"]
+    states = "--states=PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING"
+    command = ["squeue", "--noheader", "--me", states, "--format=%A %j"]
     lines = subprocess.run(command, check=False, capture_output=True, text=True).stdout.splitlines()
     return [line.split()[0] for line in lines if f" {job_prefix()}" in line]
 
@@ -157,6 +153,4 @@ def _abandoned(path: Path) -> bool:
     named = LEFTOVER.search(path.name)
     if named and named["host"] == platform.node():
         return not psutil.pid_exists(int(named["pid"]))
-    with suppress(FileNotFoundError):
-        return path.stat().st_mtime < time.time() - DAY
-    return False
+    return path.exists() and path.stat().st_mtime < time.time() - DAY

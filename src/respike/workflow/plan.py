@@ -13,13 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from respike import links
 from respike.core import fingerprint
 
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
-PLUGINS = Path(__file__).resolve().parents[2]
 PROGRAM, REDIRECTED = 3, 3  # words at the begin and the end of a job's command: python -m respike ... > LOG 2>&1
 
 
@@ -54,22 +53,10 @@ class Graph:
 
 
 def graph(parsed: argparse.Namespace) -> Graph:
-    """Every job behind the targets (none: the whole workflow) and config of a command line.
-
-    ValueError with Snakemake's message when the config or an input cannot be used, and when there is no job.
-    """
+    """Every job behind the targets and config of a command line; ValueError with Snakemake's message when it will not plan."""
     check_folder()
-    command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none"]
-    command += [
-        *parsed.targets,
-        "--dry-run",
-        "--forceall",
-        "--ignore-incomplete",
-        "--nolock",
-        "--cores",
-        "1",
-        *config_options(parsed),
-    ]
+    command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none", *parsed.targets]
+    command += ["--dry-run", "--forceall", "--ignore-incomplete", "--nolock", *config_options(parsed)]
     with _folder_to_plan_in() as folder:
         done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -84,7 +71,7 @@ def graph(parsed: argparse.Namespace) -> Graph:
 
 def environment() -> dict[str, str]:
     """Environment in which Snakemake finds its logger plugin, which lies beside us."""
-    paths = [str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = filter(None, [str(fingerprint.SOURCE), os.environ.get("PYTHONPATH")])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
@@ -107,23 +94,14 @@ def _folder_to_plan_in() -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as name:
         with suppress(PermissionError):  # for ../data
-            link(here.parent, Path(name), but={here.name})
-        link(here, Path(name, here.name), but={".snakemake", "results"})
+            links.fill(Path(name), here.parent, but={here.name})
+        links.fill(Path(name, here.name), here, but={".snakemake", "results"})
         if Path("results").exists():
             shutil.copytree(here / "results", Path(name, here.name, "results"), copy_function=os.symlink)
         yield Path(name, here.name)
 
 
-def link(source: Path, folder: Path, but: set[str]) -> None:
-    """Make `folder` hold links to what is in `source`, but for some names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for entry in source.iterdir():
-        made = folder / entry.name
-        if entry.name not in but and not made.is_symlink():
-            made.symlink_to(os.path.relpath(entry.absolute(), folder.resolve()))
-
-
-def _job(event: dict[str, Any]) -> Job:
+def _job(event: dict) -> Job:
     stage, *arguments = shlex.split(event["shellcmd"])[PROGRAM:-REDIRECTED]
     inputs, outputs = (tuple(dict.fromkeys(event[name])) for name in ("input", "output"))
     return Job(event["rule_name"], inputs, outputs, event["log"], stage, tuple(arguments))

@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from respike.workflow import head, plan, scenarios, verify
@@ -23,7 +22,6 @@ from respike.workflow.verify import Fault
 from snakemake_logger_plugin_respike import progress
 
 FAILED, STOPPED = 1, 130  # exit status when a job failed, and after Ctrl-C
-SPACE = 1_000_000  # bytes without which jobs cannot even write their logs
 
 
 def main(arguments: list[str]) -> int:
@@ -82,7 +80,7 @@ def make(graph: Graph, snakemake: "Snakemake", take_from: Sequence[Path] = ()) -
         if not snakemake.make(now, len(todo)):
             now -= {graph.maker[file] for file in verify.faults(graph)}
             if not now & untimely:
-                full = "; no space is left on the disk of results/" if shutil.disk_usage("results").free < SPACE else ""
+                full = "; no space is left on the disk of results/" if shutil.disk_usage("results").free < 1e6 else ""
                 say(f"Not every job ended well, see above{full}; the same command goes on from here")
                 return FAILED
             say("What read files of the future is in order, whatever Snakemake says of their times; going on")
@@ -104,12 +102,11 @@ def correct_times(graph: Graph) -> set[Job]:
     """
     present, others = time.time(), set()
     for file in {*graph.maker, *(file for job in graph.jobs for file in job.inputs)}:
-        with suppress(FileNotFoundError):
-            if Path(file).stat().st_mtime > present:
-                try:
-                    os.utime(file)
-                except OSError:  # not ours
-                    others.add(file)
+        if Path(file).exists() and Path(file).stat().st_mtime > present:
+            try:
+                os.utime(file)
+            except OSError:  # not ours
+                others.add(file)
     return {job for job in graph.jobs if others.intersection(job.inputs)}
 
 
@@ -117,10 +114,8 @@ def announcement(graph: Graph, faulty: Mapping[str, Fault]) -> str:
     """What will be made and why, and what will be judged again when that is made."""
     todo = {graph.maker[file] for file in faulty}
     below = {job for job in graph.jobs if job not in todo and graph.ancestors(job) & todo}
-    why, rules, later = (
-        verify.listed(Counter(names))
-        for names in ([fault.kind for fault in faulty.values()], [job.rule for job in todo], [job.rule for job in below])
-    )
+    names = [fault.kind for fault in faulty.values()], [job.rule for job in todo], [job.rule for job in below]
+    why, rules, later = (verify.listed(Counter(each)) for each in names)
     return f"{len(todo)} jobs to do ({why} files): {rules}" + (f"; if these come out otherwise, also {later}" if later else "")
 
 

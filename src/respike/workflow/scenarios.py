@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import chdir
 from pathlib import Path
 
+from respike import links
 from respike.core import files, provenance
 from respike.workflow import plan, verify
 from respike.workflow.head import say
@@ -37,8 +38,7 @@ def main(arguments: list[str]) -> int:
         others = [path.absolute() for path in (Path(), *sorted(HOME.iterdir())) if path.is_dir() and path != folder]
         command = [*RESPIKE, "run", *options.targets, "--cores", str(options.cores), "--take-from", *others]
         command += ["--configfile", *(path.absolute() for path in (*options.configfile, overlay))]
-        command += ["--profile", options.profile] if options.profile else []
-        command += ["--dry-run"] if options.dry_run else []
+        command += [*(["--profile", options.profile] if options.profile else []), *(["--dry-run"] if options.dry_run else [])]
         statuses.append(subprocess.run([*command, *arguments[cut:]], cwd=folder, check=False).returncode)
     if cards := [card for folder in scenarios if (card := folder / "results/scorecard.csv").is_file()]:
         subprocess.run([*RESPIKE, "report.side_by_side", "--cards", *cards, "--out", HOME / "scorecard.csv"], check=False)
@@ -51,8 +51,7 @@ def prepare(overlay: Path) -> Path:
     if not overlay.is_file():
         raise ValueError(f"there is no file {overlay}; a scenario is a YAML file with what differs from config.yaml")
     plan.check_folder()
-    hidden = {path.name for path in Path().glob(".*")}
-    plan.link(Path(), HOME / overlay.stem, but={"results", HOME.name, *hidden})
+    links.fill(HOME / overlay.stem, Path(), but={"results", HOME.name, *(hidden.name for hidden in Path().glob(".*"))})
     return HOME / overlay.stem
 
 
@@ -75,9 +74,8 @@ def made_in(folder: Path, job: Job) -> bool:
     if not (folder / job.outputs[0]).is_file() or len(inputs) < len(job.inputs):
         return False
     with chdir(folder):
-        return not any(
-            verify.own_fault(job, output) or verify.other_inputs(job, output, job.inputs, inputs.get) for output in job.outputs
-        )
+        found = (verify.own_fault(job, out) or verify.other_inputs(job, out, job.inputs, inputs.get) for out in job.outputs)
+        return not any(found)
 
 
 def _copy(source: Path, target: Path) -> None:

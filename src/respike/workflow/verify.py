@@ -14,8 +14,6 @@ from respike.workflow import plan
 from respike.workflow.head import say
 from respike.workflow.plan import Graph, Job
 
-SHOWN = 100  # characters of a difference between two command lines
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -49,13 +47,11 @@ def own_fault(job: Job, file: str) -> Fault | None:
     path, arguments = Path(file), list(job.arguments)
     if not path.is_file():
         return Fault(file, "missing", f"rule {job.rule} makes it")
-    try:
-        record = files.read_record(path)
-        if record is None:
-            return Fault(file, "foreign", f"it has no record; rule {job.rule} would write it")
-        files.checked(path)
-    except files.CorruptFile as error:
-        return Fault(file, "corrupt", str(error).split("; ")[0])
+    if why := _corruption(path):
+        return Fault(file, "corrupt", why)
+    record = files.read_record(path)
+    if record is None:
+        return Fault(file, "foreign", f"it has no record; rule {job.rule} would write it")
     if record.get("stage") != job.stage:
         return Fault(file, "foreign", f"made by {record.get('stage')}, expected {job.stage}")
     if record.get("code") != fingerprint.code(job.stage):
@@ -67,9 +63,8 @@ def own_fault(job: Job, file: str) -> Fault | None:
 
 
 def _new(words: list[str], others: list[str]) -> str:
-    """Those of the words that are not among the others, cut where they are many."""
-    text = " ".join(dict.fromkeys(word for word in words if word not in others))
-    return (text if len(text) < SHOWN else f"{text[:SHOWN]}...") or "fewer arguments or another order"
+    """Those of the words that are not among the others, cut after a hundred letters."""
+    return " ".join(dict.fromkeys(word for word in words if word not in others))[:100] or "fewer arguments or another order"
 
 
 def other_inputs(job: Job, output: str, inputs: Iterable[str], hashes: Callable[[str], str | None]) -> str:
@@ -89,16 +84,18 @@ def other_inputs(job: Job, output: str, inputs: Iterable[str], hashes: Callable[
 
 def leftovers(graph: Graph, results: Path = Path("results")) -> list[Fault]:
     """Files with a record that no job of the present config makes and whose content changed since they were written."""
-    found = []
-    for record in sorted(results.rglob(".made/*.json")):
-        path = record.parent.parent / record.name.removesuffix(".json")
-        if str(path) in graph.maker or not path.is_file() or ".partial" in path.parts:
-            continue
-        try:
-            files.checked(path)
-        except files.CorruptFile as error:
-            found.append(Fault(str(path), "corrupt", str(error).split("; ")[0]))
-    return found
+    made = (record.parent.parent / record.name.removesuffix(".json") for record in sorted(results.rglob(".made/*.json")))
+    kept = [path for path in made if str(path) not in graph.maker and path.is_file() and ".partial" not in path.parts]
+    return [Fault(str(path), "corrupt", why) for path in kept if (why := _corruption(path))]
+
+
+def _corruption(path: Path) -> str:
+    """In which way the content of a file is not what its record says; empty when it is."""
+    try:
+        files.checked(path)
+    except files.CorruptFile as error:
+        return str(error).split("; ")[0]
+    return ""
 
 
 def main(arguments: list[str]) -> int:

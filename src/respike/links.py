@@ -1,6 +1,8 @@
-"""Paths that Snakemake cannot take get another name: what stands in {} is a wildcard to it, what stands in <> a variable."""
+"""Links in place of what is meant: copies of a project that hold no copies, and paths under a name that Snakemake can take."""
 
+import os
 import re
+from collections.abc import Container
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +14,10 @@ SIGNS = str.maketrans("{}<>", "()()")
 
 
 def linked(config: Any) -> Any:
-    """`config` in which each text that is an existing path with such signs is the path of a link to it."""
+    """`config` in which each text that is an existing path with {} or <> is the path of a link to it.
+
+    To Snakemake what stands in braces is a wildcard, and what stands between < and > a variable.
+    """
     if isinstance(config, dict):
         return {key: linked(value) for key, value in config.items()}
     if isinstance(config, list):
@@ -25,3 +30,12 @@ def linked(config: Any) -> Any:
     with suppress(FileExistsError):
         link.symlink_to(path)
     return str(link)
+
+
+def fill(folder: Path, source: Path, but: Container[str] = ()) -> None:
+    """Make `folder` hold links to all that is in `source`, but for some names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        link = folder / entry.name
+        if entry.name not in but and not link.is_symlink():
+            link.symlink_to(os.path.relpath(entry.absolute(), folder.resolve()))
