@@ -4,6 +4,7 @@ import ctypes
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respike.core import config, files
-from respike.fsbi import built, codegen, command, expressions
+from respike.core import config, files, fingerprint, partial
+from respike.fsbi import built, codegen, command, expressions, summary
 from respike.fsbi.params import DT, RENEWAL, THETA, TYPES, Network, Protocol, Simulation, Wiring, box
 from respike.fsbi.stages import build, simulate
 from respike.fsbi.stages.simulate import Simulator
@@ -287,7 +288,7 @@ def chunk(folder: Path, first: int, count: int) -> Path:
 def run_chunk(folder: Path, first: int, count: int, **more) -> pd.DataFrame:
     out = folder / f"simulated_{first}_{count}.parquet"
     rules = chunk(folder, first, count)
-    simulate.run(rules=[rules], binary=folder / "binary.json", out=out, settings=Simulation(), **more)
+    simulate.run(rules=[rules], binary=folder / "binary.json", out=out, **{"settings": Simulation(), **more})
     return pd.read_parquet(out)
 
 
@@ -302,41 +303,50 @@ def test_rows_do_not_depend_on_the_chunk(pretend, tmp_path):
     assert list(whole.columns) == ["index", "round", "seed", *THETA["poly"], *METRICS, "outcome", "stop_time", "cpu_s"]
 
 
-def test_a_chunk_that_was_cut_off_goes_on(pretend, tmp_path, monkeypatch):
-    keep, kept = simulate.Partial.keep, []
+def cut_off(folder: Path, monkeypatch, number: int) -> None:
+    """Run a chunk of five rules that is killed when it comes to rule `number`."""
+    record = Simulator.record
 
-    def break_at_third(self, row):
-        keep(self, row)
-        kept.append(row)
-        if len(kept) == 3:
+    def killed(self, rule, **more):
+        if rule["index"] == number:
             raise KeyboardInterrupt
+        return record(self, rule, **more)
 
-    monkeypatch.setattr(simulate.Partial, "keep", break_at_third)
-    with pytest.raises(KeyboardInterrupt):
-        run_chunk(tmp_path, 0, 5)
-    assert not (tmp_path / "simulated_0_5.parquet").exists()
-    partial = tmp_path / ".partial" / "simulated_0_5.parquet.jsonl"
-    partial.write_text(partial.read_text() + '{"made_by": "cut')  # a line that was being written
-    monkeypatch.setattr(simulate.Partial, "keep", keep)
+    with monkeypatch.context() as patch:
+        patch.setattr(Simulator, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_chunk(folder, 0, 5)
+    assert not (folder / "simulated_0_5.parquet").exists()
+
+
+def test_a_chunk_that_was_cut_off_goes_on(pretend, tmp_path, monkeypatch):
+    cut_off(tmp_path, monkeypatch, 3)
     resumed = run_chunk(tmp_path, 0, 5)
     assert pretend == [0, 1, 2, 3, 4]
-    assert not partial.parent.exists()
+    assert not [path for path in (tmp_path / ".partial").rglob("*") if path.is_file()]
     pretend.clear()
-    (tmp_path / "simulated_0_5.parquet").unlink()
     pd.testing.assert_frame_equal(resumed, run_chunk(tmp_path, 0, 5))
     assert len(pretend) == 5
 
 
-def test_rows_of_other_settings_are_not_taken_over(pretend, tmp_path):
-    out = tmp_path / "chunk.parquet"
-    row = {**steady(), **dict.fromkeys(METRICS, 0.0)}
-    simulate.Partial(out, Simulation(), "key").keep(row)
-    assert simulate.Partial(out, Simulation(), "key").find(row) == row
-    assert simulate.Partial(out, Simulation(), "other").find(row) is None
-    assert simulate.Partial(out, Simulation(wiring=SMALL), "key").find(row) is None
-    assert simulate.Partial(out, Simulation(), "key").find({**row, "EE_alpha": 0.5}) is None
-    (tmp_path / "hidden.txt").write_text("0 " * 500)
-    assert simulate.Partial(out, Simulation(), "key", tmp_path / "hidden.txt").find(row) is None
+@pytest.mark.parametrize("changed", [{"code": "new"}, {"inputs": {"rules.parquet": "new"}}], ids=["code", "inputs"])
+def test_rows_of_other_code_or_inputs_are_not_taken_over(pretend, tmp_path, monkeypatch, changed):
+    monkeypatch.setattr(files, "maker", {"code": "old", "inputs": {"rules.parquet": "old"}})
+    cut_off(tmp_path, monkeypatch, 3)
+    files.maker.update(changed)
+    run_chunk(tmp_path, 0, 5)
+    assert pretend == [0, 1, 2, 0, 1, 2, 3, 4]
+
+
+def test_rows_of_other_settings_are_not_taken_over(pretend, tmp_path, monkeypatch):
+    cut_off(tmp_path, monkeypatch, 3)
+    run_chunk(tmp_path, 0, 5, settings=Simulation(wiring=SMALL))
+    assert pretend == [0, 1, 2, 0, 1, 2, 3, 4]
+
+
+def test_the_code_that_makes_a_row_is_in_the_key_of_a_chunk():
+    covered = fingerprint.closure(fingerprint.module("fsbi.simulate"))
+    assert {summary.__name__, command.__name__, "respike.core.statistics"} <= covered
 
 
 def test_recordings_are_kept_on_request(pretend, tmp_path):
@@ -539,15 +549,14 @@ def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
     command_line += ["--binary", str(binaries("poly", "fast")), "--settings", json.dumps(settings)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     process = subprocess.Popen(command_line, env=environment)
-    partial = tmp_path / ".partial" / "out.parquet.jsonl"
-    while not partial.is_file() and process.poll() is None:
+    states = partial.paths(out)
+    while not all(path.is_file() for path in states) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    finished = len(partial.read_text().splitlines())
-    assert 1 <= finished < 4
-    subprocess.run(command_line, env=environment, check=True)
+    again = subprocess.run(command_line, env=environment, check=True, capture_output=True, text=True)
+    assert re.search(r"going on after step [123] ", again.stdout)
     resumed = pd.read_parquet(out)
     simulate.run(rules=[rules], binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
     columns = [name for name in resumed.columns if name != "cpu_s"]

@@ -1,13 +1,12 @@
 """Run plasticity rules: a table of rules in, one row of metrics per rule out: fsbi.simulate.
 
-A row depends on its rule, its seed and the settings only, not on the chunk it is in. A chunk that was cut off goes on from
-the rows it had finished, which wait in `.partial` beside the output.
+A row depends on its rule, its seed and the settings only, not on the chunk it is in. A chunk that was cut off goes on after
+the rows it had finished (see core.partial).
 """
 
 import json
 import os
 import resource
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from respike.core import files
+from respike.core import files, partial
 from respike.fsbi import built, command
 from respike.fsbi.params import DT, N_SAMPLES, OUTCOMES, PLASTIC, SAMPLE_EVERY, THETA, Network, Simulation
 from respike.fsbi.rules import PLACE, read
@@ -46,22 +45,25 @@ def run(
     """
     simulator = Simulator(binary, settings, hidden)
     table = read_rules(rules, simulator.network.rule, first, count)
-    partial = Partial(Path(out), settings, simulator.key, hidden)
-    rows, kept = [], {}
-    for rule in table:
-        row = None if recordings else partial.find(rule)
-        if row is None:
-            recording, cpu = simulator.record(rule)
-            row = result(rule, recording, cpu, simulator)
-            partial.keep(row)
-            if recordings:
-                kept |= arrays(f"rule{int(rule['index'])}", recording)
-        rows.append(row)
     if recordings:
-        files.write_arrays(recordings, **kept)
+        rows = record(table, simulator, recordings)
+    else:
+        made_by = {"simulation": asdict(settings), "binary": simulator.key, "first": first, "count": count}
+        rows = (partial.resume(out, made_by) or {"rows": []})["rows"]
+        for rule in table[len(rows) :]:
+            rows.append(result(rule, *simulator.record(rule), simulator))
+            partial.save(out, made_by, {"rows": rows})
     columns = [*PLACE, *THETA[simulator.network.rule], *METRICS, "outcome", "stop_time", "cpu_s"]
     files.write_table(out, pd.DataFrame(rows, columns=columns).sort_values(["round", "index"], ignore_index=True))
-    partial.clear()
+    partial.forget(out)
+
+
+def record(table: Sequence[Mapping], simulator: "Simulator", out: Path) -> list[dict]:
+    """Rows of the rules in `table`, whose spikes and weight samples are written to `out`."""
+    ran = [(rule, *simulator.record(rule)) for rule in table]
+    named = [arrays(f"rule{int(rule['index'])}", recording) for rule, recording, _ in ran]
+    files.write_arrays(out, **{name: array for one in named for name, array in one.items()})
+    return [result(rule, recording, cpu, simulator) for rule, recording, cpu in ran]
 
 
 def read_rules(paths: Sequence[Path], rule: str, first: int = 0, count: int | None = None) -> list[dict]:
@@ -198,45 +200,3 @@ def cpu_of_children() -> float:
     """CPU seconds of all processes that this one started and that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-class Partial:
-    """Rows of a chunk that are done, kept until the chunk is whole."""
-
-    def __init__(self, out: Path, settings: Simulation, key: str, hidden: Path | None = None) -> None:
-        self.path = out.parent / ".partial" / f"{out.name}.jsonl"
-        self.made_by = json.dumps([asdict(settings), key, hidden and files.digest(hidden)], sort_keys=True)
-        self.rows = {self.name(row["row"]): row["row"] for row in self.read() if row["made_by"] == self.made_by}
-
-    def read(self) -> list[dict]:
-        """Lines of the file that are whole; the last one may be cut off."""
-        lines = self.path.read_text().splitlines() if self.path.is_file() else []
-        rows = []
-        for line in lines:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return rows
-
-    @staticmethod
-    def name(row: Mapping) -> str:
-        """What makes a row the row of a rule: its place, its seed and its parameters."""
-        rule = "poly" if "EE_alpha" in row else "mlp"
-        return json.dumps([int(row[n]) for n in PLACE] + [float(row[n]) for n in THETA[rule]])
-
-    def find(self, rule: Mapping) -> dict | None:
-        """The finished row of a rule, if there is one."""
-        return self.rows.get(self.name(rule))
-
-    def keep(self, row: dict) -> None:
-        """Add a finished row."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps({"made_by": self.made_by, "row": row}) + "\n")
-
-    def clear(self) -> None:
-        """The chunk is whole: forget its parts."""
-        self.path.unlink(missing_ok=True)
-        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
-            shutil.rmtree(self.path.parent, ignore_errors=True)
