@@ -4,17 +4,15 @@ Standard deviations divide by n. A cell too quiet to be judged counts as 0 in th
 autocovariance, so a silent network has finite values. A simulation that did not finish has none: every metric is nan.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from respike.core import statistics
 from respike.core.spikes import Spikes
-from respike.fsbi.params import METRICS, OUTCOMES
-
-FINISHED = OUTCOMES[0]
+from respike.fsbi.params import FINISHED, METRICS
+from respike.fsbi.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -27,24 +25,6 @@ class SummarySettings:
     coarse: float = 0.1  # s, bins of the Fano factors
     half_window: float = 0.5  # s, lags of the autocovariance
     isi_edges: int = 100  # on [0, 1] s
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What one simulation leaves. Times in s since the start of the simulation."""
-
-    e_times: Float[np.ndarray, " spike"]
-    e_cells: Int[np.ndarray, " spike"]
-    n_e: int  # recorded excitatory cells
-    i_times: Float[np.ndarray, " spike"]
-    i_cells: Int[np.ndarray, " spike"]
-    n_i: int  # recorded inhibitory cells; 0: rate_i is nan
-    start: float  # the recorded window is [start, stop)
-    stop: float
-    weight_times: Float[np.ndarray, " sample"] = field(default_factory=lambda: np.zeros(0))
-    weights: Mapping[str, Float[np.ndarray, "sample synapse"]] = field(default_factory=dict)  # by type: EE, EI, IE, II
-    blow_up: float = -1.0  # -1: finished, else the time (s) at which the simulation stopped
-    outcome: str = FINISHED
 
 
 def summarise(recording: Recording, settings: SummarySettings = SummarySettings()) -> dict[str, float]:  # noqa: B008  (frozen)
@@ -93,8 +73,8 @@ def bin_of(recording: Recording, width: float) -> tuple[Int[np.ndarray, " spike"
 def binned(recording: Recording, width: float) -> Float[np.ndarray, "bin cell"]:
     """Spike counts of each excitatory cell."""
     index, n_bins = bin_of(recording, width)
-    place = (index * recording.n_e + recording.e_cells)[index >= 0]
-    return np.bincount(place, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
+    entry = (index * recording.n_e + recording.e_cells)[index >= 0]
+    return np.bincount(entry, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
 
 
 def population(recording: Recording, width: float) -> Float[np.ndarray, " bin"]:
@@ -114,9 +94,9 @@ def poisson_distance(isi: Float[np.ndarray, " interval"], rate: float, n_edges: 
     share = np.histogram(np.clip(isi, 0, 1), edges)[0] / max(len(isi), 1)
     survival = np.exp(-(0.01 if rate <= 0.1 or not len(isi) else 1 / isi.mean()) * edges)
     expected = survival[:-1] - survival[1:]
-    held = share > 0
+    filled = share > 0
     with np.errstate(divide="ignore"):
-        return abs(np.sum(share[held] * np.log(share[held] / expected[held])))
+        return abs(np.sum(share[filled] * np.log(share[filled] / expected[filled])))
 
 
 def mean_autocovariance(counts: Float[np.ndarray, "cell bin"], max_lag: int) -> float:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import brian2
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
@@ -53,6 +54,11 @@ class Loops:
     results: frozenset[str] = frozenset()  # owner.variable
 
 
+def source(name: str) -> str:
+    """C++ of the file `name` of this folder."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
 def deferral(kind: str, trace: str, n_post: int, null: tuple[str, ...]) -> dict[str, object]:
     """Entry of `Loops.deferred` for the connection `kind`, whose postsynaptic update reads `trace` of its presynaptic cell."""
     return {
@@ -88,7 +94,7 @@ def templates(loops: Loops) -> Iterator[None]:
 def templater(stock, loops: Loops):
     """Brian2's source of templates with ours before its own."""
     ours = stock.derive(
-        "respike.fsbi.codegen",
+        "respike.fsbi.simulator.codegen",
         env_globals={
             "deferred": loops.deferred,
             "null_arrival": loops.null_arrival,
