@@ -14,7 +14,7 @@ from scipy import stats
 from respike.__main__ import main
 from respike.core import config
 from respike.fsbi import fitted, mean_field, mlp, protocol, released, summary, surrogate
-from respike.fsbi.inference import classifier, flow, posterior, proposals, targets, whitening
+from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
 from respike.fsbi.inference.targets import Target
 from respike.fsbi.params import FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
 from respike.fsbi.recording import Recording
@@ -150,6 +150,50 @@ def test_amplitude_spectrum_of_a_sine():
     wave = 3 + 2 * np.cos(2 * np.pi * 7 * n / 1000)
     found = 2 / len(wave) * np.abs(np.fft.rfft(wave))[1:500].sum()
     assert found == pytest.approx(2)
+
+
+def by_the_book(one: Recording) -> dict[str, float]:
+    """The metrics that are more than a mean or a count, cell by cell and bin by bin as they are defined."""
+    trains = [np.sort(one.e_times[one.e_cells == cell]) for cell in range(one.n_e)]
+
+    def counts(width: float) -> np.ndarray:
+        edges = np.arange(one.start, one.stop, width)
+        return np.array([np.histogram(train, edges)[0] for train in trains])
+
+    def fano(count: np.ndarray) -> float:
+        return count.var() / count.mean() if count.sum() > 3 else 0.0
+
+    def correlated(count: np.ndarray) -> float:
+        if count.std() <= 0.05:
+            return 1.0
+        full = np.abs(np.correlate(count - count.mean(), count - count.mean(), "full"))
+        middle = len(count) - 1
+        return np.mean(full[middle - 50 : middle + 51] / full.max())
+
+    coarse, middle, fine = counts(0.1), counts(0.01), counts(0.001).mean(0)
+    isi = np.concatenate([np.diff(train) for train in trains])
+    p = np.histogram(np.minimum(isi, 1), np.linspace(0, 1, 100))[0] / len(isi)
+    q = -np.diff(np.exp(-np.linspace(0, 1, 100) / isi.mean()))
+    return {
+        "spatial_Fano": np.mean([fano(coarse[:, number]) for number in range(coarse.shape[1])]),
+        "temporal_Fano": np.mean([fano(train) for train in coarse]),
+        "auto_cov": np.mean([correlated(train) for train in middle]),
+        "fft": sum(2 / len(fine) * np.abs(np.fft.fft(fine))[1 : len(fine) // 2]),
+        "std_rate_temporal": np.sqrt(np.mean((fine - fine.mean()) ** 2)),
+        "kl_isi": abs(sum(a * np.log(a / b) for a, b in zip(p, q, strict=True) if a > 0)),
+        "std_cv": np.std([np.diff(train).std() / np.diff(train).mean() if len(train) > 3 else 0.0 for train in trains]),
+    }
+
+
+def test_metrics_by_the_book(rng):
+    numbers = [0, 3, 4, 5, 40, 80, 200, 500]  # spikes of each cell: silent, too few to be judged, bursting, fast
+    trains = [rng.uniform(60, 70, n) for n in numbers]
+    trains[5] = 61 + 8 * rng.beta(0.3, 0.3, 80)
+    cells = np.repeat(np.arange(len(numbers)), numbers)
+    one = recording(e_times=np.concatenate(trains), e_cells=cells, n_e=len(numbers))
+    found = summary.summarise(one)
+    for name, value in by_the_book(one).items():
+        assert found[name] == pytest.approx(value, rel=1e-9), name
 
 
 # -- targets, filter --------------------------------------------------------------------------------------------------
@@ -472,6 +516,22 @@ def test_the_best_of_many_candidates_is_chosen(rng):
     assert rows[64] > rows[1]
 
 
+class Weigher:
+    """A classifier whose weight is the parameter itself."""
+
+    def weight(self, theta):
+        return theta[:, 0]
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 2.0])
+def test_candidates_are_chosen_in_proportion_to_a_power_of_their_weight(sharpness):
+    block, box = lambda number: np.tile([[0.2], [0.8]], (32, 1)), np.array([[0.0], [1.0]])  # noqa: E731
+    settings = proposals.Proposal((), {}, sharpness=sharpness, among=64)
+    chosen = [proposals.chosen(block, box, [Weigher()], np.random.default_rng(k), settings, "")[0][0] for k in range(600)]
+    expected = 0.8**sharpness / (0.8**sharpness + 0.2**sharpness)
+    assert np.mean(np.array(chosen) == 0.8) == pytest.approx(expected, abs=0.05)
+
+
 def test_a_classifier_without_examples_keeps_everything(rng):
     theta = rng.uniform(-1, 1, (20, 4))
     np.testing.assert_array_equal(classifier.train(theta, np.zeros(20, bool), 0).weight(theta), 1)
@@ -577,8 +637,9 @@ def test_proposals_and_results_are_joined_however_they_are_cut(tmp_path):
         (lambda found: found.assign(round=1), "found_3.parquet, .*found_6.parquet"),
         (lambda found: found.assign(index=found["index"].replace(1, 0)), "found_3.parquet"),
         (lambda found: found.iloc[[0, 1, 2, 2, 3, 4]], "found_3.parquet, .*found_6.parquet"),
+        (lambda _: measured(7)[1:], "found_6.parquet"),
     ],
-    ids=["seed", "round", "index", "twice"],
+    ids=["seed", "round", "index", "twice", "not the first"],
 )
 def test_results_of_other_rules_are_refused(tmp_path, change, names):
     lots, chunks = cut(tmp_path, prior_rules(9), "rules", 9), cut(tmp_path, change(measured(6)), "found", 3, 6)
@@ -627,6 +688,19 @@ def test_mlp_change_by_hand():
     assert mlp.change(inputs, np.zeros(500), readout, bias).tolist() == [4.0, 4.0]
 
 
+def test_mlp_protocol_by_hand(rng):
+    rule = {name: float(rng.uniform(*box(name))) for name in THETA["mlp"]}
+    layers, state = mlp.fixed_layers(Wiring()), [5.0, -0.06, 0.5, 0.15]  # w, <V>, C_exc, C_inh at half activity
+    readout = {side: [rule[f"IE_{side}_{name}"] for name in ("0", "1", "2", "3", "bias")] for side in ("pre", "post")}
+    lags, found = np.array([-0.01, 0.02]), []
+    for lag in lags:
+        late, early = (np.exp(-1), 0.0) if lag < 0 else (0.0, np.exp(-2))  # fast traces, 10 ms
+        at_pre = mlp.change(np.array([5.0, late, *state]), layers, np.array(readout["pre"][:4]), readout["pre"][4])
+        at_post = mlp.change(np.array([early, 0.5, *state]), layers, np.array(readout["post"][:4]), readout["post"][4])
+        found.append(rule["eta_IE"] * (at_pre + at_post))
+    np.testing.assert_allclose(protocol.mlp(rule, "IE", lags, layers, 0.5), found, rtol=1e-12)
+
+
 def test_mean_field_axes_by_hand():
     rules = pd.DataFrame(
         {
@@ -642,11 +716,77 @@ def test_mean_field_axes_by_hand():
     assert (x[0], y[0], colour[0]) == pytest.approx((-10, 2 + 10 * slope, 8))
 
 
+def test_weighted_correlation_agrees_with_numpy(rng):
+    x, y, weight = rng.normal(size=(3, 200)) + [[0], [1], [4]]
+    cov = np.cov(x, y, aweights=weight)
+    assert posterior.weighted_correlation(x, y, weight) == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]))
+    assert posterior.weighted_correlation(np.ones(3), np.arange(3), np.ones(3)) == 0.0
+
+
 def test_weighted_correlation_of_a_gaussian():
     x, y = (part.ravel() for part in np.meshgrid(np.linspace(-6, 6, 201), np.linspace(-6, 6, 201), indexing="ij"))
     rho = -0.6
     density = np.exp(-(x**2 - 2 * rho * x * y + y**2) / (2 * (1 - rho**2)))
     assert posterior.weighted_correlation(x, y, density) == pytest.approx(rho, abs=1e-6)
+
+
+# -- table of metrics -------------------------------------------------------------------------------------------------
+
+
+def told(rows) -> dict[str, float]:
+    """Values of measures by name."""
+    return {row.metric: row.value for row in rows}
+
+
+def of_rates(*rates: float, family: str = "poly", round: int = 1, **columns) -> pd.DataFrame:
+    """A table of a round whose rules differ in their rate alone; nan blew up."""
+    values = {**dict.fromkeys(metrics_of(family), 1.0), "rate": rates, "w_blow": 0.0, "round": round}
+    table = measured(len(rates), family).assign(**values)
+    blown = np.isnan(rates)
+    table.loc[blown, list(metrics_of(family))] = np.nan
+    return table.assign(outcome=np.where(blown, "blow_up", FINISHED), **columns)
+
+
+def test_gain_of_a_round_and_its_misses_by_hand():
+    schedule = {"poly": (metrics.Aim(), metrics.Aim(("rate",), {"rate": (5.0, 10.0)}))}
+    settings = metrics.Measured(bounds(), schedule)
+    prior = of_rates(7.0, 20.0, 30.0, 40.0, round=0)
+    table = of_rates(6.0, 9.0, 11.0, np.nan, aim_rate=[7.0, 7.0, 7.0, 7.0], drawn=8, inside=2)
+    values = told(metrics.of_round(table, prior, settings, 0))
+    assert (values["in_aim"], values["in_aim_prior"], values["gain"]) == (0.5, 0.25, 2.0)
+    assert values["miss_rate"] == 2.0  # of 1, 2 and 4; the rule that blew up has none
+    assert values["inside_box"] == 0.25
+    assert (values["outcome_finished"], values["outcome_blow_up"]) == (0.75, 0.25)
+    assert values["in_rate"] == 0.75  # plausible: 1 to 50 Hz
+    assert "gain" not in told(metrics.of_round(prior, prior, settings, 0))
+
+
+def test_a_round_is_held_against_the_prior_of_its_own_family():
+    rounds = [of_rates(1.0, family=family, round=round) for family in ("mlp", "poly") for round in (0, 1)]
+    assert metrics.first_round(rounds, rounds[3]) is rounds[2]
+    assert metrics.first_round(rounds, rounds[1]) is rounds[0]
+
+
+def test_survivors_with_any_metric_are_finite():
+    table = of_rates(5.0, np.nan, round=-1).assign(kl_isi=np.nan)
+    assert told(metrics.of_longevity(table, metrics.Measured(bounds(), {}), 0))["finite"] == 0.5
+    assert list(metrics.of_longevity(table[:0], metrics.Measured(bounds(), {}), 0)) == []
+
+
+def test_counts_of_the_tutorial_by_hand():
+    table = of_rates(7.0, 7.0, 12.0, 40.0, np.nan, round=-2)
+    good = {name: (interval[0] + interval[1]) / 2 for name, interval in plausible_bounds().items() if name != "rate"}
+    table = table.assign(**good)
+    table.loc[1, "w_creep"] = 1.0
+    values = told(metrics.of_release(table, metrics.Measured(bounds(), {}), 0))
+    counts = {name: values[f"{name}_count"] for name in ("plausible", "rate_5_to_10", "rate_3_to_15")}
+    assert counts == {"plausible": 3, "rate_5_to_10": 2, "rate_3_to_15": 3}
+    assert values["plausible_rate_5_to_10_count"] == 1
+    assert values["plausible_rate_3_to_15_fraction"] == 2 / 5
+
+
+def plausible_bounds() -> dict[str, targets.Interval]:
+    return targets.plausible(bounds(), targets.group("plausible", "poly"))
 
 
 # -- config -----------------------------------------------------------------------------------------------------------
@@ -694,6 +834,15 @@ def test_a_stored_flow_draws_what_the_trained_one_draws(member):
 def test_a_flow_sees_the_logarithm_of_a_metric_if_it_shall(member):
     seen = member[1].conditions(pd.DataFrame({"rate": [9.9]}))
     assert seen.tolist() == [[pytest.approx(1.0)]]  # log10(rate + 0.1)
+
+
+def test_a_flow_learns_from_the_logarithm_and_members_differ(member):
+    trained, _, usable = member
+    linear = flow.train(usable, "poly", ["rate"], replace(trained.settings, log_metrics=False), 5)
+    assert linear.losses != trained.losses
+    settings = replace(trained.settings, max_epochs=1, members=2)
+    one, other = comparison.ensemble(usable, settings, 0)
+    assert not np.array_equal(one.sample(np.array([0.9]), 4, 0), other.sample(np.array([0.9]), 4, 0))
 
 
 class Normal:
@@ -755,6 +904,8 @@ def observed(rng, n: int) -> pd.DataFrame:
 
 def test_ranks_under_the_exact_posterior_are_uniform(rng):
     table, held_out = observed(rng, 400), rng.permutation(400)[:350]
+    trained = np.setdiff1d(np.arange(400), held_out)
+    table.iloc[trained, :24] += 5.0  # these must not be ranked
     ranks = posterior.ranks(Exact(held_out), table, "poly", EXAMINED, rng)
     assert ranks.shape == (300, 24)
     assert stats.kstest(ranks.ravel(), "uniform").pvalue > 0.01

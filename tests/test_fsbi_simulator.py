@@ -66,6 +66,22 @@ def test_input_gaps_are_geometric(rng):
     assert 1 / (1 + draws.mean()) == pytest.approx(12.0 * DT, rel=0.01)
 
 
+def test_a_run_is_told_its_times_in_steps_and_its_seed_in_two_parts():
+    protocol, seed = Protocol(settle=2.0, record=3.0, n_recorded_e=10_000, tau_rate=0.5), 2**46 + 2**33 + 12345
+    values = command.control_values(Network(n_e=512), Wiring(), protocol, seed)
+    assert (values["record_step"], values["end_step"], values["n_recorded_e"]) == (20_000, 50_000, 512)
+    assert values["seed_low"] + (values["seed_high"] << 31) == seed
+    assert values["per_spike"] == pytest.approx(1 / (0.5 * 512))
+    assert values["keep_rate"] == pytest.approx(np.exp(-1e-4 / 0.5))
+
+
+@pytest.mark.parametrize("family", ["poly", "mlp"])
+def test_each_type_of_connection_starts_with_its_own_weight(rng, family):
+    wiring = Wiring(w_ee=0.1, w_ei=0.2, w_ie=0.3, w_ii=0.4)
+    values = command.arguments(Network(family=family), Simulation(wiring=wiring), rule_of(family, rng), 1)
+    assert [values[f"{kind}.w_start"] for kind in ("EE", "EI", "IE", "II")] == [0.1, 0.2, 0.3, 0.4]
+
+
 def test_reference_mode_switches_early_stops_off():
     early, published = (command.control_values(Network(), Wiring(), Protocol(stop=stop), 1) for stop in ("early", "reference"))
     assert early["quiet_max"] == 50_000
@@ -406,6 +422,33 @@ def test_cells_are_numbered_through_and_time_starts_with_the_recording():
     assert shown.times.tolist() == [0.0, 1.5, 9.0]
     assert shown.cells.tolist() == [0, 2, 4]
     assert (shown.n_cells, shown.duration) == (5, 10.0)
+
+
+def test_a_row_knows_the_bound_of_the_weights(pretend, tmp_path):
+    simulator = Simulator(tmp_path / "binary.json", Simulation(wiring=Wiring(w_max=0.5)))
+    one, _ = Simulator.record(simulator, {"index": 0, "seed": 1})
+    bounded = replace(one, weights={kind: np.minimum(samples, 0.5) for kind, samples in one.weights.items()})
+    share = np.mean([samples[1:] >= 0.5 for samples in one.weights.values()])
+    assert simulator.row(steady(), bounded, 0.0)["w_blow"] == pytest.approx(share)
+
+
+def test_what_a_binary_leaves_is_read_from_the_start_of_the_recording(pretend, tmp_path):
+    left = {
+        **{"control.outcome": np.int32([0]), "control.stop_step": np.int32([700_000])},
+        **{"spikes_E.i": np.int32([0, 9, 3, 4]), "spikes_E.t": [59.9998, 60.0, 60.0, 69.5], "spikes_E.N": np.int32([4])},
+        **{"spikes_I.i": np.int32([1]), "spikes_I.t": [61.0], "spikes_I.N": np.int32([1])},
+        **{f"weights_{kind}.t": [59.9, 60.0, 60.1] for kind in TYPES},
+        **{f"weights_{kind}.w": np.repeat(np.float32([1, 2, 3]), 100) for kind in TYPES},
+    }
+    simulator = Simulator(tmp_path / "binary.json", Simulation(protocol=Protocol(n_recorded_e=9)))
+    for name, values in left.items():
+        np.asarray(values).tofile(tmp_path / name)
+        simulator.results[name] = {"file": name, "dtype": str(np.asarray(values).dtype)}
+    one = simulator.read(tmp_path)
+    assert (one.e_times.tolist(), one.e_cells.tolist(), one.n_e) == ([60.0, 69.5], [3, 4], 9)
+    assert (one.start, one.stop, one.blow_up, one.outcome) == (60.0, 70.0, -1.0, "finished")
+    assert one.weight_times.tolist() == [60.0, 60.1]
+    assert one.weights["IE"].mean(1).tolist() == [2.0, 3.0]
 
 
 def test_a_missing_binary_is_named(pretend, tmp_path):
