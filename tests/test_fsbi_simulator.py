@@ -453,7 +453,9 @@ def test_what_a_binary_leaves_is_read_from_the_start_of_the_recording(pretend, t
 
 def test_a_missing_binary_is_named(pretend, tmp_path):
     (tmp_path / "key" / "main").unlink()
-    with pytest.raises(FileNotFoundError, match="main does not exist; delete .*binary.json and run the rule fsbi_build again"):
+    with pytest.raises(
+        FileNotFoundError, match="main does not exist; delete .*binary.json and run the workflow rule fsbi_build again"
+    ):
         run_chunk(tmp_path, 0, 1)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from respike.fsbi import mlp
 from respike.fsbi.recording import Recording
-from respike.fsbi.summary import SummarySettings, summarise
+from respike.fsbi.summary import summarise
 from tests.conftest import reference_cases
 
 
@@ -13,7 +13,7 @@ from tests.conftest import reference_cases
 def test_metrics_agree_with_published_ones(path):
     stored = np.load(path, allow_pickle=False)
     for case, expected in zip(stored["case_names"], stored["metrics"], strict=True):
-        found = summarise(recording_of(stored, case), SummarySettings())
+        found = summarise(recording_of(stored, case))
         values = np.array([found[name] for name in stored["metric_names"]])
         np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-12, err_msg=str(case))
 

@@ -11,7 +11,7 @@ import pytest
 from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, THETA, Cells, Network, Protocol, Simulation, Wiring
 from respike.fsbi.simulator import build, command, model
 from respike.fsbi.simulator.binary import Simulator
-from respike.fsbi.summary import SummarySettings, summarise
+from respike.fsbi.summary import summarise
 from tests.conftest import reference_cases
 from tests.test_fsbi_model import given, in_numpy, set_all
 
@@ -175,7 +175,7 @@ def repeated(simulator: Simulator, theta: np.ndarray, seeds: range) -> tuple[pd.
     """Metrics of one rule for several seeds, and the stop times (-1: finished)."""
     rule = dict(zip(THETA[simulator.network.family], theta, strict=True))
     runs = [simulator.record({**rule, "seed": seed})[0] for seed in seeds]
-    return pd.DataFrame([summarise(run, SummarySettings()) for run in runs]), [run.blow_up for run in runs]
+    return pd.DataFrame([summarise(run) for run in runs]), [run.blow_up for run in runs]
 
 
 def agree(ours: np.ndarray, theirs: np.ndarray) -> bool:

@@ -11,28 +11,17 @@ PART = ("family", "part")
 CHUNK = (*PART, "first", "last")
 ROUND = ("family", "round")
 
-
-def told(function, *wildcards):
-    """What a function of the plan says of the config, given these wildcards."""
-    return lambda w: function(config, *(int(w[name]) if w[name].isdigit() else w[name] for name in wildcards))
-
-
-def listed(function, *wildcards):
-    """The same, for files."""
-    return told(lambda config, *given: function(config, RESULTS, *given), *wildcards)
-
-
-def png(name):
-    """A figure with its caption in Snakemake's report."""
-    labels = {"network": "{family}", "figure": name}
-    figure, caption = f"<results>/figures/{{family}}_{name}.png", f"../report/fsbi_{name}.rst"
-    return report(figure, caption=caption, category="fsbi", labels=labels)
-
-
-def drawing(*names):
-    """Params of a workflow rule that draws the figures `names`."""
-    folder, settings = f"{RESULTS}/figures", told(plan.shown, "family")
-    return stage("fsbi.figures", "family", names=names, folder=folder, settings=settings)
+# What functions of the plan say of the config, given these wildcards; of files, with the folder in which they lie.
+told = lambda function, *names: lambda w: function(config, *(int(w[n]) if w[n].isdigit() else w[n] for n in names))
+listed = lambda function, *names: told(lambda config, *given: function(config, RESULTS, *given), *names)
+# Params of a workflow rule that draws some figures, and one of these with its caption in Snakemake's report.
+SHOWN = {"folder": f"{RESULTS}/figures", "settings": told(plan.shown, "family")}
+png = lambda name: report(
+    f"<results>/figures/{{family}}_{name}.png",
+    caption=f"../report/fsbi_{name}.rst",
+    category="fsbi",
+    labels={"network": "{family}", "figure": name},
+)
 
 
 wildcard_constraints:
@@ -257,7 +246,7 @@ use rule stage as figures with:
     log:
         "<logs>/{family}_figures.txt",
     params:
-        **drawing(*plan.FIGURES),
+        **stage("fsbi.figures", "family", names=plan.FIGURES, **SHOWN),
 
 
 use rule figures as mean_field with:
@@ -267,7 +256,7 @@ use rule figures as mean_field with:
     log:
         "<logs>/{family}_mean_field.txt",
     params:
-        **drawing("mean_field"),
+        **stage("fsbi.figures", "family", names=["mean_field"], **SHOWN),
 
 
 use rule figures as network with:
@@ -277,4 +266,4 @@ use rule figures as network with:
     log:
         "<logs>/{family}_network.txt",
     params:
-        **drawing("network"),
+        **stage("fsbi.figures", "family", names=["network"], **SHOWN),

@@ -120,6 +120,11 @@ class Protocol:
     wall_limit: float = 3600.0  # CPU s
 
 
+def recorded_cells(network: Network, protocol: Protocol) -> tuple[int, int]:
+    """How many excitatory and inhibitory cells are recorded."""
+    return min(protocol.n_recorded_e, network.n_e), min(protocol.n_recorded_i, network.n_i)
+
+
 @dataclass(frozen=True)
 class Simulation:
     """Everything that `fsbi.simulate` sets at run time; a binary serves all values."""

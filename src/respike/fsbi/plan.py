@@ -34,8 +34,8 @@ def check(config: Config) -> None:
         space, n_rounds = config[family], len(config[family]["schedule"])
         if space["rounds"] > n_rounds:
             _refuse(f"{family}.rounds", space["rounds"], f"schedule has only {n_rounds} entries; add one per round")
-        for number, entry in enumerate(space["schedule"]):
-            _check_round(family, f"{family}.schedule[{number}]", entry)
+        for round, entry in enumerate(space["schedule"]):
+            _check_round(family, f"{family}.schedule[{round}]", entry)
         if space["hidden_file"] and family == "poly":
             _refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
         if space["hidden_file"] and not Path(space["hidden_file"]).is_file():
@@ -152,7 +152,7 @@ def members(config: Config, folder: str, family: str, round: int) -> list[str]:
     """Ensemble that proposes the rules of the round; none when they come from the prior."""
     if not metrics(config, family, round):
         return []
-    return [f"{folder}/{family}/round{round}/member{number}.pt" for number in range(config[family]["fit"]["members"])]
+    return [f"{folder}/{family}/round{round}/member{member}.pt" for member in range(config[family]["fit"]["members"])]
 
 
 def thinning(config: Config, folder: str, family: str, round: int) -> list[str]:
@@ -180,8 +180,8 @@ def hidden(config: Config, family: str) -> list[str]:
 
 def figures(config: Config, family: str) -> list[str]:
     """Names of the figures of a family: raster and weights only where spikes were simulated."""
-    own = ["mean_field"] if family == "poly" else []
-    return [*FIGURES, *own, *(["network"] if config[family]["data"] == "simulate" else [])]
+    of_poly = ["mean_field"] if family == "poly" else []
+    return [*FIGURES, *of_poly, *(["network"] if config[family]["data"] == "simulate" else [])]
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------

@@ -30,14 +30,14 @@ def read(path: Path, family: str) -> pd.DataFrame:
     """
     files.checked(path)
     with path.open("rb") as file:
-        found = _dtype_in(file, path)
-    if found.hasobject:
+        kind = _dtype_in(file, path)
+    if kind.hasobject:
         raise ValueError(
             f"{path}: holds pickled Python objects, which could run any code; expected plain records {_fields(family)}"
         )
-    if found != dtype(family):
+    if kind != dtype(family):
         raise ValueError(
-            f"{path}: {_difference(found, family)}; is it a file of the {family} family, listed under fsbi.{family}.released?"
+            f"{path}: {_difference(kind, family)}; is it a file of the {family} family, listed under fsbi.{family}.released?"
         )
     try:
         records = np.load(path, allow_pickle=False)
@@ -70,18 +70,18 @@ def _fields(family: str) -> str:
     return f"seed, theta ({len(THETA[family])}), {', '.join(metrics_of(family))}"
 
 
-def _difference(found: np.dtype, family: str) -> str:
-    """In which fields `found` differs from the released format, in words."""
-    if found.names is None:
-        return f"an array of {found}, expected records with the fields {_fields(family)}"
+def _difference(kind: np.dtype, family: str) -> str:
+    """In which fields `kind` differs from the released format, in words."""
+    if kind.names is None:
+        return f"an array of {kind}, expected records with the fields {_fields(family)}"
     expected = dtype(family)
-    missing = [name for name in expected.names if name not in found.names]
-    other = [name for name in found.names if name not in expected.names]
-    shared = [name for name in expected.names if name in found.names]
-    changed = [f"field {name} is {found[name]}, expected {expected[name]}" for name in shared if found[name] != expected[name]]
+    missing = [name for name in expected.names if name not in kind.names]
+    other = [name for name in kind.names if name not in expected.names]
+    shared = [name for name in expected.names if name in kind.names]
+    changed = [f"field {name} is {kind[name]}, expected {expected[name]}" for name in shared if kind[name] != expected[name]]
     parts = [f"missing fields {missing}" if missing else "", f"unknown fields {other}" if other else "", *changed]
     return (
-        ", ".join(part for part in parts if part) or f"the fields stand in the order {found.names}, expected {expected.names}"
+        ", ".join(part for part in parts if part) or f"the fields stand in the order {kind.names}, expected {expected.names}"
     )
 
 

@@ -4,8 +4,6 @@ Standard deviations divide by n. A cell too quiet to be judged counts as 0 in th
 autocovariance, so a silent network has finite values. A simulation that did not finish has none: every metric is nan.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -14,44 +12,39 @@ from respike.core.spikes import Spikes
 from respike.fsbi.params import FINISHED, METRICS
 from respike.fsbi.recording import Recording
 
-
-@dataclass(frozen=True)
-class SummarySettings:
-    """Bins and bounds of the metrics."""
-
-    w_max: float = 20.0  # upper bound of a plastic weight, leak conductances
-    fine: float = 0.001  # s, bins of the population rate
-    middle: float = 0.01  # s, bins of the autocovariance
-    coarse: float = 0.1  # s, bins of the Fano factors
-    half_window: float = 0.5  # s, lags of the autocovariance
-    isi_edges: int = 100  # on [0, 1] s
+FINE, MIDDLE, COARSE = 0.001, 0.01, 0.1  # s, bins of the population rate, of the autocovariance, of the Fano factors
+HALF_WINDOW = 0.5  # s, lags of the autocovariance
+ISI_EDGES = 100  # on [0, 1] s
 
 
-def summarise(recording: Recording, settings: SummarySettings = SummarySettings()) -> dict[str, float]:  # noqa: B008  (frozen)
-    """The metrics of METRICS in their order; all nan when the simulation did not finish or left no weights."""
+def summarise(recording: Recording, w_max: float = 20.0) -> dict[str, float]:
+    """The metrics of METRICS in their order; all nan when the simulation did not finish or left no weights.
+
+    `w_max` is the upper bound of a plastic weight, in units of the leak conductance.
+    """
     if recording.outcome != FINISHED or recording.blow_up != -1 or not recording.weights:
         return dict.fromkeys(METRICS, float("nan"))
-    values = {**activity(recording, settings), **weight_metrics(recording, settings.w_max)}
+    values = {**activity(recording), **weight_metrics(recording, w_max)}
     return {name: float(values[name]) for name in METRICS}
 
 
-def activity(recording: Recording, settings: SummarySettings) -> dict[str, float]:
+def activity(recording: Recording) -> dict[str, float]:
     """The metrics of the spikes."""
     duration = recording.stop - recording.start
     spikes = Spikes(recording.e_times - recording.start, recording.e_cells, recording.n_e, duration)
     rates = statistics.rate(spikes)
     cv = np.nan_to_num(statistics.isi_cv(spikes))
-    fine = population(recording, settings.fine)
-    coarse = binned(recording, settings.coarse)
+    fine = population(recording, FINE)
+    coarse = binned(recording, COARSE)
     return {
         "rate": rates.mean(),
         "rate_i": len(recording.i_times) / (recording.n_i * duration) if recording.n_i else np.nan,
         "cv_isi": cv.mean(),
         "std_cv": cv.std(),
-        "kl_isi": poisson_distance(statistics.intervals(spikes)[0], rates.mean(), settings.isi_edges),
+        "kl_isi": poisson_distance(statistics.intervals(spikes)[0], rates.mean(), ISI_EDGES),
         "spatial_Fano": fano(coarse, 1).mean(),
         "temporal_Fano": fano(coarse, 0).mean(),
-        "auto_cov": mean_autocovariance(binned(recording, settings.middle).T, round(settings.half_window / settings.middle)),
+        "auto_cov": mean_autocovariance(binned(recording, MIDDLE).T, round(HALF_WINDOW / MIDDLE)),
         "fft": 2 / len(fine) * np.abs(np.fft.rfft(fine))[1 : len(fine) // 2].sum(),
         "std_rate_temporal": fine.std(),
         "std_rate_spatial": rates.std(),

@@ -29,11 +29,11 @@ class Comparison:
 def compare(settings: Comparison, root: int) -> pd.DataFrame:
     """Share of proposals whose rate falls into the aim, per way of proposing: columns method, acceptance, inside, n."""
     interval = (settings.rate[0], settings.rate[1])
-    known = simulated(propose(FAMILY, 0, index, [], [], Proposal((), {}), root) for index in range(settings.rules))
-    linear = ensemble(known, replace(settings.fit, log_metrics=False, members=1), root)
-    log = ensemble(known, replace(settings.fit, log_metrics=True), root)
-    good = meets(known, {"rate": interval})
-    thinning = [classifier.train(parameters(known, FAMILY), good, seeds.of(root, "classify") % 2**31)]
+    drawn = simulated(propose(FAMILY, 0, index, [], [], Proposal((), {}), root) for index in range(settings.rules))
+    linear = ensemble(drawn, replace(settings.fit, log_metrics=False, members=1), root)
+    log = ensemble(drawn, replace(settings.fit, log_metrics=True), root)
+    good = meets(drawn, {"rate": interval})
+    thinning = [classifier.train(parameters(drawn, FAMILY), good, seeds.of(root, "classify") % 2**31)]
     ways = {
         "prior": ([], []),
         "prior_thinned": ([], thinning),
@@ -43,7 +43,7 @@ def compare(settings: Comparison, root: int) -> pd.DataFrame:
         "npe_log_ensemble_thinned": (log, thinning),
     }
     rows = [{"method": name, **acceptance(*way, settings, root)} for name, way in ways.items()]
-    n = parameters(known, FAMILY).shape[1]
+    n = parameters(drawn, FAMILY).shape[1]
     exact = {
         "prior_exact": surrogate.prior_acceptance(n, interval),
         "posterior_exact": surrogate.posterior_acceptance(n, interval),
@@ -52,15 +52,15 @@ def compare(settings: Comparison, root: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def simulated(rules: Iterator[dict]) -> pd.DataFrame:
+def simulated(rows: Iterator[dict]) -> pd.DataFrame:
     """Rules with the metrics of the surrogate."""
-    table = pd.DataFrame(list(rules))
+    table = pd.DataFrame(list(rows))
     return pd.concat([table, surrogate.metrics_of_rules(table, FAMILY)], axis=1)
 
 
-def ensemble(known: pd.DataFrame, settings: flow.FlowSettings, root: int) -> list[flow.Member]:
-    """Flows trained on the rate of those of the `known` rules that finished."""
-    usable = known[np.isfinite(known["rate"])]
+def ensemble(rules: pd.DataFrame, settings: flow.FlowSettings, root: int) -> list[flow.Member]:
+    """Flows trained on the rate of those `rules` that finished."""
+    usable = rules[np.isfinite(rules["rate"])]
     starts = [seeds.of(root, "fit", number) % 2**32 for number in range(settings.members)]
     return [flow.train(usable, FAMILY, ["rate"], settings, start) for start in starts]
 

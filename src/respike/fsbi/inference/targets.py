@@ -57,11 +57,11 @@ def group(name: str, family: str) -> tuple[str, ...]:
 
 def plausible(targets: Mapping[str, Target], metrics: Iterable[str]) -> dict[str, Interval]:
     """The plausibility conditions on `metrics`; ValueError for a metric without one."""
-    found = {name: targets[name].plausible if name in targets else None for name in metrics}
-    missing = [name for name, bounds in found.items() if bounds is None]
+    bounds = {name: targets[name].plausible if name in targets else None for name in metrics}
+    missing = [name for name, interval in bounds.items() if interval is None]
     if missing:
         raise ValueError(f"config: fsbi.targets has no plausible bounds for {missing}; add them or choose other metrics")
-    return {name: bounds for name, bounds in found.items() if bounds is not None}
+    return {name: interval for name, interval in bounds.items() if interval is not None}
 
 
 def aims(targets: Mapping[str, Target], metrics: Sequence[str]) -> dict[str, Interval]:

@@ -16,11 +16,22 @@ import numpy as np
 
 from respike.core import files
 from respike.fsbi.mlp import fixed_layers
-from respike.fsbi.params import DT, METRICS, N_SAMPLES, OUTCOMES, PLASTIC, SAMPLE_EVERY, THETA, Network, Simulation
+from respike.fsbi.params import (
+    DT,
+    METRICS,
+    N_SAMPLES,
+    OUTCOMES,
+    PLASTIC,
+    SAMPLE_EVERY,
+    THETA,
+    Network,
+    Simulation,
+    recorded_cells,
+)
 from respike.fsbi.recording import Recording
 from respike.fsbi.rules import IDENTITY
 from respike.fsbi.simulator import command
-from respike.fsbi.summary import SummarySettings, summarise
+from respike.fsbi.summary import summarise
 
 ADVICE = "(if the disk of the scratch folder is full, set TMPDIR to another folder)"
 GRACE = 60.0  # s of wall time beyond twice the CPU limit before a binary that does not answer is ended
@@ -56,7 +67,7 @@ class Simulator:
         self.key = facts["key"]
         self.results = facts["results"]
         self.folder = (Path(description).resolve().parent / facts["folder"]).resolve()
-        again = f"delete {description} and run the rule fsbi_build again"
+        again = f"delete {description} and run the workflow rule fsbi_build again"
         if not (self.folder / "main").is_file():
             raise FileNotFoundError(f"{self.folder}/main does not exist; {again}")
         if manifest(self.folder) is None:
@@ -69,7 +80,7 @@ class Simulator:
         return {
             **{name: int(rule[name]) for name in IDENTITY},
             **{name: float(rule[name]) for name in THETA[self.network.family]},
-            **summarise(recording, SummarySettings(w_max=self.settings.wiring.w_max)),
+            **summarise(recording, self.settings.wiring.w_max),
             "outcome": recording.outcome,
             "stop_time": protocol.settle + protocol.record if finished else recording.blow_up,
             "cpu_s": cpu,
@@ -95,15 +106,10 @@ class Simulator:
             values = {**values, "hidden.weight": scratch / "hidden"}
         return launch(self.folder, scratch, values, self.settings.protocol.wall_limit)
 
-    def recorded_cells(self, name: str) -> int:
-        """How many cells of E or I are recorded."""
-        protocol, network = self.settings.protocol, self.network
-        return min(protocol.n_recorded_e, network.n_e) if name == "E" else min(protocol.n_recorded_i, network.n_i)
-
     def stopped_from_outside(self) -> Recording:
         """What is known of a run that did not answer."""
         none, start = np.zeros(0), self.settings.protocol.settle
-        n_e, n_i = self.recorded_cells("E"), self.recorded_cells("I")
+        n_e, n_i = recorded_cells(self.network, self.settings.protocol)
         return Recording(none, none, n_e, none, none, n_i, start, start, blow_up=np.nan, outcome="wall_limit")
 
     def read(self, scratch: Path) -> Recording:
@@ -128,9 +134,10 @@ class Simulator:
     def spikes(self, scratch: Path, name: str) -> tuple[np.ndarray, np.ndarray, int]:
         """Times (s) and cells of the recorded spikes of E or I, and how many cells were recorded."""
         cells, times = (self.array(scratch, f"spikes_{name}.{part}") for part in ("i", "t"))
-        expected, n = self.array(scratch, f"spikes_{name}.N")[0], self.recorded_cells(name)
+        expected = self.array(scratch, f"spikes_{name}.N")[0]
         if not len(cells) == len(times) == expected:
             raise OSError(f"{scratch} holds {len(cells)} cells and {len(times)} times of {expected} spikes {ADVICE}")
+        n = recorded_cells(self.network, self.settings.protocol)[name == "I"]
         inside = (cells < n) & (times > self.settings.protocol.settle - DT / 2)
         return times[inside], cells[inside].astype(np.int64), n
 

@@ -25,7 +25,7 @@ CONTROL = """
 rate : 1  # running rate of E, Hz
 arrived : 1  # E spikes that arrived in this step
 quiet : integer  # steps since the last one
-outcome : integer  # place in OUTCOMES
+outcome : integer  # index in OUTCOMES
 looks : integer  # the same, from the last look at cells and weights
 stop_step : integer  # -1 while the run goes on
 keep_rate : 1 (shared)  # exp(-dt/tau_rate)
@@ -67,7 +67,7 @@ _mm_setcsr(_mm_getcsr() | 0x8040);  // decayed conductances would otherwise cost
 @brian2.implementation("cpp", codegen.source("verdict.h"))
 @brian2.check_units(blown_up=bool, silent=bool, looks=1, over=bool, result=1)
 def verdict(blown_up, silent, looks, over):
-    """Place in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
+    """Index in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
     raise NotImplementedError
 
 
@@ -99,53 +99,69 @@ def inspector(family: str) -> brian2.Function:
 
 
 def assemble(network: Network) -> None:
-    """Put the network on the present Brian2 device, with a run of no definite length."""
+    """Put the network on the present Brian2 device, with a run of no definite length.
+
+    The order counts: the command line is read before the seed is set, and that before anything random is drawn.
+    """
     populations = {name: population(network, name) for name in "EI"}
     inputs = brian2.NeuronGroup(
         network.n_input, INPUT, threshold="int(t_in_timesteps) >= next_step", reset=DRAW, name="inputs"
     )
     controls = control(network)
-    hidden = []
+    others = []
     if network.family == "mlp":
-        hidden = [brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden")]
+        others.append(brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden"))
+    external, recurrent, counters = connections(network, populations, inputs)
+    rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
+    rate.connect()
+    others += [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+
+    brian2.device.insert_code("before_start", FLUSH_DENORMALS)
+    brian2.device.apply_run_args()
+    brian2.device.insert_code("main", SEED)
+    wire(external, recurrent)
+    others += [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.family]]
+    start(populations, recurrent, inputs, controls)
+
+    everything = [*populations.values(), inputs, controls, *external, *recurrent, *counters, rate, *others]
+    net = brian2.Network(*(part for part in everything if part is not None), name="network")
+    tidy(network, external, recurrent)
+    net.run(LONGEST * brian2.second)
+
+
+def connections(
+    network: Network, populations: dict[str, brian2.NeuronGroup], inputs: brian2.NeuronGroup
+) -> tuple[list[brian2.Synapses], list[brian2.Synapses], list[brian2.Synapses | None]]:
+    """Synapses of the input and of the network, and the counters of arrivals, in the order in which they run in a step."""
     order = itertools.count(step=2)
     external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
     recurrent = [
         model.connection(populations[kind[0]], populations[kind[1]], network.family, kind, next(order), name=kind)
         for kind in TYPES
     ]
-    counters = [
-        model.arrival_traces(
-            populations[name], model.population_traces(network.family, name)[0], next(order), name=f"arrivals_{name}"
-        )
-        for name in "EI"
-    ]
-    rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
-    rate.connect()
-    spikes = [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+    pre = {name: model.population_traces(network.family, name)[0] for name in "EI"}
+    counters = [model.arrival_traces(populations[name], pre[name], next(order), name=f"arrivals_{name}") for name in "EI"]
+    return external, recurrent, counters
 
-    brian2.device.insert_code("before_start", FLUSH_DENORMALS)
-    brian2.device.apply_run_args()
-    brian2.device.insert_code("main", SEED)
+
+def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
+    """Draw which cells are connected: of the input each pair on its own, in the network as `wired` says, no cell to itself."""
     for synapses in external:
         synapses.connect(j="k for k in sample(N_post, p=p)")
     for synapses in recurrent:
         itself = " and k != i" if synapses.source is synapses.target else ""
         synapses.connect(j=f"k for k in range(N_post) if wired(p, k){itself}", namespace={"wired": wired})
-    samples = [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.family]]
-    for synapses in recurrent:
-        synapses.w = "w_start"
-    start(populations, inputs, controls, network.family)
 
-    everything = [*populations.values(), inputs, controls, *hidden, *external, *recurrent, *counters, rate, *samples, *spikes]
-    net = brian2.Network(*(part for part in everything if part is not None), name="network")
-    for synapses in external + recurrent if network.templates == "fast" else ():
-        brian2.device.insert_code("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
-    for kind in PLASTIC[network.family] if network.templates == "fast" and network.family == "poly" else ():
-        brian2.device.insert_code("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
+
+def tidy(network: Network, external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
+    """Free what the fast loops do not need, bring all weights up to date at the end, and free those that nobody asked for."""
+    insert, fast = brian2.device.insert_code, network.templates == "fast"
+    for synapses in external + recurrent if fast else ():
+        insert("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
+    for kind in PLASTIC[network.family] if fast and network.family == "poly" else ():
+        insert("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
     for synapses in recurrent:
-        brian2.device.insert_code("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
-    net.run(LONGEST * brian2.second)
+        insert("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
 
 
 def forget(synapses: brian2.Synapses, variable: str) -> str:
@@ -227,11 +243,13 @@ def control(network: Network) -> brian2.NeuronGroup:
     return group
 
 
-def start(populations, inputs, controls, family: str) -> None:
+def start(populations, recurrent, inputs, controls) -> None:
     """Initial values, drawn after the command line has been read."""
+    for synapses in recurrent:
+        synapses.w = "w_start"
     for group in populations.values():
         group.v = "v_rest"
-        if family == "mlp":
+        if "v_trace" in group.variables:
             group.v_trace = "v_rest"
     inputs.next_step = GAP
     controls.rate = "rate_max/2"

@@ -15,6 +15,7 @@ from respike.fsbi.params import (
     Protocol,
     Simulation,
     Wiring,
+    recorded_cells,
 )
 
 NEVER = 2_000_000_000  # steps: longer than any run
@@ -93,6 +94,7 @@ def rule_values(family: str, kind: str, wiring: Wiring, theta: Mapping[str, floa
 def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: int) -> dict[str, float | int]:
     """Length of the run, what is recorded, when it stops, and its seed."""
     early = protocol.stop == "early"
+    n_recorded_e, n_recorded_i = recorded_cells(network, protocol)
     return {
         "keep_rate": keep(protocol.tau_rate),
         "per_spike": 1 / (protocol.tau_rate * network.n_e),
@@ -104,8 +106,8 @@ def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: i
         "full_samples": round(protocol.saturated_for / SAMPLE_EVERY) if early else NEVER,
         "cpu_limit": protocol.wall_limit,
         "record_step": round(protocol.settle / DT),
-        "n_recorded_e": min(protocol.n_recorded_e, network.n_e),
-        "n_recorded_i": min(protocol.n_recorded_i, network.n_i),
+        "n_recorded_e": n_recorded_e,
+        "n_recorded_i": n_recorded_i,
         "seed_low": seed & 0x7FFFFFFF,
         "seed_high": (seed >> 31) & 0xFFFF,
         "keep_weights": 0,

@@ -109,8 +109,8 @@ def aim_of(settings: Measured, family: str, number: int) -> dict[str, Interval]:
 
 def against_prior(table: pd.DataFrame, prior: pd.DataFrame, aim: dict[str, Interval]) -> dict[str, float]:
     """Share of proposals that fall into the aim, the same for the prior, and their ratio (nan when no prior rule does)."""
-    ours, theirs = float(meets(table, aim).mean()), float(meets(prior, aim).mean())
-    return {"in_aim": ours, "in_aim_prior": theirs, "gain": ours / theirs if theirs else np.nan}
+    share, prior_share = float(meets(table, aim).mean()), float(meets(prior, aim).mean())
+    return {"in_aim": share, "in_aim_prior": prior_share, "gain": share / prior_share if prior_share else np.nan}
 
 
 def misses(table: pd.DataFrame) -> dict[str, float]:
