@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import brian2
 import numpy as np
 
-from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, TYPES
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, TYPES
 from respike.fsbi.simulator.codegen import source
 
 CELL = """
@@ -105,13 +105,14 @@ def bounded(x, low, high):
     return np.clip(x, low, high)
 
 
-@brian2.implementation("cpp", source("mlp.h"))
-@brian2.check_units(
-    **dict.fromkeys(("x_pre", "x_post", "w", "v", "c_exc", "c_inh", "r0", "r1", "r2", "r3", "bias"), 1), result=1
-)
-def mlp(x_pre, x_post, w, v, c_exc, c_inh, r0, r1, r2, r3, bias):
-    """Change of weight of the mlp rule, times the learning rate (fsbi/mlp.py), in C++ alone."""
+def in_cpp_alone(*_: float) -> float:
+    """Stands for a function that only the binary can call."""
     raise NotImplementedError
+
+
+# eta times the change of the mlp rule (fsbi/mlp.py), of x_pre, x_post, w, <V>, C_exc, C_inh, the readout and the bias.
+mlp = brian2.Function(in_cpp_alone, arg_units=[1] * (len(MLP_SCALE) + len(MLP_READOUT)), return_unit=1)
+mlp.implementations.add_implementation("cpp", source("mlp.h"), name="mlp")
 
 
 def traces(family: str, kind: str, side: str) -> tuple[str, ...]:
