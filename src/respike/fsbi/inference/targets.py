@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from respike.fsbi.params import METRICS, PLASTIC
+from respike.fsbi.params import metrics_of
 
 Interval = tuple[float, float]
 
@@ -50,24 +50,18 @@ class Target:
     plausible: Interval | None = None  # None: not a condition
 
 
-def metrics_of(rule: str) -> tuple[str, ...]:
-    """The metrics that a network of the family `rule` has: final mean weights only of the types that are plastic."""
-    absent = {f"w{kind.lower()}f" for kind in ("EE", "EI", "IE", "II") if kind not in PLASTIC[rule]}
-    return tuple(name for name in METRICS if name not in absent)
-
-
-def group(name: str, rule: str) -> tuple[str, ...]:
-    """The metrics of a group of conditions that a network of the family `rule` has."""
-    return tuple(metric for metric in GROUPS[name] if metric in metrics_of(rule))
+def group(name: str, family: str) -> tuple[str, ...]:
+    """The metrics of a group of conditions that a network of this family has."""
+    return tuple(metric for metric in GROUPS[name] if metric in metrics_of(family))
 
 
 def plausible(targets: Mapping[str, Target], metrics: Iterable[str]) -> dict[str, Interval]:
     """The plausibility conditions on `metrics`; ValueError for a metric without one."""
-    found = {name: targets[name].plausible if name in targets else None for name in metrics}
-    missing = [name for name, bounds in found.items() if bounds is None]
+    bounds = {name: targets[name].plausible if name in targets else None for name in metrics}
+    missing = [name for name, interval in bounds.items() if interval is None]
     if missing:
         raise ValueError(f"config: fsbi.targets has no plausible bounds for {missing}; add them or choose other metrics")
-    return {name: bounds for name, bounds in found.items() if bounds is not None}
+    return {name: interval for name, interval in bounds.items() if interval is not None}
 
 
 def aims(targets: Mapping[str, Target], metrics: Sequence[str]) -> dict[str, Interval]:

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from respike.fsbi.params import THETA, box
+from respike.fsbi.params import boxes
+from respike.fsbi.rules import parameters
 
 
-def whiten(table: pd.DataFrame, rule: str) -> Float[np.ndarray, "rule parameter"]:
+def whiten(table: pd.DataFrame, family: str) -> Float[np.ndarray, "rule parameter"]:
     """Theta without the input rate, minus the prior's mean, divided by its standard deviation (b - a) / sqrt(12)."""
-    names = list(THETA[rule][:-1])
-    low, high = np.array([box(name) for name in names]).T
-    return (table[names].to_numpy(float) - (low + high) / 2) / ((high - low) / np.sqrt(12))
+    low, high = np.array(boxes(family)).T
+    return (parameters(table, family) - (low + high) / 2) / ((high - low) / np.sqrt(12))
 
 
 def components(sample: Float[np.ndarray, "rule parameter"]) -> tuple[np.ndarray, np.ndarray]:

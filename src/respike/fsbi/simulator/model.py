@@ -14,9 +14,10 @@ All constants are shared variables, so that they are single precision and can be
 from collections.abc import Sequence
 
 import brian2
+import numpy as np
 
-from respike.fsbi.expressions import bounded, mlp
-from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, TYPES
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, TYPES
+from respike.fsbi.simulator.codegen import source
 
 CELL = """
 v : 1  # membrane
@@ -97,26 +98,43 @@ SIDES = ("pre", "post")
 MLP = "w_max : 1 (shared)\n" + "".join(f"{side}_{n} : 1 (shared)\n" for side in SIDES for n in (*range(4), "bias"))
 
 
-def traces(rule: str, kind: str, side: str) -> tuple[str, ...]:
+@brian2.implementation("cpp", source("bounded.h"))
+@brian2.check_units(x=1, low=1, high=1, result=1)
+def bounded(x, low, high):
+    """`x` clipped to [low, high]; nan stays nan."""
+    return np.clip(x, low, high)
+
+
+def in_cpp_alone(*_: float) -> float:
+    """Stands for a function that only the binary can call."""
+    raise NotImplementedError
+
+
+# eta times the change of the mlp rule (fsbi/mlp.py), of x_pre, x_post, w, <V>, C_exc, C_inh, the readout and the bias.
+mlp = brian2.Function(in_cpp_alone, arg_units=[1] * (len(MLP_SCALE) + len(MLP_READOUT)), return_unit=1)
+mlp.implementations.add_implementation("cpp", source("mlp.h"), name="mlp")
+
+
+def traces(family: str, kind: str, side: str) -> tuple[str, ...]:
     """Names of the traces that the `side` cells of connection `kind` keep for its rule.
 
     poly: one per connection, each with a time constant of its own; mlp: a fast and a slow one per cell.
     """
-    if kind not in PLASTIC[rule]:
+    if kind not in PLASTIC[family]:
         return ()
-    return (f"x_{side}_{kind}",) if rule == "poly" else (f"x_{side}_fast", f"x_{side}_slow")
+    return (f"x_{side}_{kind}",) if family == "poly" else (f"x_{side}_fast", f"x_{side}_slow")
 
 
-def population_traces(rule: str, population: str) -> tuple[list[str], list[str]]:
+def population_traces(family: str, population: str) -> tuple[list[str], list[str]]:
     """Presynaptic and postsynaptic traces kept by the cells of `population` (E or I)."""
-    pre = [name for kind in TYPES if kind[0] == population for name in traces(rule, kind, "pre")]
-    post = [name for kind in TYPES if kind[1] == population for name in traces(rule, kind, "post")]
+    pre = [name for kind in TYPES if kind[0] == population for name in traces(family, kind, "pre")]
+    post = [name for kind in TYPES if kind[1] == population for name in traces(family, kind, "post")]
     return list(dict.fromkeys(pre)), list(dict.fromkeys(post))
 
 
-def cell_equations(rule: str, names: Sequence[str]) -> str:
+def cell_equations(family: str, names: Sequence[str]) -> str:
     """Variables of a cell that keeps the traces `names`."""
-    return CELL + (ADAPTIVE if rule == "mlp" else "") + trace_equations(names)
+    return CELL + (ADAPTIVE if family == "mlp" else "") + trace_equations(names)
 
 
 def trace_equations(names: Sequence[str]) -> str:
@@ -145,26 +163,26 @@ def count(names: Sequence[str], suffix: str = "") -> str:
     return "".join(f"{name}{suffix} += 1/fade_{name}{suffix}\n" for name in names)
 
 
-def synapse_equations(rule: str, kind: str) -> str:
+def synapse_equations(family: str, kind: str) -> str:
     """Variables of the connection `kind`."""
-    return SYNAPSE + ((POLY if rule == "poly" else MLP) if kind in PLASTIC[rule] else "")
+    return SYNAPSE + ((POLY if family == "poly" else MLP) if kind in PLASTIC[family] else "")
 
 
-def on_arrival(rule: str, kind: str) -> str:
+def on_arrival(family: str, kind: str) -> str:
     """What an arriving presynaptic spike does: add the present weight, then change and bound it."""
     deliver = f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w\n"
-    if kind not in PLASTIC[rule]:
+    if kind not in PLASTIC[family]:
         return deliver
-    if rule == "mlp":
+    if family == "mlp":
         return deliver + _mlp_change("pre", "slow", "fast")
     return deliver + f"x = fade_x_post_{kind}_post*x_post_{kind}_post\nw = bounded(w + (alpha + kappa*x), 0, w_max)"
 
 
-def on_post_spike(rule: str, kind: str) -> str | None:
+def on_post_spike(family: str, kind: str) -> str | None:
     """What a postsynaptic spike does to the weights of its cell; None for a static connection."""
-    if kind not in PLASTIC[rule]:
+    if kind not in PLASTIC[family]:
         return None
-    if rule == "mlp":
+    if family == "mlp":
         return _mlp_change("post", "fast", "slow")
     return f"x = fade_x_pre_{kind}_pre*x_pre_{kind}_pre\nw = bounded(w + (beta + gamma*x), 0, w_max)"
 
@@ -178,31 +196,31 @@ def _mlp_change(side: str, pre: str, post: str) -> str:
     )
 
 
-def cells(rule: str, n: int, pre: Sequence[str], post: Sequence[str], **options) -> brian2.NeuronGroup:
+def cells(family: str, n: int, pre: Sequence[str], post: Sequence[str], **options) -> brian2.NeuronGroup:
     """A population; `pre` and `post` are the traces its cells keep. Constants are 0 until they are set."""
     names = [*pre, *post]
     group = brian2.NeuronGroup(
         n,
-        cell_equations(rule, names),
+        cell_equations(family, names),
         threshold=THRESHOLD,
-        reset=RESET[rule] + count(post),
+        reset=RESET[family] + count(post),
         method="euler",
         namespace={"bounded": bounded},
         **options,
     )
-    group.run_regularly(STEP[rule], when="groups", name=f"{group.name}_step")
+    group.run_regularly(STEP[family], when="groups", name=f"{group.name}_step")
     let_fade(group, names)
     return group
 
 
-def connection(source, target, rule: str, kind: str, order: int, **options) -> brian2.Synapses:
+def connection(source, target, family: str, kind: str, order: int, **options) -> brian2.Synapses:
     """A plastic or static connection; its arriving spikes run at `order`, its postsynaptic ones right after."""
-    post = on_post_spike(rule, kind)
+    post = on_post_spike(family, kind)
     synapses = brian2.Synapses(
         source,
         target,
-        synapse_equations(rule, kind),
-        on_pre=on_arrival(rule, kind),
+        synapse_equations(family, kind),
+        on_pre=on_arrival(family, kind),
         on_post=post,
         delay={"pre": DELAY_STEPS * DT * brian2.second, **({"post": 0 * brian2.second} if post else {})},
         namespace={"bounded": bounded, "mlp": mlp},

@@ -2,27 +2,20 @@
 
 from collections.abc import Mapping
 from math import exp, log
-from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-
-from respike.core import seeds
 from respike.fsbi.params import (
     DT,
     MLP_READOUT,
-    MLP_SCALE,
-    N_HIDDEN,
     PLASTIC,
     POLY_TERMS,
     SAMPLE_EVERY,
-    THETA,
     TYPES,
     Cells,
     Network,
     Protocol,
     Simulation,
     Wiring,
+    recorded_cells,
 )
 
 NEVER = 2_000_000_000  # steps: longer than any run
@@ -33,34 +26,20 @@ def keep(tau: float) -> float:
     return exp(-DT / tau)
 
 
-def check_rule(rule: str, theta: Mapping[str, float], place: str) -> None:
-    """ValueError when a rule has a missing or infinite entry, a time constant or an input rate that is not positive."""
-    wanted = THETA[rule]
-    missing = [name for name in wanted if name not in theta]
-    if missing:
-        raise ValueError(f"{place}: a {rule} rule has {len(wanted)} entries, {missing} missing; correct the table of rules")
-    for name in wanted:
-        value = float(theta[name])
-        if not np.isfinite(value):
-            raise ValueError(f"{place}: {name} = {value}, expected a finite number; correct the table of rules")
-        if value <= 0 and (name == "rate_in" or "_tau_" in name):
-            raise ValueError(f"{place}: {name} = {value}, expected a positive number; correct the table of rules")
-
-
 def arguments(network: Network, simulation: Simulation, theta: Mapping[str, float], seed: int) -> dict[str, float | int]:
     """Value of every variable that a binary of `network` reads from its command line."""
     cells, wiring, protocol = simulation.cells, simulation.wiring, simulation.protocol
-    values = {f"{name}.{key}": value for name in "EI" for key, value in cell_values(network.rule, cells).items()}
-    values |= trace_values(network.rule, wiring, theta)
+    values = {f"{name}.{key}": value for name in "EI" for key, value in cell_values(network.family, cells).items()}
+    values |= trace_values(network.family, wiring, theta)
     for kind in TYPES:
-        values |= {f"{kind}.{key}": value for key, value in rule_values(network.rule, kind, wiring, theta).items()}
+        values |= {f"{kind}.{key}": value for key, value in rule_values(network.family, kind, wiring, theta).items()}
     for name in "EI":
         values |= {f"inputs_{name}.p": wiring.p_input, f"inputs_{name}.w_input": wiring.w_input}
     values["inputs.gap"] = 1 / log(1 - theta["rate_in"] * DT)
     return values | {f"control.{key}": value for key, value in control_values(network, wiring, protocol, seed).items()}
 
 
-def cell_values(rule: str, cells: Cells) -> dict[str, float]:
+def cell_values(family: str, cells: Cells) -> dict[str, float]:
     """Constants of the neurons; `into` of a low-pass is exact for the NMDA of poly, dt/tau elsewhere, as published."""
     values = {
         "v_rest": cells.v_rest,
@@ -73,10 +52,10 @@ def cell_values(rule: str, cells: Cells) -> dict[str, float]:
         "keep_ampa": keep(cells.tau_ampa),
         "keep_gaba": keep(cells.tau_gaba),
         "keep_h": keep(cells.tau_threshold),
-        "into_nmda": 1 - keep(cells.tau_nmda) if rule == "poly" else DT / cells.tau_nmda,
+        "into_nmda": 1 - keep(cells.tau_nmda) if family == "poly" else DT / cells.tau_nmda,
         "into_v": DT / cells.tau_membrane,
     }
-    if rule == "poly":
+    if family == "poly":
         return values
     return values | {
         "keep_adapt": keep(cells.tau_adapt),
@@ -87,9 +66,9 @@ def cell_values(rule: str, cells: Cells) -> dict[str, float]:
     }
 
 
-def trace_values(rule: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
+def trace_values(family: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
     """Decay of every trace."""
-    if rule == "poly":
+    if family == "poly":
         return {
             f"{kind[side == 'post']}.keep_x_{side}_{kind}": keep(theta[f"{kind}_tau_{side}"])
             for kind in TYPES
@@ -100,13 +79,13 @@ def trace_values(rule: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[
     return {f"{name}.keep_x_{side}_{speed}": kept[speed] for name in "EI" for side in where[name] for speed in kept}
 
 
-def rule_values(rule: str, kind: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
+def rule_values(family: str, kind: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
     """Wiring of one type of connection and its rule, already multiplied by the learning rate."""
     values = {"p": wiring.p_recurrent, "w_start": getattr(wiring, f"w_{kind.lower()}")}
-    if kind not in PLASTIC[rule]:
+    if kind not in PLASTIC[family]:
         return values
     values["w_max"] = wiring.w_max
-    if rule == "poly":
+    if family == "poly":
         return values | {term: wiring.eta * theta[f"{kind}_{term}"] for term in POLY_TERMS[2:]}
     eta, terms = theta[f"eta_{kind}"], [f"{side}_{n}" for side in ("pre", "post") for n in MLP_READOUT]
     return values | {term: eta * theta[f"{kind}_{term}"] for term in terms}
@@ -115,6 +94,7 @@ def rule_values(rule: str, kind: str, wiring: Wiring, theta: Mapping[str, float]
 def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: int) -> dict[str, float | int]:
     """Length of the run, what is recorded, when it stops, and its seed."""
     early = protocol.stop == "early"
+    n_recorded_e, n_recorded_i = recorded_cells(network, protocol)
     return {
         "keep_rate": keep(protocol.tau_rate),
         "per_spike": 1 / (protocol.tau_rate * network.n_e),
@@ -126,31 +106,9 @@ def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: i
         "full_samples": round(protocol.saturated_for / SAMPLE_EVERY) if early else NEVER,
         "cpu_limit": protocol.wall_limit,
         "record_step": round(protocol.settle / DT),
-        "n_recorded_e": min(protocol.n_recorded_e, network.n_e),
-        "n_recorded_i": min(protocol.n_recorded_i, network.n_i),
+        "n_recorded_e": n_recorded_e,
+        "n_recorded_i": n_recorded_i,
         "seed_low": seed & 0x7FFFFFFF,
         "seed_high": (seed >> 31) & 0xFFFF,
         "keep_weights": 0,
     }
-
-
-def hidden_layers(wiring: Wiring, file: Path | None = None) -> Float[np.ndarray, " weight"]:
-    """Weights of the two fixed layers of the mlp rule, by rows: from the user's `file`, or drawn.
-
-    The draw is the usual one of a linear layer, uniform within 1/sqrt(inputs). Raises FileNotFoundError, and ValueError for
-    a file that does not hold 500 or 504 finite numbers (of 504 the first 4 are time constants, which are settings here).
-    """
-    sizes = (N_HIDDEN[0] * len(MLP_SCALE), N_HIDDEN[1] * N_HIDDEN[0])
-    if file is None:
-        generator = seeds.generator(wiring.hidden_seed, "fsbi", "hidden")
-        bounds = (len(MLP_SCALE) ** -0.5, N_HIDDEN[0] ** -0.5)
-        return np.concatenate([generator.uniform(-b, b, n) for b, n in zip(bounds, sizes, strict=True)])
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist; correct fsbi.mlp.hidden_file in config.yaml, or say null")
-    try:
-        numbers = np.array(file.read_text().replace(",", " ").split(), dtype=float)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}; expected {sum(sizes)} numbers") from error
-    if numbers.size not in {sum(sizes), sum(sizes) + 4} or not np.isfinite(numbers).all():
-        raise ValueError(f"{file}: {numbers.size} numbers, expected {sum(sizes)} (or {sum(sizes) + 4}), all finite")
-    return numbers[-sum(sizes) :]

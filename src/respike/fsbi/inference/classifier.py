@@ -1,15 +1,19 @@
 """Probability that a rule meets a set of conditions, from the rules simulated so far: it thins the proposals."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 
 from respike.core import files
 from respike.fsbi import mean_field
+from respike.fsbi.inference.targets import Interval, meets
+from respike.fsbi.params import FINISHED
 
 if TYPE_CHECKING:  # a second to import, and rules that are drawn only read a classifier
     from sklearn.neural_network import MLPClassifier
@@ -47,6 +51,13 @@ class Classifier:
         """How much each proposal is preferred."""
         probability = self.probability(theta)
         return (probability >= self.threshold).astype(float) if self.threshold else probability
+
+
+def labels(table: pd.DataFrame, thin: str, conditions: Mapping[str, Interval]) -> Bool[np.ndarray, " rule"]:
+    """Which rows count as good: `finite`, the simulation finished; `none`, all; otherwise those that meet the conditions."""
+    if thin == "finite":
+        return (table["outcome"] == FINISHED).to_numpy()
+    return np.ones(len(table), dtype=bool) if thin == "none" else meets(table, conditions)
 
 
 def train(

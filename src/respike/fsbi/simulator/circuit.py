@@ -9,10 +9,9 @@ import itertools
 import brian2
 import numpy as np
 
-from respike.fsbi import model
-from respike.fsbi.codegen import Loops, deferral, is_null
-from respike.fsbi.expressions import CPP, N_HIDDEN
-from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_HIDDEN, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
+from respike.fsbi.simulator import codegen, model
+from respike.fsbi.simulator.codegen import Loops, deferral, is_null
 
 LONGEST = 1e5  # s; a run ends when `control` says so
 DELAY = DELAY_STEPS * DT * brian2.second
@@ -26,7 +25,7 @@ CONTROL = """
 rate : 1  # running rate of E, Hz
 arrived : 1  # E spikes that arrived in this step
 quiet : integer  # steps since the last one
-outcome : integer  # place in OUTCOMES
+outcome : integer  # index in OUTCOMES
 looks : integer  # the same, from the last look at cells and weights
 stop_step : integer  # -1 while the run goes on
 keep_rate : 1 (shared)  # exp(-dt/tau_rate)
@@ -63,39 +62,16 @@ FLUSH_DENORMALS = """
 _mm_setcsr(_mm_getcsr() | 0x8040);  // decayed conductances would otherwise cost ten times the time
 #endif
 """
-WIRED = """
-static bool wired(const float p, const int64_t)
-{
-    static int64_t between = -1;  // pairs to pass over before the next synapse
-    static double left_over = 0;
-    if (p <= 0) return false;
-    const auto exponential = [p]() { return -std::log(1 - brian::_random_generators[0].rand()) * (1.0 / p - 1); };
-    if (between < 0) between = (int64_t)exponential();
-    if (between-- > 0) return false;
-    const double gap = left_over + 1 + exponential();
-    between = (int64_t)gap - 1;
-    left_over = gap - (int64_t)gap;
-    return true;
-}
-"""
-VERDICT = """
-static int verdict(const bool blown_up, const bool silent, const int looks, const bool over)
-{
-    const int outcome = blown_up ? 1 : silent ? 2 : looks;
-    if (outcome || over) Network::_globally_stopped = true;
-    return outcome;
-}
-"""
 
 
-@brian2.implementation("cpp", VERDICT)
+@brian2.implementation("cpp", codegen.source("verdict.h"))
 @brian2.check_units(blown_up=bool, silent=bool, looks=1, over=bool, result=1)
 def verdict(blown_up, silent, looks, over):
-    """Place in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
+    """Index in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
     raise NotImplementedError
 
 
-@brian2.implementation("cpp", WIRED)
+@brian2.implementation("cpp", codegen.source("wired.h"))
 @brian2.declare_types(p="float", k="integer", result="boolean")
 @brian2.check_units(p=1, k=1, result=bool)
 def wired(p, k):  # k, the postsynaptic cell, only makes Brian2 ask for every pair
@@ -109,10 +85,10 @@ def wired(p, k):  # k, the postsynaptic cell, only makes Brian2 ask for every pa
     raise NotImplementedError
 
 
-def inspector(rule: str) -> brian2.Function:
+def inspector(family: str) -> brian2.Function:
     """The function that looks at cells and sampled weights of a network of this family of rules."""
-    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[rule])
-    code = (CPP / "control.h").read_text(encoding="utf-8").replace("MONITORS}", monitors + "}")
+    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[family])
+    code = codegen.source("control.h").replace("MONITORS}", monitors + "}")
 
     @brian2.implementation("cpp", code)
     @brian2.check_units(high=1, full_share=1, full_samples=1, cpu_limit=1, result=1)
@@ -123,53 +99,69 @@ def inspector(rule: str) -> brian2.Function:
 
 
 def assemble(network: Network) -> None:
-    """Put the network on the present Brian2 device, with a run of no definite length."""
+    """Put the network on the present Brian2 device, with a run of no definite length.
+
+    The order counts: the command line is read before the seed is set, and that before anything random is drawn.
+    """
     populations = {name: population(network, name) for name in "EI"}
     inputs = brian2.NeuronGroup(
         network.n_input, INPUT, threshold="int(t_in_timesteps) >= next_step", reset=DRAW, name="inputs"
     )
     controls = control(network)
-    hidden = []
-    if network.rule == "mlp":
-        hidden = [brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden")]
-    order = itertools.count(step=2)
-    external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
-    recurrent = [
-        model.connection(populations[kind[0]], populations[kind[1]], network.rule, kind, next(order), name=kind)
-        for kind in TYPES
-    ]
-    counters = [
-        model.arrival_traces(
-            populations[name], model.population_traces(network.rule, name)[0], next(order), name=f"arrivals_{name}"
-        )
-        for name in "EI"
-    ]
+    others = []
+    if network.family == "mlp":
+        others.append(brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden"))
+    external, recurrent, counters = connections(network, populations, inputs)
     rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
     rate.connect()
-    spikes = [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+    others += [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
 
     brian2.device.insert_code("before_start", FLUSH_DENORMALS)
     brian2.device.apply_run_args()
     brian2.device.insert_code("main", SEED)
+    wire(external, recurrent)
+    others += [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.family]]
+    start(populations, recurrent, inputs, controls)
+
+    everything = [*populations.values(), inputs, controls, *external, *recurrent, *counters, rate, *others]
+    net = brian2.Network(*(part for part in everything if part is not None), name="network")
+    tidy(network, external, recurrent)
+    net.run(LONGEST * brian2.second)
+
+
+def connections(
+    network: Network, populations: dict[str, brian2.NeuronGroup], inputs: brian2.NeuronGroup
+) -> tuple[list[brian2.Synapses], list[brian2.Synapses], list[brian2.Synapses | None]]:
+    """Synapses of the input and of the network, and the counters of arrivals, in the order in which they run in a step."""
+    order = itertools.count(step=2)
+    external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
+    recurrent = [
+        model.connection(populations[kind[0]], populations[kind[1]], network.family, kind, next(order), name=kind)
+        for kind in TYPES
+    ]
+    pre = {name: model.population_traces(network.family, name)[0] for name in "EI"}
+    counters = [model.arrival_traces(populations[name], pre[name], next(order), name=f"arrivals_{name}") for name in "EI"]
+    return external, recurrent, counters
+
+
+def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
+    """Draw which cells are connected: of the input each pair on its own, in the network as `wired` says, no cell to itself."""
     for synapses in external:
         synapses.connect(j="k for k in sample(N_post, p=p)")
     for synapses in recurrent:
         itself = " and k != i" if synapses.source is synapses.target else ""
         synapses.connect(j=f"k for k in range(N_post) if wired(p, k){itself}", namespace={"wired": wired})
-    samples = [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.rule]]
-    for synapses in recurrent:
-        synapses.w = "w_start"
-    start(populations, inputs, controls, network.rule)
 
-    everything = [*populations.values(), inputs, controls, *hidden, *external, *recurrent, *counters, rate, *samples, *spikes]
-    net = brian2.Network(*(part for part in everything if part is not None), name="network")
-    for synapses in external + recurrent if network.templates == "fast" else ():
-        brian2.device.insert_code("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
-    for kind in PLASTIC[network.rule] if network.templates == "fast" and network.rule == "poly" else ():
-        brian2.device.insert_code("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
+
+def tidy(network: Network, external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
+    """Free what the fast loops do not need, bring all weights up to date at the end, and free those that nobody asked for."""
+    insert, fast = brian2.device.insert_code, network.templates == "fast"
+    for synapses in external + recurrent if fast else ():
+        insert("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
+    for kind in PLASTIC[network.family] if fast and network.family == "poly" else ():
+        insert("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
     for synapses in recurrent:
-        brian2.device.insert_code("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
-    net.run(LONGEST * brian2.second)
+        insert("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
 
 
 def forget(synapses: brian2.Synapses, variable: str) -> str:
@@ -188,7 +180,7 @@ def loops(network: Network) -> Loops:
         }
         for name in "EI"
     }
-    if network.rule == "mlp":
+    if network.family == "mlp":
         return Loops(recorded=recorded, results=frozenset(results(network)))
     return Loops(
         deferred={f"{kind}_post": deferral(kind, f"x_pre_{kind}", sizes[kind[1]], ("beta", "gamma")) for kind in TYPES},
@@ -202,14 +194,14 @@ def results(network: Network) -> list[str]:
     """Variables whose values a run leaves in files."""
     names = ["control.outcome", "control.stop_step", "control.rate"]
     names += [f"spikes_{name}.{part}" for name in "EI" for part in ("i", "t", "N")]
-    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.rule] for part in ("w", "t")]
+    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.family] for part in ("w", "t")]
     return names + [f"{kind}.w" for kind in TYPES]
 
 
 def population(network: Network, name: str) -> brian2.NeuronGroup:
     """E or I, with the traces that its connections need."""
-    pre, post = model.population_traces(network.rule, name)
-    return model.cells(network.rule, network.n_e if name == "E" else network.n_i, pre, post, name=name)
+    pre, post = model.population_traces(network.family, name)
+    return model.cells(network.family, network.n_e if name == "E" else network.n_i, pre, post, name=name)
 
 
 def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:
@@ -243,17 +235,21 @@ def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
 
 def control(network: Network) -> brian2.NeuronGroup:
     """The one unit that follows the running rate of E and stops the run."""
-    group = brian2.NeuronGroup(1, CONTROL, name="control", namespace={"verdict": verdict, "inspect": inspector(network.rule)})
+    group = brian2.NeuronGroup(
+        1, CONTROL, name="control", namespace={"verdict": verdict, "inspect": inspector(network.family)}
+    )
     group.run_regularly(LOOK, dt=SAMPLE_EVERY * brian2.second, when="end", order=0, name="control_look")
     group.run_regularly(CHECK, when="end", order=1, name="control_check")
     return group
 
 
-def start(populations, inputs, controls, rule: str) -> None:
+def start(populations, recurrent, inputs, controls) -> None:
     """Initial values, drawn after the command line has been read."""
+    for synapses in recurrent:
+        synapses.w = "w_start"
     for group in populations.values():
         group.v = "v_rest"
-        if rule == "mlp":
+        if "v_trace" in group.variables:
             group.v_trace = "v_rest"
     inputs.next_step = GAP
     controls.rate = "rate_max/2"

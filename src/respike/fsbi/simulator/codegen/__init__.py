@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import brian2
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
@@ -45,12 +46,17 @@ OBJECTS = {  # write results only, and say when a disk is full
 
 @dataclass(frozen=True)
 class Loops:
-    """What the loops must know of the model. Conditions and places are C++."""
+    """What the loops must know of the model. Conditions and variables are C++."""
 
     deferred: dict[str, dict[str, object]] = field(default_factory=dict)  # by postsynaptic pathway
     null_arrival: dict[str, str] = field(default_factory=dict)  # by presynaptic pathway: when it changes no weight
     recorded: dict[str, dict[str, str]] = field(default_factory=dict)  # by spike monitor
     results: frozenset[str] = frozenset()  # owner.variable
+
+
+def source(name: str) -> str:
+    """C++ of the file `name` of this folder."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def deferral(kind: str, trace: str, n_post: int, null: tuple[str, ...]) -> dict[str, object]:
@@ -88,7 +94,7 @@ def templates(loops: Loops) -> Iterator[None]:
 def templater(stock, loops: Loops):
     """Brian2's source of templates with ours before its own."""
     ours = stock.derive(
-        "respike.fsbi.codegen",
+        "respike.fsbi.simulator.codegen",
         env_globals={
             "deferred": loops.deferred,
             "null_arrival": loops.null_arrival,
@@ -107,13 +113,11 @@ def name_of(var) -> str:
     return f"{getattr(var.owner, 'name', '')}.{var.name}"
 
 
-def replaced(text: str, place: str, changes: dict[str, tuple[str, int]]) -> str:
+def replaced(text: str, file: str, changes: dict[str, tuple[str, int]]) -> str:
     """`text` with every key of `changes` replaced; ValueError unless each occurs as often as expected."""
     for old, (new, times) in changes.items():
         if text.count(old) != times:
-            raise ValueError(
-                f"{place}: expected {times} times, found {text.count(old)} times: {old!r}; set templates to stock"
-            )
+            raise ValueError(f"{file}: expected {times} times, found {text.count(old)} times: {old!r}; set templates to stock")
         text = text.replace(old, new)
     return text
 
@@ -181,24 +185,24 @@ def statements(code) -> list[str]:
 def _on_lanes(line: str, direction: str) -> str:  # noqa: PLR0911  (one return per form of statement)
     if INDEX.match(line):
         return ""
-    if found := ARRAY.match(line):
-        name, array, index = found.groups()
+    if match := ARRAY.match(line):
+        name, array, index = match.groups()
         if direction == "deferred":
             return ""  # the weight is read once for all its changes, the level of the trace is part of `_trace`
-        return f"auto {name} = {_place(READ, direction, index, line).format(array)};"
-    if found := STORE.match(line):
-        array, index, name = found.groups()
-        return _place(WRITE, direction, index, line).format(array, name)
-    if direction == "deferred" and (found := FADED.match(line)):
-        return f"const auto {found[1]} = _trace;"
-    if found := NEW.match(line):
-        return f"const auto {found[1]} = {found[2]};"
+        return f"auto {name} = {_access(READ, direction, index, line).format(array)};"
+    if match := STORE.match(line):
+        array, index, name = match.groups()
+        return _access(WRITE, direction, index, line).format(array, name)
+    if direction == "deferred" and (match := FADED.match(line)):
+        return f"const auto {match[1]} = _trace;"
+    if match := NEW.match(line):
+        return f"const auto {match[1]} = {match[2]};"
     if CHANGE.match(line):
         return line
     raise ValueError(f"the fast loops cannot run the statement {line!r}; set templates to stock")
 
 
-def _place(table: dict[str, dict[str, str]], direction: str, index: str, line: str) -> str:
+def _access(table: dict[str, dict[str, str]], direction: str, index: str, line: str) -> str:
     if index not in table[direction]:
         raise ValueError(f"the fast loops ({direction}) cannot run the statement {line!r}; set templates to stock")
     return table[direction][index]
