@@ -220,6 +220,18 @@ class TestHead:
         assert not psutil.pid_exists(job_pid) or psutil.Process(job_pid).status() == psutil.STATUS_ZOMBIE
         assert self.said() == []
 
+    def test_a_job_that_is_started_while_the_run_is_ended_ends_too(self):
+        """Snakemake's part is played by a program that starts a job as often as it can."""
+        program = (
+            "import subprocess, time\nprint('ready', flush=True)\n"
+            "while True: subprocess.Popen(['sleep', '1000'], start_new_session=True), time.sleep(0.003)\n"
+        )
+        environment = {**os.environ, head.MARK: "this test"}
+        busy = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE)
+        busy.stdout.readline()
+        head.end_jobs("this test")
+        assert head.processes_of("this test") == []
+
     def test_a_run_that_died_on_another_machine_is_left_to_a_person(self):
         head.NOTE.parent.mkdir()
         head.NOTE.write_text(json.dumps({"run": "x", "pid": 1, "host": "elsewhere", "since": "yesterday"}))
