@@ -4,7 +4,8 @@ CORES ?= $(shell nproc)
 CONFIG ?=
 REFERENCE := $(wildcard ../shared/golden)
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+WITH_CONFIG := $(if $(CONFIG),--configfile "$(CONFIG)")
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(WITH_CONFIG)
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
 .PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean
@@ -13,7 +14,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 reproduce: .venv/ready  ## run the whole workflow (ONLY=modes for one study, CONFIG=workflow/presets/paper.yaml for another size)
-	@$(BIN)/python -m respike run $(ONLY) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+	@$(BIN)/python -m respike run $(ONLY) --cores $(CORES) $(WITH_CONFIG)
 	@$(BIN)/python -m respike report.where
 
 test: .venv/ready  ## fast tests
@@ -44,7 +45,7 @@ bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for o
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 report: .venv/ready  ## one self-contained HTML page of all results
-	@$(BIN)/python -m respike run --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+	@$(BIN)/python -m respike run --cores $(CORES) $(WITH_CONFIG)
 	@$(SNAKEMAKE) --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.page --results results --captions workflow/report --graph results/rules.dot --out results/report.html
 	@echo "report     results/report.html"
@@ -64,7 +65,7 @@ lock: .venv/ready  ## write the versions installed now to requirements.lock and 
 	$(BIN)/python workflow/write_environment.py
 
 clean:  ## remove results and the environment
-	rm -rf results .snakemake .venv
+	rm -rf $(filter-out %/README.md,$(wildcard results/* results/.[!.]*)) .snakemake .venv
 
 .venv/ready: requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \

@@ -6,6 +6,7 @@ Nothing is computed where a plan is all that is asked for: a finished run is pre
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -234,3 +235,31 @@ def test_a_missing_python_or_compiler_is_one_clear_line(tmp_path):
     done = make(tmp_path, "test", path=str(tools))
     assert "respike needs a C++ compiler (g++ not found)" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path):
+    said = subprocess.run(
+        ["make", "-n", "reproduce", "CONFIG=my config.yaml"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    (command,) = [line for line in said.splitlines() if "-m respike run" in line]
+    assert shlex.split(command)[-2:] == ["--configfile", "my config.yaml"]
+
+
+def test_make_clean_spares_the_page_that_says_what_a_run_leaves(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    for name in ("README.md", "metrics.parquet", ".made/metrics.parquet.json", "modes/fit.pt"):
+        path = tmp_path / "results" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["README.md"]
+    assert len((ROOT / "results/README.md").read_text().splitlines()) <= 10
+
+
+def test_what_the_snakemake_catalogue_asks_for_is_there():
+    settings = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())
+    assert set(settings["usage"]) == {"mandatory-flags", "software-stack-deployment", "report"}
+    readme = (ROOT / "README.md").read_text().lower()
+    assert (ROOT / "workflow/Snakefile").is_file()
+    assert (ROOT / "config/README.md").is_file()
+    assert all(word in readme for word in ("snakemake", "workflow")), "the catalogue finds repositories by these words"

@@ -94,8 +94,11 @@ def version(package: str) -> str:
 
 
 def exact_version(package: str) -> str:
-    """Version of an installed package, for instance 2.3.5."""
-    return importlib.metadata.version(DISTRIBUTION.get(package, package))
+    """Version of an installed package, for instance 2.3.5; "none" where Snakemake alone is installed, to plan or to lint."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION.get(package, package))
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def meaning(file: Path) -> str:
