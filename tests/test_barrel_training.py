@@ -205,7 +205,7 @@ def test_a_saved_training_is_not_continued_on_other_sweeps(tmp_path, monkeypatch
     monkeypatch.undo()
     wanted = train(0.5, "undisturbed")
     assert train(0.5, "killed").equals(wanted)
-    assert "unfinished training discarded" in capsys.readouterr().out
+    assert "unfinished work discarded" in capsys.readouterr().out
 
 
 def test_a_saved_training_is_not_continued_with_other_test_samples(tmp_path, monkeypatch, capsys):
@@ -218,7 +218,7 @@ def test_a_saved_training_is_not_continued_with_other_test_samples(tmp_path, mon
     _, wanted = learning.fit(tmp_path / "undisturbed.pt", some, np.arange(12) < 3, QUICK, 0, "cpu")
     _, course = learning.fit(tmp_path / "net.pt", some, np.arange(12) < 3, QUICK, 0, "cpu")
     assert course.equals(wanted)
-    assert "unfinished training discarded" in capsys.readouterr().out
+    assert "unfinished work discarded" in capsys.readouterr().out
 
 
 def test_a_checkpoint_gives_the_same_network(tmp_path, trained):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from respike.core import config as core_config
 from respike.fsbi import plan
+from respike.schema import check
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = {"rules": 40}
@@ -26,7 +26,7 @@ def config(family: str = "mlp", longevity: dict | None = None, **space: object) 
     """The block `fsbi` of the default config with one family, defaults filled in."""
     block = yaml.load((ROOT / "config.yaml").read_text(), yaml.CSafeLoader)["fsbi"]
     block |= {"networks": [family], family: {**SPACE, **space}, "longevity": longevity or {"rules": 7, "chunk": 4}}
-    return core_config.check(block, schema())
+    return check(block, schema())
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -12,7 +12,7 @@ def test_panels_stand_on_a_grid(tmp_path):
         panel.set(title="a title", ylabel="rate (Hz)")
     figure.colorbar(axes[0, 0].imshow(np.eye(3)), ax=axes[0, 0])
     style.save(figure, tmp_path, "panels", "data")
-    places = np.array([panel.get_position().bounds for panel in figure.axes])
+    places = np.array([panel.get_position(original=True).bounds for panel in figure.axes])
     assert len(places) == 4
     assert places * 1e4 == pytest.approx(np.round(places * 1e4), abs=1e-6)
     assert {path.name for path in tmp_path.glob("*.p*")} == {"panels.pdf", "panels.png"}

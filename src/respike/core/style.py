@@ -39,7 +39,7 @@ def save(figure: Figure, folder: str | Path, name: str, dataset: str) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the layout wavers in its last digits from run to run
-        axes.set_position(np.round(axes.get_position().bounds, 4))
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 4))
     figure.text(0.995, 0.003, dataset, ha="right", va="bottom", fontsize=5, color="0.5")
     for suffix in ("pdf", "png"):
         with files.whole(Path(folder) / f"{name}.{suffix}") as temporary:
