@@ -16,8 +16,8 @@ TAKE = "held = bytearray({megabytes} << 20)\nfor place in range(0, len(held), 40
 
 def cost_of(program: str, before: str = "") -> dict[str, float]:
     """Cost in the record of a file that is written after `program`, run by bash, which a process starts after `before`."""
-    write = "files.maker['cost'] = provenance.cost\nfiles.write_text('out.txt', '')"
-    job = f"{program}\nfrom respike import provenance\nfrom respike.core import files\n{write}"
+    facts = "files.maker.update(provenance.facts('modes.standin', [], {}))"  # as the command line does for a stage
+    job = f"{program}\nfrom respike.__main__ import files, provenance\n{facts}\nfiles.write_text('out.txt', '')"
     command = ["bash", "-c", 'exec "$0" -c "$1"', sys.executable, job]
     starter = f"{before}\nimport subprocess\nsubprocess.run({command!r}, check=True)"
     subprocess.run([sys.executable, "-c", starter], env={**os.environ, "PYTHONPATH": str(SOURCE)}, check=True)
