@@ -54,7 +54,7 @@ def _complete(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) ->
         other = rest if isinstance(rest, Mapping) else {}
         merged = {**filled, **empty, **value}
         return {key: _complete(merged[key], properties.get(key, other), root) for key in sorted(merged, key=str)}
-    if schema.get("type") == "array" and isinstance(value, list):
+    if isinstance(value, list) and "array" in schema.get("type", ()):
         return [_complete(part, schema.get("items", {}), root) for part in value]
     return _plain(value, schema)
 
@@ -69,7 +69,7 @@ def _plain(value: Any, schema: Mapping[str, Any]) -> Any:
         if kinds & {"number", "integer"} and "string" not in kinds and POWER.fullmatch(value):
             value = float(value)
             return int(value) if "integer" in kinds and value.is_integer() else value
-    if kinds == {"number"} and isinstance(value, int) and not isinstance(value, bool):
+    if "number" in kinds and "integer" not in kinds and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
 
