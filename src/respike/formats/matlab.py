@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import scipy.io
+import scipy.sparse
 from jaxtyping import Float
 
 from respike.core import files
@@ -14,7 +15,7 @@ from respike.formats.arrays import check_announced
 
 
 def variables(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Variables (none named: all) of a file of version 7 or older; ValueError that names the file when it cannot be read."""
+    """Variables (none named: all) of a file of version 7 or older, sparse ones made full; ValueError that names the file."""
     try:
         size = files.checked(path).stat().st_size
         for name, shape, _ in scipy.io.whosmat(path):
@@ -28,7 +29,13 @@ def variables(path: Path, *names: str) -> dict[str, np.ndarray]:
         if str(path) in str(error):
             raise
         raise ValueError(f"{path}: not a MATLAB file that can be read ({type(error).__name__}); copy it again") from error
-    return {name: value for name, value in found.items() if not name.startswith("__")}
+    plain = {}
+    for name, value in found.items():
+        if scipy.sparse.issparse(value):
+            check_announced(path, name, 8 * value.shape[0] * value.shape[1], size)
+        if not name.startswith("__"):
+            plain[name] = value.toarray() if scipy.sparse.issparse(value) else value
+    return plain
 
 
 def variable(path: Path, name: str) -> np.ndarray:
