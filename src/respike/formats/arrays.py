@@ -67,12 +67,22 @@ def _array(path: Path, name: str, file: BinaryIO, size: int) -> np.ndarray:
         if min(shape, default=0) < 0 or count * dtype.itemsize != content:
             raise ValueError(f"its header announces {shape} values of {dtype}, and {content} bytes follow")
         values = np.frombuffer(bytearray(file.read(content)), dtype=dtype, count=count) if content else np.empty(shape, dtype)
+        _check_texts(values)
         return values.reshape(shape, order="F" if fortran else "C")
     except Exception as error:  # NumPy raises a different class for each way a header can be broken
         raise ValueError(
             f"{path}: {name} cannot be read ({error or type(error).__name__}); expected an array of numbers, written with "
             "numpy.save or numpy.savez"
         ) from error
+
+
+def _check_texts(values: np.ndarray) -> None:
+    """ValueError for texts that hold what is no letter in any script: Python cannot even show them."""
+    for part in [values[name] for name in values.dtype.names] if values.dtype.names else [values]:
+        if part.dtype.kind == "U" and part.size:
+            codes = np.ascontiguousarray(part).view(part.dtype.byteorder.replace("|", "=") + "u4")
+            if codes.max() > 0x10FFFF or ((codes >= 0xD800) & (codes < 0xE000)).any():
+                raise ValueError("it holds damaged texts")
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
