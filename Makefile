@@ -2,10 +2,10 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -v $(name))))
 CORES ?= $(shell nproc)
 CONFIG ?=
+CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))
 REFERENCE := $(wildcard ../shared/golden)
 BIN := .venv/bin
-WITH_CONFIG := $(if $(CONFIG),--configfile "$(CONFIG)")
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(WITH_CONFIG)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
 .PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean
@@ -14,7 +14,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 reproduce: .venv/ready  ## run the whole workflow (ONLY=modes for one study, CONFIG=workflow/presets/paper.yaml for another size)
-	@$(BIN)/python -m respike run $(ONLY) --cores $(CORES) $(WITH_CONFIG)
+	@$(BIN)/python -m respike run $(ONLY) --cores $(CORES) $(CONFIGFILE)
 	@$(BIN)/python -m respike report.where
 
 test: .venv/ready  ## fast tests
@@ -45,7 +45,7 @@ bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for o
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 report: .venv/ready  ## one self-contained HTML page of all results
-	@$(BIN)/python -m respike run --cores $(CORES) $(WITH_CONFIG)
+	@$(BIN)/python -m respike run --cores $(CORES) $(CONFIGFILE)
 	@$(SNAKEMAKE) --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.page --results results --captions workflow/report --graph results/rules.dot --out results/report.html
 	@echo "report     results/report.html"

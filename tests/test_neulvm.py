@@ -540,7 +540,7 @@ def _changed(recording, tmp_path, **changes) -> Path:
 
 def _preprocess(path, tmp_path, window, circuit=TRUE):
     out = tmp_path / "trial.npz"
-    preprocess.run(recording=path, out=out, dataset="test", circuit=circuit, window=window, seed=0)
+    preprocess.run(recording=path, out=out, dataset="test", circuit=circuit, data=Data(), window=window, seed=0)
     return trials.read(out)
 
 
@@ -563,9 +563,14 @@ class TestLoader:
 
     def test_random_cells(self, recording, tmp_path):
         window = replace(recording[1], pick="random")
-        chosen = loader.pick(window, 4, 3, 0, Path("x"))
+        spikes = np.zeros((3, 10, 4), bool)
+        chosen = loader.pick(window, spikes, 0)
         assert all(len(set(cells)) == 3 for cells in chosen)
-        assert [c.tolist() for c in chosen] == [c.tolist() for c in loader.pick(window, 4, 3, 0, Path("x"))]
+        assert [c.tolist() for c in chosen] == [c.tolist() for c in loader.pick(window, spikes, 0)]
+
+    def test_most_active_cells_and_all_cells_where_there_are_few(self):
+        spikes = [np.arange(40)[:, None] < [5, 30, 2, 30], np.ones((40, 2), bool)]
+        assert [c.tolist() for c in loader.pick(Window(pick="active"), spikes, 0)] == [[0, 1, 3], [0, 1]]
 
     @pytest.mark.parametrize(
         ("change", "says"),
@@ -574,9 +579,10 @@ class TestLoader:
             ({"sampled_spikes": np.zeros((3, 10000), bool)}, r"sampled_spikes has shape \(3, 10000\)"),
             ({"sampled_spikes": np.full((3, 10000, 4), 2)}, "other than 0 and 1"),
             ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "neuron 0 of 9 fires no spike"),
-            ({"sampled_spikes": np.zeros((3, 10000, 0), bool)}, "at least one recorded neuron"),
+            ({"sampled_spikes": np.zeros((3, 10000, 0), bool)}, r"shape \(3, 10000, 0\)"),
             ({"I_ext": np.zeros((9000, 3))}, "9000 time steps.*10000"),
-            ({"I_ext": None}, r"has no \['I_ext'\]"),
+            ({"sampled_spikes": None}, r"has no \['sampled_spikes'\]"),
+            ({"sampled_spikes": [np.zeros((9, 2)), np.zeros((8, 2)), np.zeros((9, 1))]}, r"shape \(\(9, 2\), \(8, 2\)"),
             ({"A_t_pop": np.full((10000, 3), np.nan)}, r"A_t_pop\[0, 0\] is nan.*finite"),
             ({"A_t_pop": np.full((10000, 3), -1.0)}, "cannot be negative"),
             ({"A_t_pop": np.full((10000, 3), "x")}, "expected numbers"),
@@ -594,7 +600,6 @@ class TestLoader:
             ({"length": 1.001}, "length = 1.001 s is not a multiple"),
             ({"batch": 0.6}, "not a multiple of neulvm.window.batch"),
             ({"end": 1.9}, "lasts 2 s"),
-            ({"cells": 5}, "has 4 cells in each population"),
             (
                 {"dt": 0.0038, "history": 0.19, "length": 0.95, "batch": 0.95, "end": 1.14, "held_out": 0.38},
                 "do not fill whole",
@@ -703,7 +708,7 @@ def test_chain_twice_gives_the_same_bytes(recording, tmp_path):
         out = tmp_path / run
         common = ["--circuit", "{}", "--seed", "3"]
         assert main(["neulvm.preprocess", "--recording", str(recording[0]), "--out", f"{out}/t.npz", "--dataset", "test",
-                     "--window", window, *common]) == 0  # fmt: skip
+                     "--data", "{}", "--window", window, *common]) == 0  # fmt: skip
         for start in ("0", "1"):
             assert main(["neulvm.fit", "--trial", f"{out}/t.npz", "--out", f"{out}/{start}.json", "--latent",
                          f"{out}/{start}.npz", "--log", f"{out}/{start}.parquet", "--prior", "{}", "--fit", quick,
@@ -726,7 +731,7 @@ def test_command_line_refuses_bad_recordings(recording, tmp_path, capsys):
     window = json.dumps(dataclasses.asdict(recording[1]))
     for bad, says in ((infinite, "I_ext[0, 0] is inf"), (hostile, "nothing was run")):
         assert main(["neulvm.preprocess", "--recording", str(bad), "--out", f"{tmp_path}/no.npz", "--dataset", "test",
-                     "--window", window, "--circuit", "{}", "--seed", "3"]) == 2  # fmt: skip
+                     "--data", "{}", "--window", window, "--circuit", "{}", "--seed", "3"]) == 2  # fmt: skip
         found = capsys.readouterr().err
         assert str(bad) in found
         assert says in found

@@ -73,7 +73,10 @@ class TestPlan:
             ({"data": {"sampled": 300}}, r"neulvm.data.sampled = 300 cells"),
             ({"data": {"seconds": 9}}, r"neulvm.data.seconds = 9 ends before neulvm.window.end = 11"),
             ({"clusters": {"a": {"delay": 0.0004}}}, r"delay = 0.0004 s; expected at least the step dt = 0.0005 s"),
-            ({"circuit": {"sizes": [4, 4]}}, r"mem_rate has 3 entries, expected 2"),
+            (
+                {"circuit": {"sizes": [4, 4]}},
+                r"connectivity is left out; expected it for 2 populations, for instance \[1, -1\]",
+            ),
         ],
     )
     def test_refuses(self, blocks, says):

@@ -58,6 +58,47 @@ def test_whole_numbers_become_floats_where_the_schema_says_number():
     assert repr(check({"scale": 1}, schema)) == repr(check({"scale": 1.0}, schema))
 
 
+def one(**part) -> dict:
+    return {"type": "object", "properties": {"x": part}}
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 1e-3), ("1E5", 1e5), ("-2e+3", -2000.0), (".5e1", 5.0)])
+def test_powers_of_ten_that_yaml_takes_for_text_are_numbers(text, number):
+    assert isinstance(yaml.safe_load(text.replace(".5e1", "5e1")), str)
+    assert check({"x": text}, one(type="number"))["x"] == number
+    assert check({"x": [text]}, one(type="array", items={"type": ["number", "null"]}))["x"] == [number]
+    assert check({"x": text}, one(type="string"))["x"] == text
+
+
+def test_powers_of_ten_are_whole_numbers_only_where_they_are_whole():
+    assert repr(check({"x": "1e3"}, one(type="integer"))["x"]) == "1000"
+    with pytest.raises(ConfigError, match="x = 0.001"):
+        check({"x": "1e-3"}, one(type="integer"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_finite_number_is_refused(value):
+    with pytest.raises(ConfigError, match=f"run.seed = {value}"):
+        check({"run": {"seed": value}}, SCHEMA)
+
+
+def test_a_tilde_in_a_path_is_the_home_folder():
+    home = str(Path.home())
+    assert (
+        check({**CONFIG, "modes": {**CONFIG["modes"], "digits_dir": "~/mnist"}}, SCHEMA)["modes"]["digits_dir"]
+        == f"{home}/mnist"
+    )
+    assert check({"x": ["~/a", "b"]}, one(type="array", items={"type": "string", "format": "path"}))["x"] == [f"{home}/a", "b"]
+    assert check({"x": "~"}, one(type="string"))["x"] == "~"
+
+
+@pytest.mark.parametrize("key", ["aim", "plausible"])
+def test_bounds_the_wrong_way_round_are_refused(key):
+    targets = {**CONFIG["fsbi"]["targets"], "rate": {"aim": [1, 30], key: [50, 1]}}
+    with pytest.raises(ConfigError, match=rf"fsbi.targets.rate.{key} = \[50.0, 1.0\]: expected the lower bound first"):
+        check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)
+
+
 def every_key(schema: dict, path: str = ""):
     for key, part in schema.get("properties", {}).items():
         yield f"{path}{key}", part

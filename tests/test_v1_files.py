@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from respike.v1 import recorded, trials
+from respike.formats import movies
+from respike.v1 import plan, trials
 from respike.v1 import recording as reader
 from respike.v1.params import Network, Preprocessing
 from respike.v1.stages import data
@@ -59,10 +60,79 @@ def test_arrays_of_the_published_program_are_read(tmp_path, rng):
     np.save(tmp_path / "M_train(last)_natural.npy", movie)
     for part, name in zip((spikes[:3], spikes[3:5], spikes[5:]), ("first80", "mid30", "last10"), strict=True):
         np.save(tmp_path / f"S_1_train(last)_natural_{name}.npy", part.reshape(-1, 3))
-    found = load(tmp_path)
+    found = load(tmp_path, Preprocessing(pixels=5))
     np.testing.assert_array_equal(found["spikes"], spikes)
     np.testing.assert_allclose(found["movie"], movie.transpose(2, 0, 1), rtol=1e-6)
     assert found["split"].tolist() == ["train"] * 3 + ["test"] * 2 + ["validation"]
+
+
+def write_published(folder, movie, spikes):
+    np.save(folder / "M_train(last)_natural.npy", movie)
+    for part, name in zip((spikes[:3], spikes[3:5], spikes[5:]), ("first80", "mid30", "last10"), strict=True):
+        np.save(folder / f"S_1_train(last)_natural_{name}.npy", part.reshape(-1, spikes.shape[2]))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int16", "uint16", "int64", "float32", "float64"])
+@pytest.mark.parametrize("published", [False, True], ids=["mat", "npy"])
+def test_the_same_pixels_are_the_same_movie_whatever_the_type(tmp_path, rng, kind, published):
+    frames, spikes = rng.integers(0, 256, (9, 9, 40)), rng.random((6, 40, 3)) < 0.2
+    values = frames.astype(kind)
+    folder = write_published(tmp_path, values, spikes) if published else write_raw(tmp_path / "raw", frames=values)
+    np.testing.assert_allclose(load(folder)["movie"], frames.transpose(2, 0, 1) / 255, atol=1e-6)
+    ones = (frames > 100).astype(kind)
+    folder = write_published(tmp_path, ones, spikes) if published else write_raw(tmp_path / "raw", frames=ones)
+    np.testing.assert_array_equal(load(folder)["movie"], ones.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(("largest", "kind"), [(3, "uint8"), (1023, "uint16"), (65535, "uint16"), (4095.0, "f8"), (1.2, "f8")])
+def test_grey_values_of_unknown_scale_are_refused_with_their_range(tmp_path, largest, kind):
+    frames = np.linspace(0, largest, 9 * 9 * 40).reshape(9, 9, 40).astype(kind)
+    refused(write_raw(tmp_path / "raw", frames=frames), "natural_movie.mat", f"from 0 to {largest:g}", "to 255", "white")
+
+
+def test_arrays_of_the_published_program_are_checked_like_the_raw_files(tmp_path, rng):
+    movie, spikes = rng.random((18, 24, 40)), rng.random((6, 40, 3)) < 0.2
+    assert load(write_published(tmp_path, movie, spikes))["movie"].shape == (40, 9, 9)
+    counts = spikes.astype(float)
+    counts[0, 0, 0] = 3.0
+    assert load(write_published(tmp_path, movie, counts))["merged"] == 2
+    (tmp_path / "recording.npz").unlink()
+    for wrong in (np.nan, -1.0, 0.5):
+        bad = spikes.astype(float)
+        bad[4, 7, 2] = wrong
+        refused(write_published(tmp_path, movie, bad), "mid30.npy", "row 47, unit 2", str(wrong), "numbers of spikes")
+    refused(write_published(tmp_path, -movie, spikes), "M_train(last)_natural.npy", "negative")
+    refused(write_published(tmp_path, movie, spikes[:, :33]), "first80.npy", "(99, 3)", "40 frames")
+    (tmp_path / "M_train(last)_natural.npy").write_bytes(b"\x93NUMPY broken")
+    refused(tmp_path, "M_train(last)_natural.npy", "cannot be read", "numpy.save")
+
+
+@pytest.mark.parametrize("shape", [(1, 0), (0, 1), (0,), None], ids=str)
+def test_a_silent_cell_in_any_spelling(tmp_path, rng, shape):
+    folder = write_raw(tmp_path / "raw", cells=cells_of(rng))
+    with h5py.File(folder / "data_monkey1_natural_movie.mat", "r+") as file:
+        file["none"] = h5py.Empty("f8") if shape is None else np.empty(shape)
+        file["data/EVENTS"][1, 0] = file["none"].ref
+    found = load(folder)["spikes"]
+    assert not found[1, :, 0].any()
+    assert found[1, :, 1].any()
+
+
+def test_times_of_the_whole_session_are_told_from_milliseconds(tmp_path, rng):
+    cells = [[times + 2.5 * trial for times in row] for trial, row in enumerate(cells_of(rng))]
+    refused(write_raw(tmp_path / "raw", cells=cells), "times of the whole session", "subtract the onsets")
+
+
+@pytest.mark.parametrize("top", ["", "data_and_scripts"])
+def test_folders_as_the_archive_unpacks_them(tmp_path, top):
+    flat = write_raw(tmp_path / "flat")
+    (tmp_path / "raw" / top / "stimuli_movies").mkdir(parents=True)
+    (tmp_path / "raw" / top / "spikes_movies").mkdir()
+    (flat / "natural_movie.mat").rename(tmp_path / "raw" / top / "stimuli_movies/natural_movie_one.mat")
+    (flat / "data_monkey1_natural_movie.mat").rename(tmp_path / "raw" / top / "spikes_movies/data_monkey1_natural_movie.mat")
+    assert load(tmp_path / "raw")["spikes"].shape == (3, 40, 2)
+    assert len(plan.raw_files({"data_dir": str(tmp_path / "raw"), "data": {}})) == 2
 
 
 def refused(folder, *words, preprocessing=None):
@@ -175,10 +245,10 @@ def test_broken_bytes_never_end_in_another_error(tmp_path, rng):
 def test_resize_of_a_constant_and_of_a_ramp():
     """A constant stays, and a linear ramp is sampled at the centres of the new pixels (away from the mirrored edge)."""
     row = np.arange(64.0)[:, None, None] + np.zeros((1, 64, 1))
-    found = recorded.resize(row, 16)[:, :, 0]
+    found = movies.resize(row, 16)[:, :, 0]
     centres = (np.arange(16) + 0.5) * 4 - 0.5
     np.testing.assert_allclose(found[3:-3], centres[3:-3, None] + np.zeros((1, 16)), atol=1e-3)
-    np.testing.assert_allclose(recorded.resize(np.full((40, 30, 2), 0.3), 13), 0.3)
+    np.testing.assert_allclose(movies.resize(np.full((40, 30, 2), 0.3), 13), 0.3)
 
 
 def test_windows_end_with_the_frame_of_their_step():

@@ -1,22 +1,43 @@
 """The config checked against its schema, with defaults filled in."""
 
 import difflib
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+from jsonschema import Draft202012Validator as Draft
 
 from respike.core.config import ConfigError
 
+POWER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # a number that YAML takes for text unless it has both . and sign
+
+
+def _rising(_: Any, wanted: bool, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """Our keyword `rising`: bounds whose first is below their second."""
+    if wanted and isinstance(value, list) and list(value) != sorted(value):
+        yield jsonschema.ValidationError("expected the lower bound first")
+
+
+CHECKER = Draft.TYPE_CHECKER.redefine_many(
+    {
+        name: lambda _, value, name=name: Draft.TYPE_CHECKER.is_type(value, name) and math.isfinite(value)
+        for name in ("number", "integer")
+    }
+)
+VALIDATOR = jsonschema.validators.extend(Draft, {"rising": _rising}, type_checker=CHECKER)
+
 
 def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with the schema's defaults filled in and whole numbers where the schema says number made floats.
+    """`config` with the schema's defaults filled in, floats where the schema says number, and ~ in paths replaced.
 
     Keys come in the order of their names: which of several files said something first must change nothing.
     Raises ConfigError for an unknown key (with the nearest valid one), a wrong type or a value out of range.
     """
     config = _complete(config, schema, schema)
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.absolute_path))
+    errors = sorted(VALIDATOR(schema).iter_errors(config), key=lambda error: list(error.absolute_path))
     if errors:
         raise ConfigError("\n".join(_explain(error) for error in errors))
     return config
@@ -33,9 +54,22 @@ def _complete(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) ->
         other = rest if isinstance(rest, Mapping) else {}
         merged = {**filled, **empty, **value}
         return {key: _complete(merged[key], properties.get(key, other), root) for key in sorted(merged, key=str)}
-    if schema.get("type") == "array" and isinstance(value, list):
+    if isinstance(value, list) and "array" in schema.get("type", ()):
         return [_complete(part, schema.get("items", {}), root) for part in value]
-    if schema.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
+    return _plain(value, schema)
+
+
+def _plain(value: Any, schema: Mapping[str, Any]) -> Any:
+    """A text or number as the schema wants it."""
+    wanted = schema.get("type", ())
+    kinds = {wanted} if isinstance(wanted, str) else set(wanted)
+    if isinstance(value, str):
+        if schema.get("format") == "path":
+            return str(Path(value).expanduser()) if value.startswith("~") else value
+        if kinds & {"number", "integer"} and "string" not in kinds and POWER.fullmatch(value):
+            value = float(value)
+            return int(value) if "integer" in kinds and value.is_integer() else value
+    if "number" in kinds and "integer" not in kinds and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
 

@@ -9,6 +9,7 @@ import torch
 
 from respike.core import statistics
 from respike.core.adam import Adam
+from respike.formats import movies
 from respike.v1 import agreement, losses, recorded, recording, recurrence, trials, truth
 from respike.v1.model import SpikingNetwork
 from respike.v1.params import Network, Objective, Sampling, Training, Variant
@@ -183,10 +184,8 @@ def test_binning(case):
 @pytest.mark.parametrize("case", reference_cases("v1", "resize_*.npz"))
 def test_resize(case):
     case = dict(np.load(case))
-    movie = (
-        case["movie"] if case["movie"].dtype.kind == "f" else recording.checked_frames(Path("movie.mat"), "M", case["movie"])
-    )
-    found = recorded.resize(movie, case["resized"].shape[0])
+    movie = case["movie"] if case["movie"].dtype.kind == "f" else movies.grey(Path("movie.mat"), "M", case["movie"])
+    found = movies.resize(movie, case["resized"].shape[0])
     np.testing.assert_allclose(found, case["resized"], rtol=0, atol=1e-9 * max(1, np.abs(case["resized"]).max()))
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from respike.neulvm import plan
 
+config.update(plan.derived(config))
 plan.check(config)
 settings = partial(plan.settings, config)
 RECORDING = plan.recording(config, RESULTS)
@@ -43,7 +44,7 @@ use rule stage as preprocess with:
         runtime=20,
         mem_mb=4000,
     params:
-        **stage("neulvm.preprocess", dataset=RECORDING.dataset, **settings("circuit", "window")),
+        **stage("neulvm.preprocess", dataset=RECORDING.dataset, **settings("circuit", "data", "window")),
 
 
 use rule stage as fit with:

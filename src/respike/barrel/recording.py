@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from respike.barrel import params
 from respike.core import files
+from respike.formats import hdf5
 
 STAND_IN = "synthetic sweeps"  # data set name of files that this program made
 RECORDED = "recorded sweeps"  # of all others
@@ -50,18 +51,33 @@ def read(path: Path, key: str, frames: int | None = params.FRAMES) -> Sweeps:
     Raises FileNotFoundError or ValueError that says which field is wrong, and how.
     """
     where = f"The file is the config value {key}."
-    files.checked(path)
-    if not h5py.is_hdf5(path):
-        raise ValueError(f"{path} is not an HDF5 file, expected force, torque and label in HDF5. {where}")
-    with h5py.File(path) as file:
-        missing = [name for name in ("force", "torque", "label") if not isinstance(file.get(name), h5py.Dataset)]
-        if missing:
-            raise ValueError(f"{path}: no dataset {', '.join(missing)}; the file holds {sorted(file)}. {where}")
-        sweeps = Sweeps(file["force"][()], file["torque"][()], file["label"][()], file.attrs.get("dataset", RECORDED))
-    problem = _shapes(sweeps, frames) or _values(sweeps)
-    if problem:
-        raise ValueError(f"{path}: {problem}. {where}")
+    try:
+        with hdf5.opened(path) as file:
+            missing = [name for name in ("force", "torque", "label") if not isinstance(file.get(name), h5py.Dataset)]
+            if missing:
+                raise ValueError(f"{path}: no dataset {', '.join(missing)}; the file holds {sorted(file)}")
+            force, torque = (hdf5.read(path, file, name) for name in ("force", "torque"))
+            label = hdf5.read(path, file, "label", kinds="fiuSO")
+            dataset = file.attrs.get("dataset", RECORDED)
+        sweeps = Sweeps(force, torque, _numbered(path, label), dataset if isinstance(dataset, str) else RECORDED)
+        problem = _shapes(sweeps, frames) or _values(sweeps)
+        if problem:
+            raise ValueError(f"{path}: {problem}")
+    except ValueError as error:
+        raise ValueError(f"{error}. {where}") from error
     return sweeps._replace(label=np.searchsorted(params.LABELS, sweeps.label).astype(np.int64))
+
+
+def _numbered(path: Path, label: np.ndarray) -> np.ndarray:
+    """Labels as numbers: texts may be the names of the classes, or their numbers; ValueError for another one."""
+    if label.dtype.kind != "U":
+        return label
+    known = {str(number): number for number in params.LABELS} | dict(zip(params.CLASSES, params.LABELS, strict=True))
+    texts = [text.strip().strip("\0").lower().removesuffix(".0") for text in label.ravel().tolist()]
+    strange = sorted(set(texts) - set(known))
+    if strange:
+        raise ValueError(f"{path}: label holds {strange[0]!r}, expected {_listed()}, as numbers or by name")
+    return np.array([known[text] for text in texts], dtype=np.int64).reshape(label.shape)
 
 
 def _shapes(sweeps: Sweeps, frames: int | None) -> str:

@@ -1,5 +1,6 @@
 """The mlp rule: two fixed layers of sigmoids that all rules share, and a readout that is the rule. Twin in C++: mlp.h."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def fixed_layers(wiring: Wiring, file: Path | None = None) -> Float[np.ndarray, 
         raise FileNotFoundError(f"{file} does not exist; correct fsbi.mlp.hidden_file in config.yaml, or say null")
     n = sum(SIZES)
     try:
-        numbers = np.array(file.read_text().replace(",", " ").split(), dtype=float)
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        text = " ".join(line.partition("#")[0] for line in lines)
+        numbers = np.array(re.sub(r"[\[\](),;]", " ", text).split(), dtype=float)
     except ValueError as error:
         raise ValueError(f"{file}: {error}; expected {n} numbers") from error
     if numbers.size not in {n, n + 4} or not np.isfinite(numbers).all():

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.lib import format as npy
 
 from respike.core import files
+from respike.formats import arrays
 from respike.fsbi.params import FINISHED, THETA, metrics_of
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -35,15 +36,21 @@ def read(path: Path, family: str) -> pd.DataFrame:
         raise ValueError(
             f"{path}: holds pickled Python objects, which could run any code; expected plain records {_fields(family)}"
         )
-    if kind != dtype(family):
+    if _as_ours(kind, family) != dtype(family):
         raise ValueError(
             f"{path}: {_difference(kind, family)}; is it a file of the {family} family, listed under fsbi.{family}.released?"
         )
-    try:
-        records = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot be read ({error}); it is cut short, download it again") from error
-    return table(records, family)
+    records = arrays.read_npy(path)
+    if records.size != max(records.shape, default=0):
+        raise ValueError(f"{path}: has shape {records.shape}; expected one record for each rule, (n,)")
+    bad = np.argwhere(~np.isfinite(records.ravel()["theta"]))
+    if len(bad):
+        rule, place = bad[0].tolist()
+        raise ValueError(
+            f"{path}: row {rule}, theta[{place}] ({THETA[family][place]}) is {records.ravel()['theta'][rule, place]}; "
+            f"expected finite numbers ({len(bad)} are not); leave the rules out, or get the file again"
+        )
+    return table(records.ravel(), family)
 
 
 def read_round(path: Path, family: str, round: int) -> pd.DataFrame:
@@ -60,10 +67,18 @@ def _dtype_in(file, path: Path) -> np.dtype:
     """The dtype that the header of an npy file names, without reading what follows."""
     try:
         return HEADERS[npy.read_magic(file)](file)[2]
-    except (ValueError, SyntaxError, KeyError) as error:
+    except Exception as error:  # NumPy raises a different class for each way a header can be broken
         head = path.read_bytes()[:24]
         hint = "a Git LFS pointer, run `git lfs pull`" if head.startswith(b"version https://git-lfs") else "not an npy file"
         raise ValueError(f"{path}: {hint} (it begins with {head!r}); expected the released structured array") from error
+
+
+def _as_ours(kind: np.dtype, family: str) -> np.dtype:
+    """The record with its fields in our order and names as long as ours may be: neither matters to who reads by name."""
+    expected = dtype(family).names
+    if kind.names is None or set(kind.names) != set(expected) or kind["seed"].kind not in "US":
+        return kind
+    return np.dtype([(name, "<U64" if name == "seed" else kind[name]) for name in expected])
 
 
 def _fields(family: str) -> str:

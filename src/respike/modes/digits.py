@@ -1,14 +1,16 @@
 """Digits in the four IDX files of MNIST: a big-endian header (magic number, sizes), then bytes; plain or gzipped."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from respike.core import files, sources
+from respike.formats import arrays
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 OBTAIN = (
@@ -36,7 +38,9 @@ class Digits(NamedTuple):
 def spellings(name: str) -> tuple[str, ...]:
     """Where the file `name` may stand in a user's folder: as published, as other sites spell it, as torchvision unpacks it."""
     dotted = name.replace("-idx", ".idx")
-    return tuple(f"{folder}{stem}{end}" for folder in ("", "MNIST/raw/") for stem in (name, dotted) for end in ("", ".gz"))
+    return tuple(
+        f"{folder}{stem}{end}" for folder in ("", "raw/", "MNIST/raw/") for stem in (name, dotted) for end in ("", ".gz")
+    )
 
 
 def read(folder: Path) -> Digits:
@@ -75,24 +79,28 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
     Raises ValueError for a wrong magic number, a size that the header does not announce, or a broken archive.
     """
-    content = _content(files.checked(path))
     head = 4 * (dimensions + 1)
-    if len(content) < head:
-        raise ValueError(f"{path}: {len(content)} bytes, expected a header of {head} bytes; the file is cut off")
-    magic, *shape = np.frombuffer(content[:head], dtype=">i4").tolist()
+    try:
+        with _opened(files.checked(path)) as file:
+            header = file.read(head)
+            magic, *shape = np.frombuffer(header.ljust(head, b"\0"), dtype=">i4").tolist()
+            size = math.prod(shape)
+            arrays.check_announced(path, "the header", size, path.stat().st_size)
+            content = file.read(max(size, 0) + 1) if magic == MAGIC[dimensions] else b""
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: broken gzip archive ({error}); copy or download it again") from error
+    if len(header) < head:
+        raise ValueError(f"{path}: {len(header)} bytes, expected a header of {head} bytes; the file is cut off")
     if magic != MAGIC[dimensions]:
         expected = f"{MAGIC[dimensions]} for {'images' if dimensions == 3 else 'labels'}"
         raise ValueError(f"{path}: magic number {magic}, expected {expected}; is it another file?")
-    if min(shape) < 1 or len(content) - head != int(np.prod(shape, dtype=np.int64)):
-        raise ValueError(f"{path}: {len(content) - head} bytes after the header, expected {'x'.join(map(str, shape))}")
-    return np.frombuffer(content[head:], dtype=np.uint8).reshape(shape)
+    if min(shape) < 1 or len(content) != size:
+        found = f"more than {size}" if len(content) > size else len(content)
+        raise ValueError(f"{path}: {found} bytes after the header, expected {'x'.join(map(str, shape))}")
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
-def _content(path: Path) -> bytes:
-    content = path.read_bytes()
-    if content[:2] != b"\x1f\x8b":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: broken gzip archive ({error}); copy or download it again") from error
+def _opened(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")

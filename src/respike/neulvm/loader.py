@@ -1,8 +1,10 @@
 """From a recording to bins of the model: the published loader, for any number of populations."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 
 from respike.core import seeds
 from respike.neulvm.model import Trial
@@ -17,8 +19,8 @@ def cut(recording: Recording, dataset: str, circuit: Circuit, window: Window, se
     Raises ValueError when the window does not fit the recording, which `path` names, or a cell never fires in it.
     """
     n, m = window_bins(window, circuit), len(circuit.sizes)
-    chosen = pick(window, recording.spikes.shape[2], m, seed, path)
-    recorded = np.stack([spikes[:, cells] for spikes, cells in zip(recording.spikes, chosen, strict=True)])
+    chosen = pick(window, recording.spikes, seed)
+    recorded = [spikes[:, cells] for spikes, cells in zip(recording.spikes, chosen, strict=True)]
     rates, spikes, drive = rebin(recording._replace(spikes=recorded), n.per, path)
     if n.end + n.held_out > len(drive):
         raise ValueError(
@@ -26,24 +28,21 @@ def cut(recording: Recording, dataset: str, circuit: Circuit, window: Window, se
             f"and held_out {window.held_out:g} s after it"
         )
     _check_active(spikes[n.end - n.length : n.end], path)
-    population = np.repeat(np.arange(m), window.cells)
+    population = np.repeat(np.arange(m), [len(cells) for cells in chosen])
     fitted = batches(rates, spikes, drive, n.history, n.end, n.length, n.batch)
     later = batches(rates, spikes, drive, n.history, n.end + n.held_out, n.held_out, n.held_out)
     trial, held_out = (Trial(window.dt, n.history, part[1], population, part[2]) for part in (fitted, later))
     return Trials(dataset, trial, fitted[0], held_out)
 
 
-def pick(window: Window, n_cells: int, n_populations: int, seed: int, path: Path) -> list[np.ndarray]:
-    """Indices of the cells of each population that count as recorded."""
-    if not 1 <= window.cells <= n_cells:
-        raise ValueError(
-            f"{path}: sampled_spikes has {n_cells} cells in each population, neulvm.window.cells = {window.cells}; "
-            "every population needs at least one recorded neuron"
-        )
-    if window.pick == "first":
-        return [np.arange(window.cells)] * n_populations
-    rng = seeds.generator(seed, "neulvm", "preprocess")
-    return [np.sort(rng.choice(n_cells, window.cells, replace=False)) for _ in range(n_populations)]
+def pick(window: Window, spikes: Sequence[Bool[np.ndarray, "step cell"]], seed: int) -> list[np.ndarray]:
+    """Indices of the cells of each population that count as recorded: all, where it has fewer than `window.cells`."""
+    rng, chosen = seeds.generator(seed, "neulvm", "preprocess"), []
+    for own in spikes:
+        n = min(window.cells, own.shape[1])
+        order = np.argsort(-own.sum(0), kind="stable") if window.pick == "active" else np.arange(own.shape[1])
+        chosen.append(np.sort(rng.choice(own.shape[1], n, replace=False) if window.pick == "random" else order[:n]))
+    return chosen
 
 
 def rebin(recording: Recording, per: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,7 +54,7 @@ def rebin(recording: Recording, per: int, path: Path) -> tuple[np.ndarray, np.nd
             "(neulvm.window.dt / neulvm.window.fine); cut the file"
         )
     n = n_steps // per
-    spikes = recording.spikes.reshape(n_populations, n, per, -1).any(2).transpose(1, 0, 2).reshape(n, -1).astype(np.uint8)
+    spikes = np.concatenate([own.reshape(n, per, -1).any(1) for own in recording.spikes], axis=1).astype(np.uint8)
     unknown = np.full((n, n_populations), np.nan)
     rates = unknown if recording.rates is None else recording.rates.reshape(n, per, -1).mean(1)
     return rates, spikes, recording.drive.reshape(n, per, -1).mean(1)
@@ -75,6 +74,6 @@ def _check_active(spikes: np.ndarray, path: Path) -> None:
     if len(silent):
         raise ValueError(
             f"{path}: recorded neuron {silent[0]} of {spikes.shape[1]} fires no spike in the fitted window; "
-            "the model has no silent neurons; choose other cells (neulvm.window.cells, .pick) "
-            "or another window (neulvm.window.end, .length)"
+            "the model has no silent neurons; choose other cells (neulvm.window.pick: active takes those with "
+            "most spikes, neulvm.data.populations lists them) or another window (neulvm.window.end, .length)"
         )

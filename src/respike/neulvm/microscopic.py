@@ -191,7 +191,7 @@ def first_with_switch(draw: Callable[[int], Run], circuit: Circuit, window: Wind
     """
     for attempt in range(TRIES):
         run = draw(attempt)
-        if len(circuit.sizes) < 2 or switches(run, circuit, window):
+        if not circuit.has_rivals or switches(run, circuit, window):
             return run
     raise ValueError(
         f"none of {TRIES} recordings switches in the fitted window; make neulvm.window.length longer or change run.seed"

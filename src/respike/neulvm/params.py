@@ -4,7 +4,7 @@ Potentials are in units of the width of the escape noise (2.5 mV), counted from 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -52,6 +52,11 @@ class Circuit:
     def weights(self) -> np.ndarray:
         """Coupling from population (row) to population (column)."""
         return np.asarray(self.coupling)[:, None] * np.asarray(self.connectivity, dtype=float)
+
+    @property
+    def has_rivals(self) -> bool:
+        """Whether the first two populations excite, so that one can win over the other."""
+        return len(self.sizes) > 1 and all(sum(row) > 0 for row in self.connectivity[:2])
 
     def vector(self) -> np.ndarray:
         """The 4 M parameters in the order of GROUPS."""
@@ -134,7 +139,12 @@ class Particles:
 class Data:
     """Where the recording comes from, and what the embedded one is."""
 
-    recording: str = "embedded"  # or the path of a file in the published format
+    recording: str = "embedded"  # or the path of a file: published format, NWB or plain spike times
+    start: float = 0.0  # s in a session, where the recording begins
+    column: str = ""  # of the units of a session, that tells their populations
+    order: tuple[str, ...] = ()  # values of the column, one for each population; empty: in the order of their names
+    groups: tuple[tuple[int, ...], ...] = ()  # units of each population, in place of a column
+    units: dict[str, str] = field(default_factory=dict)  # units with these values in these columns are used
     seconds: float = 21.0  # of the embedded recording
     drive: Literal["none", "random", "pozzorini"] = "none"
     sampled: int = 10  # cells recorded per population in the embedded recording
@@ -163,8 +173,8 @@ class Window:
     length: float = 10.0  # s, fitted; published: trial_length
     batch: float = 10.0  # s, of one batch; published: t_perbatch
     held_out: float = 10.0  # s after the end, for evaluation
-    cells: int = 3  # recorded cells used per population; published: Nsampled
-    pick: Literal["first", "random"] = "first"
+    cells: int = 3  # recorded cells used per population, at most; published: Nsampled
+    pick: Literal["first", "random", "active"] = "first"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,50 @@ def recording(config: Mapping[str, Any], folder: str) -> Recording:
     return Recording(path, Path(path).name, False)
 
 
+def derived(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Blocks of the config with a value for each population: one number serves all, what is left out follows from the signs.
+
+    What is complete stays as it is. Raises ValueError for what follows from nothing.
+    """
+    given, free, data = config["circuit"], config["free"], config["data"]
+    listed = [len(value) for value in given.values() if isinstance(value, list)]
+    m = len(given["sizes"]) if isinstance(given["sizes"], list) else max(listed, default=len(Circuit().sizes))
+    usual = {name: getattr(Circuit(), name) for name in ("sizes", "connectivity")}
+    for name, example in (("sizes", [400, 100]), ("connectivity", [1, -1])):
+        if given[name] is None and m != len(usual[name]):
+            raise ValueError(
+                f"config: neulvm.circuit.{name} is left out; expected it for {m} populations, for instance {example} for an "
+                "excitatory and an inhibitory one"
+            )
+    signs = [
+        list(row) if isinstance(row, list | tuple) else [row] * m for row in given["connectivity"] or usual["connectivity"]
+    ]
+    inhibits = [sum(row) < 0 for row in signs]
+    follows = {"sizes": usual["sizes"], "coupling": [19.968 if yes else 9.984 for yes in inhibits]}
+    follows |= {"syn_rate": [500 / 3 if yes else 1000 / 3 for yes in inhibits], "typical_rates": [10.0] * m}
+    follows |= {"typical_rates": Circuit().typical_rates} if m == len(Circuit().sizes) else {}
+    circuit = {name: _each(follows[name] if value is None else value, m) for name, value in given.items() if name in follows}
+    circuit |= {name: _each(given[name], m) for name in ("mem_rate", "rest", "threshold")}
+    prior = config["prior"] if config["prior"]["coupling"] else {
+        **config["prior"], "coupling": [[10.0, 50.0] if yes else [3.0, 25.0] for yes in inhibits]
+    }  # fmt: skip
+    target = min(1, m - 1) if free["pulse_target"] is None else free["pulse_target"]
+    chosen = data.get("populations", "")
+    own = {"column": chosen, "groups": []} if isinstance(chosen, str) else {"column": "", "groups": chosen}
+    return {
+        "circuit": {**given, **circuit, "connectivity": [[float(value) for value in row] for row in signs]},
+        "prior": prior,
+        "free": {**free, "pulse_target": target},
+        "data": {**own, **{name: value for name, value in data.items() if name != "populations"}},
+    }
+
+
+def _each(value: Any, m: int) -> list[Any]:
+    """A list for the populations; one number serves all."""
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    return values * m if len(values) == 1 else values
+
+
 def settings(config: Mapping[str, Any], *blocks: str) -> dict[str, Any]:
     """Blocks of the config by their names, and the seed: settings of a stage."""
     return {**{block: config[block] for block in blocks}, "seed": config["run"]["seed"]}
@@ -44,6 +88,7 @@ def settings(config: Mapping[str, Any], *blocks: str) -> dict[str, Any]:
 
 def check(config: Mapping[str, Any]) -> None:
     """ValueError, with key, value and what was expected, for a config that the study cannot run with."""
+    config = {**config, **derived(config)}
     circuit, window = build(Circuit, config["circuit"]), build(Window, config["window"])
     prior, sweep = build(Prior, config["prior"]), build(Sweep, config["binning"])
     window_bins(window, circuit)

@@ -16,7 +16,7 @@ class States:
     winner: Int[np.ndarray, " bin"]
     dwell: Float[np.ndarray, " visit"]  # s, complete visits only: neither the first nor the last
     times: Float[np.ndarray, " switch"]  # s, of the switches
-    n_switches: int
+    n_switches: float  # nan where there are no states
     duration: float  # s
     up: float  # Hz, mean rate of the winner while the margin is kept
     down: float
@@ -33,11 +33,17 @@ class States:
         return {**rates, "switch_rate": self.switch_rate, "seconds": self.duration}
 
 
-def find(rates: Float[np.ndarray, "bin population"], dt: float) -> States:
-    """States of the first two populations, by the sign of their difference with hysteresis of MARGIN."""
+def find(rates: Float[np.ndarray, "bin population"], dt: float, apart: bool = True) -> States:
+    """States of the first two populations, by the sign of their difference with hysteresis of MARGIN.
+
+    Where no population can win over another (not `apart`, or only one) there are no states: their rates and switches are nan.
+    """
     per = max(1, round(WIDTH / dt))  # 12 bins of 4 ms: the width is that of whole bins
     n, width = len(rates) // per, per * dt
     wide = rates[: n * per].reshape(n, per, -1).mean(1)
+    if not apart or wide.shape[1] < 2:
+        nothing = np.empty(0)
+        return States(np.full(n, -1), nothing, nothing, np.nan, n * width, np.nan, np.nan, float(wide[:, -1].mean()))
     difference = wide[:, 0] - wide[:, 1]
     decided = np.abs(difference) > MARGIN
     mark = np.where(decided, difference < 0, -1).astype(int)

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
-from scipy.sparse import issparse
 
 from respike.core import files, mat
+from respike.formats import matlab
 from respike.rate2lif.network import Network
 
 NEEDED = ("w", "w0", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus", "taus_gaus")
@@ -62,11 +60,7 @@ def _load(path: Path) -> dict[str, Any]:
         start = file.read(mat.HEADER)
     if b"MATLAB 7.3" in start or start.startswith(b"\x89HDF"):
         raise ValueError(f"{path} is a MATLAB version 7.3 (HDF5) file, expected version 5; save it again in MATLAB with -v7")
-    try:
-        fields = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
-    except (ValueError, TypeError, OSError, NotImplementedError, MatReadError) as error:
-        raise ValueError(f"{path} cannot be read as a MATLAB version 5 file ({error})") from error
-    return {name: value.toarray() if issparse(value) else value for name, value in fields.items()}
+    return matlab.variables(path)
 
 
 def _numbers(path: str | Path, fields: dict[str, Any]) -> dict[str, Any]:

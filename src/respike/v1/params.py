@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from respike.formats.choice import Choice
+
 
 @dataclass(frozen=True)
 class Standin:
@@ -31,6 +33,7 @@ class Preprocessing:
     train: int = 80  # the first trials; the following `test`, then the following `validation` trials
     test: int = 30
     validation: int = 10
+    session: Choice = Choice()  # what of a session file (.nwb, .npz) is used
 
 
 @dataclass(frozen=True)

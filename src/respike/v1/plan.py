@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from respike.core import config as configs
+from respike.formats import choice
 from respike.v1.params import Network, Variant
 
 FIGURES = ("movie", "rasters", "training", "psth", "correlation_matrices", "correlation_scatter", "couplings")
@@ -23,9 +24,12 @@ def dataset(config: Config) -> str:
 
 
 def raw_files(config: Config) -> list[str]:
-    """Files in the user's folder that `v1.data` may read; it says itself which are missing and where to get them."""
-    paths = Path(config["data_dir"]).glob("*")
-    return sorted(str(path) for path in paths if path.suffix in {".mat", ".npy"})
+    """The user's files that `v1.data` may read; it says itself which are missing and where to get them."""
+    path, movie = Path(config["data_dir"]), config["data"].get("session", {}).get("movie", "")
+    if path.suffix in choice.ENDINGS:
+        return [str(path), *([movie] if Path(movie).suffix in {".npy", ".mat"} else [])]
+    found = (file for pattern in ("*", "*_movies/*", "data_and_scripts/*_movies/*") for file in path.glob(pattern))
+    return sorted(str(file) for file in found if file.suffix in {".mat", ".npy"})
 
 
 def variants(config: Config) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import ndimage
 
 from respike.core import files
 from respike.v1 import recording
@@ -56,15 +55,6 @@ class Binned(NamedTuple):
     spikes: Bool[np.ndarray, "trial bin unit"]
     late: int
     merged: int
-
-
-def resize(frames: Float[np.ndarray, "row column frame"], pixels: int) -> Float[np.ndarray, "pixel pixel frame"]:
-    """Frames of pixels x pixels: blurred by (f - 1) / 2 for a factor f > 1, then linear on the grid of pixel centres."""
-    factors = np.array(frames.shape[:2]) / pixels
-    blur = np.maximum((factors - 1) / 2, 0)
-    zoom = (*(1 / factors), 1)
-    blurred = ndimage.gaussian_filter(frames, (*blur, 0), mode="mirror")
-    return ndimage.zoom(blurred, zoom, order=1, mode="mirror", grid_mode=True)
 
 
 def bin_spikes(spikes: recording.SpikeTimes, n_bins: int, bin_seconds: float) -> Binned:

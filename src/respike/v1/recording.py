@@ -5,24 +5,28 @@ frame) and `data_monkey1_natural_movie.mat` the spike times (MATLAB v7.3, data/E
 in seconds, stored transposed as references). The stand-in is written in the same two formats.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
-import scipy.io
-from jaxtyping import Float, Int, Num, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from respike.core import mat
 from respike.core.sources import Source
+from respike.formats import matlab
 
 OBTAIN = (
     "Free account at crcns.org, data set pvc-11 (Kohn, Smith), archive data_and_scripts.tar.gz; docs/v1.md tells the steps. "
     "The data may not be passed on."
 )
 MOVIE = Source("natural_movie.mat", "frames of the natural movie", OBTAIN)
-MOVIE_ALSO = ("natural_movie_one.mat",)
+MOVIE_ALSO = (
+    "natural_movie_one.mat",
+    *(f"{top}stimuli_movies/natural_movie{end}.mat" for top in ("", "data_and_scripts/") for end in ("", "_one")),
+)
 EVENTS = Source("data_monkey1_natural_movie.mat", "spike times of monkey 1", OBTAIN)
+EVENTS_ALSO = tuple(f"{top}spikes_movies/{EVENTS.name}" for top in ("", "data_and_scripts/"))  # as the archive unpacks
 LATE_SECONDS, LATE_SHARE = 1.0, 0.02  # spikes so far, and so many, past the end are an error; fewer are dropped and counted
 EARLY_END = 0.8  # a recording whose last spike comes before this share of the movie belongs to another movie
 
@@ -37,86 +41,13 @@ class SpikeTimes(NamedTuple):
     n_units: int
 
 
-def read_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
-    """Frames in `path`, grey values 0 to 1; ValueError that names file and field when they cannot be used."""
-    return checked_frames(path, "M", _variable(path, "M"))
-
-
-def checked_frames(path: Path, name: str, frames: Num[np.ndarray, "..."]) -> Float[np.ndarray, "row column frame"]:
-    """Grey values 0 to 1 of `frames`, called `name` in `path`; ValueError when they are no movie.
-
-    Whole numbers are divided by the largest of their type, floats with values above 1.5 by 255.
-    """
-    if frames.ndim != 3 or frames.dtype.kind not in "uif" or 0 in frames.shape:
-        raise ValueError(f"{path}: {name} is {frames.dtype} of shape {frames.shape}; expected numbers, row x column x frame")
-    if not np.isfinite(frames).all():
-        bad = np.unique(np.argwhere(~np.isfinite(frames))[:, 2])
-        raise ValueError(
-            f"{path}: {name} has {len(bad)} frames with nan or infinity, first frame {bad[0]}; expected grey values"
-        )
-    if frames.min() < 0:
-        raise ValueError(f"{path}: {name} has negative values (least {frames.min()}); expected grey values from 0")
-    if frames.dtype.kind in "ui":
-        return frames / np.iinfo(frames.dtype).max
-    return frames / 255 if frames.max() > 1.5 else frames.astype(float)
-
-
-def _variable(path: Path, name: str) -> np.ndarray:
-    try:
-        content = scipy.io.loadmat(path, variable_names=[name])
-    except NotImplementedError as error:
-        raise ValueError(f"{path}: a MATLAB v7.3 file; expected v7 or older (in MATLAB: save(file, 'M', '-v7'))") from error
-    except Exception as error:  # scipy raises a different class for each way a file can be broken
-        raise ValueError(f"{path}: not a MATLAB file that can be read ({type(error).__name__}); copy it again") from error
-    if name not in content:
-        variables = [field[0] for field in scipy.io.whosmat(path)]
-        raise ValueError(f"{path}: no variable {name!r}; it has {variables}")
-    return content[name]
-
-
 def read_spike_times(path: Path) -> SpikeTimes:
     """Spike times in `path`; ValueError that names file and field when they cannot be used."""
-    if not h5py.is_hdf5(path):
-        with path.open("rb") as file:
-            old = file.read(10).startswith(b"MATLAB 5")
-        state = "a MATLAB file older than v7.3" if old else "not an HDF5 file"
-        raise ValueError(f"{path}: {state}; expected MATLAB v7.3 (in MATLAB: save(file, 'data', '-v7.3'))")
-    try:
-        with h5py.File(path, "r") as file:
-            cells = _cells(path, file)
-    except Exception as error:  # h5py raises a different class for each way a file can be broken
-        if str(path) in str(error):  # already said by us
-            raise
-        raise ValueError(f"{path}: data/EVENTS cannot be read ({type(error).__name__}: {error}); copy it again") from error
-    return _flat(path, cells)
+    return flat(path, matlab.read_cells(path, "data", "EVENTS", ("unit", "trial"), "a vector of spike times"))
 
 
-def _cells(path: Path, file: h5py.File) -> list[list[np.ndarray]]:
-    group = file.get("data")
-    events = group.get("EVENTS") if isinstance(group, h5py.Group) else None
-    if not isinstance(events, h5py.Dataset):
-        content = f"data has {sorted(group)}" if isinstance(group, h5py.Group) else f"the file has {sorted(file)}"
-        raise ValueError(f"{path}: no field data/EVENTS; {content}")
-    if h5py.check_ref_dtype(events.dtype) is None or events.ndim != 2:
-        raise ValueError(f"{path}: data/EVENTS is {events.dtype} of shape {events.shape}; expected a cell array unit x trial")
-    return [[_cell(path, file, ref, trial, unit) for unit, ref in enumerate(row)] for trial, row in enumerate(events[()])]
-
-
-def _cell(path: Path, file: h5py.File, reference: h5py.Reference, trial: int, unit: int) -> np.ndarray:
-    name = f"{path}: data/EVENTS{{{unit + 1}, {trial + 1}}} (unit, trial)"
-    if not reference:
-        raise ValueError(f"{name} points nowhere; expected a vector of spike times")
-    cell = file[reference]
-    if not isinstance(cell, h5py.Dataset):
-        raise ValueError(f"{name} is a {type(cell).__name__}; expected a vector of spike times")
-    if cell.attrs.get("MATLAB_empty", 0):
-        return np.empty(0)
-    if cell.dtype.kind not in "fui" or (cell.ndim > 1 and max(cell.shape) != cell.size):
-        raise ValueError(f"{name} is {cell.dtype} of shape {cell.shape}; expected a vector of spike times")
-    return cell[()].astype(float).ravel()
-
-
-def _flat(path: Path, cells: list[list[np.ndarray]]) -> SpikeTimes:
+def flat(path: Path, cells: Sequence[Sequence[np.ndarray]]) -> SpikeTimes:
+    """Spike times [trial][unit] as flat arrays; ValueError when there are none, or some that cannot be."""
     counts = np.array([[len(cell) for cell in row] for row in cells])
     if not counts.sum():
         raise ValueError(f"{path}: all {counts.size} cells of data/EVENTS are empty; expected spike times")
@@ -138,7 +69,13 @@ def check_duration(path: Path, spikes: SpikeTimes, movie: Path, frames: int, bin
     late = int(np.sum(spikes.times >= duration))
     said = f"{movie.name} lasts {frames} frames x {bin_seconds:g} s = {duration:g} s (v1.data.bin_ms)"
     if late and (last > duration + LATE_SECONDS or late > LATE_SHARE * len(spikes.times)):
-        hint = "are the times in milliseconds?" if last > 20 * duration else "does the movie have all its frames?"
+        firsts = [spikes.times[spikes.trials == trial].min() for trial in np.unique(spikes.trials)]
+        if len(firsts) > 1 and min(np.diff(firsts)) > 0 and firsts[-1] > duration:
+            hint = (
+                f"they look like times of the whole session (trials begin at {np.round(firsts[:3], 1)}); subtract the onsets"
+            )
+        else:
+            hint = "are the times in milliseconds?" if last > 20 * duration else "does the movie have all its frames?"
         raise ValueError(
             f"{path}: data/EVENTS has {late} of {len(spikes.times)} spikes after the end of the movie (last {last:g} s); "
             f"{said}; {hint}"
@@ -152,26 +89,6 @@ def write_mat(path: Path, frames: Shaped[np.ndarray, "row column frame"]) -> Non
     path.write_bytes(mat.content({"M": frames}))
 
 
-def write_events(path: Path, cells: list[list[Float[np.ndarray, " spike"]]]) -> None:
-    """`data_monkey1_natural_movie.mat`, as the data set has it, from spike times [trial][unit]."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        references = file.create_group("#refs#")
-        events = file.create_dataset("data/EVENTS", (len(cells), len(cells[0])), dtype=h5py.ref_dtype)
-        for trial, row in enumerate(cells):
-            for unit, times in enumerate(row):
-                cell = _write_cell(references, f"{trial}_{unit}", times)
-                events[trial, unit] = cell.ref
-        events.attrs["MATLAB_class"] = np.bytes_("cell")
-        file["data"].attrs["MATLAB_class"] = np.bytes_("struct")
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file".ljust(116) + bytes(8) + b"\x00\x02IM")
-
-
-def _write_cell(group: h5py.Group, name: str, times: Float[np.ndarray, " spike"]) -> h5py.Dataset:
-    empty = not len(times)
-    content = np.zeros(2, dtype=np.uint64) if empty else np.asarray(times, dtype=float)[None]
-    cell = group.create_dataset(name, data=content)
-    cell.attrs["MATLAB_class"] = np.bytes_("double")
-    if empty:
-        cell.attrs["MATLAB_empty"] = np.uint8(1)
-    return cell
+def write_events(path: Path, cells: Sequence[Sequence[Float[np.ndarray, " spike"]]]) -> None:
+    """`data_monkey1_natural_movie.mat`, as the data set has it, from spike times [trial][unit] (s from the trial's start)."""
+    matlab.write_cells(path, "data", "EVENTS", cells)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from respike import links
+from respike import links, overlay
 from respike.core import fingerprint
 
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
@@ -124,8 +124,7 @@ def how_to_run(parser: argparse.ArgumentParser) -> None:
 
 
 def config_options(parsed: argparse.Namespace) -> list[str]:
-    """Snakemake's options for the config that was asked for; ValueError when one of its files is not there."""
-    if missing := [file for file in parsed.configfile if not Path(file).is_file()]:
-        raise ValueError(f"there is no config file {missing[0]}")
+    """Snakemake's options for the config that was asked for; ValueError when one of its files cannot be used."""
+    overlay.check([*filter(os.path.exists, ["config.yaml"]), *parsed.configfile])
     pairs = (("--configfile", parsed.configfile), ("--config", parsed.config))
     return [word for name, values in pairs if values for word in (name, *values)]

@@ -6,6 +6,8 @@ with this input a rate. Kept are draws whose rates so computed are those of the 
 The prior stays uniform: the resting potentials are drawn where they can be, and the draws weighted by the room they had.
 """
 
+import logging
+
 import numpy as np
 from jaxtyping import Float
 from scipy.cluster.vq import kmeans2
@@ -24,6 +26,7 @@ GRID = 20  # membrane rates and thresholds in the table
 PER_ROUND, MOST_ROUNDS = 4000, 200
 VAIN_ROUNDS = 5  # without a single circuit: there is none worth waiting for
 CANDIDATES = 2  # for each draw
+WIDEST = 1.6  # tolerance; a factor of 5
 
 
 def regimes(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +69,8 @@ def propose(
 ) -> Float[np.ndarray, "draw free"]:
     """n draws from the uniform prior among circuits whose mean-field log-rates are the data's within `tolerance`.
 
-    Draws can repeat. Raises ValueError when the prior holds no such circuit.
+    Draws can repeat. Where the prior holds no such circuit, `tolerance` is doubled, with a warning, up to WIDEST; ValueError
+    when it holds none then.
     """
     kept, room = [], []
     rates, drive = regimes(trial)
@@ -88,6 +92,10 @@ def propose(
         if n_kept >= CANDIDATES * n or (number + 1 >= VAIN_ROUNDS and not n_kept):
             break
     weight = np.concatenate(room)
+    if not len(weight) and tolerance < WIDEST:
+        said = "no circuit in neulvm.prior has the recorded rates %s Hz up to a factor of %.1f: taken up to its square"
+        logging.getLogger(__name__).warning(said, rates.round(1).tolist(), np.exp(tolerance))
+        return propose(circuit, trial, search, n, 2 * tolerance, rng)
     if not len(weight):
         raise ValueError(
             f"no circuit in neulvm.prior fires at the recorded rates {rates.round(1).tolist()} Hz; widen the prior"

@@ -19,10 +19,10 @@ def run(*, out: Path, circuit: Circuit, binning: Sweep, seed: int) -> None:
             rng = seeds.generator(seed, "neulvm", "binning", scheme, round(dt * 1e6))
             current = np.zeros((round(binning.seconds / dt), len(circuit.sizes)))
             latent = freerun.simulate(circuit, current, rng, dt, history, scheme)
-            rows.append({"model": scheme, "dt": dt, **states.find(latent / dt, dt).summary()})
+            rows.append({"model": scheme, "dt": dt, **states.find(latent / dt, dt, circuit.has_rivals).summary()})
     for name, exact in (("network", False), ("network-exact", True)):
         rng = seeds.generator(seed, "neulvm", "binning", name)
         counts = microscopic.simulate(circuit, binning.network_seconds, rng, FINE, exact_input=exact).counts
         rates = microscopic.rates(counts, circuit, FINE, 20)
-        rows.append({"model": name, "dt": FINE, **states.find(rates, 20 * FINE).summary()})
+        rows.append({"model": name, "dt": FINE, **states.find(rates, 20 * FINE, circuit.has_rivals).summary()})
     files.write_table(out, pd.DataFrame(rows))

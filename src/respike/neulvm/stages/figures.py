@@ -37,7 +37,7 @@ def run(
         "parameters": parameters(models, end, truth),
         "likelihood": likelihood(files.read_table(rounds), end.about["rounds"]),
         "posterior": posterior(files.read_table(samples), models, truth),
-        "dwell": dwell(simulated, files.read_arrays(baselines)),
+        "dwell": dwell(simulated, files.read_arrays(baselines), circuit.has_rivals),
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
     }
@@ -48,6 +48,11 @@ def run(
 
 def _population(m: int, n: int) -> str:
     return f"I{m - 1}" if n > 3 and m > 1 else (f"E{m + 1}" if m < n - 1 else "I") if n > 1 else "population"
+
+
+def _say_without_states(axis, apart: bool) -> None:
+    if not apart:
+        axis.set(title="not applicable: no two populations that excite", xscale="linear", yscale="linear")
 
 
 def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
@@ -183,20 +188,22 @@ def _regions(axis, points: np.ndarray) -> None:
     axis.contour(*grid, density(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape), levels, colors="#CC79A7")
 
 
-def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):
+def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray], apart: bool):
     """(e) How long a winner stays: share of visits longer than a time, for network, models and baselines."""
     figure, axes = style.plt.subplots(1, 1, figsize=(5.8, 2.8), squeeze=False)
     curves = {LOOK.get(name, (name, None)): (arrays["free"], float(arrays["dt"])) for name, arrays in simulated.items()}
     curves |= {(str(name), None): (baselines[f"{name}.free"], float(baselines["dt"])) for name in baselines["names"]}
     for (label, color), (rates, dt) in curves.items():
-        visits = np.sort(states.find(rates, dt).dwell)
+        visits = np.sort(states.find(rates, dt, apart).dwell)
         if len(visits) > 1:
             axes[0, 0].step(
                 visits, 1 - np.arange(len(visits)) / len(visits), where="pre", color=color, linewidth=1,
                 linestyle="-" if color else ":", label=f"{label} ({len(visits)})",
             )  # fmt: skip
     axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", yscale="log", xscale="log")
-    axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
+    if axes[0, 0].get_lines():
+        axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
+    _say_without_states(axes[0, 0], apart)
     return figure
 
 
@@ -254,6 +261,7 @@ def bins(table: pd.DataFrame):
     switches.axhline(network["switch_rate"], color="black", linestyle=":", linewidth=1, label="network")
     rates.set(xlabel="bin (ms)", ylabel="rate (Hz)", ylim=(0, None))
     rates.legend(fontsize=5, ncols=2)
+    _say_without_states(switches, bool(table["switch_rate"].notna().any()))
     switches.set(xlabel="bin (ms)", ylabel="switches of the winner (1/s)", ylim=(0, None))
     switches.legend()
     return figure

@@ -38,15 +38,19 @@ def run(
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
     rivals = files.read_arrays(baselines)
     rows = [
-        *inferred(recorded, files.read_arrays(latent, "first", "last")),
+        *inferred(recorded, files.read_arrays(latent, "first", "last"), circuit.has_rivals),
         *partitioned(recorded, seed),
         *parameters([fitted.read(path) for path in fits], models, truth, recorded),
         *(row for path in known for row in ratios(path.stem.replace("_", " "), fitted.read(path).circuit, circuit)),
         *sampled(files.read_table(samples), files.read_table(calibration), truth),
         *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
-        *(row for name, arrays in simulated.items() for row in free_run(name, arrays["free"], float(arrays["dt"]))),
-        *perturbed(simulated),
-        *compared(rivals),
+        *(
+            r
+            for name, arrays in simulated.items()
+            for r in free_run(name, arrays["free"], float(arrays["dt"]), circuit.has_rivals)
+        ),
+        *perturbed(simulated, circuit.has_rivals),
+        *compared(rivals, circuit.has_rivals),
         *held_out(recorded, models, particles, seed, float(rivals["constant.score"])),
         *log_likelihoods(recorded, models, truth, particles, seed),
         *clustered(files.read_arrays(clusters)),
@@ -68,7 +72,7 @@ def correlations(a: Activity, b: Activity, sigma: float) -> Float[np.ndarray, " 
     return np.array([np.corrcoef(a[:, :, m].ravel(), b[:, :, m].ravel())[0, 1] for m in range(a.shape[2])])
 
 
-def inferred(recorded: Trials, latent: dict[str, np.ndarray]):
+def inferred(recorded: Trials, latent: dict[str, np.ndarray], apart: bool = True):
     """Latent activity against the truth, before and after EM."""
     if recorded.truth is None:
         return
@@ -77,13 +81,12 @@ def inferred(recorded: Trials, latent: dict[str, np.ndarray]):
         for label, sigma in (("z_corr", 0.0), ("z_corr_20ms", SMOOTH / recorded.trial.dt)):
             for m, value in enumerate(correlations(activity, truth, sigma)):
                 yield variant, f"{label}_{m}", value, "", truth.shape[0] * truth.shape[1]
-    yield from inferred_states(end, truth, recorded.trial.dt)
+    if apart:
+        yield from inferred_states(end, truth, recorded.trial.dt)
 
 
 def inferred_states(latent: np.ndarray, truth: np.ndarray, dt: float):
     """Levels in the states, and how far the switches are from the true ones (s; only if there are as many)."""
-    if latent.shape[2] < 2:
-        return
     here, true = (states.find(x.reshape(-1, x.shape[2]) / dt, dt) for x in (latent, truth))
     for name, value in (("winner", here.up), ("loser", here.down), ("last", here.others)):
         if np.isfinite(value):
@@ -178,11 +181,11 @@ def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: Trials):
             yield variant, f"h_error_{m}", error, "noise widths", 1
 
 
-def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float):
-    """States, switches and dwell times of a free simulation."""
+def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float, apart: bool = True):
+    """States, switches and dwell times of a free simulation; only its rate where no population can win (not `apart`)."""
     seconds = round(len(rates) * dt)
     yield variant, "rate_last", rates[:, -1].mean(), "Hz", seconds
-    if rates.shape[1] < 2:
+    if not apart:
         return
     run = states.find(rates, dt)
     yield variant, "switch_rate", run.switch_rate, "1/s", seconds
@@ -194,12 +197,12 @@ def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float
         yield variant, "dwell_mean", run.dwell.mean(), "s", len(run.dwell)
 
 
-def perturbed(simulated: dict[str, dict[str, np.ndarray]]):
+def perturbed(simulated: dict[str, dict[str, np.ndarray]], apart: bool = True):
     """Response to the pulse: who wins after it, and how alike the mean responses of model and network are."""
     reference = simulated.get("network")
     for name, arrays in simulated.items():
         pulsed, dt = arrays["pulsed"], float(arrays["dt"])
-        if pulsed.shape[2] > 1:
+        if apart:
             yield name, "win_probability", wins(arrays), "", len(pulsed)
         if reference is not None and name != "network":
             means = [gaussian_filter1d(a["pulsed"].mean(0), SMOOTH / dt, axis=0) for a in (arrays, reference)]
@@ -219,11 +222,11 @@ def bits_per_spike(log_likelihood: float, base: float, n_spikes: int) -> float:
     return (log_likelihood - base) / (n_spikes * np.log(2))
 
 
-def compared(rivals: dict[str, np.ndarray]):
+def compared(rivals: dict[str, np.ndarray], apart: bool = True):
     """Baselines: held-out information per spike beyond a constant rate, and free runs."""
     base, n = float(rivals["constant.score"]), int(rivals["n_spikes"])
     for name in rivals["names"]:
-        yield from free_run(f"baseline {name}", rivals[f"{name}.free"], float(rivals["dt"]))
+        yield from free_run(f"baseline {name}", rivals[f"{name}.free"], float(rivals["dt"]), apart)
         yield f"baseline {name}", "held_out", bits_per_spike(float(rivals[f"{name}.score"]), base, n), "bits/spike", n
 
 

@@ -1,0 +1,108 @@
+"""A recording session as studies take it: spike times of units on one clock, trials, a movie; whatever file it came in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from respike.formats.movies import Movie
+
+
+@dataclass(frozen=True)
+class Session:
+    """Spike times (s) of each unit in rising order, and what else the file says: of the units, of trials and of a movie."""
+
+    path: Path
+    times: list[Float[np.ndarray, " spike"]]
+    columns: Mapping[str, np.ndarray]  # by name, a value for each unit
+    starts: Float[np.ndarray, " trial"]  # s
+    stops: Float[np.ndarray, " trial"]  # s; infinite where unknown
+    trials: str = ""  # name of their table
+    movie: Movie | None = None
+    observed: list[Float[np.ndarray, "interval 2"]] | None = None  # s, of each unit: when it was recorded
+
+    def chosen(self, wanted: Mapping[str, str], key: str) -> "Session":
+        """The session with the units that have these values in these columns; `key` of the config names them."""
+        index = np.flatnonzero(matching(self.path, "units", self.columns, wanted, len(self.times), key))
+        observed = self.observed and [self.observed[unit] for unit in index]
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return replace(self, times=[self.times[unit] for unit in index], columns=columns, observed=observed)
+
+    def span(self) -> str:
+        """From when to when there are spikes, for messages."""
+        some = [times for times in self.times if len(times)]
+        return f"spikes from {min(t[0] for t in some):g} to {max(t[-1] for t in some):g} s" if some else "no spike at all"
+
+    def cut(self, seconds: float, slack: float) -> list[list[Float[np.ndarray, " spike"]]]:
+        """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
+
+        ValueError when no spike falls into any trial, and when a unit was not recorded in one for more than `slack`.
+        """
+        self._check_observed(seconds, slack)
+        stops = np.where(np.isfinite(self.stops), np.maximum(self.stops, self.starts + seconds), self.starts + seconds)
+        cells = [
+            [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
+            for start, stop in zip(self.starts, stops, strict=True)
+        ]
+        if not any(len(times) for trial in cells for times in trial):
+            raise ValueError(
+                f"{self.path}: no spike falls into a trial: {self.span()}, trials from {self.starts.min():g} to "
+                f"{stops.max():g} s; expected both in seconds on the same clock"
+            )
+        return cells
+
+    def _check_observed(self, seconds: float, slack: float) -> None:
+        for unit, intervals in enumerate(self.observed or []):
+            seen = [
+                bool(np.any((intervals[:, 0] <= start + slack) & (intervals[:, 1] >= start + seconds - slack)))
+                for start in self.starts
+            ]
+            if not all(seen):
+                trial = seen.index(False)
+                raise ValueError(
+                    f"{self.path}: unit {unit} was not recorded in {seen.count(False)} of {len(seen)} trials (obs_intervals), "
+                    f"first trial {trial} at {self.starts[trial]:g} s; expected units that were recorded in all: name others, "
+                    "or fewer trials"
+                )
+
+
+def rising(path: Path, times: list[np.ndarray]) -> list[Float[np.ndarray, " spike"]]:
+    """Spike times of each unit in rising order; ValueError for one that is not a finite number, or when there is no spike."""
+    for unit, own in enumerate(times):
+        bad = np.flatnonzero(~np.isfinite(own))
+        if len(bad):
+            raise ValueError(
+                f"{path}: spike {bad[0]} of unit {unit} is at {own[bad[0]]} ({len(bad)} such times in the unit); "
+                "expected seconds"
+            )
+    if not any(len(own) for own in times):
+        raise ValueError(f"{path}: none of its {len(times)} units has a spike; expected spike times in seconds")
+    return [np.sort(np.asarray(own, dtype=float)) for own in times]
+
+
+def matching(
+    path: Path, table: str, columns: Mapping[str, np.ndarray], wanted: Mapping[str, str], n: int, key: str
+) -> np.ndarray:
+    """Which of the `n` rows have the `wanted` values in the named columns; ValueError that lists what there is."""
+    fits = np.ones(n, dtype=bool)
+    for name, value in wanted.items():
+        if name not in columns:
+            raise ValueError(
+                f"{path}: {table} has no column {name!r} to choose by ({key}); expected one of {sorted(columns) or 'none'}"
+            )
+        texts = np.array([as_text(entry) for entry in columns[name]], dtype=object)
+        fits &= texts == as_text(value)
+        if not fits.any():
+            there = sorted(set(texts))
+            listed = ", ".join(there[:12]) + (", ..." if len(there) > 12 else "")
+            raise ValueError(f"{path}: {table}: no row has {name} = {value!r} ({key}); expected one of {listed}")
+    return fits
+
+
+def as_text(value: object) -> str:
+    """A value of a column as people write it: 1 for 1.0, true for True."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    return f"{value:.15g}" if isinstance(value, float | np.floating) else str(value)

@@ -1,0 +1,139 @@
+"""Recordings of any lab into neulvm: NWB, plain spike times, npz, pickles of Python 2; populations of a column or a list."""
+
+import pickle
+import pickletools
+
+import numpy as np
+import pytest
+
+from respike.formats import spike_times
+from respike.neulvm import plan, recording, states
+from respike.neulvm.params import Circuit, Data, Window
+from tests import sessions
+from tests.test_neulvm_plan import settings
+
+WINDOW = Window(fine=0.001, history=0.3, end=5.0, length=4.0, batch=4.0, held_out=3.0)
+KINDS = np.array([b"PV", b"Pyr", b"PV", b"Pyr"])
+
+
+@pytest.fixture
+def times(rng):
+    return sessions.spike_trains(rng, units=4, seconds=40.0)
+
+
+def binned(times, start):
+    """Whether a cell fired in each step of 1 ms of the 8 s that WINDOW needs, spike by spike."""
+    found = np.zeros((8000, len(times)), dtype=bool)
+    for cell, own in enumerate(times):
+        for time in own:
+            if 0 <= time - start < 8:
+                found[int((time - start) / 0.001), cell] = True
+    return found
+
+
+def refused(path, sizes, data, *words):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        recording.read(path, sizes, data, WINDOW)
+    for word in (str(path), *words):
+        assert word in str(error.value), str(error.value)
+
+
+def test_populations_of_a_column_in_the_order_of_their_names_or_as_asked(tmp_path, times):
+    path = sessions.write(tmp_path / "a.nwb", times, columns={"kind": KINDS})
+    read = recording.read(path, (100, 400), Data(column="kind", start=20.0), WINDOW)
+    np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned([times[k] for k in (0, 2, 1, 3)], 20.0))
+    assert not read.drive.any()
+    assert read.rates is None
+    other = recording.read(path, (400, 100), Data(column="kind", order=("Pyr", "PV"), start=20.0), WINDOW)
+    np.testing.assert_array_equal(other.spikes[0], read.spikes[1])
+
+
+def test_populations_of_lists_and_one_population_of_all(tmp_path, times):
+    path = sessions.write(tmp_path / "a.nwb", times)
+    read = recording.read(path, (100, 400), Data(groups=((3,), (0, 1))), WINDOW)
+    assert [part.shape for part in read.spikes] == [(8000, 1), (8000, 2)]
+    np.testing.assert_array_equal(read.spikes[1], binned(times[:2], 0.0))
+    assert recording.read(path, (100,), Data(), WINDOW).spikes[0].shape == (8000, 4)
+
+
+def test_what_the_file_leaves_open_is_refused_with_the_choices(tmp_path, times):
+    path = sessions.write(tmp_path / "a.nwb", times, columns={"kind": KINDS})
+    refused(path, (1, 1), Data(), "no column is named", "neulvm.data.populations", "kind: PV, Pyr")
+    refused(path, (1, 1, 1), Data(column="kind"), "3 populations", "'kind': PV, Pyr")
+    refused(path, (1, 1), Data(column="area"), "'area': not there", "kind: PV, Pyr")
+    refused(path, (1, 1), Data(column="kind", order=("PV", "SST")), "'kind': PV, Pyr")
+    refused(path, (1, 1), Data(groups=((0, 1), (1,))), "each unit once", "0 to 3")
+    refused(path, (1, 1), Data(column="kind", start=33.0), "8 s", "neulvm.data.start", "33 s")
+
+
+def test_plain_spike_times(tmp_path, times):
+    path = tmp_path / "a.npz"
+    spike_times.write(path, times, populations=["E", "E", "I", "I"])
+    read = recording.read(path, (400, 100), Data(), WINDOW)
+    np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned(times, 0.0))
+
+
+def rasters(rng, cells=(3, 4, 2)):
+    return [rng.random((800, n)) < 0.05 for n in cells]
+
+
+def test_npz_missing_drive_and_populations_of_different_numbers_of_cells(tmp_path, rng, caplog):
+    uneven, even = rasters(rng), np.stack(rasters(rng, (3, 3, 3)))
+    (tmp_path / "a").write_bytes(pickle.dumps({"sampled_spikes": uneven}))
+    read = recording.read(tmp_path / "a", (1, 1, 1))
+    for found, given in zip(read.spikes, uneven, strict=True):
+        np.testing.assert_array_equal(found, given)
+    assert "no external drive" in caplog.text
+    assert not read.drive.any()
+    np.savez(tmp_path / "b.npz", sampled_spikes=even, I_ext=rng.normal(size=(800, 3)))
+    np.testing.assert_array_equal(recording.read(tmp_path / "b.npz", (1, 1, 1)).spikes, even)
+
+
+def test_a_pickle_as_python_2_writes_it(tmp_path):
+    """By hand, opcode by opcode: protocol 2, texts and the bytes of an array as Python 2's one kind of text."""
+    array = np.arange(24, dtype=np.uint8).reshape(1, 12, 2) % 2
+    raw = array.tobytes()
+    content = b"\x80\x02}U\x0esampled_spikescnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    content += b"(K\x01(K\x01K\x0cK\x02tcnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+    content += b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U" + bytes([len(raw)]) + raw + b"tbs."
+    list(pickletools.genops(content))  # a whole pickle
+    (tmp_path / "old.pkl").write_bytes(content)
+    np.testing.assert_array_equal(recording.read(tmp_path / "old.pkl", (1,)).spikes[0], array[0].astype(bool))
+
+
+def derived(**blocks):
+    return plan.derived(settings(**blocks))
+
+
+def test_one_number_serves_all_populations_and_signs_say_the_rest():
+    circuit = derived(circuit={"sizes": 200, "connectivity": [1, 1, -1, -1], "mem_rate": 40})["circuit"]
+    assert circuit["sizes"] == [200] * 4
+    assert circuit["connectivity"] == [[1.0] * 4] * 2 + [[-1.0] * 4] * 2
+    assert circuit["mem_rate"] == [40.0] * 4
+    assert circuit["coupling"] == [9.984, 9.984, 19.968, 19.968]
+    assert circuit["syn_rate"] == [1000 / 3, 1000 / 3, 500 / 3, 500 / 3]
+    assert derived(circuit={"sizes": [400], "connectivity": [-1]})["prior"]["coupling"] == [[10.0, 50.0]]
+    assert derived(circuit={"sizes": [400], "connectivity": [-1]})["free"]["pulse_target"] == 0
+
+
+def test_left_out_is_the_published_circuit():
+    found = derived()["circuit"]
+    assert all(found[name] == pytest.approx(getattr(Circuit(), name)) for name in ("sizes", "coupling", "rest", "syn_rate"))
+    assert [tuple(row) for row in found["connectivity"]] == list(Circuit().connectivity)
+    assert tuple(found["typical_rates"]) == Circuit().typical_rates
+
+
+@pytest.mark.parametrize(("circuit", "key"), [({"sizes": [4, 1]}, "connectivity"), ({"connectivity": [1, -1]}, "sizes")])
+def test_what_follows_from_nothing_is_refused_with_an_example(circuit, key):
+    with pytest.raises(ValueError, match=rf"neulvm.circuit.{key} is left out; expected it for 2 populations, for instance"):
+        plan.check(settings(circuit=circuit))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_there_are_no_states_where_no_population_can_win(rng, n):
+    found = states.find(rng.random((1000, n)) * 20, 0.004, apart=False)
+    assert np.isnan([found.n_switches, found.switch_rate, found.up, found.down]).all()
+    assert found.others > 0
+    assert not len(found.dwell)
+    assert [Circuit().has_rivals, Circuit(*[v[:1] for v in ((9,), ((1,),), (1.0,), (1.0,), (1.0,), (1.0,), (1.0,))],
+                                          typical_rates=(1.0,)).has_rivals] == [True, False]  # fmt: skip

@@ -1,0 +1,133 @@
+"""Files that users bring to barrel, fsbi and modes, in the spellings that people have."""
+
+import gzip
+import importlib.util
+
+import h5py
+import numpy as np
+import pytest
+
+from respike.barrel import recording as sweeps
+from respike.formats import hdf5
+from respike.fsbi import mlp, released
+from respike.fsbi.params import Wiring
+from respike.modes import digits
+
+KEY = "barrel.recording.train"
+
+
+def sweep_file(path, label, rng, **how):
+    shape = (3, 1, 110, 31, 3, 3)
+    with h5py.File(path, "w") as file:
+        for name in ("force", "torque"):
+            file.create_dataset(name, data=rng.normal(size=shape).astype("f4"), **how)
+        file["label"] = label
+    return path
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        np.array([53, 55, 113]),
+        np.array([53.0, 55.0, 113.0], dtype="f4"),
+        np.array([b"helmet", b"box", b"plane"]),
+        np.array([b"53", b"55", b"113"]),
+        np.array(["Helmet", " box ", "plane"], dtype=h5py.string_dtype()),
+    ],
+    ids=lambda label: f"{label.dtype}",
+)
+def test_labels_are_numbers_or_texts(tmp_path, rng, label):
+    assert sweeps.read(sweep_file(tmp_path / "a.h5", label, rng), KEY).label.tolist() == [0, 1, 2]
+
+
+def refused(call, *words):
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        call()
+    for word in words:
+        assert word in str(error.value), str(error.value)
+
+
+def test_labels_of_other_classes_are_listed(tmp_path, rng):
+    path = sweep_file(tmp_path / "a.h5", np.array([b"helmet", b"boat", b"plane"]), rng)
+    refused(lambda: sweeps.read(path, KEY), str(path), "'boat'", "53 (helmet), 55 (box), 113 (plane)", KEY)
+
+
+def test_sweep_files_that_are_not_whole(tmp_path, rng):
+    path = sweep_file(tmp_path / "a.h5", np.array([53, 55, 113]), rng)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(lambda: sweeps.read(path, KEY), str(path), "cut off", f"{len(whole):,}", KEY)
+    path.write_bytes(whole)
+    with h5py.File(path, "r+") as file:
+        del file["force"]
+        file["force"] = h5py.Empty("f4")
+    refused(lambda: sweeps.read(path, KEY), "force holds nothing", KEY)
+
+
+def test_a_file_that_another_program_writes(tmp_path, rng):
+    path = sweep_file(tmp_path / "a.h5", np.array([53, 55, 113]), rng)
+    with h5py.File(path, "r+", locking=True):
+        refused(lambda: sweeps.read(path, KEY), str(path), "another program", "copy", KEY)
+
+
+def test_a_compression_that_is_not_installed_names_the_package(tmp_path):
+    if importlib.util.find_spec("hdf5plugin"):
+        pytest.skip("hdf5plugin is installed, so its compressions can be read")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        space, plan = h5py.h5s.create_simple((8,)), h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plan.set_chunk((8,))
+        plan.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, (2, 2, 4, 32))  # optional: written as it is, but said to be blosc
+        h5py.h5d.create(file.id, b"force", h5py.h5t.NATIVE_FLOAT, space, plan)
+    with hdf5.opened(path) as file:
+        refused(lambda: hdf5.read(path, file, "force"), "force is compressed with blosc", "hdf5plugin", "gzip")
+
+
+def released_records(n=6):
+    rules = np.zeros(n, released.dtype("poly"))
+    rules["theta"] = np.arange(n)[:, None] / 10
+    return rules
+
+
+def test_released_rules_in_a_column_and_with_short_names(tmp_path):
+    rules = released_records()
+    np.save(tmp_path / "a.npy", rules[:, None])
+    assert len(released.read(tmp_path / "a.npy", "poly")) == 6
+    short = [(name, "<U32" if name == "seed" else rules.dtype[name]) for name in reversed(rules.dtype.names)]
+    other = np.zeros(6, short)
+    for name in rules.dtype.names:
+        other[name] = rules[name]
+    np.save(tmp_path / "b.npy", other)
+    assert released.read(tmp_path / "b.npy", "poly").equals(released.read(tmp_path / "a.npy", "poly"))
+    np.save(tmp_path / "c.npy", np.tile(rules, (2, 1)))
+    refused(lambda: released.read(tmp_path / "c.npy", "poly"), "c.npy", "(2, 6)", "(n,)")
+
+
+def test_a_released_rule_that_is_no_number_is_named_by_row_and_field(tmp_path):
+    rules = released_records()
+    rules["theta"][4, 2] = np.nan
+    np.save(tmp_path / "a.npy", rules)
+    refused(lambda: released.read(tmp_path / "a.npy", "poly"), "a.npy", "row 4, theta[2]", "nan")
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]", "# layers\n{}", "\ufeff{}", "({})"])
+def test_hidden_layers_in_the_spellings_of_numpy_and_people(tmp_path, form, rng):
+    numbers = rng.normal(size=500)
+    path = tmp_path / "hidden.txt"
+    path.write_text(form.format(", ".join(map(repr, numbers.tolist()))), encoding="utf-8")
+    np.testing.assert_array_equal(mlp.fixed_layers(Wiring(), path), numbers)
+
+
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize("folder", [".", "raw", "MNIST/raw"])
+def test_digits_under_the_names_that_people_have(tmp_path, rng, dotted, end, folder):
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    images = rng.integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    for name in digits.FILES:
+        path = tmp_path / folder / (name.replace("-idx", ".idx") if dotted else name)
+        digits.write_idx(path, images if "images" in name else np.arange(4))
+        if end:
+            path.with_name(path.name + end).write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    np.testing.assert_array_equal(digits.read(tmp_path).train_images, images.reshape(4, -1))

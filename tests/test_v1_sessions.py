@@ -1,0 +1,200 @@
+"""Sessions of any lab into v1: NWB files and plain spike times; what is found, what is refused, and with which choices."""
+
+import h5py
+import numpy as np
+import pytest
+
+from respike.formats import spike_times
+from respike.formats.choice import Choice
+from respike.v1.params import Preprocessing
+from respike.v1.stages import data
+from tests import sessions
+
+STARTS = np.array([2.5, 7.25, 11.0, 30.0])
+SPLIT = {"pixels": 9, "train": 2, "test": 1, "validation": 1}
+
+
+@pytest.fixture
+def times(rng):
+    return sessions.spike_trains(rng)
+
+
+@pytest.fixture
+def movie(rng):
+    return sessions.film(rng, shape=(9, 9))
+
+
+def load(path, **choice):
+    out = path.parent / "recording.npz"
+    settings = {key: choice.pop(key) for key in ("last_frames", "units_kept") if key in choice}
+    if "units_kept" in settings:
+        settings["units"] = settings.pop("units_kept")
+    data.run(folder=path, out=out, preprocessing=Preprocessing(session=Choice(**choice), **SPLIT, **settings), dataset="test")
+    return dict(np.load(out))
+
+
+def refused(path, *words, **choice):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        load(path, **choice)
+    for word in (str(path), *words):
+        assert word in str(error.value), str(error.value)
+
+
+def usual(folder, times, movie, **more):
+    given = {"starts": STARTS, "stops": STARTS + 1.6, "movies": {"film": (movie, 0.0, 25.0)}, **more}
+    return sessions.write(folder / "session.nwb", times, **given)
+
+
+@pytest.mark.parametrize("how", [{}, {"compression": "gzip", "chunks": True}], ids=["plain", "compressed"])
+def test_spikes_of_the_trials_and_the_only_movie_are_read(tmp_path, times, movie, how):
+    found = load(usual(tmp_path, times, movie, **how))
+    np.testing.assert_array_equal(found["spikes"], sessions.binned(times, STARTS, 40, 0.04))
+    np.testing.assert_allclose(found["movie"], movie / 255, atol=1e-6)
+    assert found["units"].tolist() == [0, 1, 2]
+
+
+def test_units_may_be_unsorted_silent_or_fire_once_and_before_the_first_trial(tmp_path, rng, times, movie):
+    odd = [rng.permutation(times[0]), np.empty(0), np.array([7.3]), np.array([-3.0, 0.1])]
+    found = load(usual(tmp_path, odd, movie))
+    np.testing.assert_array_equal(found["spikes"], sessions.binned(odd, STARTS, 40, 0.04))
+    assert found["spikes"].sum((0, 1)).tolist()[1:] == [0, 1, 0]
+
+
+def test_a_movie_at_another_rate_is_seen_frame_by_frame_in_the_middle_of_each_bin(tmp_path, rng, times):
+    fast = sessions.film(rng, n=96, shape=(9, 9))
+    found = load(usual(tmp_path, times, None, movies={"film": (fast, 0.0, 60.0)}))
+    seen = [int((k + 0.5) * 0.04 * 60) for k in range(40)]
+    np.testing.assert_allclose(found["movie"], fast[seen] / 255, atol=1e-6)
+
+
+def test_a_movie_that_runs_through_the_session_is_cut_at_each_trial(tmp_path, rng, times, movie):
+    starts = np.array([2.0, 6.0, 10.0, 14.0])
+    long = sessions.film(rng, n=500, shape=(9, 9))
+    for start in starts:
+        long[int(start * 25) : int(start * 25) + 40] = movie
+    path = usual(tmp_path, times, None, starts=starts, stops=starts + 1.6, movies={"film": (long, 0.0, 25.0)})
+    found = load(path)
+    np.testing.assert_allclose(found["movie"], movie / 255, atol=1e-6)
+    long[300] = 0
+    path = usual(tmp_path, times, None, starts=starts + 0.4, stops=starts + 2, movies={"film": (long, 0.0, 25.0)})
+    refused(path, "trial 1 sees other frames", "v1.data.session.only")
+
+
+def test_trials_of_unequal_length(tmp_path, times, movie):
+    lengths = np.array([1.6, 1.7, 1.52, 2.0])
+    found = load(usual(tmp_path, times, movie, stops=STARTS + lengths))
+    np.testing.assert_array_equal(found["spikes"], sessions.binned(times, STARTS, 38, 0.04))
+    path = usual(tmp_path, times, movie, stops=STARTS + [1.6, 1.7, 0.4, 2.0])
+    refused(path, "0.4 s (trial 2)", "40 frames of 0.04 s", "v1.data.session.seconds")
+    assert load(path, seconds=0.4)["spikes"].shape == (4, 10, 3)
+    refused(path, "0.4 s", "seconds", seconds=1.0)
+
+
+def test_what_is_ambiguous_is_refused_with_the_choices(tmp_path, times, movie, rng):
+    other = sessions.film(rng, n=30, shape=(9, 9))
+    path = usual(tmp_path, times, None, movies={"film": (movie, 0.0, 25.0), "second": (other, 0.0, 25.0)})
+    refused(path, "which image series", "v1.data.session.movie", "film (40 x 9 x 9)", "second (30 x 9 x 9)")
+    refused(path, "'third' is not among", "film", movie="third")
+    np.testing.assert_allclose(load(path, movie="film")["movie"], movie / 255, atol=1e-6)
+    with h5py.File(path, "r+") as file:
+        file.move("intervals/trials", "intervals/movies")
+        file.copy("intervals/movies", "intervals/gratings")
+    refused(path, "which table", "v1.data.session.trials", "gratings, movies", movie="film")
+    assert load(path, movie="film", trials="movies")["spikes"].shape == (4, 40, 3)
+    refused(path, "'trials' is not among", "gratings", movie="film", trials="trials")
+
+
+def test_trials_and_units_are_chosen_by_their_columns(tmp_path, times, movie):
+    starts, stops = np.arange(8) * 5.0, np.arange(8) * 5.0 + 1.6
+    stops[3] = np.nan  # an aborted trial
+    shown = np.array([b"film", b"grey"] * 4)
+    path = usual(tmp_path, times, movie, starts=starts, stops=stops, trial_columns={"stimulus": shown},
+                 columns={"quality": np.array([b"good", b"noise", b"good"]), "depth": [1.0, 2.0, 2.5]})  # fmt: skip
+    refused(path, "row 3", "later stop", "v1.data.session.only", "stimulus")
+    found = load(path, only={"stimulus": "film"}, units={"quality": "good"})
+    np.testing.assert_array_equal(found["spikes"], sessions.binned([times[0], times[2]], starts[::2], 40, 0.04))
+    refused(path, "'no'", "film, grey", only={"stimulus": "no"})
+    refused(path, "no column 'area'", "'depth', 'id', 'quality'", units={"area": "V1"})
+    assert load(path, only={"stimulus": "film"}, units={"depth": "2"})["spikes"].shape == (4, 40, 1)
+
+
+def test_units_that_were_not_recorded_in_a_trial_are_not_taken_for_silent(tmp_path, times, movie):
+    path = usual(tmp_path, times, movie)
+    with h5py.File(path, "r+") as file:
+        sessions.ragged(file["units"], "obs_intervals", [[[0.0, 60.0]]] * 2 + [[[0.0, 9.0], [10.0, 20.0]]])
+    refused(path, "unit 2", "1 of 4 trials", "trial 3 at 30 s", "obs_intervals")
+
+
+def test_a_movie_from_a_file_of_its_own(tmp_path, times, movie):
+    np.save(tmp_path / "film.npy", movie.transpose(1, 2, 0))
+    found = load(usual(tmp_path, times, None, movies=None), movie=str(tmp_path / "film.npy"))
+    np.testing.assert_allclose(found["movie"], movie / 255, atol=1e-6)
+    refused(usual(tmp_path, times, None, movies=None), "no image series", ".npy")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("units/spike_times", np.array([1.0, np.nan, 2.0]), ["spike 0 of unit 1", "nan", "seconds"]),
+        ("units/spike_times_index", np.array([5, 3, 4]), ["spike_times_index", "rise"]),
+        ("units/spike_times", np.array([b"a"]), ["units/spike_times", "expected numbers"]),
+        ("intervals/trials/start_time", np.array([1.0, 2.0]), ["2 start times and 4 stop times"]),
+        ("stimulus/presentation/film/data", np.zeros((40, 9, 9, 3), dtype=np.uint8), ["(40, 9, 9, 3)", "colours"]),
+        ("units/spike_times", h5py.Empty("f8"), ["none of its 3 units has a spike"]),
+    ],
+    ids=["nan", "index", "text", "lengths", "colours", "null"],
+)
+def test_fields_that_cannot_be_used_are_named(tmp_path, movie, field, value, words):
+    path = usual(tmp_path, [np.array([3.0]), np.array([8.0]), np.array([31.0])], movie)
+    with h5py.File(path, "r+") as file:
+        del file[field]
+        file[field] = value
+    refused(path, *words)
+
+
+def test_spikes_on_another_clock_than_the_trials(tmp_path, times, movie):
+    refused(usual(tmp_path, [1000 * own + 1e5 for own in times], movie), "no spike falls into a trial", "same clock")
+
+
+def test_files_without_units_and_files_that_are_no_nwb(tmp_path, times, movie):
+    path = usual(tmp_path, times, movie)
+    with h5py.File(path, "r+") as file:
+        del file["units/spike_times"]
+    refused(path, "no column spike_times", "spike_times_index")
+    with h5py.File(path, "r+") as file:
+        del file["units"]
+    refused(path, "no table of units")
+    whole = usual(tmp_path, times, movie).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(path, "cut off", f"{len(whole) // 2:,} bytes of {len(whole):,}")
+    path.write_text("nwb")
+    refused(path, "not an HDF5 file")
+
+
+def test_plain_spike_times(tmp_path, times, movie):
+    path = tmp_path / "mine.npz"
+    spike_times.write(path, times, onsets=STARTS, movie=movie.transpose(1, 2, 0), frame_rate=25.0)
+    found = load(path)
+    np.testing.assert_array_equal(found["spikes"], sessions.binned(times, STARTS, 40, 0.04))
+    np.testing.assert_allclose(found["movie"], movie / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cells": np.array([0.0, 1.0])}, ["cells are", "whole numbers"]),
+        ({"cells": np.array([0, 5])}, ["from 0 to 5", "0 to 1 (n_cells)"]),
+        ({"times": np.array([1.0, np.inf])}, ["spike 0 of unit 1", "inf"]),
+        ({"onsets": np.array([[1.0]])}, ["onsets", "(1, 1)"]),
+        ({"movie": np.zeros((4, 4))}, ["movie has shape (4, 4)", "row x column x frame"]),
+        ({"times": np.array([None, 1.0])}, ["times cannot be read", "Python objects"]),
+    ],
+)
+def test_plain_spike_times_that_cannot_be_used(tmp_path, changes, words):
+    path = tmp_path / "mine.npz"
+    good = {"times": np.array([1.0, 2.0]), "cells": np.array([0, 1]), "n_cells": 2, "onsets": np.array([0.5, 1.5, 2.5, 3.5]),
+            "movie": np.zeros((9, 9, 25))}  # fmt: skip
+    np.savez(path, **{**good, **changes})
+    refused(path, *words)
+    np.savez(path, times=np.array([1.0]))
+    refused(path, "no array ['cells', 'onsets']", "it has ['times']")
