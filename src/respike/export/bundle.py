@@ -1,0 +1,7 @@
+"""placeholder"""
+from pathlib import Path
+
+
+def write(target: Path) -> str:
+    """x"""
+    raise ValueError("x")
