@@ -224,32 +224,3 @@ def test_the_cluster_profile_names_every_rule_that_can_use_a_gpu():
     lines = re.findall(r"^#(   \w+: \{.*\}|  *set-resources:)$", (ROOT / "profiles/slurm/config.yaml").read_text(), re.M)
     wanted = yaml.safe_load("\n".join(lines).removeprefix(" "))["set-resources"]
     assert wanted == {rule: {"slurm_partition": "gpu", "gpu": 1} for rule in with_device}
-
-
-def test_environment_file_has_the_locked_versions():
-    locked = [line.strip() for line in (ROOT / "requirements.lock").read_text().splitlines() if line.strip()]
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    assert environment["dependencies"][-1]["pip"] == locked
-    assert "python=3.11" in environment["dependencies"]
-
-
-def make(folder: Path, *arguments: str, path: str) -> subprocess.CompletedProcess:
-    environment = {"PATH": path, "HOME": str(folder)}
-    command = [shutil.which("make"), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_a_missing_python_or_compiler_is_one_clear_line(tmp_path):
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("sh", "nproc", "touch", "rm", "bash"):
-        (tools / name).symlink_to(shutil.which(name))
-    done = make(tmp_path, "test", path=str(tools))
-    assert done.returncode != 0
-    assert "respike needs Python 3.11, found: none" in done.stderr
-    (tools / "python3.11").symlink_to(sys.executable)
-    done = make(tmp_path, "test", path=str(tools))
-    assert "respike needs a C++ compiler (g++ not found)" in done.stderr
-    assert not (tmp_path / ".venv").exists()
