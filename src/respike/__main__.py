@@ -4,6 +4,7 @@ Every rule of the workflow is such a line and can be pasted into a terminal. `py
 what a stage takes. Settings are given as JSON.
 
 The workflow as a whole: `python -m respike run`, `scenarios`, `verify` and `status`, each with --help.
+What others take up: `python -m respike export crate | bundle`.
 """
 
 import gc
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f"{__doc__}\n{_stages()}\n")
         return 0
     chosen, *rest = arguments
+    if chosen == "export":
+        return importlib.import_module("respike.export").main(rest)
     if chosen in COMMANDS:
         return importlib.import_module(f"respike.workflow.{chosen}").main(rest)
     try:

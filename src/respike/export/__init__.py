@@ -1,4 +1,4 @@
-"""What leaves the project: results that others take up, the project for a machine without network, spikes for other tools.
+"""What leaves the project: a run that others take up, the project for a machine without network.
 
 `python -m respike export crate FOLDER` and `export bundle FILE`, each with --help.
 """
@@ -6,11 +6,14 @@
 import argparse
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from respike.export import bundle, crate
 
-KINDS = {"crate": crate.write, "bundle": bundle.write}
+# A kind is a function of texts and paths: its parameters without a default stand in a row on the command line, the others
+# are options (a list takes several words). It returns a line that says what was written.
+KINDS: dict[str, Callable[..., str]] = {"crate": crate.write, "bundle": bundle.write}
 REFUSED = 2  # exit status when nothing was exported
 
 
@@ -21,12 +24,23 @@ def main(arguments: list[str]) -> int:
     for kind, write in KINDS.items():
         about = inspect.getdoc(write)
         own = kinds.add_parser(kind, help=about.partition("\n")[0], description=about, allow_abbrev=False)
-        own.add_argument("target", type=Path)
-    options = parser.parse_args(arguments)
+        for name, parameter in inspect.signature(write).parameters.items():
+            _add(own, name, parameter)
+    values = vars(parser.parse_args(arguments))
+    kind = values.pop("kind")
     try:
-        written = KINDS[options.kind](options.target)
+        written = KINDS[kind](**values)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"respike export {options.kind}: {error}\n")
+        sys.stderr.write(f"respike export {kind}: {error}\n")
         return REFUSED
     sys.stdout.write(f"{written}\n")
     return 0
+
+
+def _add(parser: argparse.ArgumentParser, name: str, parameter: inspect.Parameter) -> None:
+    if parameter.default is inspect.Parameter.empty:
+        parser.add_argument(name, type=parameter.annotation, metavar=name.upper())
+    elif isinstance(parameter.default, tuple):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="+", default=parameter.default)
+    else:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=parameter.annotation, default=parameter.default)

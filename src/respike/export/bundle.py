@@ -1,4 +1,5 @@
 """placeholder"""
+
 from pathlib import Path
 
 

@@ -3,33 +3,44 @@
 Profile: https://w3id.org/ro/wfrun/workflow/0.5. All that it says comes from the records beside the results (`.made`).
 """
 
+import importlib.metadata
 import json
+import mimetypes
+import shlex
 from collections import defaultdict
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from respike.core import files
+from respike.core import files, fingerprint
 
 RESULTS = Path("results")
 WORKFLOW = Path("workflow/Snakefile")
-SOURCES = ("Snakefile", "config.yaml", "requirements.lock", "LICENSE", "README.md", "workflow", "src")
+CONFIG = Path("config.yaml")
+SOURCES = ("Snakefile", "config.yaml", "requirements.lock", "pyproject.toml", "LICENSE", "README.md", "workflow", "src")
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
     "https://w3id.org/ro/wfrun/workflow/0.5",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 )
+LICENSE = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT"}
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # the profile's words beside those of RO-Crate, sha256 among them
-FORMATS = {
-    ".json": "application/json",
-    ".csv": "text/csv",
-    ".html": "text/html",
-    ".png": "image/png",
-    ".pdf": "application/pdf",
-    ".parquet": "application/vnd.apache.parquet",
+FORMATS = {  # where the system's table may not know a suffix
+    ".cpp": "text/x-c",
+    ".gz": "application/gzip",
+    ".h": "text/x-c",
+    ".h5": "application/x-hdf5",
+    ".mat": "application/x-matlab-data",
+    ".md": "text/markdown",
     ".npz": "application/zip",
+    ".parquet": "application/vnd.apache.parquet",
     ".pt": "application/zip",
+    ".py": "text/x-python",
+    ".rst": "text/x-rst",
+    ".yaml": "application/yaml",
 }
+TEXTS = {"", ".lock", ".smk", ".toml", ".sh", ".txt", ".mplstyle"}  # the rest is told as bytes
 
 
 class Job(NamedTuple):
@@ -37,59 +48,61 @@ class Job(NamedTuple):
 
     stage: str
     arguments: tuple[str, ...]
-    record: dict[str, Any]
+    record: dict[str, Any]  # that of the last of its files
     outputs: list[Path]
 
     @property
     def start(self) -> datetime:
         """When it began."""
-        return datetime.fromisoformat(self.record["time"])
+        return datetime.fromisoformat(self.record["time"]).astimezone(UTC)
 
     @property
     def end(self) -> datetime:
         """When it had written its last file."""
-        return self.start + timedelta(seconds=self.record.get("cost", {}).get("wall_s", 0))
+        return self.start + timedelta(seconds=self.record["cost"]["wall_s"])
+
+    @property
+    def program(self) -> str:
+        """The file that it ran."""
+        return f"src/{fingerprint.module(self.stage).replace('.', '/')}.py"
 
 
-def write(target: Path) -> str:
-    """The finished run in `results` as a Workflow Run RO-Crate in the new folder `target`.
+def write(folder: Path, *, configfile: Sequence[Path] = (), author: str = "") -> str:
+    """The finished jobs in `results` as a Workflow Run RO-Crate in the new folder FOLDER.
 
-    Raises ValueError when there is no finished run here, or a result was changed since it was written.
+    --configfile: the files that were laid over config.yaml; they are put beside it.
+    --author: who stands behind the run; without it, whose account it was.
+    Raises ValueError when there is no finished run here, when a result was changed since it was written, or when it was made
+    by other code or from other inputs than those that are here.
     """
     from rocrate.rocrate import ROCrate  # noqa: PLC0415  (half a second, and no job needs it)
 
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name a new folder")
     jobs = finished_jobs()
-    if target.exists() and any(target.iterdir()):
-        raise ValueError(f"{target} is not empty; name a new folder")
     crate = ROCrate(version="1.1")  # that of the profile
     crate.metadata.extra_contexts.append(TERMS)
-    describe(crate, jobs)
-    for name in SOURCES:
-        copy_sources(crate, Path(name))
-    known = {path: add_result(crate, path, job) for job in jobs for path in job.outputs}
-    brought = {}
-    for job in jobs:
-        for name, content in job.record["inputs"].items():
-            if Path(name) not in known and name not in brought:
-                brought[name] = crate.get(name) or add_input(crate, name, content)
-    workflow = crate.mainEntity
-    action = crate.add_action(
-        workflow,
-        identifier="#run",
-        object=[crate.get("config.yaml"), *brought.values()],
-        result=list(known.values()),
-        properties={"name": f"Run of respike: {len(jobs)} jobs", **times(jobs)},
-    )
-    crate.root_dataset.append_to("mentions", action)
+    agent = describe(crate, jobs, author)
+    programs = {job.program: job.record["code"] for job in jobs}
+    for path in sources(map(Path, SOURCES)):
+        add_source(crate, path, programs.get(str(path), ""))
+    configs = [crate.get(str(CONFIG)), *(add_file(crate, path, f"config/{path.name}") for path in configfile)]
+    made = {path: add_result(crate, path, job) for job in jobs for path in job.outputs}
+    brought = add_inputs(crate, jobs, made)
+    about = {"name": "Run of respike", "description": f"{len(jobs)} jobs", "agent": agent}
+    add_action(crate, "#run", crate.mainEntity, jobs, about, [*configs, *brought.values()], list(made.values()))
     for number, job in enumerate(jobs):
-        add_job(crate, number, job, known, brought)
-    crate.write(target)
-    return f"{len(known)} results of {len(jobs)} jobs: {target}/ro-crate-metadata.json"
+        read = [made.get(Path(name)) or brought[name] for name in job.record["inputs"]]
+        line = f"python -m respike {job.stage} {shlex.join(job.arguments)}"
+        about = {"name": job.stage, "description": line, "agent": agent}
+        add_action(crate, f"#job-{number}", crate.get(job.program), [job], about, read, [made[path] for path in job.outputs])
+    crate.write(folder)
+    return f"{len(made)} files of {len(jobs)} jobs, told in {folder}/ro-crate-metadata.json"
 
 
 def finished_jobs(results: Path = RESULTS) -> list[Job]:
     """Jobs that wrote the files in `results`, in the order of their start. Every file is compared with its record."""
-    outputs = defaultdict(list)
+    outputs: dict[tuple, list[Path]] = defaultdict(list)
     records: dict[tuple, dict] = {}
     for place in sorted(results.rglob(".made/*.json")):
         path = place.parent.parent / place.name.removesuffix(".json")
@@ -98,88 +111,135 @@ def finished_jobs(results: Path = RESULTS) -> list[Job]:
         record = files.read_record(files.checked(path))
         key = (record["stage"], tuple(record["arguments"]))
         outputs[key].append(path)
-        longest = max(records.get(key, record), record, key=lambda one: one.get("cost", {}).get("wall_s", 0))
-        records[key] = longest
+        records[key] = max(records.get(key, record), record, key=lambda one: one["cost"]["wall_s"])
     if not outputs:
         raise ValueError(f"{results.absolute()} holds no finished run; `python -m respike run` makes one")
-    found = [Job(*key, records[key], made) for key, made in outputs.items()]
-    return sorted(found, key=lambda job: (job.start, job.stage, job.arguments))
+    jobs = [Job(*key, records[key], made) for key, made in outputs.items()]
+    check(jobs)
+    return sorted(jobs, key=lambda job: (job.start, job.stage, job.arguments))
 
 
-def describe(crate, jobs: list[Job]) -> None:
-    """What the crate is, who may use it, and the workflow that made it."""
+def check(jobs: Iterable[Job]) -> None:
+    """ValueError when a job is of other code than is here, or read another content of a file."""
+    found = {str(path): files.read_record(path)["sha256"] for job in jobs for path in job.outputs}
+    for job in jobs:
+        if job.record["code"] != fingerprint.code(job.stage):
+            raise ValueError(
+                f"{job.outputs[0]} was made by other code or package versions of {job.stage} than are here; {_mend()}"
+            )
+        for name, content in job.record["inputs"].items():
+            if found.get(name, content) != content:
+                raise ValueError(f"{job.outputs[0]} was made from another {name} than is here; {_mend()}")
+
+
+def _mend() -> str:
+    return "`python -m respike run` makes again what it has to, and what is left of another run can be deleted"
+
+
+def describe(crate, jobs: list[Job], author: str):
+    """What the crate is, who may use it, the workflow that made it; the entity of who ran it is returned."""
     crate.name = "Results of respike: six studies of recurrent spiking networks"
-    crate.description = "Data, fits, spikes, measures, figures and scorecard of one run of the workflow, with the workflow itself."
-    crate.license = "https://spdx.org/licenses/MIT"
+    crate.description = (
+        "Data, fits, spikes, measures, figures and scorecard of one run of the workflow, with the workflow itself."
+    )
+    crate.license = crate.add_jsonld(LICENSE)
     crate.datePublished = max(job.end for job in jobs)
+    name = author or jobs[-1].record["host"]["user"]
+    agent = crate.add_jsonld({"@id": "#author", "@type": "Person", "name": name})
+    crate.root_dataset["author"] = agent
     profiles = [{"@id": profile, "@type": "CreativeWork", "name": profile.split("/")[-2]} for profile in PROFILES]
     crate.root_dataset["conformsTo"] = [crate.add_jsonld(profile) for profile in profiles]
-    versions = jobs[0].record["versions"]
-    workflow = crate.add_workflow(WORKFLOW, WORKFLOW, main=True, lang="snakemake", properties={"name": "respike workflow"})
-    workflow["version"] = versions["respike"]
+    about = {"name": "respike workflow", "version": jobs[0].record["versions"]["respike"], "url": str(WORKFLOW)}
+    properties = {**about, **facts(WORKFLOW)}
+    workflow = crate.add_workflow(WORKFLOW, WORKFLOW, main=True, lang="snakemake", properties=properties)
     workflow["softwareRequirements"] = [crate.add_jsonld(entity) for entity in requirements(jobs)]
+    return agent
 
 
 def requirements(jobs: list[Job]) -> list[dict]:
     """Exact versions of Python and of the packages that set the numbers."""
-    versions = {name: version for job in jobs for name, version in job.record["versions"].items() if name != "respike"}
+    versions = {pair for job in jobs for pair in job.record["versions"].items() if pair[0] != "respike"}
     return [
-        {"@id": f"#{name}-{version}", "@type": "SoftwareApplication", "name": name, "softwareVersion": version}
-        for name, version in sorted(versions.items())
+        {"@id": f"{home(name)}#{name}-{version}", "@type": "SoftwareApplication", "name": name}
+        | {"softwareVersion": version, "url": home(name)}
+        for name, version in sorted(versions)
     ]
 
 
-def copy_sources(crate, name: Path) -> None:
-    """Add a file of the project, or every file of a folder but caches."""
-    paths = sorted(name.rglob("*")) if name.is_dir() else [name]
-    for path in paths:
-        if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path) and path != WORKFLOW:
-            crate.add_file(path, path, properties={"name": str(path), **media(path), **kind(path)})
+def home(package: str) -> str:
+    """Where a package is at home on the web, as it says itself."""
+    if package == "python":
+        return "https://www.python.org"
+    told = importlib.metadata.metadata(fingerprint.DISTRIBUTION.get(package, package))
+    lines = [told.get("Home-page") or "", *(line.rpartition(" ")[2] for line in told.get_all("Project-URL") or [])]
+    return next((line for line in lines if line.startswith("http")), f"#{package}")
 
 
-def kind(path: Path) -> dict[str, list[str]]:
-    """What a file is besides a file: a stage is a program."""
-    return {"@type": ["File", "SoftwareSourceCode"]} if path.parent.name == "stages" else {}
+def sources(names: Iterable[Path]) -> list[Path]:
+    """Files of the project, and every file of its folders but what was made on this machine; the workflow stands alone."""
+    paths = [path for name in names for path in (sorted(name.rglob("*")) if name.is_dir() else [name])]
+    made_here = ("__pycache__", ".egg-info")
+    return [path for path in paths if path.is_file() and path != WORKFLOW and not any(part in str(path) for part in made_here)]
 
 
-def media(path: Path) -> dict[str, str]:
-    """The format of a file, where it has a name."""
-    return {"encodingFormat": FORMATS[path.suffix]} if path.suffix in FORMATS else {}
+def add_file(crate, path: Path, name: str = "", **more: Any):
+    """A file of the project, known in the crate by `name`, or else by its path here."""
+    return crate.add_file(path, name or path, properties={"name": name or str(path), **facts(path), **more})
+
+
+def add_source(crate, path: Path, code: str) -> None:
+    """A file of the project; what jobs have run is a program, with the fingerprint of all its code as version."""
+    program = {"@type": ["File", "SoftwareSourceCode"], "version": code, "url": str(path)} if code else {}
+    about = {"about": crate.root_dataset} if str(path) == "README.md" else {}
+    add_file(crate, path, **program, **about)
+
+
+def facts(path: Path, content: str = "") -> dict[str, str]:
+    """Format, size and digest of a file."""
+    known = mimetypes.guess_type(path.name, strict=False)[0]
+    fallback = "text/plain" if path.suffix in TEXTS else "application/octet-stream"
+    kind = FORMATS.get(path.suffix) or known or fallback
+    return {"encodingFormat": kind, "contentSize": str(path.stat().st_size), "sha256": content or files.digest(path)}
 
 
 def add_result(crate, path: Path, job: Job):
-    """A file that the run made, with its digest."""
+    """A file that the run made, as its record tells it."""
     record = files.read_record(path)
-    facts = {"name": str(path), "sha256": record["sha256"], "contentSize": str(record["bytes"]), **media(path)}
-    return crate.add_file(path, path, properties={**facts, "dateModified": job.end.isoformat()})
+    about = {"name": str(path), **facts(path, record["sha256"]), "dateModified": when(job.end)}
+    return crate.add_file(path, path, properties=about)
 
 
-def add_input(crate, name: str, content: str):
-    """A file that the run read and did not make: known by its digest, and not copied."""
-    path = Path(name)
-    about = {"@id": f"#input-{content[:16]}", "@type": "CreativeWork", "name": path.name, "identifier": f"sha256:{content}"}
-    return crate.add_jsonld({**about, "description": f"{name}, brought by the user and not part of this crate"})
+def add_inputs(crate, jobs: list[Job], made: dict) -> dict[str, Any]:
+    """Files that jobs read and none made: of the project, or else brought by the user, known by digest and not copied."""
+    contents = {name: content for job in jobs for name, content in job.record["inputs"].items() if Path(name) not in made}
+    return {name: crate.get(name) or crate.add_jsonld(brought(name, content)) for name, content in sorted(contents.items())}
 
 
-def times(jobs: list[Job]) -> dict[str, str]:
-    """Beginning and end of some jobs."""
-    return {
-        "startTime": min(job.start for job in jobs).isoformat(),
-        "endTime": max(job.end for job in jobs).isoformat(),
+def brought(name: str, content: str) -> dict[str, str]:
+    """A file of the user in words."""
+    about = {"@id": f"#input-{content[:16]}", "@type": "CreativeWork", "name": Path(name).name}
+    return {**about, "identifier": f"sha256:{content}", "description": f"{name}, brought by the user, not part of this crate"}
+
+
+def add_action(crate, name: str, program, jobs: list[Job], about: dict, read: list, written: list) -> None:
+    """What was run: the whole run with the workflow, or one job with its stage; what it read and wrote, when, at what cost."""
+    costs = {unit: round(sum(job.record["cost"][unit] for job in jobs), 2) for unit in ("cpu_s", "wall_s")}
+    properties = {
+        **about,
+        "startTime": when(min(job.start for job in jobs)),
+        "endTime": when(max(job.end for job in jobs)),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+        "disambiguatingDescription": json.dumps(costs),
     }
-
-
-def add_job(crate, number: int, job: Job, known: dict, brought: dict) -> None:
-    """One job: the stage's program, its command line, and the files it read and wrote."""
-    study, _, stage = job.stage.partition(".")
-    program = crate.get(f"src/respike/{study}/stages/{stage}.py")
-    cost = job.record.get("cost", {})
-    about = f"python -m respike {job.stage} {' '.join(job.arguments)}"
-    action = crate.add_action(
-        program,
-        identifier=f"#job-{number}",
-        object=[known.get(Path(name)) or brought[name] for name in job.record["inputs"]],
-        result=[known[path] for path in job.outputs],
-        properties={"name": job.stage, "description": about, **times([job]), "disambiguatingDescription": json.dumps(cost)},
-    )
+    action = crate.add_action(program, identifier=name, object=one(read), result=one(written), properties=properties)
     crate.root_dataset.append_to("mentions", action)
+
+
+def when(time: datetime) -> str:
+    """A time as the profile writes it."""
+    return time.isoformat(timespec="seconds")
+
+
+def one(values: list) -> Any:
+    """A single value stands alone in JSON-LD."""
+    return values[0] if len(values) == 1 else values
