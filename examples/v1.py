@@ -13,7 +13,7 @@ test = trials.cut(record.movie, record.of("test"), model.network)
 with torch.no_grad():
     runs, _ = simulation.free_runs(model, model.drive(test.windows), 100, seed=1, stream=("example",), n_probabilities=1)
 spikes = {"recorded": test.y.numpy(), "model": runs[:, :, : model.n_recorded]}
-psth = {name: statistics.psth(trains, record.bin_seconds) for name, trains in spikes.items()}
+psth = {name: trains.mean(0) / record.bin_seconds for name, trains in spikes.items()}
 print(f"R2 of the trial average: {statistics.r2(*psth.values()):.2f}")
 figure, axes = style.panels()
 for name, rates in psth.items():

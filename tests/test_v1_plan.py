@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from respike.core import config as configs
+from respike import schema
 from respike.v1 import plan
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())["properties"]["v1"]
@@ -15,7 +15,7 @@ SAMPLING = {"likelihood": 0.4, "psth": 0.1, "noise_correlation": 50}
 def config_of(**changes):
     """The block v1 with the schema's defaults filled in."""
     block = {"variants": {"mle": {}, "sm": {"hidden": 3, "objective": SAMPLING}}, "shown": ["mle"], **changes}
-    return configs.check(block, SCHEMA)
+    return schema.check(block, SCHEMA)
 
 
 def test_points_of_the_sweep_differ_from_their_variant_in_one_weight():
