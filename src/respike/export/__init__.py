@@ -7,12 +7,11 @@ import argparse
 import inspect
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from respike.export import bundle, crate
 
 # A kind is a function of texts and paths: its parameters without a default stand in a row on the command line, the others
-# are options (a list takes several words). It returns a line that says what was written.
+# are options (one that is an empty tuple takes several words). It returns a line that says what was written.
 KINDS: dict[str, Callable[..., str]] = {"crate": crate.write, "bundle": bundle.write}
 
 
@@ -35,6 +34,6 @@ def _add(parser: argparse.ArgumentParser, name: str, parameter: inspect.Paramete
     if parameter.default is inspect.Parameter.empty:
         parser.add_argument(name, type=parameter.annotation, metavar=name.upper())
     elif isinstance(parameter.default, tuple):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="+", default=parameter.default)
+        parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", metavar=name.upper(), default=parameter.default)
     else:
         parser.add_argument(f"--{name.replace('_', '-')}", type=parameter.annotation, default=parameter.default)

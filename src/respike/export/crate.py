@@ -3,19 +3,19 @@
 Profile: https://w3id.org/ro/wfrun/workflow/0.5. All that it says comes from the records beside the results (`.made`).
 """
 
+import argparse
 import importlib.metadata
 import json
 import mimetypes
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from respike.core import files, fingerprint
+from respike.workflow import plan, verify
 
-RESULTS = Path("results")
 WORKFLOW = Path("workflow/Snakefile")
 CONFIG = Path("config.yaml")
 SOURCES = ("Snakefile", "config.yaml", "requirements.lock", "pyproject.toml", "LICENSE", "README.md", "workflow", "src")
@@ -49,7 +49,7 @@ class Job(NamedTuple):
     stage: str
     arguments: tuple[str, ...]
     record: dict[str, Any]  # that of the last of its files
-    outputs: list[Path]
+    outputs: tuple[Path, ...]
 
     @property
     def start(self) -> datetime:
@@ -67,26 +67,25 @@ class Job(NamedTuple):
         return f"src/{fingerprint.module(self.stage).replace('.', '/')}.py"
 
 
-def write(folder: Path, *, configfile: Sequence[Path] = (), author: str = "") -> str:
-    """The finished jobs in `results` as a Workflow Run RO-Crate in the new folder FOLDER.
+def write(folder: Path, *, targets: Sequence[str] = (), configfile: Sequence[str] = (), author: str = "") -> str:
+    """The finished run in `results` as a Workflow Run RO-Crate in the new folder FOLDER.
 
-    --configfile: the files that were laid over config.yaml; they are put beside it.
+    --targets and --configfile: those of the run. The files that were laid over config.yaml are put beside it.
     --author: who stands behind the run; without it, whose account it was.
-    Raises ValueError when there is no finished run here, when a result was changed since it was written, or when it was made
-    by other code or from other inputs than those that are here.
+    Raises ValueError when a file of the run is not what it should be.
     """
-    from rocrate.rocrate import ROCrate  # noqa: PLC0415  (half a second, and no job needs it)
-
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; name a new folder")
-    jobs = finished_jobs()
+    jobs = finished_jobs(argparse.Namespace(targets=targets, configfile=configfile, config=[]))
+    from rocrate.rocrate import ROCrate  # noqa: PLC0415  (half a second, and no job needs it)
+
     crate = ROCrate(version="1.1")  # that of the profile
     crate.metadata.extra_contexts.append(TERMS)
     agent = describe(crate, jobs, author)
     programs = {job.program: job.record["code"] for job in jobs}
     for path in sources(map(Path, SOURCES)):
         add_source(crate, path, programs.get(str(path), ""))
-    configs = [crate.get(str(CONFIG)), *(add_file(crate, path, f"config/{path.name}") for path in configfile)]
+    configs = [crate.get(str(CONFIG)), *(add_file(crate, path, f"config/{path.name}") for path in map(Path, configfile))]
     made = {path: add_result(crate, path, job) for job in jobs for path in job.outputs}
     brought = add_inputs(crate, jobs, made)
     about = {"name": "Run of respike", "description": f"{len(jobs)} jobs", "agent": agent}
@@ -100,40 +99,19 @@ def write(folder: Path, *, configfile: Sequence[Path] = (), author: str = "") ->
     return f"{len(made)} files of {len(jobs)} jobs, told in {folder}/ro-crate-metadata.json"
 
 
-def finished_jobs(results: Path = RESULTS) -> list[Job]:
-    """Jobs that wrote the files in `results`, in the order of their start. Every file is compared with its record."""
-    outputs: dict[tuple, list[Path]] = defaultdict(list)
-    records: dict[tuple, dict] = {}
-    for place in sorted(results.rglob(".made/*.json")):
-        path = place.parent.parent / place.name.removesuffix(".json")
-        if ".partial" in path.parts:
-            continue
-        record = files.read_record(files.checked(path))
-        key = (record["stage"], tuple(record["arguments"]))
-        outputs[key].append(path)
-        records[key] = max(records.get(key, record), record, key=lambda one: one["cost"]["wall_s"])
-    if not outputs:
-        raise ValueError(f"{results.absolute()} holds no finished run; `python -m respike run` makes one")
-    jobs = [Job(*key, records[key], made) for key, made in outputs.items()]
-    check(jobs)
+def finished_jobs(run: argparse.Namespace) -> list[Job]:
+    """Jobs of the present config in the order of their start; ValueError when one of their files is not what it should be."""
+    graph = plan.graph(run)
+    faults = list(verify.faults(graph).values())
+    if faults:
+        raise ValueError(f"the run is not finished ({len(faults)} files): {faults[0]}; `python -m respike run` makes it")
+    jobs = []
+    for job in graph.jobs:
+        outputs = tuple(map(Path, job.outputs))
+        records = [files.read_record(path) for path in outputs]
+        last = max(records, key=lambda record: record["cost"]["wall_s"])
+        jobs.append(Job(job.stage, job.arguments, last, outputs))
     return sorted(jobs, key=lambda job: (job.start, job.stage, job.arguments))
-
-
-def check(jobs: Iterable[Job]) -> None:
-    """ValueError when a job is of other code than is here, or read another content of a file."""
-    found = {str(path): files.read_record(path)["sha256"] for job in jobs for path in job.outputs}
-    for job in jobs:
-        if job.record["code"] != fingerprint.code(job.stage):
-            raise ValueError(
-                f"{job.outputs[0]} was made by other code or package versions of {job.stage} than are here; {_mend()}"
-            )
-        for name, content in job.record["inputs"].items():
-            if found.get(name, content) != content:
-                raise ValueError(f"{job.outputs[0]} was made from another {name} than is here; {_mend()}")
-
-
-def _mend() -> str:
-    return "`python -m respike run` makes again what it has to, and what is left of another run can be deleted"
 
 
 def describe(crate, jobs: list[Job], author: str):
@@ -142,7 +120,7 @@ def describe(crate, jobs: list[Job], author: str):
     crate.description = (
         "Data, fits, spikes, measures, figures and scorecard of one run of the workflow, with the workflow itself."
     )
-    crate.license = crate.add_jsonld(LICENSE)
+    crate.license = crate.add_jsonld({**LICENSE})
     crate.datePublished = max(job.end for job in jobs)
     name = author or jobs[-1].record["host"]["user"]
     agent = crate.add_jsonld({"@id": "#author", "@type": "Person", "name": name})
@@ -212,13 +190,17 @@ def add_result(crate, path: Path, job: Job):
 def add_inputs(crate, jobs: list[Job], made: dict) -> dict[str, Any]:
     """Files that jobs read and none made: of the project, or else brought by the user, known by digest and not copied."""
     contents = {name: content for job in jobs for name, content in job.record["inputs"].items() if Path(name) not in made}
-    return {name: crate.get(name) or crate.add_jsonld(brought(name, content)) for name, content in sorted(contents.items())}
+    return {
+        name: crate.get(name) or crate.add_jsonld({"@id": f"#input-{number}", **brought(name, content)})
+        for number, (name, content) in enumerate(sorted(contents.items()))
+    }
 
 
 def brought(name: str, content: str) -> dict[str, str]:
-    """A file of the user in words."""
-    about = {"@id": f"#input-{content[:16]}", "@type": "CreativeWork", "name": Path(name).name}
-    return {**about, "identifier": f"sha256:{content}", "description": f"{name}, brought by the user, not part of this crate"}
+    """A file of the user in words: its digest, or size and time where that is how it is known (`provenance.content`)."""
+    known = content if " " in content else f"sha256:{content}"
+    about = {"@type": "CreativeWork", "name": Path(name).name, "identifier": known}
+    return {**about, "description": f"{name}, brought by the user, not part of this crate"}
 
 
 def add_action(crate, name: str, program, jobs: list[Job], about: dict, read: list, written: list) -> None:
