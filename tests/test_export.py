@@ -1,11 +1,13 @@
 """What leaves the project. A run of three jobs is pretended: files and records are there, nothing was computed."""
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from respike import export, provenance
 from respike.core import files
+from respike.export import bundle
 from respike.workflow import plan
 from respike.workflow.plan import Graph, Job
 
@@ -175,3 +178,63 @@ def test_a_kind_is_a_function_and_its_parameters_are_the_command_line(monkeypatc
     monkeypatch.setitem(export.KINDS, "told", write)
     assert export.main(["told", "modes", "a.nwb", "--cells", "E", "I"]) == 0
     assert capsys.readouterr().out == f"modes {Path('a.nwb')!r} ['E', 'I'] none\n"
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A clone with three files, one of them not known to git, and a pip that has two wheels."""
+    here = tmp_path / "clone"
+    (here / "src").mkdir(parents=True)
+    for name in ("requirements.lock", "src/a b.py", "notes.txt"):
+        (here / name).write_text(name)
+    git(here, "init", "--quiet")
+    git(here, "add", "requirements.lock", "src")
+    monkeypatch.chdir(here)
+
+    def collect(wheels: Path) -> None:
+        wheels.mkdir()
+        for name in ("one", "two"):
+            (wheels / f"{name}-1.0-py3-none-any.whl").write_text(name)
+
+    monkeypatch.setattr(bundle, "collect", collect)
+    return here
+
+
+@pytest.mark.parametrize("name", ["b.tar", "b.tar.gz"])
+def test_a_bundle_holds_what_git_knows_the_wheels_and_the_name_of_the_python(clone, tmp_path, name):
+    (clone / "requirements.lock").write_text("edited since")
+    assert export.main(["bundle", str(tmp_path / name)]) == 0
+    with tarfile.open(tmp_path / name) as archive:
+        archive.extractall(tmp_path / "there", filter="data")
+    there = tmp_path / "there/respike"
+    names = {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()}
+    wheels = {"wheels/one-1.0-py3-none-any.whl", "wheels/two-1.0-py3-none-any.whl", "wheels/python.txt"}
+    assert names == {"requirements.lock", "src/a b.py", *wheels}
+    assert (there / "requirements.lock").read_text() == "edited since"
+    assert (there / "wheels/python.txt").read_text() == f"python3.{sys.version_info[1]}\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"clone", "there", name}  # nothing unfinished is left
+
+
+def test_a_bundle_that_cannot_be_made_is_refused(clone, tmp_path, monkeypatch):
+    (tmp_path / "old.tar").write_text("old")
+    with pytest.raises(ValueError, match="exists; name a new file"):
+        export.main(["bundle", str(tmp_path / "old.tar")])
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="work in a clone"):
+        export.main(["bundle", str(tmp_path / "new.tar")])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"has no requirements.lock"):
+        export.main(["bundle", str(tmp_path / "new.tar")])
+    assert not (tmp_path / "new.tar").exists()
+
+
+def test_packages_of_a_bundle_are_those_of_the_lock_with_the_torch_that_is_installed(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: asked.append(command))
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: {"torch": "9.9.0+cpu"}[name])
+    bundle.collect(tmp_path)
+    assert asked[0][-3:] == ["--requirement", "requirements.lock", "torch==9.9.0+cpu"]

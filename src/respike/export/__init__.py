@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="respike export", description=__doc__, allow_abbrev=False)
     kinds = parser.add_subparsers(dest="kind", required=True)
     for kind, write in KINDS.items():
-        about = inspect.getdoc(write)
+        about = inspect.getdoc(write) or kind
         own = kinds.add_parser(kind, help=about.partition("\n")[0], description=about, allow_abbrev=False)
         for name, parameter in inspect.signature(write).parameters.items():
             _add(own, name, parameter)
