@@ -9,6 +9,10 @@ REFERENCE := $(wildcard ../shared/golden)
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
+# What a shell could change in Python itself, before src/respike/surroundings.py has its say
+unexport PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONINSPECT PYTHONPROFILEIMPORTTIME BASH_ENV
+export PYTHONUTF8 := 1
+export PYTHONPATH := $(CURDIR)/src
 
 .PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean asked
 
