@@ -14,7 +14,7 @@ unexport PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONINSPECT PYTHONPROFILEIMP
 export PYTHONUTF8 := 1
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean asked
+.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean asked check-newest newest
 
 help:  ## list the targets
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ {printf "%-15s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ torture: $(VENV)/ready  ## kill runs at random moments and start them again (KIL
 	  $(if $(SLURM),--slurm)
 
 check: lint test  ## format, lint, fast tests
+
+check-newest:  ## on the newest Python, in .venv-newest: the lock, the simulator's fast loops against stock ones, a small study
+	$(MAKE) newest VENV=.venv-newest PYTHON="$(PYTHON)"
+
+newest: $(VENV)/ready
+	$(BIN)/pytest -n $(CORES) -m "slow or not slow" tests/test_machines.py tests/test_fsbi_simulator.py -k "test_machines or same_bits"
 
 lint: $(VENV)/ready  ## format and lint of Python and Snakemake files
 	$(BIN)/ruff format --check src tests benchmarks examples

@@ -12,6 +12,8 @@ import yaml
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+from tests import small
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("Makefile", "requirements.lock", "requirements-slurm.lock", "pyproject.toml", "workflow/environment.sh")
 TOOLS = ("sh", "touch", "awk", "rm")  # of those that only Linux has (nproc, free, sha256sum), none
@@ -148,7 +150,7 @@ def test_the_newest_suitable_python_is_taken(machine):
 
 
 def test_a_shim_that_fails_an_old_python_and_one_without_venv_are_passed_over(machine):
-    machine.program("python3.13", "#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n")
+    machine.program("python3.13", "#!/bin/sh\necho 'pyenv: python3.13: command not found\n\nIt exists in 3.13.0' >&2\nexit 127\n")
     machine.python("python3.12", "3.12.1", suitable=False)
     machine.python("python3", "3.9.6", suitable=False)
     machine.python("python", "3.11.2")
@@ -160,6 +162,16 @@ def test_a_python_of_pyenv_that_is_not_on_the_path_is_found(machine):
     machine.python("python3", "3.9.6", suitable=False)
     machine.python("../.pyenv/versions/3.13.0/bin/python3.13", "3.13.0")
     assert machine.make(READY).returncode == 0
+    assert machine.done()[0] == "python3.13 venv"
+
+
+def test_a_python_that_is_asked_for_by_name_is_found_behind_a_shim_that_fails(machine):
+    machine.program("python3.13", "#!/bin/sh\necho 'pyenv: python3.13: command not found\n\nIt exists in 3.13.0' >&2\nexit 127\n")
+    done = machine.make(READY, "PYTHON=python3.13")
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert "PYTHON=python3.13 is not one (pyenv: python3.13: command not found)" in line
+    machine.python("../.pyenv/versions/3.13.0/bin/python3.13", "3.13.0")
+    assert machine.make(READY, "PYTHON=python3.13").returncode == 0
     assert machine.done()[0] == "python3.13 venv"
 
 
@@ -247,3 +259,12 @@ def test_help_needs_no_tool_of_one_system(machine):
     done = machine.make("help")
     assert re.search(r"^test +fast tests$", done.stdout, re.M)
     assert not done.stderr
+
+
+@pytest.mark.slow
+def test_a_study_runs_at_the_smallest_size_on_this_python(tmp_path):
+    folder = small.project(tmp_path / "project")
+    done = small.shell(folder, "make reproduce ONLY=modes")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert (folder / "results/modes/metrics.parquet").exists()
+    assert small.shell(folder, ".venv/bin/python -m respike verify modes").returncode == 0
