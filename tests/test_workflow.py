@@ -208,38 +208,12 @@ def test_the_cluster_profile_names_every_rule_that_can_use_a_gpu(whole):
     assert all(request == {"slurm_partition": "gpu", "gpu": 1} for request in named.values())
 
 
-def test_environment_file_has_the_locked_versions():
-    locked = [line.strip() for line in (ROOT / "requirements.lock").read_text().splitlines() if line.strip()]
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    assert environment["dependencies"][-1]["pip"] == locked
-    assert "python=3.11" in environment["dependencies"]
-
-
-def make(folder: Path, *arguments: str, path: str) -> subprocess.CompletedProcess:
-    environment = {"PATH": path, "HOME": str(folder)}
-    command = [shutil.which("make"), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_a_missing_python_or_compiler_is_one_clear_line(tmp_path):
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("sh", "nproc", "touch", "rm", "bash"):
-        (tools / name).symlink_to(shutil.which(name))
-    done = make(tmp_path, "test", path=str(tools))
-    assert done.returncode != 0
-    assert "respike needs Python 3.11, found: none" in done.stderr
-    (tools / "python3.11").symlink_to(sys.executable)
-    done = make(tmp_path, "test", path=str(tools))
-    assert "respike needs a C++ compiler (g++ not found)" in done.stderr
-    assert not (tmp_path / ".venv").exists()
-
-
 def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    for name in ("my config.yaml", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
     said = subprocess.run(
-        ["make", "-n", "reproduce", "CONFIG=my config.yaml"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["make", "-n", "reproduce", "CONFIG=my config.yaml"], cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout
     (command,) = [line for line in said.splitlines() if "-m respike run" in line]
     assert shlex.split(command)[-2:] == ["--configfile", "my config.yaml"]

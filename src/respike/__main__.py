@@ -4,6 +4,7 @@ Every rule of the workflow is such a line and can be pasted into a terminal. `py
 what a stage takes. Settings are given as JSON.
 
 The workflow as a whole: `python -m respike run`, `scenarios`, `verify` and `status`, each with --help.
+What others take up: `python -m respike export crate | bundle`.
 """
 
 import gc
@@ -21,7 +22,9 @@ from respike import provenance, stage  # noqa: E402  (the surroundings come firs
 from respike.core import files, fingerprint  # noqa: E402
 
 REFUSED = 2  # exit status when the input cannot be used
-COMMANDS = ("run", "scenarios", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
+COMMANDS = {name: f"respike.workflow.{name}" for name in ("run", "scenarios", "verify", "status")} | {
+    "export": "respike.export"
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +35,7 @@ def main(arguments: list[str]) -> int:
     chosen, *rest = arguments
     try:
         if chosen in COMMANDS:
-            return importlib.import_module(f"respike.workflow.{chosen}").main(rest)
+            return importlib.import_module(COMMANDS[chosen]).main(rest)
         stage.check(chosen)
         run = _imported(chosen)
         values = stage.parse(chosen, run, rest)

@@ -3,22 +3,46 @@
 Results must depend neither on the machine nor on what stands in a user's shell or home folder.
 """
 
+import getpass
 import os
+import tempfile
 from collections.abc import MutableMapping
 
 FIXED = {
     # One thread per job: on small networks two threads cost many times the CPU time; parallel jobs are faster.
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+    "VECLIB_MAXIMUM_THREADS": "1",  # of Apple's library
     # No window: figures go to files, and MuJoCo computes forces without drawing.
     "MPLBACKEND": "agg",
     "MUJOCO_GL": "disable",
+    # Texts are UTF-8 whatever the language, compilers speak English, and sets of texts have one order in all jobs.
+    "PYTHONUTF8": "1",
+    "LC_ALL": "C",
+    "PYTHONHASHSEED": "0",
     # A training step takes hundreds of megabytes from the system and gives them back. In pages of 2 MB instead of 4 kB that
     # costs a third less of a step of `modes` at the size of the paper. glibc reads it when a process starts; others ignore it.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-# Switches of libraries by which a shell could change numbers or figures; where caches lie is the user's business.
-REMOVED = ("NUMBA_", "MATPLOTLIBRC", "KMP_", "GOMP_", "TORCH_", "PYTORCH_")
-KEPT = ("NUMBA_CACHE_DIR", "TORCH_HOME")
+# Switches by which a shell could change numbers, figures or how a job is started; where caches lie is the user's business.
+REMOVED = (
+    *(
+        "NUMBA_",
+        "OMP_",
+        "KMP_",
+        "GOMP_",
+        "MKL_",
+        "OPENBLAS_",
+        "NPY_",
+        "SCIPY_",
+        "TORCH_",
+        "PYTORCH_",
+        "ATEN_",
+        "ONEDNN_",
+        "DNNL_",
+    ),
+    *("MATPLOTLIBRC", "PYTHON", "BASH_", "BASHOPTS", "SHELLOPTS"),
+)
+KEPT = ("NUMBA_CACHE_DIR", "TORCH_HOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED")
 
 
 def settle(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -26,3 +50,18 @@ def settle(environment: MutableMapping[str, str] = os.environ) -> None:
     for name in [name for name in environment if name.startswith(REMOVED) and name not in KEPT]:
         del environment[name]
     environment.update(FIXED)
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, in some containers; Snakemake asks for it
+        environment["USER"] = str(os.getuid())
+    caches = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".cache")
+    if not _writable(caches):  # in some containers; Snakemake would not start, and Matplotlib look for its fonts in every job
+        own = os.path.join(tempfile.gettempdir(), f"respike-{os.getuid()}")
+        environment.update(XDG_CACHE_HOME=own, MPLCONFIGDIR=os.path.join(own, "matplotlib"))
+
+
+def _writable(folder: str) -> bool:
+    """Whether `folder` is there and can be written, or could be made."""
+    while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK)

@@ -20,12 +20,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import brian2
 import numpy as np
 
 from respike.core import files, fingerprint
 from respike.fsbi.params import DT, Network
 from respike.fsbi.simulator import binary, circuit, codegen
+from respike.fsbi.simulator.brian import brian2
 
 # Exact float semantics: no reordering and no fused operations, so that differently shaped loops give the same bits.
 FLAGS = ("-std=c++17", "-w", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")

@@ -6,11 +6,11 @@ shared variable, set on its command line before cells are wired and initial valu
 
 import itertools
 
-import brian2
 import numpy as np
 
 from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_HIDDEN, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
 from respike.fsbi.simulator import codegen, model
+from respike.fsbi.simulator.brian import brian2
 from respike.fsbi.simulator.codegen import Loops, deferral, is_null
 
 LONGEST = 1e5  # s; a run ends when `control` says so

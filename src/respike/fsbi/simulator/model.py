@@ -13,10 +13,10 @@ All constants are shared variables, so that they are single precision and can be
 
 from collections.abc import Sequence
 
-import brian2
 import numpy as np
 
 from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, TYPES
+from respike.fsbi.simulator.brian import brian2
 from respike.fsbi.simulator.codegen import source
 
 CELL = """

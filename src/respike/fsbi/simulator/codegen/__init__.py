@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import brian2
-from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from jinja2 import ChoiceLoader, DictLoader
+
+from respike.fsbi.simulator.brian import brian2
 
 VERSION = "2.9.0"
 TEMPLATES = (  # replaced; `objects.cpp` is Brian2's own with the changes of OBJECTS
@@ -83,12 +83,13 @@ def templates(loops: Loops) -> Iterator[None]:
             f"the fast loops are written for Brian2 {VERSION}, found {brian2.__version__}; "
             "install that version or set templates to stock"
         )
-    stock = CPPStandaloneCodeObject.templater
-    CPPStandaloneCodeObject.templater = templater(stock, loops)
+    code_object = brian2.devices.cpp_standalone.codeobject.CPPStandaloneCodeObject
+    stock = code_object.templater
+    code_object.templater = templater(stock, loops)
     try:
         yield
     finally:
-        CPPStandaloneCodeObject.templater = stock
+        code_object.templater = stock
 
 
 def templater(stock, loops: Loops):
