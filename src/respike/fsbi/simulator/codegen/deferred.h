@@ -18,10 +18,12 @@ public:
     enum
     {
         EVENTS = 64,   // noted spikes of a cell that are held
-        LAST = 4,      // of these, the last ones that are held in one word as well
+        LAST = 8,      // of these, the last ones that are held in two words of four as well
         RENEWAL = 64,  // steps between renewals (params.py), a multiple of LANES
         EPOCH = 4096,  // steps after which a row that was not visited is brought up to date
         LONGEST = 2 * EPOCH + 2 * RENEWAL,
+        MOST = 256,    // levels, a power of two above LONGEST / RENEWAL
+        SEEN = 65535,  // stands for the place of a spike that a row has seen
         OLD = 1 << 15  // age in steps at which a noted spike stays: ages are known modulo 65536
     };
     std::vector<uint32_t> count;  // spikes noted of each postsynaptic cell
@@ -37,7 +39,8 @@ public:
         epoch_start.assign(post, 0);
         previous_start.assign(post, 0);
         events.assign((size_t)post * EVENTS + 1, (uint16_t)(now - OLD));
-        last.assign(post, (uint16_t)(now - OLD) * 0x0001000100010001ull);
+        last[0].assign(post, (uint16_t)(now - OLD) * 0x0001000100010001ull);
+        last[1] = last[0];
         base.assign(pre, now);
         unseen.assign(pre, now);
         at_base.assign(pre, 0.0f);
@@ -69,12 +72,13 @@ public:
         previous_start.swap(epoch_start);
         epoch_start = count;
         for (uint16_t &step : events) step = young(step, now);
-        for (uint64_t &word : last)
-        {
-            const uint64_t steps = word;
-            word = 0;
-            for (int k = 0; k < LAST; k++) word |= (uint64_t)young((uint16_t)(steps >> 16 * k), now) << 16 * k;
-        }
+        for (std::vector<uint64_t> &four : last)
+            for (uint64_t &word : four)
+            {
+                const uint64_t steps = word;
+                word = 0;
+                for (int k = 0; k < 4; k++) word |= (uint64_t)young((uint16_t)(steps >> 16 * k), now) << 16 * k;
+            }
     }
 
     // Spikes of a cell that some row may not have seen fill all its places.
@@ -83,13 +87,44 @@ public:
     void note(const int post, const int64_t now)
     {
         events[(size_t)post * EVENTS + count[post] % EVENTS] = (uint16_t)now;
-        last[post] = last[post] << 16 | (uint16_t)now;
+        last[1][post] = last[1][post] << 16 | last[0][post] >> 48;
+        last[0][post] = last[0][post] << 16 | (uint16_t)now;
         count[post]++;
         total++;
     }
 
+    // The trace of one row from its base on, at the steps counted from the renewal before its base ("places").
+    struct Trace
+    {
+        Table fade, early;  // fade of each step after a renewal; level of the trace after each of the first renewals
+        const float *levels;
+        bool is_short;  // all its levels are early ones
+        int base;
+        float at_base;
+        int origin, from;  // step of place 0 modulo 65536; place of the first step whose spikes the row has not seen
+
+        vf at(const vi place) const
+        {
+            const vi renewals = (vi)((vu)place / (uint32_t)RENEWAL);
+            const vf level = is_short ? early.at(renewals) : gather(levels, renewals & (MOST - 1), LANES);
+            return fade.at(place) * (place == base ? spread(at_base) : level);
+        }
+        // Places of these steps; SEEN where the row has seen their spikes.
+        Four places(const Four &steps) const { return {places(steps.low), places(steps.high)}; }
+        vh places(const vh steps) const
+        {
+            const vh since = steps - (uint16_t)origin;
+            return since - (uint16_t)from < (uint16_t)(LONGEST - from) ? since : vh{} + (uint16_t)SEEN;
+        }
+        vi places(const vi steps) const
+        {
+            const vi since = (steps - origin) & 0xffff;
+            return (vu)(since - from) < (vu)(LONGEST - from - vi{}) ? since : vi{} + (int)SEEN;
+        }
+    };
+
     // Whether there is anything to do for `row`, which will then have seen all spikes before step `until`; if so, prepares
-    // the values of its trace from its base up to `now`.
+    // its levels from its base up to `now` for `trace`.
     bool unfold(const int row, const int64_t now, const int64_t until)
     {
         const int64_t first = unseen[row];
@@ -97,45 +132,40 @@ public:
         if (seen[row] == total) return false;
         seen[row] = total;
         const int offset = base[row] % RENEWAL, last = offset + (int)(now - base[row]);
+        float level = after_base[row];
+        for (int k = 0; k <= last / RENEWAL; k++, level = level * renewal) levels[k] = level;
         origin = base[row] - offset;
         from = (int)(first - origin);
-        float level = after_base[row];
-        for (int step = 0; step <= last; step += RENEWAL, level = level * renewal)
-            for (int m = 0; m < RENEWAL; m += LANES) store(trace + step + m, load(fade + m, LANES) * level, LANES);
-        trace[offset] = fade[offset] * at_base[row];
+        is_short = last / RENEWAL < Table::SIZE;
         return true;
     }
+    Trace trace(const int row) const
+    {
+        return {Table(fade), Table(levels), levels, is_short, (int)(base[row] - origin), at_base[row], (int)(uint16_t)origin, from};
+    }
 
-    // The last spikes of the cells `post`, the newest first, as steps modulo 65536.
-    Four last_steps(const vi post) const { return gather_four(last.data(), post); }
+    // The last spikes of the cells `post`, four newest or the four before them, as steps modulo 65536; and the k-th last.
+    Four last_steps(const vi post, const int word) const { return gather_four(last[word].data(), post); }
     vi step(const vi post, const int k) const
     {
         const vi place = (gather((const uint32_t *)count.data(), post, LANES) - 1 - k) & (EVENTS - 1);
         return gather(events.data(), post * (int)EVENTS + place, LANES);
     }
 
-    // Place of each of these steps in the unfolded trace; -1 where the row has seen its spike.
-    vi place(const vi step) const
-    {
-        const vi since = (step - (int)(uint16_t)origin) & 0xffff;
-        return (vu)(since - from) < (vu)((int)LONGEST - from - vi{}) ? since : vi{} - 1;
-    }
-    // Trace at these places.
-    vf at(const vi place) const { return gather(trace, place < 0 ? vi{} : place, LANES); }
-
 private:
     int n_pre;
     int64_t origin;
-    int from;  // place of the first step whose spikes the row has not seen
+    int from;
+    bool is_short;
     float renewal;
     std::vector<uint32_t> epoch_start, previous_start;  // counts when the present and the previous epoch began
     std::vector<uint16_t> events;                       // last EVENTS spikes of each cell: step modulo 65536
-    std::vector<uint64_t> last;                         // last LAST of them, the newest in the lowest bits
+    std::vector<uint64_t> last[2];                      // last LAST of them, the newest in the lowest bits
     std::vector<int64_t> base;                          // step from which the trace of a row decays undisturbed
     std::vector<int64_t> unseen;                        // first step whose spikes a row has not seen
     std::vector<float> at_base, after_base;             // level of the trace at its base and after it
     std::vector<uint64_t> seen;                         // total at the last visit of a row
-    alignas(64) float fade[RENEWAL], trace[LONGEST];
+    alignas(64) float fade[RENEWAL], levels[MOST];
 
     static uint16_t young(const uint16_t step, const int64_t now)
     {

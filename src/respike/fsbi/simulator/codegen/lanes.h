@@ -13,13 +13,10 @@ enum { LANES = 16 };
 typedef float vf __attribute__((vector_size(4 * LANES)));
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 typedef uint32_t vu __attribute__((vector_size(4 * LANES)));
+typedef uint16_t vh __attribute__((vector_size(4 * LANES)));
 
-static inline vf bounded(const vf x, const float low, const float high)
-{
-    const vf lowest = low - vf{}, highest = high - vf{};
-    const vf above = x < lowest ? lowest : x;
-    return above > highest ? highest : above;
-}
+// Four 16-bit numbers of each lane: of the first eight lanes, of the others.
+struct Four { vh low, high; };
 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 
@@ -53,20 +50,31 @@ static inline void scatter(float *to, const vi index, const vf x, const int n)
 {
     _mm512_mask_i32scatter_ps(to, first(n), (__m512i)index, (__m512)x, 4);
 }
-static inline bool any_natural(const vi x) { return _mm512_cmpge_epi32_mask((__m512i)x, _mm512_setzero_si512()) != 0; }
+// As for single numbers: of two that are equal, or not numbers, these instructions take the second.
+static inline vf bounded(const vf x, const float low, const float high)
+{
+    return (vf)_mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), (__m512)x));
+}
+static inline bool any_below(const vi x, const int limit)
+{
+    return _mm512_cmplt_epi32_mask((__m512i)x, _mm512_set1_epi32(limit)) != 0;
+}
 
-// Four 16-bit numbers of each lane, read at once, and one of them.
-struct Four { __m512i low, high; };
 static inline Four gather_four(const uint64_t *from, const vi index)
 {
     const __m256i low = _mm512_castsi512_si256((__m512i)index), high = _mm512_extracti64x4_epi64((__m512i)index, 1);
-    return {_mm512_i32gather_epi64(low, from, 8), _mm512_i32gather_epi64(high, from, 8)};
+    return {(vh)_mm512_i32gather_epi64(low, from, 8), (vh)_mm512_i32gather_epi64(high, from, 8)};
 }
 template <int k> static inline vi pick(const Four &x)
 {
     const vi even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-    const __m512i pair = _mm512_permutex2var_epi32(x.low, (__m512i)(even + k / 2), x.high);
+    const __m512i pair = _mm512_permutex2var_epi32((__m512i)x.low, (__m512i)(even + k / 2), (__m512i)x.high);
     return (vi)(k % 2 ? _mm512_srli_epi32(pair, 16) : _mm512_and_epi32(pair, _mm512_set1_epi32(0xffff)));
+}
+// Element index[k] of 32 numbers in two registers.
+static inline vf choose(const vf first, const vf second, const vi index)
+{
+    return (vf)_mm512_permutex2var_ps((__m512)first, (__m512i)index, (__m512)second);
 }
 static inline vf fused(const vf a, const vf b, const vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 
@@ -103,23 +111,34 @@ static inline void scatter(float *to, const vi index, const vf x, const int n)
 {
     for (int k = 0; k < n; k++) to[index[k]] = x[k];
 }
-static inline bool any_natural(const vi x)
+static inline vf bounded(const vf x, const float low, const float high)
 {
-    for (int lane = 0; lane < LANES; lane++) if (x[lane] >= 0) return true;
+    const vf lowest = low - vf{}, highest = high - vf{};
+    const vf above = x < lowest ? lowest : x;
+    return above > highest ? highest : above;
+}
+static inline bool any_below(const vi x, const int limit)
+{
+    for (int lane = 0; lane < LANES; lane++) if (x[lane] < limit) return true;
     return false;
 }
-struct Four { uint64_t lane[LANES]; };
 static inline Four gather_four(const uint64_t *from, const vi index)
 {
+    uint64_t each[LANES];
+    for (int k = 0; k < LANES; k++) each[k] = from[index[k]];
     Four x;
-    for (int k = 0; k < LANES; k++) x.lane[k] = from[index[k]];
+    std::memcpy(&x, each, sizeof x);
     return x;
 }
 template <int k> static inline vi pick(const Four &x)
 {
     vi y;
-    for (int lane = 0; lane < LANES; lane++) y[lane] = (int32_t)((x.lane[lane] >> (16 * k)) & 0xffff);
+    for (int lane = 0; lane < LANES; lane++) y[lane] = (lane < 8 ? x.low : x.high)[lane % 8 * 4 + k];
     return y;
+}
+static inline vf choose(const vf first, const vf second, const vi index)
+{
+    return __builtin_shuffle(first, second, index);
 }
 static inline vf fused(const vf a, const vf b, const vf c)
 {
@@ -137,5 +156,18 @@ template <class T> static inline void ask_for(const T *from, const T *to)
     for (const char *line = (const char *)from; line < (const char *)to; line += 64) __builtin_prefetch(line, 0, 2);
 }
 static inline vf spread(const float x) { return x - vf{}; }
+
+// 64 numbers in registers, from which lanes choose by their index modulo 64.
+struct Table
+{
+    enum { SIZE = 4 * LANES };
+    vf part[4];
+    explicit Table(const float *from) { for (int k = 0; k < 4; k++) part[k] = load(from + k * LANES, LANES); }
+    vf at(const vi index) const
+    {
+        const vf low = choose(part[0], part[1], index), high = choose(part[2], part[3], index);
+        return (index & 32) != 0 ? high : low;
+    }
+};
 
 #endif

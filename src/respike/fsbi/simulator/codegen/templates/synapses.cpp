@@ -106,6 +106,8 @@ void _catch_up_{{pathway.name}}(const int _row, const bool _after_spikes)
     Deferred &_deferred = _deferred_{{pathway.name}};
     const int64_t _now = defaultclock.timestep[0];
     if (!_deferred.is_ready() || !_deferred.unfold(_row, _now, _now + _after_spikes)) return;
+    const Deferred::Trace _past = _deferred.trace(_row);
+    const auto _unseen = [](const vi place) { return any_below(place, Deferred::SEEN); };
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     const int64_t _end = {{_rows_of}}.start[_row + 1];
@@ -113,30 +115,43 @@ void _catch_up_{{pathway.name}}(const int _row, const bool _after_spikes)
     {
         const int _n = _end - _s < LANES ? (int)(_end - _s) : (int)LANES;
         const vi _other = load(&{{_rows_of}}.other[_s], _n);
-        const Four _last = _deferred.last_steps(_other);
-        const vi _first = _deferred.place(pick<0>(_last)), _second = _deferred.place(pick<1>(_last));
-        if (!any_natural(_first)) continue;
+        const Four _newest = _past.places(_deferred.last_steps(_other, 0));
+        if (!_unseen(pick<0>(_newest))) continue;
         vf w = load(&{{_late.weights}}[_s], _n);
         const auto _change = [&](const vi place) {
             const vf _before = w;
-            const vf _trace = _deferred.at(place);
+            const vf _trace = _past.at(place);
             {{vector_code|on_lanes('deferred')|autoindent}}
-            w = place >= 0 ? w : _before;
+            w = place < (int)Deferred::SEEN ? w : _before;
         };
-        if (any_natural(_second))
-        {
-            const vi _third = _deferred.place(pick<2>(_last)), _fourth = _deferred.place(pick<3>(_last));
-            if (any_natural(_fourth))
+        // Four spikes of each lane, the oldest first, after those `earlier` than the fourth.
+        const auto _change_four = [&](const Four &places, const auto &earlier) {
+            const vi _first = pick<0>(places), _second = pick<1>(places), _third = pick<2>(places), _fourth = pick<3>(places);
+            if (_unseen(_second))
             {
-                int _k = Deferred::LAST;
-                while (_k < Deferred::EVENTS && any_natural(_deferred.place(_deferred.step(_other, _k)))) _k++;
-                while (_k-- > Deferred::LAST) _change(_deferred.place(_deferred.step(_other, _k)));
-                _change(_fourth);
+                if (_unseen(_third))
+                {
+                    if (_unseen(_fourth))
+                    {
+                        earlier();
+                        _change(_fourth);
+                    }
+                    _change(_third);
+                }
+                _change(_second);
             }
-            if (any_natural(_third)) _change(_third);
-            _change(_second);
-        }
-        _change(_first);
+            _change(_first);
+        };
+        const auto _change_oldest = [&]() {
+            int _k = Deferred::LAST;
+            while (_k < Deferred::EVENTS && _unseen(_past.places(_deferred.step(_other, _k)))) _k++;
+            while (_k-- > Deferred::LAST) _change(_past.places(_deferred.step(_other, _k)));
+        };
+        const auto _change_older = [&]() {
+            const Four _older = _past.places(_deferred.last_steps(_other, 1));
+            if (_unseen(pick<0>(_older))) _change_four(_older, _change_oldest);
+        };
+        _change_four(_newest, _change_older);
         store(&{{_late.weights}}[_s], w, _n);
     }
 }

@@ -1,5 +1,16 @@
 {# Replaces the queue of synapses: a ring of lists of spiking cells, and the synapses of each cell as one row. #}
 {% macro cpp_file() %}
+#include <cstdlib>
+#include <new>
+
+// Arrays start at a line of the cache, so that no block of cells lies across two.
+void *operator new[](const std::size_t bytes)
+{
+    if (void *from = std::aligned_alloc(64, (bytes + 63) / 64 * 64)) return from;
+    throw std::bad_alloc();
+}
+void operator delete[](void *from) noexcept { std::free(from); }
+void operator delete[](void *from, std::size_t) noexcept { std::free(from); }
 {% endmacro %}
 
 {% macro h_file() %}
