@@ -9,6 +9,21 @@ compiled = njit(error_model="numpy")
 
 
 @compiled
+def _lit(images):
+    """Pixels that are not black, image by image: start of each image, their numbers, and of 2^16 chances those that fire."""
+    first = np.zeros(len(images) + 1, np.int64)
+    pixel, threshold = np.empty(images.size + 1, np.uint16), np.empty(images.size + 1, np.uint32)
+    n = 0
+    for b in range(len(images)):
+        for k in range(images.shape[1]):
+            grey = images[b, k]
+            pixel[n], threshold[n] = k, np.uint32(grey) * np.uint32(257) + np.uint32(grey == 255)
+            n += grey > 0
+        first[b + 1] = n
+    return first, pixel[:n].copy(), threshold[:n].copy()
+
+
+@compiled
 def _encode(threshold, first, pixel, chance):
     """Pixels that spike, row by row (a row is a step and a trial): start of each row, and their numbers.
 
@@ -33,11 +48,9 @@ def encode(images: np.ndarray, n_steps: int, rng: np.random.Generator) -> tuple[
     Returns the start of each row (step, trial) and the spiking pixels, for `EncodedDrive`. Sixteen random bits decide, so
     the probability is exact to 2e-5; black pixels draw none.
     """
-    trial, pixel = np.nonzero(images)
-    threshold = images[trial, pixel].astype(np.uint32) * 257 + (images[trial, pixel] == 255)
+    first, pixel, threshold = _lit(np.ascontiguousarray(images))
     chance = rng.integers(0, 1 << 16, size=(n_steps, len(pixel)), dtype=np.uint16)
-    first = np.searchsorted(trial, np.arange(len(images) + 1))
-    return _encode(threshold, first, pixel.astype(np.uint16), chance)
+    return _encode(threshold, first, pixel, chance)
 
 
 @compiled
