@@ -25,14 +25,14 @@ COMMANDS = ("run", "scenarios", "verify", "status")  # the workflow as a whole: 
 
 
 def main(arguments: list[str]) -> int:
-    """Run one stage; 0 when it ended well, 2 with a message when its input cannot be used."""
+    """Run one stage or command; 0 when it ended well, 2 with a message when its input cannot be used."""
     if not arguments or arguments[0] in {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n{_stages()}\n")
         return 0
     chosen, *rest = arguments
-    if chosen in COMMANDS:
-        return importlib.import_module(f"respike.workflow.{chosen}").main(rest)
     try:
+        if chosen in COMMANDS:
+            return importlib.import_module(f"respike.workflow.{chosen}").main(rest)
         stage.check(chosen)
         run = _imported(chosen)
         values = stage.parse(chosen, run, rest)

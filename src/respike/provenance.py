@@ -97,11 +97,23 @@ def _user() -> str:
 
 
 def cost() -> dict[str, float]:
-    """What this process and its children have used since its start: wall and CPU time in s, largest memory in MB."""
+    """What this process and its children have used since its start: wall and CPU time in s, memory of the largest in MB."""
     process, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    unit = 1e-6 if sys.platform == "darwin" else 1e-3  # of ru_maxrss: bytes there, kilobytes on Linux
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes in which ru_maxrss counts
+    largest = max(_peak() or process.ru_maxrss * unit, children.ru_maxrss * unit)
     return {
         "wall_s": round(time.time() - psutil.Process().create_time(), 2),
         "cpu_s": round(process.ru_utime + process.ru_stime + children.ru_utime + children.ru_stime, 2),
-        "memory_mb": round(max(process.ru_maxrss, children.ru_maxrss) * unit, 1),
+        "memory_mb": round(largest / 1e6, 1),
     }
+
+
+def _peak() -> int:
+    """Largest memory of this program in bytes, as Linux tells it; 0 elsewhere.
+
+    ru_maxrss will not do there: it begins with the memory of the program that started this one, which is Snakemake.
+    """
+    try:
+        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    except (OSError, IndexError):
+        return 0

@@ -114,7 +114,11 @@ def params(name: str, *wildcards: str, **settings: Any) -> dict[str, Any]:
             raise ValueError(f"{name}: an option is given twice in {[option for option, _ in named]}")
         return command_line(values)
 
-    return {"stage": name, "code": fingerprint.code(name), "options": options}
+    def compared(wildcards: Any) -> str:
+        return command_line({key: value(wildcards) if callable(value) else value for key, value in settings.items()})
+
+    # plain Snakemake reruns a job when a param has changed, but looks at none that is made of inputs and outputs
+    return {"stage": name, "code": fingerprint.code(name), "settings": compared, "options": options}
 
 
 def command_line(values: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from respike.core import files, seeds, training
+from respike.core import files, partial, seeds, training
 
 
 def make(tmp_path, n_steps, stop_at=None):
@@ -134,7 +134,7 @@ def test_the_speed_after_a_resume_counts_the_steps_of_this_process(tmp_path, mon
 def test_a_broken_unfinished_state_is_discarded_aloud(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
     training.train({}, lambda _: {"loss": 1.0}, 3, tmp_path / "out.pt", {})
-    for path in training.partial_paths(tmp_path / "out.pt"):
+    for path in partial.paths(tmp_path / "out.pt"):
         path.write_bytes(path.read_bytes()[:-20])
     table = training.train({}, lambda n: {"loss": float(n)}, 3, tmp_path / "out.pt", {})
     assert "discarded" in capsys.readouterr().out
@@ -147,7 +147,7 @@ def test_a_state_spoilt_while_it_was_saved_costs_one_state(tmp_path, monkeypatch
     monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "b", 40, stop_at=17)
-    latest = max(training.partial_paths(tmp_path / "b/out.pt"), key=lambda path: path.stat().st_mtime_ns)
+    latest = max(partial.paths(tmp_path / "b/out.pt"), key=lambda path: path.stat().st_mtime_ns)
     if moment == "the file is cut off":
         latest.write_bytes(latest.read_bytes()[:-20])
     else:

@@ -21,4 +21,4 @@ rule stage:
         runtime=60,
         mem_mb=4000,
     shell:
-        "python -m respike {params.stage} {params.options} > {log} 2>&1"
+        "python -m respike {params.stage} {params.options} > {log:q} 2>&1"

@@ -4,7 +4,6 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-import os
 import sys
 from contextlib import suppress
 from functools import cache
@@ -157,10 +156,8 @@ def _remember() -> None:
     if not _new or not MEMORY.parent.is_dir():
         return
     _new.clear()
-    temporary = MEMORY.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
-        temporary.write_text(json.dumps(_known()), encoding="utf-8")
-        temporary.replace(MEMORY)
+    with suppress(OSError):  # torn by another process that writes it too, it is parsed again
+        MEMORY.write_text(json.dumps(_known()), encoding="utf-8")
 
 
 @cache
