@@ -2,7 +2,8 @@
 
 The same equations as `cells.step` and `model.advance_plain`, which the tests compare with these. Arrays are (cell, trial):
 the trials of one cell lie side by side, so that a synapse is one vector operation over trials. A cell's input is gathered
-synapse by synapse: at 9 % filling this costs a sixth of the dense product.
+synapse by synapse: at 9 % filling this costs a tenth of the dense product. Spikes are bytes, a quarter of the memory to go
+through; only those before the first step are graded, so that the step that sees them runs on floats.
 """
 
 from typing import NamedTuple
@@ -23,7 +24,7 @@ class Column(NamedTuple):
 
     bounds: np.ndarray  # population p holds the cells bounds[p] to bounds[p + 1] - 1; population 0 is the thalamus
     start: np.ndarray  # synapses of cortical cell n: start[n] to start[n + 1] - 1
-    sender: np.ndarray  # of each synapse
+    sender: np.ndarray  # of each synapse, in 32 bits
     weight: np.ndarray  # with sign
     alpha: np.ndarray  # exp(-1 / tau_m) of each cell
     rho: np.ndarray  # exp(-1 / tau_adp)
@@ -93,7 +94,7 @@ def cell_forwards(current, now, trace, constants):
         fired = potential - threshold > np.float32(0)
         b[j] = adapted
         v[j] = potential
-        s[j] = one if fired else np.float32(0)
+        s[j] = fired
         b_out[j] = adapted
         v_out[j] = potential
         s_out[j] = fired
@@ -113,7 +114,7 @@ def read(evidence, rows, readout, spikes):
 
 @njit(fastmath=FAST)
 def forwards(drive, now, column, trace, evidence):
-    """Run the network over drive (step, thalamic cell, trial); the state `now` (v, b, s) is changed in place.
+    """Run the network over drive (step, thalamic cell, trial); the state `now` (v, b, s) is changed in place; s may be bytes.
 
     Fills `trace`, v, b, s of (step, cell, trial), and evidence (step, class, trial).
     """
@@ -180,8 +181,9 @@ def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
 def backwards(by_evidence, slope, before, trace, now, by, column, senders, by_drive, total):
     """Gradients of `forwards` over the same steps, last step first.
 
-    `before` is the state (v, b, s) before the first step; `now` holds the last spikes; `by` holds the gradients by the last
-    state and ends as those by the first; by_drive and `total`, by weight, alpha, rho and readout, are filled and added to.
+    `before` is the state (v, b, s) before the first step; `now` holds the last spikes, floats or bytes like those of `before`;
+    `by` holds the gradients by the last state and ends as those by the first; by_drive and `total`, by weight, alpha, rho and
+    readout, are filled and added to.
     `senders` are the synapses once more, by receiving population and then by sender: senders to population p are
     group[p] to group[p + 1] - 1, and the synapses of group k start[k] to start[k + 1] - 1.
     """
@@ -228,12 +230,16 @@ class _Advance(torch.autograd.Function):
         trace = [torch.empty(shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
         evidence = torch.empty(one_step)
         now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
-        forwards(drive.numpy(), _numpy(*now), _column(network, *trained), _numpy(*trace), evidence.numpy())
+        column = _column(network, *trained)
+        for steps in (slice(0, 1), slice(1, None)):
+            arrays = drive[steps].numpy(), _numpy(*now), column, _numpy(*(part[steps] for part in trace))
+            forwards(*arrays, evidence[steps].numpy())
+            now[2] = now[2].to(torch.uint8)
         ctx.network = network
         ctx.save_for_backward(v, b, s, *trained, *trace)
         ctx.mark_non_differentiable(trace[-1])
         ctx.set_materialize_grads(True)
-        return evidence, *now, trace[-1]
+        return evidence, *now[:2], now[2].to(s.dtype), trace[-1]
 
     @staticmethod
     def backward(ctx, by_evidence, *by_last):
@@ -242,15 +248,16 @@ class _Advance(torch.autograd.Function):
         by_state = [part.clone(memory_format=torch.contiguous_format) for part in by_last[:3]]
         by_drive = torch.empty(len(all_v), network.n_thalamic, all_v.shape[2])
         totals = [torch.zeros_like(part) for part in (weight, alpha, rho, readout)]
-        now = all_s[-1].to(all_v.dtype)
-        back = (network.receiver[network.back], weight[network.back])
+        now = all_s[-1].clone()
+        back = (network.receiver[network.back].int(), weight[network.back])
         senders = _numpy(network.group, network.group_sender, network.group_start, *back)
         column = _column(network, weight, alpha, rho, readout)
         buffer = torch.empty_like(all_v[:SLOPE_STEPS])
         for first in reversed(range(0, len(all_v), SLOPE_STEPS)):
             block = slice(first, first + SLOPE_STEPS)
             trace = (all_v[block], all_b[block], all_s[block])
-            old = before if first == 0 else (all_v[first - 1], all_b[first - 1], all_s[first - 1].to(all_v.dtype))
+            old = (all_v[first - 1], all_b[first - 1], all_s[first - 1]) if first else before
+            now = now if first else now.to(all_v.dtype)
             x = torch.add(*trace[:2], alpha=-network.adaptation.item(), out=buffer[: len(trace[0])])
             slope = cells.surrogate_(x.sub_(network.baseline))
             states = (_numpy(*old), _numpy(*trace), now.numpy(), _numpy(*by_state))
@@ -260,7 +267,7 @@ class _Advance(torch.autograd.Function):
 
 def _column(network, weight: Tensor, alpha: Tensor, rho: Tensor, readout: Tensor) -> Column:
     scalars = (np.float32(network.baseline.item()), np.float32(network.adaptation.item()))
-    wired = _numpy(network.bounds, network.start, network.sender, weight, alpha, rho)
+    wired = _numpy(network.bounds, network.start, network.sender.int(), weight, alpha, rho)
     return Column(*wired, *scalars, *_numpy(network.rows, readout))
 
 

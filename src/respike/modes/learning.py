@@ -62,8 +62,7 @@ def batches(fitted: Fitted, images: Images | None, stream: Stream) -> Callable[[
         inputs, target = (torch.from_numpy(part).to(network.win.device) for part in (trials.inputs, trials.target))
 
         def loss() -> Tensor:
-            _, source = fitted.run(model.drive_of(network, inputs))
-            return model.step_loss(model.read_steps(network, source)[..., 0], target)
+            return model.step_loss(fitted.outputs(inputs)[..., 0], target)
 
         return loss
 
@@ -73,8 +72,8 @@ def batches(fitted: Fitted, images: Images | None, stream: Stream) -> Callable[[
         target = torch.from_numpy(labels[chosen].astype(np.int64)).to(network.win.device)
 
         def loss() -> Tensor:
-            _, source = fitted.run(model.encoded_drive(network, pixels[chosen], settings.steps, rng))
-            return model.digit_loss(model.read_peaks(network, source), target, settings.loss)
+            logits = fitted.logits(model.encoded_drive(network, pixels[chosen], settings.steps, rng))
+            return model.digit_loss(logits, target, settings.loss)
 
         return loss
 

@@ -66,9 +66,27 @@ def run_spiking(
     """
     if drive.device.type != "cpu":
         return run_spiking_plainly(network, drive, synapse, refractory)
-    constants = kernel.constants(synapse, by_count=refractory == "steps")
-    r, flags, membrane = kernel.SpikingNetwork.apply(drive, network.pin, network.scores, network.pout, constants)
+    constants = kernel.constants(synapse, refractory == "steps")
+    _, r, _, membrane, flags = _compiled(network, drive[..., :0], drive, constants, "r")
     return Activity(r, membrane, flags & int(kernel.SPIKED))
+
+
+def run_rate(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
+    """Activity of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v."""
+    if drive.device.type != "cpu":
+        return run_rate_plainly(network, drive)
+    _, r, _, v, _ = _compiled(network, drive[..., :0], drive, kernel.constants(None), "r")
+    return Activity(r, v, None)
+
+
+def _compiled(
+    network: Network, inputs: Tensor, drive: Tensor | None, constants: kernel.Constants, keep: str = ""
+) -> tuple[Tensor, ...]:
+    """z (inputs, modes, outputs), R, peaks, membrane and flags of kernel.py; z has no outputs where there is a drive."""
+    win, wout = (network.win, network.wout) if drive is None else (network.win[:, :0], network.wout[:0])
+    into = torch.cat([win.T, (network.pin * network.scores).T, torch.zeros_like(wout)])
+    out_of = torch.cat([torch.zeros_like(win), network.pout, wout.T], 1)
+    return kernel.Recurrence.apply(inputs, drive, into, out_of, constants, keep)
 
 
 def fast_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -97,8 +115,8 @@ def run_spiking_plainly(
     return Activity(*(torch.stack(part) for part in zip(*steps, strict=True)))
 
 
-def run_rate(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
-    """Activity of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v."""
+def run_rate_plainly(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
+    """The same as run_rate in plain torch operations, on any device."""
     v = r = torch.zeros_like(drive[0])
     steps = []
     for x in drive.unbind():
@@ -140,6 +158,30 @@ def read_steps(network: Network, activity: Float[Tensor, "step trial cell"]) -> 
 def read_peaks(network: Network, activity: Float[Tensor, "step trial cell"]) -> Float[Tensor, "trial output"]:
     """Logits from each neuron's largest activity over the trial, Wout max_i r_i (digits)."""
     return activity.max(0).values @ network.wout.T
+
+
+def train_steps(
+    network: Network, inputs: Float[Tensor, "step trial input"], synapse: Filter | None, refractory: str = "float32_compat"
+) -> Float[Tensor, "step trial output"]:
+    """`read_steps` of the R of run_spiking, or of run_rate without a filter; on the CPU with less kept for the gradient."""
+    if inputs.device.type != "cpu":
+        return read_steps(network, _run(network, drive_of(network, inputs), synapse, refractory).r)
+    z = _compiled(network, inputs, None, kernel.constants(synapse, refractory == "steps"))[0]
+    return z[1:, :, -len(network.wout) :]
+
+
+def train_peaks(
+    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter | None, refractory: str = "float32_compat"
+) -> Float[Tensor, "trial output"]:
+    """`read_peaks` of the R of run_spiking, or of run_rate without a filter; on the CPU with less kept for the gradient."""
+    if drive.device.type != "cpu":
+        return read_peaks(network, _run(network, drive, synapse, refractory).r)
+    peaks = _compiled(network, drive[..., :0], drive, kernel.constants(synapse, refractory == "steps"), "peaks")[2]
+    return peaks @ network.wout.T
+
+
+def _run(network: Network, drive: Tensor, synapse: Filter | None, refractory: str) -> Activity:
+    return run_spiking(network, drive, synapse, refractory) if synapse else run_rate(network, drive)
 
 
 def step_loss(output: Float[Tensor, "step trial"], target: Float[Tensor, "step trial"]) -> Tensor:
