@@ -1,11 +1,15 @@
-"""The tidy table that every study's metrics stage writes: one row per measured number."""
+"""The two tidy tables that every study's metrics stage writes: one row per measured number, and the facts of what ran."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
 COLUMNS = ("study", "variant", "seed", "dataset", "metric", "value", "unit", "n")
+FACTS = ("study", "variant", "fact", "value")
+SURROGATE = (
+    "surrogate"  # data set of numbers from a closed form: they show that the chain works, and answer no claim of others
+)
 
 
 class Measure(NamedTuple):
@@ -29,3 +33,14 @@ def table(study: str, measures: Iterable[Measure]) -> pd.DataFrame:
     if len(twice):
         raise ValueError(f"{study}: measured twice: {twice[['variant', 'seed', 'metric']].head(3).to_dict('records')}")
     return rows
+
+
+def facts(study: str, told: Iterable[tuple[str, Mapping[str, object]]]) -> pd.DataFrame:
+    """Table with the columns of FACTS, all text: what ran, from the files that a job left, never from the config of the run.
+
+    `told` holds a variant and its facts (loss, batches, cells ...) for each network. A fact in which networks of a variant
+    differ has a row for each value: a claim that asks for one of them is then not comparable.
+    """
+    rows = [(variant, fact, value) for variant, each in told for fact, value in each.items()]
+    texts = [(study, variant, fact, f"{value:g}" if isinstance(value, float) else str(value)) for variant, fact, value in rows]
+    return pd.DataFrame(list(dict.fromkeys(texts)), columns=list(FACTS), dtype=str)
