@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean
+.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish verdicts lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -58,6 +58,10 @@ publish: .venv/ready  ## copy the small results of a finished run to docs/result
 	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
 	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"
+
+verdicts: .venv/ready  ## judge the published results anew after an edit of a claims.csv, and fill the pages
+	@$(BIN)/python -m respike report.judge --out docs/results --fill README.md docs \
+	  --claims $(foreach study,modes v1 fsbi rate2lif barrel neulvm,src/respike/$(study)/claims.csv)
 
 lock: .venv/ready  ## write the versions installed now to requirements.lock and environment.yml
 	$(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu//' | grep -v '^pip==\|^snakemake-executor-plugin' > requirements.lock
