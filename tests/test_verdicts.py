@@ -214,6 +214,26 @@ def test_facts_are_text_and_those_in_which_networks_differ_are_all_told():
     }
 
 
+def test_what_ran_is_read_off_the_records_of_a_file_and_of_what_it_was_made_from(tmp_path):
+    def made(name: str, stage: str, arguments: list[str], *inputs: str) -> None:
+        files.maker.clear()
+        digests = {str(tmp_path / each): "" for each in inputs}
+        files.maker.update(stage=stage, arguments=arguments, inputs=digests)
+        files.write_text(tmp_path / name, name)
+        files.maker.clear()
+
+    made("a.pt", "modes.fit", ["--settings", '{"loss": "x", "batches": 3}', "--neurons", "30", "--task", "digits", "--digits"])
+    made("b.pt", "modes.fit", ["--settings", '{"loss": "y"}', "--scan-of", "1", "two"])
+    made("ab.npz", "modes.simulate", ["--seed", "0"], "a.pt", "b.pt", "digits.npz")
+    first = {"settings": {"loss": "x", "batches": 3}, "neurons": 30, "task": "digits", "digits": []}
+    second = {"settings": {"loss": "y"}, "scan_of": [1, "two"]}
+    assert measures.ran(tmp_path / "ab.npz", "modes.fit") == [first, second]
+    assert measures.ran(tmp_path / "a.pt", "modes.fit") == [first]
+    assert measures.ran(tmp_path / "ab.npz", "modes.data") == []
+    (tmp_path / "mine.npz").touch()
+    assert measures.ran(tmp_path / "mine.npz", "modes.fit") == []  # no record: made elsewhere
+
+
 @pytest.mark.parametrize(
     ("conditions", "reasons"),
     [
