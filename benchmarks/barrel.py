@@ -12,14 +12,15 @@ STEPS, TRIALS = 550, 128
 
 def sweep():
     """Function that simulates one sweep, of each class in turn."""
-    from respike.barrel import sweeps  # noqa: PLC0415  (each workload is measured with its own imports)
+    from respike.barrel.sweeps import objects, simulation  # noqa: PLC0415  (each workload is measured with its own imports)
 
     settings = params.Sweeps()
     turn = iter(range(10**6))
 
     def run():
         number = next(turn)
-        return sweeps.simulate(sweeps.place(sweeps.draw_object(number % 3, number // 3, 0, settings), 0), settings.time_step)
+        drawn = objects.draw(number % 3, number // 3, 0, settings)
+        return simulation.simulate(objects.place(drawn, 0), settings.time_step)
 
     return run
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from benchmarks.workload import Workload
 from respike.fsbi.params import PLASTIC, POLY_TERMS, THETA, Network, Protocol, Simulation, Wiring
-from respike.fsbi.stages import build
-from respike.fsbi.stages.simulate import Simulator
-from respike.fsbi.summary import Recording, summarise
+from respike.fsbi.recording import Recording
+from respike.fsbi.simulator.binary import Simulator
+from respike.fsbi.simulator.build import build
+from respike.fsbi.summary import summarise
 
 POLY = {  # the example rule of the paper, rounded: about 5 Hz, all four types of connection plastic
     "EE": (0.047, 0.023, 0.50, -0.36, -0.38, -1.28),
@@ -54,17 +55,17 @@ def workloads() -> list[Workload]:
 
 
 @cache
-def binary(rule: str, templates: str) -> Path:
+def binary(family: str, templates: str) -> Path:
     """Description of a compiled network of full size, in a folder that outlives the process."""
     folder = Path(tempfile.gettempdir()) / "respike-bench"
-    out = folder / f"{rule}_{templates}.json"
-    build.run(network=Network(rule=rule, templates=templates), folder=folder, out=out)
+    out = folder / f"{family}_{templates}.json"
+    build(Network(family=family, templates=templates), folder, out)
     return out
 
 
-def theta(rule: str) -> dict[str, float]:
+def theta(family: str) -> dict[str, float]:
     """A rule that keeps its network at about 5 Hz. That of mlp learns so slowly that its activity is the static one."""
-    if rule == "poly":
+    if family == "poly":
         terms = {f"{kind}_{term}": value for kind in POLY for term, value in zip(POLY_TERMS, POLY[kind], strict=True)}
         return {**terms, "rate_in": 8.0}
     generator = np.random.default_rng(0)
@@ -73,14 +74,14 @@ def theta(rule: str) -> dict[str, float]:
 
 
 def simulation(
-    rule: str, templates: str, seconds: float, wiring: Wiring | None = None, **changed: float
+    family: str, templates: str, seconds: float, wiring: Wiring | None = None, **changed: float
 ) -> Callable[[], object]:
     """A function that simulates one rule once; `changed` are entries of the rule with another value."""
-    values = {**theta(rule), "seed": 1, **changed}
+    values = {**theta(family), "seed": 1, **changed}
     settings = Simulation(wiring=wiring or Wiring(), protocol=Protocol(settle=0.0, record=seconds, stop="reference"))
 
     def run() -> None:
-        recording, _ = Simulator(binary(rule, templates), settings).record(values)
+        recording, _ = Simulator(binary(family, templates), settings).record(values)
         assert recording.outcome == "finished", recording.outcome
 
     return run

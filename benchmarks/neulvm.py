@@ -4,11 +4,13 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from tests import neulvm_plain as plain
 
 from benchmarks.workload import Workload
-from respike.neulvm import ascent, box, em, freerun, microscopic, model, plain
+from respike.neulvm import freerun, microscopic, model
+from respike.neulvm.inference import ascent, box, em
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine
+from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine, bins
 
 DT, HISTORY, BINS = 0.004, 250, 2500
 
@@ -51,7 +53,7 @@ def one_start(fit: Fit, search: box.Box) -> None:
 
 def one_round(search: box.Box) -> None:
     """The first round of the refinement, which also measures the curvature."""
-    cut = trial().shortened(model.bins(Refine.history, DT))
+    cut = trial().shortened(bins(Refine.history, DT))
     ascent.advance(ascent.begin(Circuit(), search), 0, Circuit(), cut, search, "exact", Refine(), (0, "benchmark"))
 
 

@@ -12,39 +12,38 @@ import torch
 
 from benchmarks.workload import Workload
 from respike.core import seeds
-from respike.rate2lif import lif, model, tasks
+from respike.rate2lif import conversion, learning, lif, model, tasks
 from respike.rate2lif.params import PUBLISHED_GRID, Lif, Training, scheduled
-from respike.rate2lif.stages import fit, search
 from respike.rate2lif.tasks import TASKS
 
 SETTINGS = Training("go-nogo", cells=200)
-PLACE = (0, "benchmark")
+STREAM = (0, "benchmark")
 GRID_TRIALS = 100
 
 
 def network():
     """A network whose LIF version fires at about 10 Hz, with a typical share of absent connections."""
-    made = model.initial(SETTINGS, 1, seeds.generator(*PLACE, "network"))
+    made = model.initial(SETTINGS, 1, seeds.generator(*STREAM, "network"))
     return replace(made, w=made.w * (made.w > np.quantile(made.w, 0.95)))
 
 
 def lif_trial():
     """One trial of 1 s (20,000 steps)."""
     made, options, inputs = network(), Lif(), np.zeros((201, 1))
-    return lambda: lif.run([lif.wire(made, 25.0, options)], lif.drive(made, inputs, options, *PLACE), options)
+    return lambda: lif.simulate([lif.wire(made, 25.0, options)], lif.drive(made, inputs, options, *STREAM), options)
 
 
 def grid():
     """The published search: 12 scales, 100 trials each."""
     made, task = network(), TASKS["go-nogo"]
-    trials = tasks.draw(task, seeds.generator(*PLACE, "trials"), GRID_TRIALS)
-    return lambda: search.try_scales(made, task, trials, list(PUBLISHED_GRID), Lif(), PLACE)
+    trials = tasks.draw(task, seeds.generator(*STREAM, "trials"), GRID_TRIALS)
+    return lambda: conversion.try_scales(made, task, trials, list(PUBLISHED_GRID), Lif(), STREAM)
 
 
 def updates(settings: Training, count: int):
     """`count` updates of a training."""
     torch.set_num_threads(1)
-    trainer = fit.Trainer(settings, PLACE, "cpu")
+    trainer = learning.Trainer(settings, STREAM, "cpu")
     return lambda: [trainer.step(2 + number) for number in range(count)]
 
 
@@ -53,7 +52,7 @@ def training(settings: Training):
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fit.train(Path(folder), settings, PLACE, "cpu")
+            learning.train(settings, STREAM, "cpu", Path(folder) / "network")
 
     return run
 

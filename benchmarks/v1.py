@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from benchmarks.workload import Workload
-from respike.v1 import trials
-from respike.v1.params import Network, Objective, Training
-from respike.v1.stages import fit
+from respike.v1.fitting import Fitting
+from respike.v1.params import Network, Objective, Training, Variant
+from respike.v1.recorded import Recording
 
 PUBLISHED = "published program (TensorFlow), quiet machine"
 LIKELIHOOD = Objective()
@@ -27,9 +27,9 @@ def step(objective: Objective, size: dict[str, int], hidden: int = 0) -> Callabl
     spikes = rng.random((40, size["frames"], size["cells"])) < 0.08
     movie = rng.random((size["frames"], size["pixels"], size["pixels"])).astype(np.float32)
     split = np.repeat(["train", "validation"], [30, 10])
-    record = trials.Recording(movie, spikes, split, "noise", 40.0)
-    settings = Training(steps=10**6, evaluate_every=10**6)
-    fitting = fit.Fitting(record, Network(hidden=hidden), objective, settings, (0, 0), torch.device("cpu"))
+    record = Recording(movie, spikes, split, np.arange(size["cells"]), 40.0, 0, 0, "noise")
+    settings, variant = Training(steps=10**6, evaluate_every=10**6), Variant(objective, hidden=hidden)
+    fitting = Fitting(record, Network(), variant, settings, (0, 0), torch.device("cpu"))
     with torch.no_grad():
         fitting.model.bias.fill_(-0.6)  # a rate like that of the data, as after the first steps
     return lambda: fitting.step(0)

@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from respike.barrel import learning
-from respike.barrel.params import Encoding
+from respike.barrel import fitted, learning, samples
+from respike.barrel.params import STEP, Encoding
 from respike.core import spikes, statistics, style
 
-stored = learning.read(Path("results/barrel/fits/spiking_seed0.pt"))
-samples, is_test = learning.load(Path("results/barrel/inputs/spiking.npz"), "spiking", Encoding(frame_stride=10))
-network = learning.restore(stored, "trained")
-output = learning.play(network, samples.part(is_test), seed=1)[0]
-correct = output.votes.argmax(1).numpy() == samples.label[is_test][: len(output.votes)]
-fired = spikes.from_raster(output.spikes.permute(2, 0, 1).numpy()[:, :, network.n_thalamic :] > 0, dt=0.001)
+network = fitted.read(Path("results/barrel/fits/spiking_0.pt")).network("trained")
+sweeps, is_test = samples.read(Path("results/barrel/inputs/spiking.npz"), "spiking", Encoding(frame_stride=10))
+output = learning.play(network, sweeps.part(is_test), seed=1)[0]
+correct = output.votes.argmax(1).numpy() == sweeps.label[is_test][: len(output.votes)]
+fired = spikes.from_raster(output.spikes.permute(2, 0, 1).numpy()[:, :, network.n_thalamic :] > 0, dt=STEP)
 print(f"accuracy {correct.mean():.2f}, rate {statistics.rate(fired).mean():.1f} Hz")
 figure, axes = style.panels()
 first = fired.trial == 0

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from respike.core import style
-from respike.fsbi import summary
+from respike.fsbi import rules, summary
 from respike.fsbi.params import Protocol, Simulation, Wiring
-from respike.fsbi.stages.simulate import Simulator, read_rules
+from respike.fsbi.simulator.binary import Simulator
 
 settings = Simulation(
     wiring=Wiring(p_recurrent=0.8), protocol=Protocol(settle=5, record=5, n_recorded_e=512, n_recorded_i=128)
 )
 simulator = Simulator(Path("results/fsbi/build/poly.json"), settings)
-rule = read_rules([Path("results/fsbi/poly/example/rules_0-0.parquet")], "poly")[0]
+rule = rules.read_checked([Path("results/fsbi/poly/example/rules_0-0.parquet")], "poly")[0]
 recording, seconds = simulator.record(rule)
 for name, value in summary.summarise(recording).items():
     print(f"{name:20} {value:.3g}")

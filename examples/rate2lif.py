@@ -5,17 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from respike.core import statistics, style
-from respike.rate2lif import archives, lif, network, tasks
+from respike.rate2lif import archives, conversion, fitted, tasks
 from respike.rate2lif.params import LIF_STEP, Lif
-from respike.rate2lif.stages.simulate import fired
 
-searched = sorted(Path("results/rate2lif/searches").glob("gonogo_0-*.zip"))
-with archives.unpacked("gonogo_0", searched[:1]) as folder:
-    trained = network.read(folder / "scaled.mat")
+searched = archives.Archives(sorted(Path("results/rate2lif/searches").glob("gonogo_0-*.zip"))[0])
+with searched.unpacked(searched.names[0]) as folder:
+    network, scale = fitted.read_scaled(folder / "scaled.mat")
 trials = tasks.draw(tasks.TASKS["go-nogo"], np.random.default_rng(1), 1)
-wiring = lif.wire(trained, float(trained.extra["opt_scaling_factor"].item()), Lif())
-run = lif.run([wiring], lif.drive(trained, tasks.extra_column(trials.inputs)[:, 0], Lif(), 1), Lif())[0]
-train = fired([run], Lif())
+((run,),) = conversion.play(network, trials, [scale], Lif(), (1,))
+train = conversion.fired([run], Lif())
 print(f"wanted {trials.wanted[0]}, largest output {run.output.max():.2f}, rate {statistics.rate(train).mean():.1f} Hz")
 figure, axes = style.panels(2, 1)
 style.raster(axes[0, 0], train.times, train.cells)

@@ -1,353 +1,16 @@
-"""The barrel network: closed forms, brute force, other ways of computing the same, and every refusal."""
+"""The anatomy and the network of barrel: closed forms, brute force, and other ways of computing the same."""
 
-import pickle
 from dataclasses import replace
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from respike.__main__ import main
-from respike.barrel import (
-    analysis,
-    anatomy,
-    cells,
-    encoding,
-    learning,
-    model,
-    params,
-    recording,
-    shapes,
-    sources,
-    sweeps,
-    whiskers,
-)
-from respike.barrel.stages import deprive as deprivation
-from respike.barrel.stages import gather, generate, metrics, scan, simulate
-from respike.core import files, training
+from respike.barrel import anatomy, cells, kernel, learning, model, params, responses
+from respike.core import training
 from respike.core.cells import spike
-
-SMALL = params.Network(divide_by=60, initial_weight=0.8)
-CODING = params.Encoding(frame_stride=22, repeats=3)
-
-
-def network(form="spiking", seed=0, settings=SMALL):
-    return learning.build(settings, form, "anatomical", seed, "cpu")
-
-
-def samples(rng, n=9, form="spiking"):
-    """Samples whose class can be read from which third of the channels is strong."""
-    label = np.arange(n) % 3
-    channels = 2 * params.CHANNELS if form == "spiking" else params.REAL_CHANNELS
-    values = 0.2 * rng.random((n, params.FRAMES, channels)).astype(np.float32)
-    for k in range(n):
-        values[k, :, label[k] * channels // 3 : (label[k] + 1) * channels // 3] += 0.6
-    return learning.Samples(values, label, np.arange(n), form, CODING, "test")
-
-
-# geometry and objects
-
-
-def test_geometry_of_the_published_array():
-    centre = whiskers.array_centre()
-    np.testing.assert_allclose(centre, (-10.1199, -13.1702, -18.9956), atol=0.01)
-    assert sum(whisker.n_units for whisker in whiskers.whiskers()) == 441
-    counts = {whisker.name: whisker.n_units for whisker in whiskers.whiskers()}
-    assert (counts["A0"], counts["C6"], counts["D0"], counts["E1"]) == (23, 2, 26, 23)
-    assert len(counts) == params.WHISKERS
-    for whisker in whiskers.whiskers():
-        np.testing.assert_allclose(whisker.rotation @ whisker.rotation.T, np.eye(3), atol=1e-12)
-
-
-def test_links_lie_on_the_parabola():
-    whisker = whiskers.whiskers()[11]
-    line = whiskers.centreline(whisker, 2.08, whisker.n_units)
-    np.testing.assert_allclose(np.linalg.norm(np.diff(line, axis=0), axis=1), 2.08)
-    x, y, z = ((line - whisker.base) @ whisker.rotation).T
-    np.testing.assert_allclose(x, 0, atol=1e-9)
-    np.testing.assert_allclose(y, -whisker.curvature * z**2, atol=1e-9)
-
-
-@pytest.mark.parametrize("kind", range(3))
-def test_objects_have_their_size_and_pass_below_the_bases(kind):
-    for index in range(4):
-        thing = sweeps.draw_object(kind, index, 0, params.Sweeps())
-        points = shapes.corners(thing.shape)
-        diagonal = np.linalg.norm(np.ptp(points, axis=0))
-        assert 50 <= diagonal <= 135
-        for sweep in (0, 5, 11):
-            placed = sweeps.place(thing, sweep)
-            assert 7 <= np.linalg.norm(placed.velocity) <= 14
-            corners = placed.position + points @ placed.rotation.T
-            low, high = corners.min(0), corners.max(0)
-            for whisker in whiskers.whiskers():
-                # every point of a fine grid on the lid, at the moment when it passes the base
-                x, y = np.meshgrid(np.linspace(low[0], high[0], 9), np.linspace(low[1], high[1], 9))
-                time = (whisker.base[1] - y) / placed.velocity[1]
-                near = np.abs(x + time * placed.velocity[0] - whisker.base[0]) < 10
-                assert ((high[2] + time * placed.velocity[2])[near] <= whisker.base[2] - 5 + 1e-9).all()
-
-
-def test_twelve_sweeps_differ_in_offset_and_quarter_turns():
-    thing = sweeps.draw_object(1, 0, 0, params.Sweeps())
-    placed = [sweeps.place(thing, k) for k in range(12)]
-    np.testing.assert_allclose(placed[0].rotation[:, 0], placed[1].rotation[:, 1] * -1, atol=1e-12)
-    np.testing.assert_allclose(placed[0].velocity, placed[8].velocity)
-    assert len({tuple(np.round(p.position, 6)) + tuple(np.round(p.rotation.ravel(), 6)) for p in placed}) == 12
-
-
-def test_sweeps_are_the_same_twice_and_do_not_depend_on_shards(tmp_path):
-    settings = params.Sweeps(objects_per_class=1)
-    for shard in range(2):
-        generate.run(out=tmp_path / f"half{shard}.npz", shard=shard, shards=2, settings=settings, seed=3)
-    generate.run(out=tmp_path / "all.npz", shard=0, shards=1, settings=settings, seed=3)
-    whole = files.read_arrays(tmp_path / "all.npz")
-    for shard in range(2):
-        part = files.read_arrays(tmp_path / f"half{shard}.npz")
-        assert np.array_equal(part["force"], whole["force"][part["number"]])
-        assert np.array_equal(part["torque"], whole["torque"][part["number"]])
-    assert np.isfinite(whole["force"]).all()
-    c6 = whiskers.NAMES.index("C6")
-    assert not whole["force"][..., c6, 2, :].any(), "C6 has two links"
-
-
-def test_half_the_time_step_gives_the_same_sweep():
-    logs = []
-    for step in (1 / 60, 1 / 120):
-        torque = [sweeps.simulate(sweeps.place(sweeps.draw_object(k, 0, 0, params.Sweeps()), 0), step)[1] for k in (1, 2)]
-        logs.append(np.log(np.linalg.norm(np.stack(torque), axis=-1) + 10).ravel())
-    assert np.corrcoef(logs)[0, 1] >= 0.99
-
-
-def test_untouched_whiskers_rest_at_their_pre_stress():
-    force, torque = sweeps.simulate(sweeps.place(sweeps.draw_object(0, 0, 0, params.Sweeps()), 0), 1 / 60)
-    assert np.abs(force[0] - sweeps._pre_stress("force")).max() < 1e-3
-    assert np.abs(torque[0] - sweeps._pre_stress("torque")).max() < 1e-3
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"time_step": 0.03}, "whole number of steps"),
-        ({"sweeps": 3}, "expected 1 or 12"),
-        ({"smallest_mm": 200.0}, "smallest_mm <= largest_mm"),
-    ],
-)
-def test_impossible_sweeps_are_refused(tmp_path, change, message):
-    with pytest.raises(ValueError, match=message):
-        generate.run(out=tmp_path / "x.npz", shard=0, shards=1, settings=replace(params.Sweeps(), **change), seed=0)
-    assert not list(tmp_path.iterdir())
-
-
-# meshes of users
-
-CUBE = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
-CUBE_FACES = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5), (2, 6, 8, 4)]
-
-
-def obj(path: Path, vertices, faces, group="part") -> Path:
-    lines = [f"g {group}"] + [f"v {x} {y} {z}" for x, y, z in vertices] + ["f " + " ".join(map(str, face)) for face in faces]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines))
-    return path
-
-
-def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
-    for name in params.CLASSES:
-        obj(tmp_path / name / "cube.obj", CUBE, CUBE_FACES)
-    shape = shapes.load(tmp_path / "box" / "cube.obj")
-    assert len(shape) == 1
-    assert len(shapes.corners(shape)) == 8
-    thing = sweeps.draw_object(1, 0, 0, params.Sweeps(meshes=str(tmp_path)))
-    as_mesh, _ = sweeps.simulate(sweeps.place(thing, 0), 1 / 60)
-    box = replace(thing.shape[0], kind="box", vertices=None)
-    as_box, _ = sweeps.simulate(sweeps.place(thing._replace(shape=(box,)), 0), 1 / 60)
-    touched = np.abs(as_box - as_box[0]).max((0, 2, 3)) > 50
-    assert np.array_equal(np.abs(as_mesh - as_mesh[0]).max((0, 2, 3)) > 50, touched)
-    assert touched.any()
-
-
-@pytest.mark.parametrize(
-    ("vertices", "faces", "message"),
-    [
-        (CUBE, CUBE_FACES[:-1], "is not closed.*4 edges"),
-        ([*CUBE[:-1], (0.3, 0.3, 0.3)], CUBE_FACES, "is not convex"),
-        (CUBE, [(1, 2, 99)], "vertex that is not there"),
-        (CUBE, [], "no face"),
-        ([("a", 0, 0)], CUBE_FACES, "line 2.*expected numbers"),
-    ],
-)
-def test_bad_meshes_are_refused(tmp_path, vertices, faces, message):
-    path = obj(tmp_path / "thing.obj", vertices, faces)
-    with pytest.raises(ValueError, match=message) as found:
-        shapes.load(path)
-    assert "thing.obj" in str(found.value)
-
-
-def test_a_class_without_meshes_is_named(tmp_path):
-    obj(tmp_path / "helmet" / "a.obj", CUBE, CUBE_FACES)
-    with pytest.raises(FileNotFoundError, match=r"box: no \.obj file.*barrel\.sweeps\.meshes"):
-        shapes.read_meshes(tmp_path)
-
-
-# files of sweeps
-
-
-@pytest.fixture
-def h5(tmp_path):
-    """Function that writes a good sweep file after `change` has spoilt it."""
-
-    def write(change=None, n=3, n_sweeps=1) -> Path:
-        rng = np.random.default_rng(0)
-        shape = (n, n_sweeps, params.FRAMES, params.WHISKERS, params.UNITS, 3)
-        fields = {name: rng.standard_normal(shape).astype(np.float32) for name in ("force", "torque")}
-        fields["label"] = np.array(params.LABELS, dtype=np.float32)[np.arange(n) % 3]
-        if change:
-            change(fields)
-        path = tmp_path / "user.h5"
-        with h5py.File(path, "w") as file:
-            for name, values in fields.items():
-                file[name] = values
-        return path
-
-    return write
-
-
-def test_a_published_file_is_read(h5):
-    found = recording.read(h5(), "key")
-    assert found.label.tolist() == [0, 1, 2]
-    assert found.dataset == recording.RECORDED
-
-
-def test_what_is_written_is_read(tmp_path):
-    force = np.ones((3, 1, params.FRAMES, 31, 3, 3), dtype=np.float32)
-    recording.write(tmp_path / "a.h5", force, 2 * force, np.array([2, 0, 1]), seed=1)
-    found = recording.read(tmp_path / "a.h5", "key")
-    assert found.label.tolist() == [2, 0, 1]
-    assert found.torque.max() == 2
-    assert found.dataset == recording.STAND_IN
-    with h5py.File(tmp_path / "a.h5") as file:
-        assert "synthetic stand-in, not the published data" in file.attrs["content"]
-
-
-BAD_FILES = {
-    "missing": (lambda f: f.pop("torque"), "no dataset torque"),
-    "misshaped": (lambda f: f.update(force=f["force"][..., :30, :, :]), r"force has shape .*30.*expected"),
-    "frames": (lambda f: f.update(torque=f["torque"][:, :, :50]), r"torque has shape .*50.*expected"),
-    "length": (lambda f: f.update(torque=f["torque"][:2]), "expected that of force"),
-    "labels": (lambda f: f.update(label=f["label"][:2]), "label has shape"),
-    "nan": (lambda f: f["force"].__setitem__((1, 0, 2, 3, 1, 0), np.nan), r"force holds 1 values.*\(1, 0, 2, 3, 1, 0\)"),
-    "unknown": (lambda f: f["label"].__setitem__(0, 54), r"label holds 54, expected 53 \(helmet\)"),
-    "absent": (lambda f: f["label"].__setitem__(slice(None), 53), r"no 55 box and no 113 plane"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_sweep_files_are_refused(h5, tmp_path, capsys, name):
-    change, message = BAD_FILES[name]
-    path = h5(change)
-    out = tmp_path / "out" / "inputs.npz"
-    arguments = ["--train", str(path), "--test", str(path), "--form", "spiking", "--normalise", "zscore", "--out", str(out)]
-    assert main(["barrel.data", *arguments]) == 2
-    told = capsys.readouterr().err
-    assert "user.h5" in told
-    assert "barrel.recording.train" in told
-    with pytest.raises(ValueError, match=message):
-        recording.read(path, "barrel.recording.train")
-    assert not out.exists()
-
-
-def test_half_a_recording_is_refused():
-    assert sources.chosen({"train": None, "test": None}) == sources.SIMULATED
-    assert sources.chosen({"train": "a.h5", "test": "b.h5"}) == {"train": "a.h5", "test": "b.h5"}
-    with pytest.raises(ValueError, match=r"recording\.train is a\.h5 but barrel\.recording\.test is empty"):
-        sources.chosen({"train": "a.h5", "test": None})
-
-
-def test_a_file_that_is_not_hdf5_is_refused(tmp_path):
-    (tmp_path / "user.h5").write_text("force, torque")
-    with pytest.raises(ValueError, match="not an HDF5 file"):
-        recording.read(tmp_path / "user.h5", "key")
-
-
-def test_normalisation_over_sweeps_needs_sweeps(h5, tmp_path, capsys):
-    path, out = str(h5()), tmp_path / "inputs.npz"
-    assert main(["barrel.data", *f"--train {path} --test {path} --form real --normalise reference --out {out}".split()]) == 2
-    assert "1 sweep per sample; set barrel.real.encoding.normalise to zscore" in capsys.readouterr().err
-    path = str(h5(n_sweeps=12))
-    assert main(["barrel.data", *f"--train {path} --test {path} --form real --normalise reference --out {out}".split()]) == 0
-    assert files.read_arrays(out)["values"].shape == (6, params.FRAMES, params.REAL_CHANNELS)
-
-
-def test_an_old_pickled_network_is_refused(tmp_path, capsys):
-    class Old:
-        pass
-
-    globals()["Old"] = Old
-    Old.__qualname__ = "Old"
-    path = tmp_path / "old.pth"
-    torch.save(Old(), path)
-    arguments = f"--fit {path} --inputs {path} --out {tmp_path}/o.npz --coding {{}}".split()
-    assert main(["barrel.simulate", *arguments]) == 2
-    assert "not a checkpoint of respike" in capsys.readouterr().err
-    path.write_bytes(pickle.dumps([1]))
-    assert main(["barrel.simulate", *arguments]) == 2
-    capsys.readouterr()
-    files.write_checkpoint(path, {"weights": 1})
-    assert main(["barrel.simulate", *arguments]) == 2
-    assert "old.pth is not a network of barrel.fit: it lacks form, initial, seed, trained" in capsys.readouterr().err
-
-
-# encoding
-
-
-def test_probability_is_one_half_at_the_half_point():
-    values = np.zeros((1, 3), dtype=np.float64)
-    assert encoding.probability(values, "force")[0] == pytest.approx(1e-5 / (1e-5 + np.exp(2)), rel=1e-6)
-    for kind, exponent in (("force", 2), ("torque", 4)):
-        values[0] = (0, np.exp(exponent), 0)
-        assert encoding.probability(values, kind)[0] == pytest.approx(0.5)
-
-
-def test_removing_whiskers_is_encoding_zeros(rng):
-    force, torque = (np.exp(rng.standard_normal((2, 1, 4, 31, 3, 3))).astype(np.float32) for _ in range(2))
-    removed = np.array([0, 7, 30])
-    found = encoding.deprived(encoding.spiking(force, torque), removed)
-    force[:, :, :, removed] = torque[:, :, :, removed] = 0
-    np.testing.assert_allclose(found, encoding.spiking(force, torque), rtol=1e-6)
-
-
-def test_zscore_is_that_of_the_training_samples(rng):
-    force, torque = (3 + rng.standard_normal((6, 1, 5, 31, 3, 3)).astype(np.float32) for _ in range(2))
-    train = np.arange(6) < 4
-    found = encoding.real(force, torque, train, "zscore")
-    np.testing.assert_allclose(found[train].mean((0, 1)), 0, atol=1e-4)
-    np.testing.assert_allclose(found[train].std((0, 1)), 1, atol=1e-4)
-    np.testing.assert_allclose(
-        encoding.by_sweeps(np.tile(force, (1, 12, 1, 1, 1, 1)))[..., 0],
-        np.tile(np.sign(force)[..., 0], (1, 12, 1, 1, 1)) / 12**0.5,
-        rtol=1e-5,
-    )
-
-
-def test_drawn_spikes_follow_the_probabilities_and_the_sample_number():
-    p = np.tile(np.linspace(0, 1, 11, dtype=np.float32), (2, 4000, 1))
-    spikes = encoding.draw(p, np.array([4, 9]), 0)
-    assert np.abs(spikes.mean((0, 1)) - p[0, 0]).max() < 0.03
-    assert np.array_equal(encoding.draw(p[1:], np.array([9]), 0), spikes[1:])
-    assert not np.array_equal(encoding.draw(p[1:], np.array([9]), 0, 1), spikes[1:])
-
-
-def test_removals_reach_every_whisker():
-    sets = deprivation.removals(50, np.random.default_rng(0))
-    assert len(sets) == 1 + 31 + 7 * 50 + 1
-    assert [len(part) for part in sets[:32]] == [0] + [1] * 31
-    assert any(30 in part for part in sets[32:-1]), "the published draws leave out whisker 30"
-    assert all(len(set(part)) == len(part) for part in sets)
-
+from tests.barrel_small import SMALL, network, samples
 
 # anatomy
 
@@ -402,7 +65,7 @@ def loss_and_gradients(built, x, state, how, monkeypatch):
     built.zero_grad()
     with monkeypatch.context() as patch:
         if how.startswith("plain"):
-            patch.setattr(model, "advance_compiled", model.advance_plain)
+            patch.setattr(kernel, "advance", model.advance_plain)
         output = built(x, state, 5 if how.endswith("checkpointed") else 0)
     value = (output.votes * torch.arange(3)).sum()
     value.backward()
@@ -427,6 +90,28 @@ def test_compiled_and_plain_steps_agree(rng, monkeypatch, form, how):
         assert (gradient - by_autograd[name]).abs().max() <= 1e-4 * by_autograd[name].abs().max(), name
 
 
+@pytest.mark.parametrize("form", model.FORMS)
+def test_adam_magnifies_the_rounding_of_gradients_near_zero_and_nothing_else(rng, monkeypatch, form):
+    """Two ways to the same gradients, one first update by each: the weights differ by what Adam makes of the rounding."""
+    built, some = network(form), samples(rng, 4, form)
+    x, state = torch.from_numpy(some.inputs(0)), model.initial_state(0, [0, 1, 2, 3], built.n_cells, 0.04)
+    before, rate = built.weight.detach().clone(), 0.008
+    gradients, updates = [], []
+    for how in ("compiled", "plain"):
+        _, found = loss_and_gradients(built, x, state, how, monkeypatch)
+        training.Adam([built.weight], rate).step()
+        gradients.append(found["weight"].double())
+        updates.append((built.weight.detach() - before).double())
+        with torch.no_grad():
+            built.weight.copy_(before)
+    for gradient, update in zip(gradients, updates, strict=True):
+        torch.testing.assert_close(update, -rate * gradient / (gradient.abs() + 1e-8), atol=2e-7, rtol=0)
+    rounding, difference = (gradients[0] - gradients[1]).abs(), (updates[0] - updates[1]).abs()
+    assert rounding.max() <= 1e-6 * gradients[0].abs().max()
+    assert difference[gradients[0].abs() > 1e4 * rounding.max()].max() < 1e-6
+    assert difference.max() <= 2e-7 + rate / 1e-8 * rounding.max()
+
+
 def test_update_order_of_the_populations():
     """A cell sees the new spikes of earlier populations and the old ones of its own and later populations."""
     column = anatomy.load()
@@ -448,6 +133,20 @@ def test_update_order_of_the_populations():
     assert fired[1, first] == 0, "the later population was silent in the step before"
 
 
+@pytest.mark.parametrize("how", ["compiled", "compiled, checkpointed", "plain"])
+def test_the_first_step_has_no_vote(rng, monkeypatch, how):
+    """Votes are the probabilities of steps 1 to the last, by hand from the logits of all steps."""
+    some, built = samples(rng, 2), network()
+    x = torch.from_numpy(some.inputs(0))[:, :12]
+    output, _ = loss_and_gradients(built, x, model.initial_state(0, [0, 1], built.n_cells, 0.04), how, monkeypatch)
+    logits = output.logits.detach().double().numpy()
+    share = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    assert logits.shape == (2, 12, 3)
+    assert np.abs(share[:, 0] - 1 / 3).max() > 0.01, "a vote of the first step would be seen"
+    np.testing.assert_allclose(output.votes.detach(), share[:, 1:].sum(1), rtol=1e-5)
+    np.testing.assert_allclose(output.votes.detach().sum(1), 11, rtol=1e-5)
+
+
 def test_the_state_of_a_trial_does_not_depend_on_its_batch():
     together = model.initial_state(0, [5, 8, 2], 7, 0.1)
     alone = model.initial_state(0, [8], 7, 0.1)
@@ -465,7 +164,7 @@ def test_accuracy_does_not_depend_on_the_batch(rng):
 
 def test_untrained_cells_fire_92_spikes_under_constant_current():
     taus = torch.full((4,), params.TAU_MEMBRANE), torch.full((4,), params.TAU_ADAPTATION)
-    assert cells.response_to_constant_current(*taus) == pytest.approx(92 / 550)
+    assert responses.driven_rate(*taus) == pytest.approx(92 / 550)
 
 
 def test_spike_is_strict_and_its_derivative_half_a_gaussian():
@@ -487,188 +186,12 @@ def test_no_adaptation_when_switched_off(rng):
     assert rates[0] > rates[1]
 
 
-# training
-
-QUICK = params.Fit(CODING, SMALL, params.Training(epochs=10, batch=5, validation_share=0.34, learning_rate=0.02))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A short training on 12 samples: trainer, course, samples."""
-    some = samples(np.random.default_rng(1), 12)
-    is_test = np.arange(12) >= 9
-    out = tmp_path_factory.mktemp("fit") / "net.pt"
-    trainer, course = learning.fit(out, some, is_test, QUICK, 0, "cpu")
-    training.forget(out)
-    return trainer, course, some
-
-
-def test_dale_and_time_constants_after_training(trained):
-    trainer, course, _ = trained
-    built = trainer.network
-    assert len(course) * 2 == 20  # updates
-    assert ((built.weight >= 0) & (built.weight <= 1)).all()
-    assert (built.tau_membrane >= 0.5).all()
-    assert (built.tau_adaptation >= 0.5).all()
-    matrix = built.dense_weights(built.weight * built.sign).detach().numpy()
-    column = replace(anatomy.load(), sizes=np.diff(built.bounds.numpy()))
-    assert (matrix[:, ~column.excitatory[column.population]] <= 0).all()
-    assert (matrix[:, column.excitatory[column.population]] >= 0).all()
-    assert np.count_nonzero(matrix) <= len(built.weight), "masked-out entries stay exactly 0"
-
-
-def test_training_learns_and_picks_its_epoch_by_validation(trained):
-    trainer, course, _ = trained
-    assert course["loss"].iloc[-1] < course["loss"].iloc[0]
-    assert (course["loss"] > np.log(np.e + 2) - 1).all()
-    assert trainer.best.score == course["validation"].max()
-
-
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch, trained):
-    trainer, course, some = trained
-    is_test, out = np.arange(12) >= 9, tmp_path / "net.pt"
-    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
-    epoch = learning.Trainer.epoch
-
-    def stop(self, number):
-        if number == 4:
-            raise KeyboardInterrupt
-        return epoch(self, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(learning.Trainer, "epoch", stop)
-        with pytest.raises(KeyboardInterrupt):
-            learning.fit(out, some, is_test, QUICK, 0, "cpu")
-    again, resumed = learning.fit(out, some, is_test, QUICK, 0, "cpu")
-    for name, value in trainer.network.state_dict().items():
-        assert torch.equal(again.network.state_dict()[name], value), name
-    assert resumed.equals(course)
-    for name, found in (("one", trainer), ("other", again)):
-        files.write_checkpoint(tmp_path / name, {"initial": learning.weights_of(found.network), "trained": found.best.weights})
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
-
-
-def test_a_checkpoint_gives_the_same_network(tmp_path, trained):
-    trainer, _, some = trained
-    weights = learning.weights_of(trainer.network)
-    files.write_checkpoint(tmp_path / "net.pt", {"initial": weights, "trained": weights, "form": "spiking", "seed": 0})
-    again = learning.restore(learning.read(tmp_path / "net.pt"), "trained")
-    before, after = (learning.play(built, some, 0)[0] for built in (trainer.network, again))
-    assert torch.equal(before.votes, after.votes)
-    for name in ("tau_membrane", "baseline", "sender", "start"):
-        assert torch.equal(getattr(again, name), getattr(trainer.network, name))
-
-
-def test_shuffled_senders_keep_projections(trained):
-    trainer, _, _ = trained
-    built = learning.restore({"trained": learning.weights_of(trainer.network), "form": "spiking"}, "trained")
-    simulate.shuffle(built, np.random.default_rng(0))
-    assert not torch.equal(built.sender, trainer.network.sender)
-    bounds = built.bounds.numpy()
-
-    def by_projection(net):
-        to, origin = (np.searchsorted(bounds, part.numpy(), side="right") for part in (net.receiver, net.sender))
-        return {
-            (a, b): sorted(net.weight.detach().numpy()[(to == a) & (origin == b)])
-            for a, b in set(zip(to, origin, strict=True))
-        }
-
-    assert by_projection(built) == by_projection(trainer.network)
-
-
-def test_losses():
-    votes = torch.tensor([[9.0, 0, 0], [0, 9.0, 0]])
-    output = model.Output(votes, torch.zeros(2, 10, 3), torch.zeros(0))
-    label = torch.tensor([0, 1])
-    perfect = learning.loss(model.Output(votes * 10 / 9, output.logits, output.spikes), label, "reference")
-    assert perfect.item() == pytest.approx(np.log(np.e + 2) - 1)
-    assert learning.loss(output, label, "logits").item() == pytest.approx(np.log(3))
-    with pytest.raises(ValueError, match=r"barrel\.training\.loss is 'mse', expected one of reference, logits"):
-        learning.loss(output, label, "mse")
-
-
-def test_folds_are_stratified_and_cover_everything_once(rng):
-    some = samples(rng, 30)
-    found = learning.folds(some, params.Folds(2, 5), 0)
-    assert len(found) == 10
-    for repeat in range(2):
-        tests = np.stack([test for r, _, test in found if r == repeat])
-        assert (tests.sum(0) == 1).all()
-        assert (np.stack([np.bincount(some.label[test]) for test in tests]) == 2).all()
-    with pytest.raises(ValueError, match=r"barrel\.crossval\.folds is 20, expected 2 to 10"):
-        learning.folds(some, params.Folds(1, 20), 0)
-
-
-def test_split_keeps_the_share_of_each_class():
-    label = np.arange(60) % 3
-    chosen = gather.split(label, 0.2, np.random.default_rng(0))
-    assert np.bincount(label[chosen]).tolist() == [4, 4, 4]
-
-
-def test_scan_finds_the_closed_form_of_the_cv(rng):
-    row = scan.irregularity(samples(rng, 3), SMALL, 0.5, 0.04, 0, "cpu")
-    assert 0 < row["rate"] < 1
-    assert row["n"] == 3
-    table = metrics.pd.DataFrame({"cv": [3.0, 1.0, 2.0, 5.0, 4.0]})
-    assert scan.spread(table, 3)["cv"].tolist() == [1, 3, 5]
-
-
-# analysis
-
-
-def test_cv_is_that_of_the_zero_one_series(rng):
-    spikes = rng.random((6, 200)) < np.array([0, 0.1, 0.3, 0.5, 0.9, 1])[:, None]
-    found = analysis.cv(spikes)
-    for k in range(1, 6):
-        assert found[k] == pytest.approx(spikes[k].std() / spikes[k].mean())
-    assert found[0] == 0
-
-
-def test_anova_finds_what_differs_and_nothing_else(rng):
-    counts = rng.poisson(20, (60, 40))
-    label = np.arange(60) % 3
-    counts[label == 2, :10] += 15
-    found = analysis.selectivity_by_trials(counts, label)
-    assert found.selective[:10].all()
-    assert found.selective[10:].mean() < 0.15
-    assert (found.place[:10, 0] > 0).all(), "plane pulls to the right"
-    groups = [counts[label == k, 0].astype(float) for k in range(3)]
-    mean = np.mean([g.mean() for g in groups])
-    f = sum(20 * (g.mean() - mean) ** 2 for g in groups) / 2 / (sum(((g - g.mean()) ** 2).sum() for g in groups) / 57)
-    assert found.p[0] == pytest.approx(stats.f.sf(f, 2, 57))
-    assert analysis.anova([np.ones((5, 1))] * 3)[0] == 1
-
-
-def test_triangle_has_the_classes_at_its_corners():
-    heavy = 1e12 * np.eye(3)
-    np.testing.assert_allclose(analysis.triangle(heavy), [[-(3**0.5) / 2, -0.5], [0, 1], [3**0.5 / 2, -0.5]], atol=1e-6)
-    np.testing.assert_allclose(analysis.triangle(np.zeros((3, 1))), 0, atol=1e-12)
-
-
-def test_degrees_and_scaling():
-    into, out = analysis.degrees(np.array([[0.0, 1.0], [2.0, 4.0]]))
-    assert into.tolist() == [2, 5]
-    assert out.tolist() == [1, 6]
-    np.testing.assert_allclose(analysis.scaled(np.array([2.0, 4.0, 3.0])), [0.1, 1, 0.55])
-
-
-def test_population_rate_counts_spikes_per_bin_and_hundred_cells():
-    spikes = np.zeros((4, 25), dtype=np.uint8)
-    spikes[1, 3] = spikes[2, 12] = spikes[3, 12] = spikes[0, 24] = 1
-    assert analysis.binned_rate(spikes).tolist() == [25, 50]
-
-
-def test_interval_of_the_mean():
-    low, high = metrics.interval(np.array([0.6, 0.7, 0.8]))
-    assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 0.7, 0.1 / np.sqrt(3)))
-
-
 @pytest.mark.slow
 def test_the_whole_column_trains(rng):
     """One update at full size, batch 8 and 110 steps: finite, and synapses and time constants move."""
     some = replace(samples(rng, 8), encoding=params.Encoding(frame_stride=5, repeats=5))
     built = network(settings=params.Network())
-    before = learning.weights_of(built)
+    before = training.weights_of(built)
     trainer = learning.Trainer(built, params.Training(batch=8, checkpoint_steps=55), 0, some, some.part([]), some)
     row = trainer.epoch(0)
     assert np.isfinite(row["loss"])

@@ -1,20 +1,27 @@
 """fsbi: metrics, surrogate, released format, filter, proposals, estimator, from closed forms and hand values."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from scipy import stats
 
 from respike.__main__ import main
 from respike.core import config
-from respike.fsbi import classifier, mean_field, proposals, protocol, released, rule_figures, summary, targets, whitening
-from respike.fsbi.params import METRICS, OUTCOMES, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, boxes
-from respike.fsbi.stages import classify, examine, example, surrogate, survivors, table
+from respike.fsbi import fitted, mean_field, mlp, protocol, released, summary, surrogate
+from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
+from respike.fsbi.inference.targets import Target
+from respike.fsbi.params import FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
+from respike.fsbi.recording import Recording
+from respike.fsbi.rules import Rows, joined, name_of, parameters
+from respike.fsbi.stages import example, metrics, survivors, table
 from respike.fsbi.stages import filter as rule_filter
-from respike.fsbi.targets import Target
+from respike.fsbi.stages import surrogate as surrogate_stage
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = {"rate": Target((5.0, 10.0), (1.0, 50.0))}
@@ -27,20 +34,20 @@ def bounds() -> dict[str, Target]:
     return {name: config.build(Target, entry) for name, entry in floats.items()}
 
 
-def prior_rules(n: int, rule: str = "poly", round: int = 0) -> pd.DataFrame:
+def prior_rules(n: int, family: str = "poly", round: int = 0) -> pd.DataFrame:
     settings = proposals.Proposal((), {})
-    return pd.DataFrame([proposals.propose(rule, round, index, [], [], settings, 0) for index in range(n)])
+    return pd.DataFrame([proposals.propose(family, round, index, [], [], settings, 0) for index in range(n)])
 
 
-def measured(n: int, rule: str = "poly", round: int = 0) -> pd.DataFrame:
+def measured(n: int, family: str = "poly", round: int = 0) -> pd.DataFrame:
     """A table of a round, as fsbi.table writes it."""
-    rules = prior_rules(n, rule, round)
-    found = surrogate.metrics_of_rules(rules, rule)
-    outcome = np.where(found["rate"].isna(), "blow_up", OUTCOMES[0])
-    return pd.concat([rules, found], axis=1).assign(outcome=outcome, stop_time=-1.0, dataset="surrogate")
+    drawn = prior_rules(n, family, round)
+    metrics = surrogate.metrics_of_rules(drawn, family)
+    outcome = np.where(metrics["rate"].isna(), "blow_up", FINISHED)
+    return pd.concat([drawn, metrics], axis=1).assign(outcome=outcome, stop_time=-1.0, dataset="surrogate")
 
 
-def recording(**changes) -> summary.Recording:
+def recording(**changes) -> Recording:
     """Ten seconds of 3 E and 2 I cells: E cell 0 fires every 100 ms, cell 1 four times, cell 2 never; I cells once."""
     clock = 60.05 + 0.1 * np.arange(100)
     few = np.array([60.5, 61.0, 63.0, 64.0])
@@ -56,7 +63,7 @@ def recording(**changes) -> summary.Recording:
         "weight_times": 60 + 0.1 * np.arange(100),
         "weights": {kind: np.full((100, 4), 2.0) for kind in PLASTIC["poly"]},
     }
-    return summary.Recording(**{**values, **changes})
+    return Recording(**{**values, **changes})
 
 
 # -- metrics ----------------------------------------------------------------------------------------------------------
@@ -145,6 +152,50 @@ def test_amplitude_spectrum_of_a_sine():
     assert found == pytest.approx(2)
 
 
+def by_the_book(one: Recording) -> dict[str, float]:
+    """The metrics that are more than a mean or a count, cell by cell and bin by bin as they are defined."""
+    trains = [np.sort(one.e_times[one.e_cells == cell]) for cell in range(one.n_e)]
+
+    def counts(width: float) -> np.ndarray:
+        edges = np.arange(one.start, one.stop, width)
+        return np.array([np.histogram(train, edges)[0] for train in trains])
+
+    def fano(count: np.ndarray) -> float:
+        return count.var() / count.mean() if count.sum() > 3 else 0.0
+
+    def correlated(count: np.ndarray) -> float:
+        if count.std() <= 0.05:
+            return 1.0
+        full = np.abs(np.correlate(count - count.mean(), count - count.mean(), "full"))
+        middle = len(count) - 1
+        return np.mean(full[middle - 50 : middle + 51] / full.max())
+
+    coarse, middle, fine = counts(0.1), counts(0.01), counts(0.001).mean(0)
+    isi = np.concatenate([np.diff(train) for train in trains])
+    p = np.histogram(np.minimum(isi, 1), np.linspace(0, 1, 100))[0] / len(isi)
+    q = -np.diff(np.exp(-np.linspace(0, 1, 100) / isi.mean()))
+    return {
+        "spatial_Fano": np.mean([fano(coarse[:, number]) for number in range(coarse.shape[1])]),
+        "temporal_Fano": np.mean([fano(train) for train in coarse]),
+        "auto_cov": np.mean([correlated(train) for train in middle]),
+        "fft": sum(2 / len(fine) * np.abs(np.fft.fft(fine))[1 : len(fine) // 2]),
+        "std_rate_temporal": np.sqrt(np.mean((fine - fine.mean()) ** 2)),
+        "kl_isi": abs(sum(a * np.log(a / b) for a, b in zip(p, q, strict=True) if a > 0)),
+        "std_cv": np.std([np.diff(train).std() / np.diff(train).mean() if len(train) > 3 else 0.0 for train in trains]),
+    }
+
+
+def test_metrics_by_the_book(rng):
+    numbers = [0, 3, 4, 5, 40, 80, 200, 500]  # spikes of each cell: silent, too few to be judged, bursting, fast
+    trains = [rng.uniform(60, 70, n) for n in numbers]
+    trains[5] = 61 + 8 * rng.beta(0.3, 0.3, 80)
+    cells = np.repeat(np.arange(len(numbers)), numbers)
+    one = recording(e_times=np.concatenate(trains), e_cells=cells, n_e=len(numbers))
+    found = summary.summarise(one)
+    for name, value in by_the_book(one).items():
+        assert found[name] == pytest.approx(value, rel=1e-9), name
+
+
 # -- targets, filter --------------------------------------------------------------------------------------------------
 
 
@@ -159,14 +210,14 @@ def test_reversed_bounds_are_refused():
 
 
 def test_mlp_rules_have_no_weights_of_static_types():
-    assert len(targets.metrics_of("poly")) == 17
-    assert set(targets.metrics_of("poly")) - set(targets.metrics_of("mlp")) == {"weif", "wiif"}
+    assert len(metrics_of("poly")) == 17
+    assert set(metrics_of("poly")) - set(metrics_of("mlp")) == {"weif", "wiif"}
 
 
 def test_every_group_has_bounds_in_the_default_config():
-    for rule in ("poly", "mlp"):
+    for family in ("poly", "mlp"):
         for name in targets.GROUPS:
-            assert targets.plausible(bounds(), targets.group(name, rule))
+            assert targets.plausible(bounds(), targets.group(name, family))
     with pytest.raises(ValueError, match="no plausible bounds for \\['kl_isi'\\]"):
         targets.plausible(bounds(), ["kl_isi"])
 
@@ -177,10 +228,9 @@ def test_filter_keeps_finite_rules_inside_the_margins(tmp_path):
     rule_filter.run(
         tables=[tmp_path / "table.parquet"],
         out=tmp_path / "out.parquet",
-        rule="poly",
+        family="poly",
         round=1,
-        metrics=["rate"],
-        margins={"rate": (3.0, 15.0)},
+        settings=rule_filter.Training(("rate",), {"rate": (3.0, 15.0)}),
     )
     kept = pd.read_parquet(tmp_path / "out.parquet")
     assert kept["rate"].between(3, 15).all()
@@ -193,10 +243,9 @@ def test_no_survivor_says_how_many_met_each_bound(tmp_path, capsys):
         "filter",
         tables=tmp_path / "table.parquet",
         out=tmp_path / "out.parquet",
-        rule="poly",
+        family="poly",
         round=1,
-        metrics="rate",
-        margins='{"rate": [1e6, 2e6]}',
+        settings='{"metrics": ["rate"], "margins": {"rate": [1e6, 2e6]}}',
     )
     message = capsys.readouterr().err
     assert status == 2
@@ -204,16 +253,6 @@ def test_no_survivor_says_how_many_met_each_bound(tmp_path, capsys):
     assert "rate in [1000000.0, 2000000.0]: 0" in message
     assert "fsbi.poly.schedule[1].filter" in message
     assert not (tmp_path / "out.parquet").exists()
-
-
-@pytest.mark.parametrize(
-    ("margins", "word"), [('{"rate": [3]}', "expected two numbers"), ('{"weight": [1, 2]}', "names ['weight']")]
-)
-def test_wrong_margins_are_refused(tmp_path, capsys, margins, word):
-    measured(10).to_parquet(tmp_path / "table.parquet")
-    paths = {"tables": tmp_path / "table.parquet", "out": tmp_path / "o.parquet"}
-    assert stage("filter", **paths, rule="poly", round=1, metrics="rate", margins=margins) == 2
-    assert word in capsys.readouterr().err
 
 
 def stage(name: str, **values) -> int:
@@ -228,9 +267,7 @@ def stage(name: str, **values) -> int:
 
 def released_file(path: Path, n: int = 12) -> pd.DataFrame:
     rules = measured(n)
-    released.write(
-        path, released.records(rules, "poly", [table.name_of(row) for row in rules[list(THETA["poly"])].to_numpy()])
-    )
+    released.write(path, released.records(rules, "poly", [name_of(row) for row in rules[list(THETA["poly"])].to_numpy()]))
     return rules
 
 
@@ -255,7 +292,7 @@ def test_released_table_has_our_columns(tmp_path):
         chunks=[tmp_path / "rules.npy"],
         out=tmp_path / "t.parquet",
         records=tmp_path / "t.npy",
-        rule="poly",
+        family="poly",
         round=2,
         dataset="released",
     )
@@ -366,24 +403,24 @@ def test_a_rule_does_not_depend_on_its_chunk(tmp_path):
     common = {
         "members": "",
         "thinning": "",
-        "rule": "poly",
+        "family": "poly",
         "round": 0,
         "settings": '{"metrics": [], "targets": {}}',
         "seed": 3,
     }
-    for name, first, count in (("all", 0, 6), ("tail", 4, 2)):
+    for name, first, last in (("all", 0, 5), ("tail", 4, 5)):
         arguments = [
             "fsbi.data",
             "--out",
             str(tmp_path / f"{name}.parquet"),
             "--first",
             str(first),
-            "--count",
-            str(count),
+            "--last",
+            str(last),
             "--members",
             "--thinning",
         ]
-        for key in ("rule", "round", "settings", "seed"):
+        for key in ("family", "round", "settings", "seed"):
             arguments += [f"--{key}", str(common[key])]
         assert main(arguments) == 0
     whole, tail = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("all", "tail"))
@@ -391,10 +428,24 @@ def test_a_rule_does_not_depend_on_its_chunk(tmp_path):
     assert whole["seed"].is_unique
 
 
+def test_every_rule_of_every_round_has_random_numbers_of_its_own():
+    settings = proposals.Proposal((), {})
+    rows = [
+        proposals.propose("poly", round, index, [], [], settings, seed)
+        for round in (0, 1)
+        for index in (0, 1)
+        for seed in (0, 1)
+    ]
+    table = pd.DataFrame(rows)
+    for column in ("seed", "EE_tau_pre", "II_kappa", "rate_in"):
+        assert table[column].is_unique, column
+
+
 class Leaky:
     """An estimator that puts nothing into the box."""
 
-    metrics, log = ("rate",), False
+    def conditions(self, table):
+        return table[["rate"]].to_numpy()
 
     def sample(self, condition, n, seed):
         return np.full((n, 24), 7.0)
@@ -457,12 +508,28 @@ def test_the_best_of_many_candidates_is_chosen(rng):
     rows = {}
     for among in (1, 64):
         settings = proposals.Proposal((), {}, sharpness=50.0, among=among)
-        low, high = -np.ones(24), np.ones(24)
+        box = np.stack([-np.ones(24), np.ones(24)])
         half = lambda number: np.random.default_rng(number).uniform(-1.26, 1.26, (64, 24))  # noqa: E731  (0.4 % inside)
-        chosen = [proposals.chosen(half, low, high, [thin], np.random.default_rng(k), settings, "rule") for k in range(5)]
+        chosen = [proposals.chosen(half, box, [thin], np.random.default_rng(k), settings, "rule") for k in range(5)]
         rows[among] = np.mean([thin.probability(theta[None])[0] for theta, _, _ in chosen])
         assert min(inside for _, _, inside in chosen) >= among
     assert rows[64] > rows[1]
+
+
+class Weigher:
+    """A classifier whose weight is the parameter itself."""
+
+    def weight(self, theta):
+        return theta[:, 0]
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 2.0])
+def test_candidates_are_chosen_in_proportion_to_a_power_of_their_weight(sharpness):
+    block, box = lambda number: np.tile([[0.2], [0.8]], (32, 1)), np.array([[0.0], [1.0]])  # noqa: E731
+    settings = proposals.Proposal((), {}, sharpness=sharpness, among=64)
+    chosen = [proposals.chosen(block, box, [Weigher()], np.random.default_rng(k), settings, "")[0][0] for k in range(600)]
+    expected = 0.8**sharpness / (0.8**sharpness + 0.2**sharpness)
+    assert np.mean(np.array(chosen) == 0.8) == pytest.approx(expected, abs=0.05)
 
 
 def test_a_classifier_without_examples_keeps_everything(rng):
@@ -472,24 +539,25 @@ def test_a_classifier_without_examples_keeps_everything(rng):
 
 def test_labels_of_the_classifier():
     rules = pd.DataFrame({"outcome": ["finished", "blow_up", "finished"], "rate": [7.0, np.nan, 40.0]})
-    assert classify.label(rules, "finite", {}, {}).tolist() == [True, False, True]
-    assert classify.label(rules, "aim", {"rate": (5.0, 10.0)}, {}).tolist() == [True, False, False]
-    assert classify.label(rules, "plausible", {}, {"rate": (1.0, 50.0)}).tolist() == [True, False, True]
+    assert classifier.labels(rules, "finite", {}).tolist() == [True, False, True]
+    assert classifier.labels(rules, "aim", {"rate": (5.0, 10.0)}).tolist() == [True, False, False]
+    assert classifier.labels(rules, "plausible", {"rate": (1.0, 50.0)}).tolist() == [True, False, True]
+    assert classifier.labels(rules, "none", {}).all()
 
 
 # -- longevity --------------------------------------------------------------------------------------------------------
 
 
-def survived(folder: Path, rules: pd.DataFrame, first: int, count: int) -> pd.DataFrame:
-    """Numbers `first` to `first + count - 1` of the survivors among `rules`."""
+def survived(folder: Path, rules: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
+    """Numbers `first` to `last` of the survivors among `rules`."""
     rules.to_parquet(folder / "t.parquet")
     settings = survivors.Survival("activity", bounds())
     survivors.run(
         tables=[folder / "t.parquet"],
         out=folder / "s.parquet",
-        rule="poly",
+        family="poly",
         first=first,
-        count=count,
+        last=last,
         settings=settings,
         seed=0,
     )
@@ -498,11 +566,11 @@ def survived(folder: Path, rules: pd.DataFrame, first: int, count: int) -> pd.Da
 
 def test_survivors_are_the_latest_with_new_seeds_and_none_is_no_error(tmp_path):
     rules = measured(80)
-    chosen = survived(tmp_path, rules, 0, 5)
+    chosen = survived(tmp_path, rules, 0, 4)
     alive = rules[targets.meets(rules, targets.plausible(bounds(), targets.group("activity", "poly")))]
     assert chosen["index"].tolist() == alive["index"].tolist()[:-6:-1]
     assert not set(chosen["seed"]) & set(rules["seed"])
-    assert len(survived(tmp_path, rules.assign(rate=0.0), 0, 5)) == 0
+    assert len(survived(tmp_path, rules.assign(rate=0.0), 0, 4)) == 0
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.0], ids=["fewer", "none"])
@@ -511,21 +579,21 @@ def test_fewer_survivors_than_asked_for_are_no_error(tmp_path, rate):
     lots, chunks = [], []
     for n, first in enumerate((0, 20, 40)):
         lots.append(tmp_path / f"rules_{n}.parquet")
-        survived(tmp_path, rules, first, 20).to_parquet(lots[n])
+        survived(tmp_path, rules, first, first + 19).to_parquet(lots[n])
         chunks.append(tmp_path / f"surrogate_{n}.parquet")
     for n, path in enumerate(chunks):
-        surrogate.run(rules=lots, first=15 * n, count=15, out=path, rule="poly")
-    joined = table.joined(lots, chunks, "poly")
-    alive = survived(tmp_path, rules, 0, 60)
+        surrogate_stage.run(rules=lots, rows=Rows(15 * n, 15), out=path, family="poly")
+    together = joined(lots, chunks, "poly")
+    alive = survived(tmp_path, rules, 0, 59)
     assert (len(alive) > 0) == (rate > 0)
-    assert joined["index"].tolist() == sorted(alive["index"])
-    assert rate == 0 or joined["rate"].dtype == float
+    assert together["index"].tolist() == sorted(alive["index"])
+    assert rate == 0 or together["rate"].dtype == float
 
 
 def test_more_survivors_change_none_of_those_before(tmp_path):
     rules = measured(80)
-    parts = [survived(tmp_path, rules, 0, 2), survived(tmp_path, rules, 2, 3)]
-    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), survived(tmp_path, rules, 0, 5))
+    parts = [survived(tmp_path, rules, 0, 1), survived(tmp_path, rules, 2, 4)]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), survived(tmp_path, rules, 0, 4))
 
 
 # -- rules drawn in larger lots than they are simulated in -----------------------------------------------------------
@@ -542,7 +610,7 @@ def cut(folder: Path, table: pd.DataFrame, name: str, *ends: int) -> list[Path]:
 def test_the_surrogate_takes_its_rules_from_several_files(tmp_path):
     lots = cut(tmp_path, prior_rules(12), "rules", 3, 5, 12)
     for first, count in ((0, 2), (2, 4), (6, 6)):
-        surrogate.run(rules=lots, first=first, count=count, out=tmp_path / f"{first}.parquet", rule="poly")
+        surrogate_stage.run(rules=lots, rows=Rows(first, count), out=tmp_path / f"{first}.parquet", family="poly")
     whole = measured(12)[["index", "round", "seed", "rate", "w_blow"]]
     parts = pd.concat([pd.read_parquet(tmp_path / f"{first}.parquet") for first in (0, 2, 6)], ignore_index=True)
     pd.testing.assert_frame_equal(parts[list(whole)], whole)
@@ -556,9 +624,9 @@ def test_proposals_and_results_are_joined_however_they_are_cut(tmp_path):
             cut(tmp_path, prior_rules(20)[::-1], f"rules{n}", 7, 20),
             cut(tmp_path, results[::-1], f"found{n}", *ends),
         )
-        pd.testing.assert_frame_equal(table.joined(lots, chunks, "poly"), expected, check_dtype=False)
+        pd.testing.assert_frame_equal(joined(lots, chunks, "poly"), expected, check_dtype=False)
     # rules that were drawn when more were asked for
-    found = table.joined(cut(tmp_path, prior_rules(20), "rules", 20), cut(tmp_path, results, "found", 4, 8), "poly")
+    found = joined(cut(tmp_path, prior_rules(20), "rules", 20), cut(tmp_path, results, "found", 4, 8), "poly")
     pd.testing.assert_frame_equal(found, expected[:8], check_dtype=False)
 
 
@@ -569,13 +637,14 @@ def test_proposals_and_results_are_joined_however_they_are_cut(tmp_path):
         (lambda found: found.assign(round=1), "found_3.parquet, .*found_6.parquet"),
         (lambda found: found.assign(index=found["index"].replace(1, 0)), "found_3.parquet"),
         (lambda found: found.iloc[[0, 1, 2, 2, 3, 4]], "found_3.parquet, .*found_6.parquet"),
+        (lambda _: measured(7)[1:], "found_6.parquet"),
     ],
-    ids=["seed", "round", "index", "twice"],
+    ids=["seed", "round", "index", "twice", "not the first"],
 )
 def test_results_of_other_rules_are_refused(tmp_path, change, names):
     lots, chunks = cut(tmp_path, prior_rules(9), "rules", 9), cut(tmp_path, change(measured(6)), "found", 3, 6)
     with pytest.raises(ValueError, match=f"^[^,]*{names} does not hold the rules of .*rules_9.parquet; delete"):
-        table.joined(lots, chunks, "poly")
+        joined(lots, chunks, "poly")
 
 
 # -- example, whitening, protocols ------------------------------------------------------------------------------------
@@ -584,7 +653,7 @@ def test_results_of_other_rules_are_refused(tmp_path, change, names):
 def test_example_is_the_rule_that_meets_most(tmp_path):
     rules = measured(50)
     rules.to_parquet(tmp_path / "t.parquet")
-    example.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "e.parquet", rule="poly", targets=bounds(), seed=0)
+    example.run(tables=[tmp_path / "t.parquet"], out=tmp_path / "e.parquet", family="poly", targets=bounds(), seed=0)
     one = pd.read_parquet(tmp_path / "e.parquet").iloc[0]
     conditions = targets.plausible(bounds(), targets.group("plausible", "poly"))
     met = sum(targets.meets(rules, {name: interval}).astype(int) for name, interval in conditions.items())
@@ -614,9 +683,22 @@ def test_poly_protocol_by_hand():
 
 def test_mlp_change_by_hand():
     # all hidden weights 0: every unit is sigmoid(0) = 1/2
-    rule = dict(zip([f"EE_pre_{n}" for n in (0, 1, 2, 3, "bias")], (1.0, 2.0, 3.0, 4.0, -1.0), strict=True))
-    state = {"w": 1.0, "v": -0.06, "c_exc": 0.1, "c_inh": 0.1}
-    assert protocol.mlp_change(np.zeros(2), 1.0, state, rule, "EE_pre", np.zeros(500)).tolist() == [4.0, 4.0]
+    inputs = np.array([[0.0, 1.0, 1.0, -0.06, 0.1, 0.1], [1.0, 0.0, 1.0, -0.06, 0.1, 0.1]])
+    readout, bias = np.array([1.0, 2.0, 3.0, 4.0]), -1.0
+    assert mlp.change(inputs, np.zeros(500), readout, bias).tolist() == [4.0, 4.0]
+
+
+def test_mlp_protocol_by_hand(rng):
+    rule = {name: float(rng.uniform(*box(name))) for name in THETA["mlp"]}
+    layers, state = mlp.fixed_layers(Wiring()), [5.0, -0.06, 0.5, 0.15]  # w, <V>, C_exc, C_inh at half activity
+    readout = {side: [rule[f"IE_{side}_{name}"] for name in ("0", "1", "2", "3", "bias")] for side in ("pre", "post")}
+    lags, found = np.array([-0.01, 0.02]), []
+    for lag in lags:
+        late, early = (np.exp(-1), 0.0) if lag < 0 else (0.0, np.exp(-2))  # fast traces, 10 ms
+        at_pre = mlp.change(np.array([5.0, late, *state]), layers, np.array(readout["pre"][:4]), readout["pre"][4])
+        at_post = mlp.change(np.array([early, 0.5, *state]), layers, np.array(readout["post"][:4]), readout["post"][4])
+        found.append(rule["eta_IE"] * (at_pre + at_post))
+    np.testing.assert_allclose(protocol.mlp(rule, "IE", lags, layers, 0.5), found, rtol=1e-12)
 
 
 def test_mean_field_axes_by_hand():
@@ -629,16 +711,82 @@ def test_mean_field_axes_by_hand():
         }
     )
     rules = rules.assign(rate=8.0, rate_i=10.0)
-    x, y, colour, _ = rule_figures.mean_field_axes(rules, "IE")
+    x, y, colour, _ = mean_field.axes(rules, "IE")
     slope = 4 * 0.1 + 3 * 0.05
     assert (x[0], y[0], colour[0]) == pytest.approx((-10, 2 + 10 * slope, 8))
+
+
+def test_weighted_correlation_agrees_with_numpy(rng):
+    x, y, weight = rng.normal(size=(3, 200)) + [[0], [1], [4]]
+    cov = np.cov(x, y, aweights=weight)
+    assert posterior.weighted_correlation(x, y, weight) == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]))
+    assert posterior.weighted_correlation(np.ones(3), np.arange(3), np.ones(3)) == 0.0
 
 
 def test_weighted_correlation_of_a_gaussian():
     x, y = (part.ravel() for part in np.meshgrid(np.linspace(-6, 6, 201), np.linspace(-6, 6, 201), indexing="ij"))
     rho = -0.6
     density = np.exp(-(x**2 - 2 * rho * x * y + y**2) / (2 * (1 - rho**2)))
-    assert examine.weighted_correlation(x, y, density) == pytest.approx(rho, abs=1e-6)
+    assert posterior.weighted_correlation(x, y, density) == pytest.approx(rho, abs=1e-6)
+
+
+# -- table of metrics -------------------------------------------------------------------------------------------------
+
+
+def told(rows) -> dict[str, float]:
+    """Values of measures by name."""
+    return {row.metric: row.value for row in rows}
+
+
+def of_rates(*rates: float, family: str = "poly", round: int = 1, **columns) -> pd.DataFrame:
+    """A table of a round whose rules differ in their rate alone; nan blew up."""
+    values = {**dict.fromkeys(metrics_of(family), 1.0), "rate": rates, "w_blow": 0.0, "round": round}
+    table = measured(len(rates), family).assign(**values)
+    blown = np.isnan(rates)
+    table.loc[blown, list(metrics_of(family))] = np.nan
+    return table.assign(outcome=np.where(blown, "blow_up", FINISHED), **columns)
+
+
+def test_gain_of_a_round_and_its_misses_by_hand():
+    schedule = {"poly": (metrics.Aim(), metrics.Aim(("rate",), {"rate": (5.0, 10.0)}))}
+    settings = metrics.Measured(bounds(), schedule)
+    prior = of_rates(7.0, 20.0, 30.0, 40.0, round=0)
+    table = of_rates(6.0, 9.0, 11.0, np.nan, aim_rate=[7.0, 7.0, 7.0, 7.0], drawn=8, inside=2)
+    values = told(metrics.of_round(table, prior, settings, 0))
+    assert (values["in_aim"], values["in_aim_prior"], values["gain"]) == (0.5, 0.25, 2.0)
+    assert values["miss_rate"] == 2.0  # of 1, 2 and 4; the rule that blew up has none
+    assert values["inside_box"] == 0.25
+    assert (values["outcome_finished"], values["outcome_blow_up"]) == (0.75, 0.25)
+    assert values["in_rate"] == 0.75  # plausible: 1 to 50 Hz
+    assert "gain" not in told(metrics.of_round(prior, prior, settings, 0))
+
+
+def test_a_round_is_held_against_the_prior_of_its_own_family():
+    rounds = [of_rates(1.0, family=family, round=round) for family in ("mlp", "poly") for round in (0, 1)]
+    assert metrics.first_round(rounds, rounds[3]) is rounds[2]
+    assert metrics.first_round(rounds, rounds[1]) is rounds[0]
+
+
+def test_survivors_with_any_metric_are_finite():
+    table = of_rates(5.0, np.nan, round=-1).assign(kl_isi=np.nan)
+    assert told(metrics.of_longevity(table, metrics.Measured(bounds(), {}), 0))["finite"] == 0.5
+    assert list(metrics.of_longevity(table[:0], metrics.Measured(bounds(), {}), 0)) == []
+
+
+def test_counts_of_the_tutorial_by_hand():
+    table = of_rates(7.0, 7.0, 12.0, 40.0, np.nan, round=-2)
+    good = {name: (interval[0] + interval[1]) / 2 for name, interval in plausible_bounds().items() if name != "rate"}
+    table = table.assign(**good)
+    table.loc[1, "w_creep"] = 1.0
+    values = told(metrics.of_release(table, metrics.Measured(bounds(), {}), 0))
+    counts = {name: values[f"{name}_count"] for name in ("plausible", "rate_5_to_10", "rate_3_to_15")}
+    assert counts == {"plausible": 3, "rate_5_to_10": 2, "rate_3_to_15": 3}
+    assert values["plausible_rate_5_to_10_count"] == 1
+    assert values["plausible_rate_3_to_15_fraction"] == 2 / 5
+
+
+def plausible_bounds() -> dict[str, targets.Interval]:
+    return targets.plausible(bounds(), targets.group("plausible", "poly"))
 
 
 # -- config -----------------------------------------------------------------------------------------------------------
@@ -650,7 +798,9 @@ def test_schema_has_every_constant_with_its_value():
     simulation = space["simulation"]["properties"]
     for kind, part in ((Cells, simulation["cells"]), (Wiring, simulation["wiring"]), (Protocol, simulation["protocol"])):
         assert {name: key["default"] for name, key in part["properties"].items()} == vars(kind())
-    assert {name: key["default"] for name, key in space["network"]["properties"].items()} | {"rule": "poly"} == vars(Network())
+    assert {name: key["default"] for name, key in space["network"]["properties"].items()} | {"family": "poly"} == vars(
+        Network()
+    )
 
 
 # -- estimator (slow to import) ---------------------------------------------------------------------------------------
@@ -658,70 +808,160 @@ def test_schema_has_every_constant_with_its_value():
 
 @pytest.fixture(scope="module")
 def member(tmp_path_factory):
-    """A small flow trained on 300 rules of the surrogate, and the rules."""
-    from respike.fsbi import flow  # noqa: PLC0415
-
+    """A small flow trained on 300 rules of the surrogate, the same from its file, and the rules."""
     rules = measured(300)
     usable = rules[rules["rate"].notna()]
     settings = flow.FlowSettings(hidden=8, transforms=1, bins=4, batch=100, learning_rate=5e-3, max_epochs=5, log_metrics=True)
     path = tmp_path_factory.mktemp("flow") / "member.pt"
-    theta = usable[list(THETA["poly"][:-1])].to_numpy(float)
-    box = np.array(boxes("poly")).T
-    net, trainer = flow.train(theta, targets.scaled(usable, ["rate"], True), box, settings, 5, "cpu")
-    flow.write(path, net, trainer, settings, ("rate",), box)
-    return net, flow.read(path), usable
+    trained = flow.train(usable, "poly", ["rate"], settings, 5)
+    fitted.write(path, trained)
+    return trained, fitted.read(path), usable
 
 
 def test_a_stored_flow_draws_what_the_trained_one_draws(member):
-    import torch  # noqa: PLC0415
-
-    net, back, usable = member
-    theta = usable[list(THETA["poly"][:-1])].to_numpy(float)[:5]
-    condition = np.array([0.9])
+    trained, stored, usable = member
+    theta, condition = parameters(usable, "poly")[:5], np.array([0.9])
     with torch.no_grad():
-        direct = net.log_prob(torch.tensor(theta, dtype=torch.float32)[:, None], condition=torch.tensor([[0.9]]))[:, 0].numpy()
-    np.testing.assert_allclose(back.log_density(theta, condition), direct, rtol=1e-5)
-    np.testing.assert_array_equal(back.sample(condition, 8, 3), back.sample(condition, 8, 3))
-    assert not np.array_equal(back.sample(condition, 8, 3), back.sample(condition, 8, 4))
+        rows = torch.tensor(theta, dtype=torch.float32)[:, None]
+        direct = trained.net.log_prob(rows, condition=torch.tensor([[0.9]]))[:, 0].numpy()
+    np.testing.assert_allclose(stored.log_density(theta, condition), direct, rtol=1e-5)
+    np.testing.assert_array_equal(stored.sample(condition, 8, 3), trained.sample(condition, 8, 3))
+    assert not np.array_equal(stored.sample(condition, 8, 3), stored.sample(condition, 8, 4))
+    assert (stored.settings, stored.metrics, stored.losses) == (trained.settings, ("rate",), trained.losses)
+    np.testing.assert_array_equal(stored.held_out, trained.held_out)
+
+
+def test_a_flow_sees_the_logarithm_of_a_metric_if_it_shall(member):
+    seen = member[1].conditions(pd.DataFrame({"rate": [9.9]}))
+    assert seen.tolist() == [[pytest.approx(1.0)]]  # log10(rate + 0.1)
+
+
+def test_a_flow_learns_from_the_logarithm_and_members_differ(member):
+    trained, _, usable = member
+    linear = flow.train(usable, "poly", ["rate"], replace(trained.settings, log_metrics=False), 5)
+    assert linear.losses != trained.losses
+    settings = replace(trained.settings, max_epochs=1, members=2)
+    one, other = comparison.ensemble(usable, settings, 0)
+    assert not np.array_equal(one.sample(np.array([0.9]), 4, 0), other.sample(np.array([0.9]), 4, 0))
+
+
+class Normal:
+    """Standard normal in place of a trained net: the density of theta is then a logit-normal one."""
+
+    def log_prob(self, theta, condition):
+        return torch.distributions.Normal(0, 1).log_prob(theta).sum(-1)
+
+    def sample(self, shape, condition):
+        return torch.randn(*shape, 1, 1)
 
 
 def test_a_bounded_flow_is_a_density_on_the_box():
-    import torch  # noqa: PLC0415
-
-    from respike.fsbi import flow  # noqa: PLC0415
-
-    class Normal:
-        """Standard normal in place of a trained net: the density of theta is then a logit-normal one."""
-
-        def log_prob(self, theta, condition):
-            return torch.distributions.Normal(0, 1).log_prob(theta).sum(-1)
-
-        def sample(self, shape, condition):
-            return torch.randn(*shape, 1, 1)
-
-    one = flow.Member(Normal(), ("rate",), True, np.zeros(0, int), (), np.array([[-2.0], [3.0]]))
+    box = np.array([[-2.0], [3.0]])
+    one = flow.Member(Normal(), flow.FlowSettings(bounded=True), ("rate",), box, np.zeros(0, int), ())
     grid = np.linspace(-2, 3, 20_001)[1:-1]
     density = np.exp(one.log_density(grid[:, None], np.zeros(1)))
     assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-4)
     drawn = one.sample(np.zeros(1), 20_000, 0)[:, 0]
     assert ((drawn > -2) & (drawn < 3)).all()
     assert drawn.var() == pytest.approx(np.trapezoid((grid - 0.5) ** 2 * density, grid), rel=0.03)
-    np.testing.assert_allclose(flow.bounded(flow.unbounded(grid[:, None], one.box), one.box)[:, 0], grid, atol=1e-9)
+    np.testing.assert_allclose(flow.bounded(flow.unbounded(grid[:, None], box), box)[:, 0], grid, atol=1e-9)
 
 
 def test_sampling_leaves_the_global_random_state_alone(member):
-    import torch  # noqa: PLC0415
-
     before = torch.get_rng_state()
     member[1].sample(np.array([0.9]), 4, 1)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_ranks_are_shares(member):
-    settings = examine.Examination(held_out=4, draws=20, condition={}, samples=1, grid=3)
-    found = examine.ranks(member[1], member[2], "poly", settings, np.random.default_rng(0))
-    assert found.shape[1] == 24
-    assert ((found >= 0) & (found <= 1)).all()
+# -- what a posterior says --------------------------------------------------------------------------------------------
+
+EXAMINED = posterior.Examination(held_out=300, draws=199, condition={}, samples=3, grid=41)
+
+
+class Exact:
+    """The exact posterior N(x/2, 1/2) of theta ~ N(0, 1) given x = theta + noise ~ N(0, 1), `width` times as wide."""
+
+    box = np.array([[-50.0] * 24, [50.0] * 24])
+
+    def __init__(self, held_out: np.ndarray, width: float = 1.0) -> None:
+        self.held_out, self.width = held_out, width
+
+    def conditions(self, table: pd.DataFrame) -> np.ndarray:
+        return table[[f"x{number}" for number in range(24)]].to_numpy()
+
+    def sample(self, condition: np.ndarray, n: int, seed: int) -> np.ndarray:
+        noise = np.random.default_rng(seed).standard_normal((n, 24))
+        return condition / 2 + self.width * np.sqrt(0.5) * noise
+
+
+def observed(rng, n: int) -> pd.DataFrame:
+    """Rules and what is observed of each parameter."""
+    theta = rng.standard_normal((n, 24))
+    seen = theta + rng.standard_normal(theta.shape)
+    columns = [*THETA["poly"][:-1], *(f"x{number}" for number in range(24))]
+    return pd.DataFrame(np.hstack([theta, seen]), columns=columns)
+
+
+def test_ranks_under_the_exact_posterior_are_uniform(rng):
+    table, held_out = observed(rng, 400), rng.permutation(400)[:350]
+    trained = np.setdiff1d(np.arange(400), held_out)
+    table.iloc[trained, :24] += 5.0  # these must not be ranked
+    ranks = posterior.ranks(Exact(held_out), table, "poly", EXAMINED, rng)
+    assert ranks.shape == (300, 24)
+    assert stats.kstest(ranks.ravel(), "uniform").pvalue > 0.01
+    # the same draws for other rules are no posterior of theirs
+    table[[f"x{number}" for number in range(24)]] = observed(rng, 400)[[f"x{number}" for number in range(24)]]
+    ranks = posterior.ranks(Exact(held_out), table, "poly", EXAMINED, rng)
+    assert stats.kstest(ranks.ravel(), "uniform").pvalue < 1e-6
+
+
+@pytest.mark.parametrize("width", [0.5, 2.0])
+def test_coverage_of_a_posterior_of_the_wrong_width_is_the_one_of_a_normal(rng, width):
+    ranks = posterior.ranks(Exact(np.arange(300), width), observed(rng, 300), "poly", EXAMINED, rng)
+    for level in (0.5, 0.9):
+        reach = width * stats.norm.ppf((1 + level) / 2)  # in standard deviations of the true posterior
+        expected = stats.norm.cdf(reach) - stats.norm.cdf(-reach)
+        assert np.mean(np.abs(ranks - 0.5) <= level / 2) == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "half", "nine_tenths", "calibrated"),
+    [((np.arange(200) + 0.5) / 200, 0.5, 0.9, True), (np.linspace(0.3, 0.7, 200), 1.0, 1.0, False)],
+    ids=["uniform", "too sure"],
+)
+def test_calibration_of_known_ranks(ranks, half, nine_tenths, calibrated):
+    examined = {"ranks": np.stack([ranks] * 3, 1), "rule": "poly", "round": 1, "dataset": "surrogate"}
+    values = {row.metric: row.value for row in metrics.of_posterior(examined, 0)}
+    assert values["coverage_50"] == pytest.approx(half)
+    assert values["coverage_90"] == pytest.approx(nine_tenths)
+    assert values["sbc_p"] == (1.0 if calibrated else pytest.approx(0, abs=1e-6))
+
+
+def test_conditional_correlations_of_a_gaussian():
+    precision = np.array([[2.0, 0.8, 0.0], [0.8, 1.0, -0.5], [0.0, -0.5, 1.5]])
+
+    class Gaussian:
+        box = np.array([[-9.0] * 3, [9.0] * 3])
+
+        def log_density(self, theta, condition):
+            return -np.einsum("ni,ij,nj->n", theta, precision, theta) / 2
+
+        def conditions(self, table):
+            return table.to_numpy()
+
+        def sample(self, condition, n, seed):
+            return np.zeros((n, 3))  # the mean; the correlations do not depend on where the others are held
+
+    scale = np.sqrt(np.diag(precision))
+    exact = -precision / np.outer(scale, scale) + 2 * np.eye(3)
+    matrix = posterior.correlations([Gaussian()], {"rate": 1.0}, EXAMINED, np.random.default_rng(0))
+    np.testing.assert_allclose(matrix, exact, atol=1e-6)
+
+
+def test_posterior_is_examined_at_the_given_value_or_in_the_middle_of_the_aim():
+    asked = posterior.Conditioned(("rate", "w_blow"), {"rate": Target((5.0, 10.0)), "w_blow": Target((0.0, 0.1))})
+    settings = replace(EXAMINED, condition={"w_blow": 0.02})
+    assert posterior.condition_of(settings, asked) == {"rate": 7.5, "w_blow": 0.02}
 
 
 def test_too_few_rules_to_train_on(tmp_path, capsys):
@@ -730,7 +970,7 @@ def test_too_few_rules_to_train_on(tmp_path, capsys):
         "fit",
         training=tmp_path / "training.parquet",
         out=tmp_path / "m.pt",
-        rule="poly",
+        family="poly",
         round=1,
         member=0,
         metrics="rate",

@@ -4,6 +4,7 @@ import ctypes
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,16 +12,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import brian2
 import numpy as np
 import pandas as pd
 import pytest
 
-from respike.core import config, files
-from respike.fsbi import built, codegen, command, expressions
-from respike.fsbi.params import DT, RENEWAL, THETA, TYPES, Network, Protocol, Simulation, Wiring, box
-from respike.fsbi.stages import build, simulate
-from respike.fsbi.stages.simulate import Simulator
-from respike.fsbi.summary import METRICS, Recording
+from respike.core import config, files, fingerprint, partial
+from respike.core.spikes import read_networks
+from respike.fsbi import mlp, recording, rules, summary
+from respike.fsbi.params import DT, METRICS, RENEWAL, THETA, TYPES, Network, Protocol, Simulation, Wiring, box
+from respike.fsbi.recording import Recording
+from respike.fsbi.simulator import binary, build, circuit, codegen, command, model
+from respike.fsbi.simulator.binary import Simulator
+from respike.fsbi.stages import record, simulate, spikes
 
 SMALL = Wiring(p_recurrent=0.8)
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +47,7 @@ def steady(**values: float) -> dict[str, float]:
 
 def test_every_entry_of_a_rule_reaches_the_binary(rng):
     for family in ("poly", "mlp"):
-        network, theta = Network(rule=family), rule_of(family, rng)
+        network, theta = Network(family=family), rule_of(family, rng)
         plain = command.arguments(network, Simulation(), theta, 1)
         for name in THETA[family]:
             assert command.arguments(network, Simulation(), {**theta, name: theta[name] * 0.9}, 1) != plain, name
@@ -53,13 +57,29 @@ def test_learning_rate_is_part_of_the_terms(rng):
     theta = rule_of("poly", rng, EI_kappa=1.5)
     assert command.arguments(Network(), Simulation(), theta, 1)["EI.kappa"] == pytest.approx(0.015)
     theta = rule_of("mlp", rng, eta_IE=0.5, IE_post_bias=0.2)
-    assert command.arguments(Network(rule="mlp"), Simulation(), theta, 1)["IE.post_bias"] == pytest.approx(0.1)
+    assert command.arguments(Network(family="mlp"), Simulation(), theta, 1)["IE.post_bias"] == pytest.approx(0.1)
 
 
 def test_input_gaps_are_geometric(rng):
     gap = command.arguments(Network(), Simulation(), steady(rate_in=12.0), 1)["inputs.gap"]
     draws = np.floor(np.log(1 - rng.random(200_000)) * gap)
     assert 1 / (1 + draws.mean()) == pytest.approx(12.0 * DT, rel=0.01)
+
+
+def test_a_run_is_told_its_times_in_steps_and_its_seed_in_two_parts():
+    protocol, seed = Protocol(settle=2.0, record=3.0, n_recorded_e=10_000, tau_rate=0.5), 2**46 + 2**33 + 12345
+    values = command.control_values(Network(n_e=512), Wiring(), protocol, seed)
+    assert (values["record_step"], values["end_step"], values["n_recorded_e"]) == (20_000, 50_000, 512)
+    assert values["seed_low"] + (values["seed_high"] << 31) == seed
+    assert values["per_spike"] == pytest.approx(1 / (0.5 * 512))
+    assert values["keep_rate"] == pytest.approx(np.exp(-1e-4 / 0.5))
+
+
+@pytest.mark.parametrize("family", ["poly", "mlp"])
+def test_each_type_of_connection_starts_with_its_own_weight(rng, family):
+    wiring = Wiring(w_ee=0.1, w_ei=0.2, w_ie=0.3, w_ii=0.4)
+    values = command.arguments(Network(family=family), Simulation(wiring=wiring), rule_of(family, rng), 1)
+    assert [values[f"{kind}.w_start"] for kind in ("EE", "EI", "IE", "II")] == [0.1, 0.2, 0.3, 0.4]
 
 
 def test_reference_mode_switches_early_stops_off():
@@ -83,23 +103,23 @@ def test_rules_that_cannot_be_simulated_are_named(tmp_path, name, value, message
     path = tmp_path / "rules.parquet"
     pd.DataFrame([{**steady(), "index": 7, "round": 2, name: value}]).to_parquet(path)
     with pytest.raises(ValueError, match=f"rules.parquet, rule 7 of round 2: {message}; correct the table"):
-        simulate.read_rules([path], "poly")
+        rules.read_checked([path], "poly")
 
 
 def test_a_table_of_the_wrong_length_is_refused(tmp_path):
     path = tmp_path / "rules.parquet"
     pd.DataFrame([steady()]).drop(columns="II_kappa").to_parquet(path)
     with pytest.raises(ValueError, match=r"rules.parquet has no column \['II_kappa'\]"):
-        simulate.read_rules([path], "poly")
+        rules.read_checked([path], "poly")
 
 
 def test_hidden_layers_come_from_seed_or_file(tmp_path, rng):
-    assert np.array_equal(command.hidden_layers(Wiring()), command.hidden_layers(Wiring()))
-    assert not np.array_equal(command.hidden_layers(Wiring(hidden_seed=1)), command.hidden_layers(Wiring()))
+    assert np.array_equal(mlp.fixed_layers(Wiring()), mlp.fixed_layers(Wiring()))
+    assert not np.array_equal(mlp.fixed_layers(Wiring(hidden_seed=1)), mlp.fixed_layers(Wiring()))
     numbers = rng.normal(size=500)
     file = tmp_path / "hidden.txt"
     file.write_text(" ".join(map(repr, [10, 100, 10, 100, *numbers.tolist()])))
-    assert np.array_equal(command.hidden_layers(Wiring(), file), numbers)
+    assert np.array_equal(mlp.fixed_layers(Wiring(), file), numbers)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +130,9 @@ def test_bad_hidden_layers_are_refused(tmp_path, text, message):
     file = tmp_path / "hidden.txt"
     file.write_text(text)
     with pytest.raises(ValueError, match=f"hidden.txt.*{message}"):
-        command.hidden_layers(Wiring(), file)
+        mlp.fixed_layers(Wiring(), file)
     with pytest.raises(FileNotFoundError, match="correct fsbi.mlp.hidden_file in config.yaml"):
-        command.hidden_layers(Wiring(), tmp_path / "none.txt")
+        mlp.fixed_layers(Wiring(), tmp_path / "none.txt")
 
 
 # --- generated code ---
@@ -156,7 +176,7 @@ def test_another_version_of_brian_is_refused(monkeypatch):
 
 
 def test_renewals_are_those_of_the_header():
-    assert f"RENEWAL = {RENEWAL}," in (build.HERE / "codegen" / "deferred.h").read_text()
+    assert f"RENEWAL = {RENEWAL}," in codegen.source("deferred.h")
 
 
 MLP_LIBRARY = """
@@ -178,12 +198,11 @@ extern "C" void all_ways(const float *u, const float *r, float *alone, float *ar
 
 def test_mlp_is_the_same_in_numpy_and_in_cpp(tmp_path, rng):
     source = tmp_path / "mlp.cpp"
-    source.write_text(MLP_LIBRARY.format(bounded=expressions.BOUNDED, mlp=expressions.MLP_HEADER.read_text()))
-    flags = [*build.flags(Network()), "-O1", "-fPIC", "-shared", f"-I{build.HERE / 'codegen'}"]
+    source.write_text(MLP_LIBRARY.format(bounded=codegen.source("bounded.h"), mlp=codegen.source("mlp.h")))
+    flags = [*build.flags(Network()), "-O1", "-fPIC", "-shared", f"-I{Path(codegen.__file__).parent}"]
     subprocess.run(["g++", *flags, source, "-o", tmp_path / "mlp.so"], check=True)
     library = ctypes.CDLL(str(tmp_path / "mlp.so"))
-    weights = command.hidden_layers(Wiring()).astype(np.float32)
-    expressions.set_hidden(weights.astype(float))
+    weights = mlp.fixed_layers(Wiring()).astype(np.float32)
 
     def pointer(x):
         return x.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
@@ -195,10 +214,12 @@ def test_mlp_is_the_same_in_numpy_and_in_cpp(tmp_path, rng):
         r = rng.uniform(-1, 1, 5).astype(np.float32)
         ways = [np.zeros(16, np.float32) for _ in range(3)]
         library.all_ways(pointer(u), pointer(r), *map(pointer, ways))
-        exact = expressions.mlp(np.full(16, u[0, 0]), *u[1:], *r)
+        readout, bias = r[:4].astype(float), float(r[4])
+        exact = mlp.change(np.stack([np.full(16, u[0, 0]), *u[1:]], 1), weights.astype(float), readout, bias)
         np.testing.assert_allclose(ways[0], exact, atol=1e-6, rtol=0)
         assert np.array_equal(ways[0], ways[1])
-        shared = expressions.mlp(u[0], u[1, 0], u[2], u[3, 0], u[4, 0], u[5, 0], *r)
+        u[[1, 3, 4, 5]] = u[[1, 3, 4, 5], :1]  # of one postsynaptic cell
+        shared = mlp.change(u.T, weights.astype(float), readout, bias)
         np.testing.assert_allclose(ways[2], shared, atol=1e-6, rtol=0)
 
 
@@ -208,28 +229,28 @@ def test_mlp_is_the_same_in_numpy_and_in_cpp(tmp_path, rng):
 def test_a_missing_compiler_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(FileNotFoundError, match="'no-such-compiler' is not on the PATH; install g\\+\\+ or set CXX"):
-        build.run(network=Network(), folder=tmp_path / "build", out=tmp_path / "binary.json")
+        build.build(network=Network(), folder=tmp_path / "build", out=tmp_path / "binary.json")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_compilation_leaves_nothing(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "generate", lambda place, network: {})
-    monkeypatch.setattr(build, "make", lambda *_: build.call("false", place=tmp_path))
+    monkeypatch.setattr(build, "generate", lambda project, network: {})
+    monkeypatch.setattr(build, "make", lambda *_: build.call("false", folder=tmp_path))
     with pytest.raises(OSError, match="compiling the simulator.*false ended with"):
-        build.run(network=Network(), folder=tmp_path / "build", out=tmp_path / "binary.json")
+        build.build(network=Network(), folder=tmp_path / "build", out=tmp_path / "binary.json")
     assert [path.suffix for path in (tmp_path / "build").iterdir()] == [".lock"]
     assert not (tmp_path / "binary.json").exists()
 
 
 def _slow_build(folder: Path, name: str) -> None:
-    def generate(place, network):
+    def generate(project, network):
         with (folder / "builds.txt").open("a") as file:
             file.write(name + "\n")
         time.sleep(0.3)
         return {"network": {}, "results": {}}
 
-    build.generate, build.make = generate, lambda place, *_: (place / "main").touch()
-    build.run(network=Network(), folder=folder / "build", out=folder / f"{name}.json")
+    build.generate, build.make = generate, lambda project, *_: (project / "main").touch()
+    build.build(network=Network(), folder=folder / "build", out=folder / f"{name}.json")
 
 
 def test_two_workflows_share_one_build(tmp_path):
@@ -243,12 +264,40 @@ def test_two_workflows_share_one_build(tmp_path):
     assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
 
 
-def test_the_key_of_a_binary_follows_what_is_compiled():
-    keys = {
-        build.fingerprint(n, "g++") for n in (Network(), Network(n_e=512), Network(templates="stock"), Network(rule="mlp"))
-    }
-    assert len(keys) == 4
-    assert build.fingerprint(Network(), "g++") in keys
+def test_the_key_of_a_binary_follows_what_is_compiled(monkeypatch):
+    networks = (Network(), Network(n_e=512), Network(templates="stock"), Network(family="mlp"), Network(cpu="x86-64-v3"))
+    keys = {build.key_of(network, ["g++"]) for network in networks}
+    assert len(keys) == 5
+    assert build.key_of(Network(), ["g++"]) in keys
+    assert build.key_of(Network(), ["g++", "-O2"]) not in keys
+    monkeypatch.setattr(fingerprint, "code", lambda stage: f"other code of {stage}")
+    assert build.key_of(Network(), ["g++"]) not in keys
+
+
+def test_every_file_that_is_compiled_is_in_the_fingerprint_of_the_build():
+    modules = (circuit, codegen, model)
+    assert {module.__name__ for module in modules} <= fingerprint.closure(fingerprint.module("fsbi.build"))
+    covered = {path for module in modules for path in fingerprint.data_files(Path(module.__file__))}
+    sources = {path for path in Path(codegen.__file__).parent.rglob("*") if path.suffix in (".h", ".cpp")}
+    assert len(sources) > 10
+    assert sources <= covered
+
+
+def test_a_compiler_may_have_arguments(monkeypatch):
+    monkeypatch.setenv("CXX", "env LC_ALL=C g++")
+    assert build.find_compiler() == ["env", "LC_ALL=C", "g++"]
+    monkeypatch.delenv("CXX")
+    assert build.find_compiler() == ["g++"]
+
+
+def test_preferences_of_the_user_do_not_reach_the_binary():
+    brian2.prefs["devices.cpp_standalone.openmp_threads"] = 4
+    try:
+        with build.standalone(Network()):
+            assert brian2.prefs["devices.cpp_standalone.openmp_threads"] == 0
+        assert brian2.prefs["devices.cpp_standalone.openmp_threads"] == 4
+    finally:
+        brian2.prefs["devices.cpp_standalone.openmp_threads"] = 0
 
 
 # --- chunks ---
@@ -269,8 +318,8 @@ def pretend(monkeypatch, tmp_path):
     monkeypatch.setattr(Simulator, "record", record)
     (tmp_path / "key").mkdir()
     (tmp_path / "key" / "main").touch()
-    manifest = {"network": {"rule": "poly", "n_e": 10, "n_i": 10}, "results": {}, "key": "key", "folder": "key"}
-    built.seal(tmp_path / "key", manifest)
+    manifest = {"network": {"family": "poly", "n_e": 10, "n_i": 10}, "results": {}, "key": "key", "folder": "key"}
+    binary.seal(tmp_path / "key", manifest)
     (tmp_path / "binary.json").write_text(json.dumps(manifest))
     return done
 
@@ -287,7 +336,7 @@ def chunk(folder: Path, first: int, count: int) -> Path:
 def run_chunk(folder: Path, first: int, count: int, **more) -> pd.DataFrame:
     out = folder / f"simulated_{first}_{count}.parquet"
     rules = chunk(folder, first, count)
-    simulate.run(rules=[rules], binary=folder / "binary.json", out=out, settings=Simulation(), **more)
+    simulate.run(rules=[rules], binary=folder / "binary.json", out=out, **{"settings": Simulation(), **more})
     return pd.read_parquet(out)
 
 
@@ -296,59 +345,117 @@ def test_rows_do_not_depend_on_the_chunk(pretend, tmp_path):
     parts = pd.concat([run_chunk(tmp_path, 0, 4), run_chunk(tmp_path, 4, 2)], ignore_index=True)
     pd.testing.assert_frame_equal(whole, parts)
     lots = [chunk(tmp_path, 0, 2), chunk(tmp_path, 2, 3), chunk(tmp_path, 5, 1)]
-    out, binary = tmp_path / "out.parquet", tmp_path / "binary.json"
-    simulate.run(rules=lots, first=1, count=4, binary=binary, out=out, settings=Simulation())
+    out = tmp_path / "out.parquet"
+    simulate.run(rules=lots, rows=rules.Rows(1, 4), binary=tmp_path / "binary.json", out=out, settings=Simulation())
     pd.testing.assert_frame_equal(whole[1:5].reset_index(drop=True), pd.read_parquet(out))
     assert list(whole.columns) == ["index", "round", "seed", *THETA["poly"], *METRICS, "outcome", "stop_time", "cpu_s"]
 
 
-def test_a_chunk_that_was_cut_off_goes_on(pretend, tmp_path, monkeypatch):
-    keep, kept = simulate.Partial.keep, []
+def cut_off(folder: Path, monkeypatch, number: int) -> None:
+    """Run a chunk of five rules that is killed when it comes to rule `number`."""
+    record = Simulator.record
 
-    def break_at_third(self, row):
-        keep(self, row)
-        kept.append(row)
-        if len(kept) == 3:
+    def killed(self, rule, **more):
+        if rule["index"] == number:
             raise KeyboardInterrupt
+        return record(self, rule, **more)
 
-    monkeypatch.setattr(simulate.Partial, "keep", break_at_third)
-    with pytest.raises(KeyboardInterrupt):
-        run_chunk(tmp_path, 0, 5)
-    assert not (tmp_path / "simulated_0_5.parquet").exists()
-    partial = tmp_path / ".partial" / "simulated_0_5.parquet.jsonl"
-    partial.write_text(partial.read_text() + '{"made_by": "cut')  # a line that was being written
-    monkeypatch.setattr(simulate.Partial, "keep", keep)
+    with monkeypatch.context() as patch:
+        patch.setattr(Simulator, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_chunk(folder, 0, 5)
+    assert not (folder / "simulated_0_5.parquet").exists()
+
+
+def test_a_chunk_that_was_cut_off_goes_on(pretend, tmp_path, monkeypatch):
+    cut_off(tmp_path, monkeypatch, 3)
     resumed = run_chunk(tmp_path, 0, 5)
     assert pretend == [0, 1, 2, 3, 4]
-    assert not partial.parent.exists()
+    assert not [path for path in (tmp_path / ".partial").rglob("*") if path.is_file()]
     pretend.clear()
-    (tmp_path / "simulated_0_5.parquet").unlink()
     pd.testing.assert_frame_equal(resumed, run_chunk(tmp_path, 0, 5))
     assert len(pretend) == 5
 
 
-def test_rows_of_other_settings_are_not_taken_over(pretend, tmp_path):
-    out = tmp_path / "chunk.parquet"
-    row = {**steady(), **dict.fromkeys(METRICS, 0.0)}
-    simulate.Partial(out, Simulation(), "key").keep(row)
-    assert simulate.Partial(out, Simulation(), "key").find(row) == row
-    assert simulate.Partial(out, Simulation(), "other").find(row) is None
-    assert simulate.Partial(out, Simulation(wiring=SMALL), "key").find(row) is None
-    assert simulate.Partial(out, Simulation(), "key").find({**row, "EE_alpha": 0.5}) is None
-    (tmp_path / "hidden.txt").write_text("0 " * 500)
-    assert simulate.Partial(out, Simulation(), "key", tmp_path / "hidden.txt").find(row) is None
+@pytest.mark.parametrize("changed", [{"code": "new"}, {"inputs": {"rules.parquet": "new"}}], ids=["code", "inputs"])
+def test_rows_of_other_code_or_inputs_are_not_taken_over(pretend, tmp_path, monkeypatch, changed):
+    monkeypatch.setattr(files, "maker", {"code": "old", "inputs": {"rules.parquet": "old"}})
+    cut_off(tmp_path, monkeypatch, 3)
+    files.maker.update(changed)
+    run_chunk(tmp_path, 0, 5)
+    assert pretend == [0, 1, 2, 0, 1, 2, 3, 4]
 
 
-def test_recordings_are_kept_on_request(pretend, tmp_path):
-    run_chunk(tmp_path, 0, 2, recordings=tmp_path / "recordings.npz")
-    stored = files.read_arrays(tmp_path / "recordings.npz")
-    assert stored["rule1_e_times"].shape == (50,)
-    assert stored["rule0_weights_IE"].shape == (100, 100)
+def test_rows_of_other_settings_are_not_taken_over(pretend, tmp_path, monkeypatch):
+    cut_off(tmp_path, monkeypatch, 3)
+    run_chunk(tmp_path, 0, 5, settings=Simulation(wiring=SMALL))
+    assert pretend == [0, 1, 2, 0, 1, 2, 3, 4]
+
+
+def test_the_code_that_makes_a_row_is_in_the_key_of_a_chunk():
+    covered = fingerprint.closure(fingerprint.module("fsbi.simulate"))
+    assert {summary.__name__, command.__name__, "respike.core.statistics"} <= covered
+
+
+def test_recordings_come_back_from_their_file(pretend, tmp_path):
+    where = {"out": tmp_path / "recorded.parquet", "recordings": tmp_path / "poly" / "example" / "recordings.npz"}
+    record.run(rules=[chunk(tmp_path, 0, 2)], binary=tmp_path / "binary.json", settings=Simulation(), **where)
+    pd.testing.assert_frame_equal(pd.read_parquet(where["out"]), run_chunk(tmp_path, 0, 2))
+    stored = recording.read(where["recordings"])
+    for number, one in stored.items():
+        again, _ = Simulator.record(None, {"index": number, "seed": 2**62 + number})
+        assert same(one, again)
+        assert {name: value for name, value in vars(one).items() if np.isscalar(value)} == {
+            name: value for name, value in vars(again).items() if np.isscalar(value)
+        }
+    spikes.run(recordings=[where["recordings"]], out=tmp_path / "spikes.npz")
+    networks = read_networks(tmp_path / "spikes.npz")
+    assert [(one.study, one.name, one.recorded, one.step) for one in networks] == [
+        ("fsbi", "poly rule0", False, 1e-4),
+        ("fsbi", "poly rule1", False, 1e-4),
+    ]
+
+
+def test_cells_are_numbered_through_and_time_starts_with_the_recording():
+    one = Recording(np.array([60.0, 61.5]), np.array([0, 2]), 3, np.array([59.9, 69.0]), np.array([0, 1]), 2, 60.0, 70.0)
+    shown = recording.spikes(one)
+    assert shown.times.tolist() == [0.0, 1.5, 9.0]
+    assert shown.cells.tolist() == [0, 2, 4]
+    assert (shown.n_cells, shown.duration) == (5, 10.0)
+
+
+def test_a_row_knows_the_bound_of_the_weights(pretend, tmp_path):
+    simulator = Simulator(tmp_path / "binary.json", Simulation(wiring=Wiring(w_max=0.5)))
+    one, _ = Simulator.record(simulator, {"index": 0, "seed": 1})
+    bounded = replace(one, weights={kind: np.minimum(samples, 0.5) for kind, samples in one.weights.items()})
+    share = np.mean([samples[1:] >= 0.5 for samples in one.weights.values()])
+    assert simulator.row(steady(), bounded, 0.0)["w_blow"] == pytest.approx(share)
+
+
+def test_what_a_binary_leaves_is_read_from_the_start_of_the_recording(pretend, tmp_path):
+    left = {
+        **{"control.outcome": np.int32([0]), "control.stop_step": np.int32([700_000])},
+        **{"spikes_E.i": np.int32([0, 9, 3, 4]), "spikes_E.t": [59.9998, 60.0, 60.0, 69.5], "spikes_E.N": np.int32([4])},
+        **{"spikes_I.i": np.int32([1]), "spikes_I.t": [61.0], "spikes_I.N": np.int32([1])},
+        **{f"weights_{kind}.t": [59.9, 60.0, 60.1] for kind in TYPES},
+        **{f"weights_{kind}.w": np.repeat(np.float32([1, 2, 3]), 100) for kind in TYPES},
+    }
+    simulator = Simulator(tmp_path / "binary.json", Simulation(protocol=Protocol(n_recorded_e=9)))
+    for name, values in left.items():
+        np.asarray(values).tofile(tmp_path / name)
+        simulator.results[name] = {"file": name, "dtype": str(np.asarray(values).dtype)}
+    one = simulator.read(tmp_path)
+    assert (one.e_times.tolist(), one.e_cells.tolist(), one.n_e) == ([60.0, 69.5], [3, 4], 9)
+    assert (one.start, one.stop, one.blow_up, one.outcome) == (60.0, 70.0, -1.0, "finished")
+    assert one.weight_times.tolist() == [60.0, 60.1]
+    assert one.weights["IE"].mean(1).tolist() == [2.0, 3.0]
 
 
 def test_a_missing_binary_is_named(pretend, tmp_path):
     (tmp_path / "key" / "main").unlink()
-    with pytest.raises(FileNotFoundError, match="main does not exist; delete .*binary.json and run the rule fsbi_build again"):
+    with pytest.raises(
+        FileNotFoundError, match="main does not exist; delete .*binary.json and run the workflow rule fsbi_build again"
+    ):
         run_chunk(tmp_path, 0, 1)
 
 
@@ -360,15 +467,15 @@ def test_a_damaged_binary_is_not_run(pretend, tmp_path):
 
 
 def test_a_damaged_binary_is_compiled_again(tmp_path):
-    assert built.manifest(tmp_path) is None
+    assert binary.manifest(tmp_path) is None
     (tmp_path / "main").write_bytes(b"whole")
-    built.seal(tmp_path, {"key": "k"})
-    assert built.manifest(tmp_path) == {"key": "k"}
+    binary.seal(tmp_path, {"key": "k"})
+    assert binary.manifest(tmp_path) == {"key": "k"}
     (tmp_path / "main").write_bytes(b"whol3")
-    assert built.manifest(tmp_path) is None
+    assert binary.manifest(tmp_path) is None
     (tmp_path / "main").write_bytes(b"whole")
     (tmp_path / "manifest.json").write_text("{")
-    assert built.manifest(tmp_path) is None
+    assert binary.manifest(tmp_path) is None
 
 
 def fake_binary(folder: Path, script: str) -> Path:
@@ -381,12 +488,12 @@ def fake_binary(folder: Path, script: str) -> Path:
 def test_what_a_failing_binary_says_is_passed_on(tmp_path):
     folder = fake_binary(tmp_path, "echo Error writing spikes; exit 1\n")
     with pytest.raises(OSError, match="status 1 and said: Error writing spikes .*set TMPDIR"):
-        simulate.launch(folder, tmp_path, {}, 1.0)
+        binary.launch(folder, tmp_path, {}, 1.0)
 
 
 def test_a_binary_that_hangs_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(simulate, "GRACE", 0.1)
-    assert not simulate.launch(fake_binary(tmp_path, "exec sleep 60\n"), tmp_path, {}, 0.1)
+    monkeypatch.setattr(binary, "GRACE", 0.1)
+    assert not binary.launch(fake_binary(tmp_path, "exec sleep 60\n"), tmp_path, {}, 0.1)
 
 
 # --- whole simulations ---
@@ -397,18 +504,18 @@ def binaries(tmp_path_factory):
     """Compiles a reduced network once, by its family of rules and its loops."""
     folder = tmp_path_factory.mktemp("build")
 
-    def of(rule: str, templates: str) -> Path:
-        out = folder / f"{rule}_{templates}.json"
+    def of(family: str, templates: str) -> Path:
+        out = folder / f"{family}_{templates}.json"
         if not out.is_file():
-            build.run(network=Network(rule=rule, n_e=512, n_i=128, templates=templates), folder=folder, out=out)
+            build.build(network=Network(family=family, n_e=512, n_i=128, templates=templates), folder=folder, out=out)
         return out
 
     return of
 
 
-def simulated(binary: Path, rule: dict, wiring: Wiring = SMALL, **protocol) -> Recording:
+def simulated(description: Path, rule: dict, wiring: Wiring = SMALL, **protocol) -> Recording:
     settings = Simulation(wiring=wiring, protocol=Protocol(**{"settle": 0.0, "record": 3.0, "stop": "reference", **protocol}))
-    return Simulator(binary, settings).record(rule)[0]
+    return Simulator(description, settings).record(rule)[0]
 
 
 def same(a: Recording, b: Recording) -> bool:
@@ -452,7 +559,7 @@ def test_spikes_noted_long_ago_or_in_numbers_are_not_lost(binaries, values, wiri
     left = {}
     for templates in ("fast", "stock"):
         simulator = Simulator(binaries("poly", templates), settings)
-        simulator.read = lambda scratch, s=simulator: {name: s.array(scratch, name) for name in s.places}
+        simulator.read = lambda scratch, s=simulator: {name: s.array(scratch, name) for name in s.results}
         rule = steady(seed=5, **{**terms, **values})
         left[templates] = simulator.record(rule, **{"control.keep_weights": 1})[0]
     for name, array in left["stock"].items():
@@ -465,38 +572,38 @@ def test_spikes_noted_long_ago_or_in_numbers_are_not_lost(binaries, values, wiri
 
 @pytest.mark.slow
 def test_a_seed_says_everything(binaries):
-    binary = binaries("poly", "fast")
-    once, again, other = (simulated(binary, steady(EE_kappa=-0.5, seed=seed)) for seed in (2**45 + 1, 2**45 + 1, 1))
+    compiled = binaries("poly", "fast")
+    once, again, other = (simulated(compiled, steady(EE_kappa=-0.5, seed=seed)) for seed in (2**45 + 1, 2**45 + 1, 1))
     assert same(once, again)
     assert not same(once, other)
 
 
 @pytest.mark.slow
 def test_every_outcome_has_its_code(binaries):
-    binary = binaries("poly", "fast")
-    assert simulated(binary, steady()).outcome == "finished"
-    blown = simulated(binary, steady(EE_alpha=2.0, EE_kappa=2.0), stop="early")
+    compiled = binaries("poly", "fast")
+    assert simulated(compiled, steady()).outcome == "finished"
+    blown = simulated(compiled, steady(EE_alpha=2.0, EE_kappa=2.0), stop="early")
     assert blown.outcome == "blow_up"
     assert 0 < blown.blow_up < 3
-    silent = simulated(binary, steady(rate_in=0.1), record=10.0, stop="early", silent_after=2.0)
+    silent = simulated(compiled, steady(rate_in=0.1), record=10.0, stop="early", silent_after=2.0)
     assert (silent.outcome, silent.blow_up) == ("silent", pytest.approx(2.0, abs=0.1))
     falling = {f"{kind}_alpha": -2.0 for kind in ("EE", "EI", "IE", "II")}
     light = replace(SMALL, w_ie=0.1, w_ii=0.1)
-    full = simulated(binary, steady(**falling), wiring=light, record=9.0, stop="early")
+    full = simulated(compiled, steady(**falling), wiring=light, record=9.0, stop="early")
     assert full.outcome == "saturated"
     assert full.blow_up > 3
-    assert simulated(binary, steady(**falling), wiring=light, record=9.0).outcome == "finished"
-    assert simulated(binary, steady(rate_in=0.1), record=4.0).outcome == "finished"  # as published: goes on
-    infinite = simulated(binary, steady(), wiring=replace(SMALL, w_input=1e38), rate_max=1e6)
+    assert simulated(compiled, steady(**falling), wiring=light, record=9.0).outcome == "finished"
+    assert simulated(compiled, steady(rate_in=0.1), record=4.0).outcome == "finished"  # as published: goes on
+    infinite = simulated(compiled, steady(), wiring=replace(SMALL, w_input=1e38), rate_max=1e6)
     assert infinite.outcome == "nan"
-    assert simulated(binary, steady(), record=50.0, wall_limit=0.05).outcome == "wall_limit"
+    assert simulated(compiled, steady(), record=50.0, wall_limit=0.05).outcome == "wall_limit"
 
 
 @pytest.mark.slow
 def test_sampled_weights_are_equally_spaced(binaries):
-    binary = binaries("poly", "fast")
+    compiled = binaries("poly", "fast")
     settings = Simulation(wiring=SMALL, protocol=Protocol(settle=1.0, record=1.0, stop="reference"))
-    recording, _ = Simulator(binary, settings).record(steady(EE_beta=0.2, seed=4))
+    recording, _ = Simulator(compiled, settings).record(steady(EE_beta=0.2, seed=4))
     assert np.allclose(recording.weight_times, 1 + np.arange(10) / 10)
     assert recording.weights["EE"].shape == (10, 100)
     assert recording.weights["EE"].std() > 0
@@ -523,10 +630,10 @@ def test_synapses_are_as_many_as_gaps_with_a_dead_time_leave(binaries):
 def test_a_full_scratch_disk_is_reported(binaries, tmp_path):
     simulator = Simulator(binaries("poly", "fast"), Simulation(wiring=SMALL, protocol=Protocol(settle=0.0, record=0.2)))
     values = command.arguments(simulator.network, simulator.settings, steady(), 1)
-    (tmp_path / simulator.places["spikes_E.t"]["file"]).symlink_to("/dev/full")
+    (tmp_path / simulator.results["spikes_E.t"]["file"]).symlink_to("/dev/full")
     with pytest.raises(OSError, match="Error writing .*spikes_E_t.*set TMPDIR to another folder"):
         simulator.launch(tmp_path, values)
-    (tmp_path / simulator.places["spikes_E.t"]["file"]).unlink()
+    (tmp_path / simulator.results["spikes_E.t"]["file"]).unlink()
     with pytest.raises(OSError, match="left no control.outcome in .*set TMPDIR"):
         simulator.read(tmp_path / "nothing")
 
@@ -539,15 +646,14 @@ def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
     command_line += ["--binary", str(binaries("poly", "fast")), "--settings", json.dumps(settings)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     process = subprocess.Popen(command_line, env=environment)
-    partial = tmp_path / ".partial" / "out.parquet.jsonl"
-    while not partial.is_file() and process.poll() is None:
+    states = partial.paths(out)
+    while not all(path.is_file() for path in states) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    finished = len(partial.read_text().splitlines())
-    assert 1 <= finished < 4
-    subprocess.run(command_line, env=environment, check=True)
+    again = subprocess.run(command_line, env=environment, check=True, capture_output=True, text=True)
+    assert re.search(r"going on after step [123] ", again.stdout)
     resumed = pd.read_parquet(out)
     simulate.run(rules=[rules], binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
     columns = [name for name in resumed.columns if name != "cpu_s"]
@@ -558,6 +664,6 @@ def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
 @pytest.mark.skipif(build.platform.machine() != "x86_64", reason="names a family of x86 processors")
 def test_narrower_processors_give_the_same_bits(binaries, tmp_path, rng):
     out = tmp_path / "narrow.json"
-    build.run(network=Network(n_e=512, n_i=128, cpu="x86-64-v3"), folder=tmp_path / "build", out=out)
+    build.build(network=Network(n_e=512, n_i=128, cpu="x86-64-v3"), folder=tmp_path / "build", out=out)
     rule = rule_of("poly", rng, EE_alpha=0.1, EE_kappa=0.5)
     assert same(simulated(out, rule), simulated(binaries("poly", "fast"), rule))

@@ -48,16 +48,14 @@ def planned(folder: Path, space: dict, *arguments: str, **other: object) -> dict
     return {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines()} if table else {}
 
 
-REFUSED = [
+REFUSED = [  # by the plan, whose refusals are in test_fsbi_plan.py, and by the schema
     ({"rounds": 3}, "fsbi.mlp.rounds = 3: schedule has only 2 entries"),
-    ({"data": "released", "released": ["a.npy"]}, "expected 2 .npy files of the authors"),
     ({"data": "auryn"}, "fsbi.mlp.data = 'auryn'"),
-    ({"hidden_file": "none.txt"}, "fsbi.mlp.hidden_file = 'none.txt': there is no such file"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("space", "message"), REFUSED, ids=["rounds", "released", "data", "hidden"])
+@pytest.mark.parametrize(("space", "message"), REFUSED, ids=["plan", "schema"])
 def test_config_is_refused_before_any_job(project, space, message):
     done = snakemake(project, space, "-n", "--", TABLE)
     assert done.returncode != 0
@@ -74,16 +72,16 @@ def test_reruns(project):
     # a filter bound: filter and fit again, nothing of round 0 simulated again
     narrower = {"schedule": [first, {**second, "filter": {"rate": [1, 50]}}]}
     jobs = planned(project, narrower, "--", TABLE)
-    assert jobs == {"fsbi_filter": 1, "fsbi_fit": 1, "fsbi_rules": 1, "fsbi_surrogate": 1, "fsbi_table": 1}
+    assert jobs == {"fsbi_filter": 1, "fsbi_fit": 1, "fsbi_data": 1, "fsbi_surrogate": 1, "fsbi_table": 1}
     # a plausible bound: no rule of any round drawn or simulated again
     targets = yaml.safe_load((ROOT / "config.yaml").read_text())["fsbi"]["targets"]
     assert planned(project, {}, "--", TABLE, targets={**targets, "fft": {"aim": [0, 1], "plausible": [0, 2]}}) == {}
     # more rules: only the new ones, in chunks of any size
     assert planned(project, {"chunk": 7, "draw": 9}, "--", TABLE) == {}
     more = {"schedule": [first, {**second, "rules": 55}]}
-    assert planned(project, more, "--", TABLE) == {"fsbi_rules": 2, "fsbi_surrogate": 2, "fsbi_table": 1}
+    assert planned(project, more, "--", TABLE) == {"fsbi_data": 2, "fsbi_surrogate": 2, "fsbi_table": 1}
     cuts = {"chunk": 100, "draw": 10}
-    assert planned(project, {**more, **cuts}, "--", TABLE) == {"fsbi_rules": 4, "fsbi_surrogate": 1, "fsbi_table": 1}
+    assert planned(project, {**more, **cuts}, "--", TABLE) == {"fsbi_data": 4, "fsbi_surrogate": 1, "fsbi_table": 1}
     # fewer: those that were drawn are enough
     fewer = {"schedule": [first, {**second, "rules": 10}]}
     assert planned(project, fewer, "--", TABLE) == {"fsbi_surrogate": 1, "fsbi_table": 1}
@@ -125,4 +123,4 @@ def test_an_edited_file_of_hidden_layers_makes_its_simulations_stale(project):
         (project / "hidden.txt").write_text(f"{word} " * 500)
         said = bed.respike(project, "verify", "fsbi", "--configfile", "hidden.yaml").stdout
         stale[word] = {rule_of[file] for file in re.findall(r"^stale +(.*?): ", said, re.MULTILINE)}
-    assert stale == {"0.1": set(), "0.2": {"fsbi_simulate", "fsbi_record", "fsbi_figures_mlp"}}
+    assert stale == {"0.1": set(), "0.2": {"fsbi_simulate", "fsbi_record", "fsbi_figures", "fsbi_network"}}

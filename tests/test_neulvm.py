@@ -12,36 +12,17 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import binom, logsumexp, softmax
-from sklearn.linear_model import LogisticRegression
 
 from respike.__main__ import main
 from respike.core import files, training
-from respike.neulvm import (
-    ascent,
-    baselines,
-    box,
-    clusters,
-    data,
-    drives,
-    em,
-    fit,
-    freerun,
-    microscopic,
-    model,
-    models,
-    particles,
-    partition,
-    pickles,
-    plain,
-    plds,
-    preprocess,
-    refine,
-    simulate,
-    states,
-    trials,
-)  # fmt: skip
+from respike.neulvm import clusters, drives, fitted, freerun, loader, microscopic, model, states, trials
+from respike.neulvm.inference import ascent, box, em, particles, partition
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
+from respike.neulvm.recording import read as read_recording
+from respike.neulvm.smoothing import smooth
+from respike.neulvm.stages import data, fit, preprocess, refine, simulate
+from tests import neulvm_plain as plain
 
 TRUE = Circuit()
 
@@ -122,7 +103,7 @@ def test_expected_activity_of_a_renewal_process():
 
 @pytest.mark.parametrize("dt", [0.004, 0.0005, 0.0015])
 def test_published_survival_sums_a_grid_that_counts_both_ends(dt):
-    start = model.stationary(8.0, 50.0, 4.0, 30, dt, 0.004, "compat")
+    start = model.stationary(replace(TRUE, threshold=(4.0,) * 3), 0, 8.0, 30, dt, "compat")
     for k in (5, 17, 29):
         points = np.linspace(0, k * dt, int(np.floor(k * dt / 0.001 + 1e-9)) + 1)
         v = np.where(points >= 0.004 - 1e-12, 8.0 * (1 - np.exp(-50 * points)), 0.0)
@@ -130,10 +111,10 @@ def test_published_survival_sums_a_grid_that_counts_both_ends(dt):
 
 
 def test_smoothing_keeps_a_constant_and_looks_back_only_when_asked():
-    np.testing.assert_allclose(em.smooth(np.ones((2, 50)), 5, "gaussian"), 1)
+    np.testing.assert_allclose(smooth(np.ones((2, 50)), 5, "gaussian"), 1)
     pulse = np.zeros(50)
     pulse[20] = 1
-    forward = em.smooth(pulse, 4, "ma_forward")
+    forward = smooth(pulse, 4, "ma_forward")
     np.testing.assert_allclose(forward[20:24], 0.25)
     assert forward.sum() == pytest.approx(1)
     assert not forward[:20].any()
@@ -156,6 +137,26 @@ class TestGenerators:
         run = microscopic.simulate(small, 0.5, rng, n_sampled=3)
         assert run.counts[:, 2].sum() == run.sampled[:, 6:].sum()
         assert (run.sampled[:, :3].sum(1) <= run.counts[:, 0]).all()
+
+    def test_refractory_time_of_the_network(self, rng):
+        """Driven without mercy, a cell fires again in the first step in which it may: 4 ms and one step of 0.2 ms later."""
+        strong = replace(TRUE, rest=(1e4,) * 3)
+        steps, _ = np.nonzero(microscopic.simulate(strong, 0.2, rng, n_sampled=1).sampled[:, :1])
+        assert set(np.diff(steps)) == {21}
+        weak = microscopic.simulate(replace(TRUE, rest=(40.0,) * 3), 2.0, rng, n_sampled=20).sampled
+        intervals = np.concatenate([np.diff(np.flatnonzero(cell)) for cell in weak.T])
+        assert intervals.min() >= 21
+        assert len(set(intervals)) > 20
+
+    def test_delay_of_the_network(self, rng):
+        """The first population fires at once; the second, which nothing else drives, not before its spikes arrive."""
+        circuit = Circuit(
+            (50, 50), ((0, 1), (0, 0)), (50.0,) * 2, (1e5, 0.0), (1e5, 0.0), (3.7, 30.0), (1e6,) * 2, delay=0.002,
+            typical_rates=(0.0, 0.0),
+        )  # fmt: skip
+        counts = microscopic.simulate(circuit, 0.02, rng).counts
+        first, second = (int(np.flatnonzero(counts[:, m])[0]) for m in (0, 1))
+        assert second - first == 10 + 1  # steps of 0.2 ms: the delay, and the step of the scheme
 
     def test_same_seed_same_bytes(self):
         runs = [microscopic.simulate(TRUE, 0.2, np.random.default_rng(3), n_sampled=2) for _ in range(2)]
@@ -296,16 +297,43 @@ def test_a_killed_fit_goes_on_where_it_was(recording, tmp_path, monkeypatch, e_s
     assert not (tmp_path / "b" / "m.json").exists()
     assert fit_until(None, "b") == undisturbed
     assert taken == [(0, "M"), (0, "E"), (1, "M"), (1, "E")][:n_steps]
-    assert not any(path.exists() for path in training.partial_paths(tmp_path / "b" / "m.json"))
+    assert not any((tmp_path / "b" / ".partial").glob("m.json.*"))
+
+
+def test_a_killed_fit_of_another_circuit_is_not_gone_on_with(recording, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+    _preprocess(recording[0], tmp_path, recording[1])
+    advance, taken = em.advance, []
+
+    def step(state, *rest):
+        if len(taken) == 1:
+            raise KeyboardInterrupt
+        taken.append(state.iteration)
+        advance(state, *rest)
+
+    made = {"out": tmp_path / "m.json", "latent": tmp_path / "z.npz", "log": tmp_path / "log.parquet"}
+    rest = {"trial": tmp_path / "trial.npz", "prior": Prior(), "fit": Fit(m_steps=2, e_steps=2), "start": 0, "seed": 3}
+    monkeypatch.setattr(em, "advance", step)
+    with pytest.raises(KeyboardInterrupt):
+        fit.run(**made, **rest, circuit=TRUE)
+    monkeypatch.setattr(em, "advance", advance)
+    fit.run(**made, **rest, circuit=replace(TRUE, refractory=0.008))
+    assert "made with other settings" in capsys.readouterr().out
 
 
 class TestParticles:
-    def test_likelihood_without_uncertainty(self, rng):
-        """Huge populations have no noise: all particles agree, and the likelihood is that of the deterministic activity."""
-        circuit = replace(TRUE, sizes=(10**6,) * 3, coupling=(2.0, 2.0, 4.0), rest=(8.0,) * 3)
-        trial, _ = small_trial(rng, circuit, batches=1)
-        a, b = (particles.sample(circuit, trial, 0, n, 1, rng, "exact").log_likelihood for n in (4, 40))
-        assert a == pytest.approx(b, abs=0.5)
+    @pytest.mark.parametrize("name", ["published", "four populations"])
+    def test_likelihood_without_uncertainty(self, rng, name):
+        """Huge populations have no noise: each bin is as expected, and the likelihood that of the spikes given this."""
+        circuit = replace(CIRCUITS[name], sizes=(10**13,) * len(CIRCUITS[name].sizes))
+        trial, latent = small_trial(rng, circuit, batches=1, n_bins=30)
+        values, activity = plain.parameters(circuit), torch.tensor(latent)
+        for _ in range(30):  # what is expected of a bin rests on the bins before it
+            judge = plain.loss(values, circuit, trial, activity, "exact")
+            activity[:, 40:] = judge.expected
+        found = particles.sample(circuit, trial, 0, 4, 1, rng, "exact")
+        assert found.log_likelihood == pytest.approx(-judge.spikes.item() * trial.drive.size, abs=1e-3)
+        np.testing.assert_allclose(found.latent[0, 40:], activity[0, 40:], atol=1e-5)
 
     @pytest.mark.parametrize("scheme", ["compat", "exact"])
     def test_independent_neurons(self, rng, scheme):
@@ -316,12 +344,32 @@ class TestParticles:
         assert found.log_likelihood == pytest.approx(-model.loss(circuit, trial, latent, scheme).spikes * 3 * 60, rel=1e-9)
         assert found.latent.shape == (2, 100, 3)
 
+    def test_systematic_resampling(self, rng):
+        """Each particle as often as its weight times their number, rounded one way or the other; their order is kept."""
+        ancestors = np.empty(8, np.int32)
+        particles.systematic(rng, np.array([0.25, 0, 0.5, 0, 0, 0.25, 0, 0]), ancestors)
+        assert ancestors.tolist() == [0, 0, 2, 2, 2, 2, 5, 5]
+        weights, counts = np.array([0.06, 0.3, 0.64]), np.zeros(3)
+        for _ in range(2000):
+            ancestors = np.empty(3, np.int32)
+            particles.systematic(rng, weights, ancestors)
+            counts += np.bincount(ancestors, minlength=3)
+        np.testing.assert_allclose(counts / 6000, weights, atol=0.02)
+
+    def test_particles_that_do_not_count_die_out(self, rng):
+        """Few neurons in each population: activities differ, most lines end, and resampling keeps the likelihood in hand."""
+        circuit = replace(TRUE, sizes=(20, 20, 10))
+        trial, _ = small_trial(rng, circuit, batches=1, n_bins=300)
+        samples = [particles.sample(circuit, trial, 0, 300, 300, np.random.default_rng(k), "exact") for k in range(8)]
+        assert max(len(np.unique(each.latent[:, 40], axis=0)) for each in samples) < 30
+        assert np.std([each.log_likelihood for each in samples]) < 6
+
     def test_window_moves_without_a_trace(self, rng):
         """Bins beyond the first window: mean activity of many particles equals that of free runs at zero coupling."""
         circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(7.0,) * 3)
         trial, _ = small_trial(rng, circuit, batches=1, n_bins=200)
         quiet = replace(trial, drive=np.zeros_like(trial.drive))
-        found = particles.sample(circuit, quiet, 0, 60, 1, rng, "exact").mean[140:].mean()
+        found = particles.sample(circuit, quiet, 0, 60, 60, rng, "exact").latent[:, 140:].mean()
         free = freerun.simulate(circuit, np.zeros((2000, 3)), rng, 0.004, 40, "exact")[500:].mean()
         assert found == pytest.approx(free, rel=0.03)
 
@@ -388,12 +436,12 @@ class TestRefine:
 
     def test_curvature_is_made_positive(self):
         turned = np.array([[3.0, 4.0], [4.0, -3.0]])  # eigenvalues 5 and -5
-        sizes = np.linalg.eigvalsh(ascent.bent(lambda x: turned @ x, np.ones(2)))
+        sizes = np.linalg.eigvalsh(ascent.curvature_at(lambda x: turned @ x, np.ones(2)))
         np.testing.assert_allclose(sizes, [5 * ascent.FLATTEST, 5.0])
 
     def test_likeliest_rounds_in_a_row_count(self):
         state = ascent.State(np.zeros(1), np.zeros(1))
-        state.likelihood, state.seen = [-9.0, -1, -1, -9, -9, 0, -9, -9], [[float(k)] for k in range(8)]
+        state.log_likelihood, state.seen = [-9.0, -1, -1, -9, -9, 0, -9, -9], [[float(k)] for k in range(8)]
         assert ascent.counted(state) == (1, 2)
 
     def test_spikes_that_no_particle_explains(self, rng):
@@ -419,8 +467,8 @@ class TestRefine:
     def test_a_killed_refinement_goes_on_where_it_was(self, recording, tmp_path, monkeypatch):
         monkeypatch.setattr(training, "SAVE_SECONDS", -1)
         _preprocess(recording[0], tmp_path, recording[1])
-        held = models.Model(TRUE, "exact", 0.004, 50, "test", {"start": 0})
-        models.write(tmp_path / "best.json", held)
+        held = fitted.Fitted(TRUE, "exact", 0.004, 50, "test", {"start": 0})
+        fitted.write(tmp_path / "best.json", held)
         advance, taken = ascent.advance, []
 
         def refine_until(dies_at, name):
@@ -445,50 +493,6 @@ class TestRefine:
         assert not (tmp_path / "b" / "m.json").exists()
         assert refine_until(None, "b") == undisturbed
         assert taken == list(range(7))
-
-
-class TestBaselines:
-    def test_hmm_finds_two_rates(self, rng):
-        state = np.repeat([0, 1, 0, 1], 2500)
-        spikes = (rng.random((10000, 2)) < np.array([[0.02, 0.1], [0.1, 0.02]])[state]).astype(int)
-        score, free = baselines.hmm(spikes, spikes, 40000, 30, 0.004, rng)
-        assert sorted(np.unique(free[:, 0].round(2))) == [0.02, 0.1]
-        assert score > baselines.constant(spikes, spikes, 10)[0] + 200
-
-    def test_forward_backward_by_brute_force(self, rng):
-        emission, move, start = rng.normal(size=(4, 2)), np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.4, 0.6])
-        share, _, total = baselines._forward_backward(emission, move, start)
-        paths = [[(k >> t) & 1 for t in range(4)] for k in range(16)]
-        weight = [
-            start[p[0]] * np.prod([move[a, b] for a, b in zip(p[:-1], p[1:], strict=True)])
-            * np.exp(sum(emission[t, s] for t, s in enumerate(p))) for p in paths
-        ]  # fmt: skip
-        assert total == pytest.approx(np.log(sum(weight)))
-        assert share[2, 1] == pytest.approx(sum(w for w, p in zip(weight, paths, strict=True) if p[2]) / sum(weight))
-
-    def test_logistic_equals_scikit_learn(self, rng):
-        x = rng.normal(size=(500, 3))
-        y = (rng.random(500) < 1 / (1 + np.exp(-(x @ [1.0, -0.5, 0.0] - 1)))).astype(int)
-        judge = LogisticRegression(C=1.0, tol=1e-10).fit(x, y)
-        np.testing.assert_allclose(baselines.logistic(x, y), [*judge.intercept_, *judge.coef_[0]], atol=1e-5)
-
-    def test_plds_posterior_by_dense_algebra(self, rng):
-        spikes = (rng.random((12, 3)) < 0.3).astype(int)
-        model_ = plds.Plds(0.9 * np.eye(2), 0.2 * np.eye(2), rng.normal(size=(3, 2)), -1 + rng.normal(size=3))
-        x, own, cross = plds.posterior(model_, spikes)
-        precision = np.zeros((24, 24))
-        for t in range(12):
-            block = slice(2 * t, 2 * t + 2)
-            precision[block, block] += np.eye(2) if t == 0 else 5 * np.eye(2)
-            precision[block, block] += (model_.c.T * np.exp(model_.c @ x[t] + model_.d)) @ model_.c
-            if t:
-                before = slice(2 * t - 2, 2 * t)
-                precision[before, before] += 0.81 * 5 * np.eye(2)
-                precision[before, block] -= 0.9 * 5 * np.eye(2)
-                precision[block, before] -= 0.9 * 5 * np.eye(2)
-        inverse = np.linalg.inv(precision)
-        np.testing.assert_allclose(own[5], inverse[10:12, 10:12], atol=1e-8)
-        np.testing.assert_allclose(cross[5], inverse[10:12, 12:14], atol=1e-8)
 
 
 def test_partition_of_groups_that_move_together(rng):
@@ -559,9 +563,9 @@ class TestLoader:
 
     def test_random_cells(self, recording, tmp_path):
         window = replace(recording[1], pick="random")
-        chosen = preprocess.pick(window, 4, 3, 0, Path("x"))
+        chosen = loader.pick(window, 4, 3, 0, Path("x"))
         assert all(len(set(cells)) == 3 for cells in chosen)
-        assert [c.tolist() for c in chosen] == [c.tolist() for c in preprocess.pick(window, 4, 3, 0, Path("x"))]
+        assert [c.tolist() for c in chosen] == [c.tolist() for c in loader.pick(window, 4, 3, 0, Path("x"))]
 
     @pytest.mark.parametrize(
         ("change", "says"),
@@ -623,7 +627,7 @@ class TestLoader:
             path = tmp_path / "hostile"
             path.write_bytes(pickle.dumps(bad))
             with pytest.raises(ValueError, match="nothing was run"):
-                pickles.read(path, (400, 400, 200))
+                read_recording(path, (400, 400, 200))
         assert not witness.exists()
 
     @pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
@@ -631,14 +635,14 @@ class TestLoader:
         path = tmp_path / "file"
         path.write_bytes(content)
         with pytest.raises(ValueError, match=str(path)):
-            pickles.read(path, (400, 400, 200))
+            read_recording(path, (400, 400, 200))
 
     @pytest.mark.parametrize("protocol", [2, 4, 5])
     def test_reads_every_protocol(self, recording, tmp_path, protocol):
         content = pickle.loads(recording[0].read_bytes())
         path = tmp_path / "again"
         path.write_bytes(pickle.dumps({**content, "extra": np.float64(1.0)}, protocol=protocol))
-        np.testing.assert_array_equal(pickles.read(path, TRUE.sizes).spikes, content["sampled_spikes"])
+        np.testing.assert_array_equal(read_recording(path, TRUE.sizes).spikes, content["sampled_spikes"])
 
 
 class TestConfig:
@@ -666,20 +670,20 @@ class TestConfig:
         np.testing.assert_allclose(search.high, 2.0 * TRUE.vector())
 
     def test_pulse_into_a_population_that_is_not_there(self, tmp_path):
-        models.write(tmp_path / "m.json", models.Model(TRUE, "exact", 0.004, 50, "test"))
+        fitted.write(tmp_path / "m.json", fitted.Fitted(TRUE, "exact", 0.004, 50, "test"))
         with pytest.raises(ValueError, match="pulse_target = 3: expected a population, 0 to 2"):
             simulate.run(model=tmp_path / "m.json", out=tmp_path / "r.npz", free=Free(pulse_target=3), seed=0)
 
     def test_model_file(self, tmp_path):
         path = tmp_path / "m.json"
-        held = models.Model(CIRCUITS["four populations"], "exact", 0.004, 50, "test", {"loss": 1.0})
-        models.write(path, held)
-        assert models.read(path) == held
+        held = fitted.Fitted(CIRCUITS["four populations"], "exact", 0.004, 50, "test", {"loss": 1.0})
+        fitted.write(path, held)
+        assert fitted.read(path) == held
         for content in ("{", "[]", json.dumps({"circuit": {}}), path.read_text().replace('"exact"', '"other"')):
             files.record_path(path).unlink(missing_ok=True)
             path.write_text(content)
             with pytest.raises(ValueError, match="not a model file"):
-                models.read(path)
+                fitted.read(path)
 
 
 def test_recording_that_never_switches():

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from respike.core import files
-from respike.neulvm import box, freerun, meanfield, models, summaries, trials
+from respike.neulvm import fitted, freerun, trials
+from respike.neulvm.inference import box, meanfield, posterior, summaries
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Posterior, Prior, Window
-from respike.neulvm.stages import posterior, recovery
+from respike.neulvm.stages import posterior as posterior_stage
+from respike.neulvm.stages import recovery
 
 TRUE = Circuit()
 TWO = Circuit(
@@ -48,8 +50,21 @@ class TestSummaries:
     def test_changes_need_a_margin(self):
         assert summaries._changes(np.array([0.0, 9, 4.9, 5.1, 4.9, 9, 0]), 5.0, 2.0) == 2
 
-    def test_silent_cells_give_numbers(self):
-        assert np.isfinite(summaries.find(np.zeros((500, 4), np.uint8), np.array([0, 0, 1, 1]), DT)).all()
+    def test_silent_cells(self):
+        """Every summary has its value at rate 0; a hazard is that of half a spike in 20 bins."""
+        found = summaries.find(np.zeros((500, 4), np.uint8), np.array([0, 0, 1, 1]), DT)
+        n_ages = len(summaries.AGES)
+        rates, levels, states = [np.log(0.3)] * 2, [np.log(0.5)] * 10, [0.0] * 4
+        hazards, covariances = [np.log(0.5 / 20)] * (2 * 2 * n_ages), [0.0] * (4 * len(summaries.LAGS))
+        np.testing.assert_allclose(found, rates + levels + states + hazards + covariances)
+
+    def test_order_of_a_recording(self):
+        """The first population fires in each bin, the second in none, with two and one cells."""
+        spikes = np.zeros((500, 3), np.uint8)
+        spikes[:, :2] = 1
+        found = summaries.find(spikes, np.array([0, 0, 1]), DT)
+        np.testing.assert_allclose(found[:2], np.log([250.3, 0.3]))
+        np.testing.assert_allclose(found[2:12].reshape(5, 2), np.log([[250.5, 0.5]] * 5))
 
 
 class TestRecord:
@@ -108,11 +123,11 @@ class TestRegression:
         search = box.Box(np.array([1.0, 2.0]), np.array([3.0, 10.0]), full=False)
         y = rng.standard_normal((4000, 2))
         features = np.column_stack([y + rng.standard_normal(y.shape), rng.standard_normal(4000)])
-        return search, posterior.learn(posterior.inverse(y, search), features, search)
+        return search, posterior.learn(search.of_logits(y), features, search)
 
     def test_posterior_of_a_gaussian(self, gaussian):
         search, learnt = gaussian
-        found = posterior.logits(posterior.draws(learnt, np.array([1.0, -0.6, 0.0]), 0.25, search), search)
+        found = search.logits(posterior.draws(learnt, np.array([1.0, -0.6, 0.0]), 0.25, search))
         np.testing.assert_allclose(found.mean(0), [0.5, -0.3], atol=0.08)
         np.testing.assert_allclose(found.std(0), np.sqrt(0.5), atol=0.05)
 
@@ -125,7 +140,7 @@ class TestRegression:
     def test_logits_there_and_back(self, rng):
         search = box.build(TRUE, Prior())
         theta = rng.uniform(search.low, search.high, (5, 12))
-        np.testing.assert_allclose(posterior.inverse(posterior.logits(theta, search), search), theta)
+        np.testing.assert_allclose(search.of_logits(search.logits(theta)), theta)
 
 
 @pytest.mark.slow
@@ -133,21 +148,23 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
     """Posterior and recovery of a small recording; the model that is kept is one of those that were simulated."""
     trial = trial_of(TRUE, 2, rng)
     path = tmp_path / "trial.npz"
-    trials.write(path, trials.Recorded("test", trial, np.full((1, 625, 3), np.nan), trial))
+    trials.write(path, trials.Trials("test", trial, np.full((1, 625, 3), np.nan), trial))
     settings = Posterior(simulations=60, recordings=2)
     window = Window(history=0.5, end=2.5, length=2.0, batch=2.0)
     names = ("pairs.npz", "samples.parquet", "model.json", "calibration.parquet", "recovery.parquet")
     for run in ("a", "b"):
         out = [tmp_path / run / name for name in names]
-        posterior.run(trial=path, pairs=out[0], out=out[1], nearest=out[2], calibration=out[3], circuit=TRUE, prior=Prior(),
-                      posterior=settings, seed=1)  # fmt: skip
+        posterior_stage.run(
+            trial=path, pairs=out[0], out=out[1], nearest=out[2], calibration=out[3], circuit=TRUE, prior=Prior(),
+            posterior=settings, seed=1,
+        )  # fmt: skip
         recovery.run(
-            trial=path, pairs=out[0], out=out[4], circuit=TRUE, prior=Prior(), settings=settings, window=window, seed=1
+            trial=path, pairs=out[0], out=out[4], circuit=TRUE, prior=Prior(), posterior=settings, window=window, seed=1
         )
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     theta = files.read_arrays(Path(out[0]), "theta")["theta"]
-    assert np.isclose(theta, models.read(out[2]).circuit.vector()).all(1).any()
+    assert np.isclose(theta, fitted.read(out[2]).circuit.vector()).all(1).any()
     table = files.read_table(out[4])
     assert len(table) == 2 * 12
     assert (table["low"] < table["mean"]).all()

@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.io import loadmat, savemat
+from scipy.sparse import csc_matrix
 
 from respike import __main__ as program
 from respike.core import seeds
-from respike.rate2lif import activity, model, tasks
-from respike.rate2lif import network as networks
-from respike.rate2lif.adam import Adam
+from respike.rate2lif import activity, fitted, model, tasks
 from respike.rate2lif.params import Training
-from respike.rate2lif.stages import fit
 from respike.rate2lif.tasks import TASKS
 from tests.rate2lif_small import SMALL, untrained
 
@@ -138,29 +136,31 @@ def test_losses():
     assert model.loss(output, target, "l1").tolist() == [7.0]
 
 
-def test_adam_adds_epsilon_before_the_bias_correction():
-    parameter = torch.nn.Parameter(torch.tensor(0.0))
-    adam = Adam([parameter], 0.01)
-    m = v = expected = 0.0
-    for number, gradient in enumerate((1e-7, -3e-7, 2e-6)):
-        parameter.grad = torch.tensor(gradient)
-        adam.step(number)
-        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        rate = 0.01 * np.sqrt(1 - 0.999 ** (number + 1)) / (1 - 0.9 ** (number + 1))
-        expected -= rate * m / (np.sqrt(v) + 1e-8)
-    assert float(parameter.detach()) == pytest.approx(expected, rel=1e-4)
+@pytest.mark.parametrize(("name", "first"), [("go-nogo", 75), ("xor", 200), ("mante", 300)])
+def test_response_window_of_the_rate_model(name, first):
+    """Published: Go-NoGo from step 75, XOR from step 200, contextual integration the last 200 of 500 steps."""
+    task = TASKS[name]
+    trials = tasks.draw(task, np.random.default_rng(0), 20)._replace(wanted=np.ones(20, dtype=int))
+
+    def accuracy(step):
+        output = torch.zeros(task.n_steps - 1, 20)
+        output[step] = 0.71
+        return activity.check(activity.Activity(trials, output, output, output), task, "l2")[1]
+
+    assert accuracy(first) == 1
+    assert accuracy(first - 1) == 0
 
 
 def test_evaluation_equals_a_check_of_the_same_trials(rng):
     small = untrained(rng)
     module = model.RateNetwork(small, True)
     with torch.no_grad():
-        played = activity.play(module, TASKS["go-nogo"], seeds.generator(0, "a"), 10)
-    loss, accuracy = activity.check(played, TASKS["go-nogo"], "l2")
-    output = played.output.numpy()
-    assert loss == pytest.approx(np.sqrt(((output - played.trials.target[:-1]) ** 2).sum(0)).mean(), rel=1e-5)
+        fresh = activity.play(module, TASKS["go-nogo"], seeds.generator(0, "a"), 10)
+    loss, accuracy = activity.check(fresh, TASKS["go-nogo"], "l2")
+    output = fresh.output.numpy()
+    assert loss == pytest.approx(np.sqrt(((output - fresh.trials.target[:-1]) ** 2).sum(0)).mean(), rel=1e-5)
     quiet, reached = np.abs(output[75:]).max(0) < 0.3, output[75:].max(0) > 0.7
-    assert accuracy == np.mean(np.where(played.trials.wanted == 1, reached, quiet))
+    assert accuracy == np.mean(np.where(fresh.trials.wanted == 1, reached, quiet))
 
 
 # files
@@ -169,10 +169,10 @@ def test_evaluation_equals_a_check_of_the_same_trials(rng):
 def test_network_file_keeps_everything_and_is_the_same_each_time(tmp_path, rng):
     small = untrained(rng)
     network = replace(small, extra={"tr": np.array([[7]]), "losses": np.arange(3.0)[None]}, sst_cells=1, b_out=0.5)
-    networks.write(tmp_path / "a.mat", network)
-    networks.write(tmp_path / "b.mat", network)
+    fitted.write(tmp_path / "a.mat", network)
+    fitted.write(tmp_path / "b.mat", network)
     assert (tmp_path / "a.mat").read_bytes() == (tmp_path / "b.mat").read_bytes()
-    found = networks.read(tmp_path / "a.mat")
+    found = fitted.read(tmp_path / "a.mat")
     for name in ("w", "w0", "w_in", "w_out", "b_out", "signs", "mask", "inhibitory", "taus_gaus"):
         np.testing.assert_array_equal(getattr(found, name), getattr(network, name))
     assert (found.taus, found.activation, found.sst_cells) == (network.taus, "sigmoid", 1)
@@ -181,7 +181,7 @@ def test_network_file_keeps_everything_and_is_the_same_each_time(tmp_path, rng):
 
 @pytest.fixture
 def fields(tmp_path, rng):
-    networks.write(tmp_path / "good.mat", untrained(rng))
+    fitted.write(tmp_path / "good.mat", untrained(rng))
     return {name: value for name, value in loadmat(tmp_path / "good.mat").items() if not name.startswith("__")}
 
 
@@ -200,7 +200,16 @@ def fields(tmp_path, rng):
 def test_bad_network_file_is_refused(tmp_path, fields, change, message):
     savemat(tmp_path / "bad.mat", {name: value for name, value in {**fields, **change}.items() if value is not None})
     with pytest.raises(ValueError, match=message):
-        networks.read(tmp_path / "bad.mat")
+        fitted.read(tmp_path / "bad.mat")
+
+
+def test_sparse_weights_are_read(tmp_path, fields):
+    """As MATLAB saves `sparse(w)`."""
+    sparse = {name: csc_matrix(fields[name]) for name in ("w", "m", "som_m")}
+    savemat(tmp_path / "sparse.mat", {**fields, **sparse})
+    for name in ("w", "signs", "mask"):
+        given, full = (getattr(fitted.read(tmp_path / f"{file}.mat"), name) for file in ("sparse", "good"))
+        np.testing.assert_array_equal(given, full)
 
 
 @pytest.mark.parametrize(
@@ -215,12 +224,12 @@ def test_bad_network_file_is_refused(tmp_path, fields, change, message):
 def test_file_of_another_kind_is_refused(tmp_path, content, message):
     (tmp_path / "bad.mat").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        networks.read(tmp_path / "bad.mat")
+        fitted.read(tmp_path / "bad.mat")
 
 
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.mat does not exist"):
-        networks.read(tmp_path / "none.mat")
+        fitted.read(tmp_path / "none.mat")
 
 
 def test_too_few_inhibitory_cells_for_the_sst_count(rng):
@@ -230,12 +239,13 @@ def test_too_few_inhibitory_cells_for_the_sst_count(rng):
 
 def test_reversed_decay_constants_are_refused():
     with pytest.raises(ValueError, match=r"taus = \[20\.0, 4\.0\], expected \[smallest, largest\]"):
-        fit.checked(replace(SMALL, taus=(20.0, 4.0)))
+        replace(SMALL, taus=(20.0, 4.0))
 
 
 def test_unknown_task_is_refused_by_the_command_line(tmp_path, capsys):
     settings = json.dumps({"task": "nogo-go"})
-    end = program.main(["rate2lif.fit", "--archive", str(tmp_path / "a_0-0.zip"), "--settings", settings, "--seed", "0"])
+    options = {"out": tmp_path / "a.zip", "variant": "a", "first": 0, "last": 0, "settings": settings, "seed": 0}
+    end = program.main(["rate2lif.fit", *(text for name, value in options.items() for text in (f"--{name}", str(value)))])
     assert end == program.REFUSED
     assert "Training.task = 'nogo-go': expected one of 'go-nogo', 'xor', 'mante'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""rate2lif.archives: what a network's files hold depends on neither chunks, kills nor what was there before."""
+"""rate2lif.archives: what an archive holds depends on neither kills nor other jobs; what was made otherwise is not used."""
 
 import zipfile
 from pathlib import Path
@@ -7,142 +7,141 @@ import pytest
 
 from respike.core import files
 from respike.rate2lif import archives
-from respike.rate2lif.archives import Chunk
+from respike.rate2lif.archives import Archives, Name
 
 
-class Stage:
-    """A stage whose result is its replica and what it was given; counts what it makes, and fails when told to."""
+@pytest.fixture
+def command(monkeypatch):
+    """What is running, as the command line sets it."""
+    facts = {"stage": "rate2lif.fit", "code": "abc", "arguments": ["--seed", "0"], "inputs": {"mine.mat": "123"}}
+    for name, value in facts.items():
+        monkeypatch.setitem(files.maker, name, value)
+    return files.maker
 
-    def __init__(self, fails_at: int = -1) -> None:
-        self.made: list[int] = []
-        self.fails_at = fails_at
 
-    def __call__(self, replica: int, given: Path, made: Path) -> None:
-        if replica == self.fails_at:
+def made(archive: Path, variant: str = "a", last: int = 3, killed_at: int | None = None) -> list[int]:
+    """Replicas that had to be made for an archive of the replicas 0 to `last`."""
+    replicas = []
+    for name, folder in archives.fill(archive, archives.replicas(variant, 0, last)):
+        if name.replica == killed_at:
             raise InterruptedError
-        self.made.append(replica)
-        text = "".join(file.read_text() for file in sorted(given.glob("*.txt")))
-        files.write_text(made / "result.txt", f"{replica}{text}")
+        replicas.append(name.replica)
+        files.write_text(folder / "result.txt", f"{name} with seed {files.maker.get('arguments')}")
+    return replicas
 
 
-def made(archive: Path, settings: dict | None = None, stage: Stage | None = None, sources: tuple[Path, ...] = ()) -> list[int]:
-    """Replicas that had to be made for `archive`."""
-    stage = stage or Stage()
-    archives.make(archive, settings or {"cells": 3}, stage, sources)
-    return stage.made
-
-
-def members(archive: Path) -> dict[str, bytes]:
+def entries(archive: Path) -> dict[str, bytes]:
     """Files in an archive by name."""
     with zipfile.ZipFile(archive) as packed:
         return {name: packed.read(name) for name in packed.namelist()}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "networks"
-
-
-def test_chunk_and_its_name():
-    chunk = Chunk.named("gonogo_n50_3-5")
-    assert chunk == Chunk("gonogo_n50", 3, 5)
-    assert chunk.stems() == ["gonogo_n50_3", "gonogo_n50_4", "gonogo_n50_5"]
-
-
-@pytest.mark.parametrize("name", ["gonogo_3", "gonogo", "gonogo_3-", "-_3-5"])
-def test_archive_with_another_name_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match=rf"{name}\.zip: expected an archive named <variant>_<first replica>-<last replica>"):
-        made(tmp_path / f"{name}.zip")
-    assert not list(tmp_path.iterdir())
-
-
-def test_archive_is_the_same_each_time_and_has_no_leftovers(folder):
-    archive = folder / "a_0-2.zip"
-    assert made(archive) == [0, 1, 2]
+def test_archive_is_the_same_each_time_and_leaves_nothing_else(tmp_path):
+    archive = tmp_path / "a_0-3.zip"
+    assert made(archive) == [0, 1, 2, 3]
     before = archive.read_bytes()
     archive.unlink()
-    assert made(archive) == [0, 1, 2]
+    assert made(archive) == [0, 1, 2, 3]
     assert archive.read_bytes() == before
-    assert members(archive)["a_1/result.txt"] == b"1"
-    assert not list((folder / ".partial").iterdir())
+    assert list(entries(archive)) == [f"a_{replica}/result.txt" for replica in range(4)]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path not in {archive, files.record_path(archive)}]
 
 
-def test_more_replicas_make_only_the_new_ones(folder):
-    made(folder / "a_0-1.zip")
-    assert made(folder / "a_0-4.zip") == [2, 3, 4]
-    assert [text for name, text in members(folder / "a_0-4.zip").items() if name.endswith(".txt")] == [
-        b"0",
-        b"1",
-        b"2",
-        b"3",
-        b"4",
-    ]
-
-
-def test_chunks_of_another_size_make_nothing_and_change_no_byte(folder, tmp_path):
-    for name in ("a_0-2", "a_3-5"):
-        made(folder / f"{name}.zip")
-    for name in ("a_0-1", "a_2-3", "a_4-5"):
-        assert made(folder / f"{name}.zip") == []
-    fresh = tmp_path / "elsewhere/networks/a_2-3.zip"
-    assert made(fresh) == [2, 3]
-    assert (folder / "a_2-3.zip").read_bytes() == fresh.read_bytes()
-
-
-def test_killed_chunk_goes_on_and_gives_the_same_bytes(folder, tmp_path):
-    archive = folder / "a_0-3.zip"
+def test_killed_job_goes_on_and_gives_the_same_bytes(tmp_path, command):
+    archive, undisturbed = tmp_path / "a_0-3.zip", tmp_path / "elsewhere/a_0-3.zip"
     with pytest.raises(InterruptedError):
-        made(archive, stage=Stage(fails_at=2))
+        made(archive, killed_at=2)
     assert not archive.exists()
     assert made(archive) == [2, 3]
-    made(tmp_path / "elsewhere/networks/a_0-3.zip")
-    assert archive.read_bytes() == (tmp_path / "elsewhere/networks/a_0-3.zip").read_bytes()
+    made(undisturbed)
+    assert archive.read_bytes() == undisturbed.read_bytes()
 
 
-def test_chunk_killed_at_one_size_goes_on_at_another(folder):
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("code", "abd"),
+        ("arguments", ["--seed", "1"]),
+        ("inputs", {"mine.mat": "124"}),
+        ("inputs", {}),
+        ("stage", "rate2lif.data"),
+    ],
+)
+def test_nothing_is_used_that_another_command_made(tmp_path, monkeypatch, command, fact, value):
+    archive = tmp_path / "a_0-3.zip"
     with pytest.raises(InterruptedError):
-        made(folder / "a_0-3.zip", stage=Stage(fails_at=2))
-    assert made(folder / "a_0-0.zip") == []
-    assert made(folder / "a_1-2.zip") == [2]
+        made(archive, killed_at=2)
+    monkeypatch.setitem(command, fact, value)
+    assert made(archive) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("change", ["settings", "code", "damaged archive", "damaged rest"])
-def test_nothing_is_taken_over_that_was_made_otherwise(folder, monkeypatch, change):
-    settings = {"cells": 4} if change == "settings" else None
-    made(folder / "a_0-0.zip")
+def test_nothing_is_used_that_no_command_made(tmp_path):
+    """Called from Python, where nobody knows the settings."""
     with pytest.raises(InterruptedError):
-        made(folder / "a_1-2.zip", stage=Stage(fails_at=2))
-    if change == "code":
-        monkeypatch.setitem(files.maker, "code", "another")
-    if change == "damaged archive":
-        (folder / "a_0-0.zip").write_bytes(b"")
-        assert made(folder / "a_0-2.zip", settings) == [0, 2]
-        return
-    if change == "damaged rest":
-        (folder / ".partial/a_1/result.txt").write_text("9")
-        assert made(folder / "a_0-2.zip", settings) == [1, 2]
-        return
-    assert made(folder / "a_0-2.zip", settings) == [0, 1, 2]
+        made(tmp_path / "a_0-3.zip", killed_at=2)
+    assert made(tmp_path / "a_0-3.zip") == [0, 1, 2, 3]
 
 
-def test_networks_of_another_variant_are_not_taken_over(folder):
-    made(folder / "a_n50_0-0.zip")
-    assert made(folder / "a_0-0.zip") == [0]
+def test_old_archive_in_the_place_of_the_new_one_is_no_input(tmp_path, monkeypatch, command):
+    archive = tmp_path / "a_0-3.zip"
+    monkeypatch.setitem(command, "inputs", {"mine.mat": "123", str(archive): "old"})
+    with pytest.raises(InterruptedError):
+        made(archive, killed_at=2)
+    monkeypatch.setitem(command, "inputs", {"mine.mat": "123"})
+    assert made(archive) == [2, 3]
 
 
-def test_a_later_stage_reads_the_files_of_its_network_and_knows_when_they_change(folder):
-    made(folder / "a_0-1.zip")
-    searches = folder.with_name("searches")
-    assert made(searches / "a_0-1.zip", sources=(folder / "a_0-1.zip",)) == [0, 1]
-    assert members(searches / "a_0-1.zip")["a_1/result.txt"] == b"11"
-    assert made(searches / "a_1-1.zip", sources=(folder / "a_0-1.zip",)) == []
-    archives.make(folder / "a_0-1.zip", {}, lambda _, __, made: files.write_text(made / "result.txt", "7"))
-    assert made(searches / "a_0-0.zip", sources=(folder / "a_0-1.zip",)) == [0]
-    assert members(searches / "a_0-0.zip")["a_0/result.txt"] == b"07"
+def test_damaged_network_is_made_again(tmp_path, command):
+    archive = tmp_path / "a_0-3.zip"
+    with pytest.raises(InterruptedError):
+        made(archive, killed_at=2)
+    (tmp_path / ".partial/a_0-3.zip.a_1").write_bytes(b"damaged")
+    assert made(archive) == [1, 2, 3]
 
 
-def test_damaged_source_is_refused(folder):
-    made(folder / "a_0-0.zip")
-    (folder / "a_0-0.zip").write_bytes(b"damaged")
-    with pytest.raises(files.CorruptFile, match=r"a_0-0\.zip was changed after it was written"):
-        made(folder.with_name("searches") / "a_0-0.zip", sources=(folder / "a_0-0.zip",))
+def test_jobs_of_one_folder_do_not_touch_each_other(tmp_path, command):
+    """Unfinished files of other jobs, and jobs whose networks are called alike, one after the other step by step."""
+    (tmp_path / ".tmp-computer-17-x8f2.zip").touch()
+    jobs = [archives.fill(tmp_path / f"{v}_0-1.zip", archives.replicas(v, 0, 1)) for v in ("a", "a_0", "a_n50")]
+    for steps in zip(*jobs, strict=True):
+        for name, folder in steps:
+            files.write_text(folder / "result.txt", str(name))
+    for variant in ("a", "a_0", "a_n50"):
+        expected = {f"{variant}_{replica}/result.txt": f"{variant}_{replica}".encode() for replica in (0, 1)}
+        assert entries(tmp_path / f"{variant}_0-1.zip") == expected
+
+
+def test_archives_of_several_stages_give_all_files_of_a_network(tmp_path):
+    for stage in ("networks", "searches"):
+        for name, folder in archives.fill(tmp_path / stage / "a_n50_3-4.zip", archives.replicas("a_n50", 3, 4)):
+            files.write_text(folder / f"{stage}.txt", str(name))
+    both = Archives(tmp_path / "networks/a_n50_3-4.zip", tmp_path / "searches/a_n50_3-4.zip")
+    assert both.names == [Name("a_n50", 3), Name("a_n50", 4)]
+    for name, folder in both:
+        assert {file.name: file.read_text() for file in folder.iterdir()} == dict.fromkeys(
+            ("networks.txt", "searches.txt"), str(name)
+        )
+
+
+def test_archives_of_different_networks_are_refused(tmp_path):
+    made(tmp_path / "a_0-1.zip", last=1)
+    made(tmp_path / "b_0-0.zip", variant="b", last=0)
+    with pytest.raises(ValueError, match=r"b_0-0\.zip holds the networks b_0, but .*a_0-1\.zip holds a_0, a_1"):
+        Archives(tmp_path / "a_0-1.zip", tmp_path / "b_0-0.zip")
+
+
+def test_damaged_archive_is_refused(tmp_path):
+    made(tmp_path / "a_0-1.zip", last=1)
+    (tmp_path / "a_0-1.zip").write_bytes(b"damaged")
+    with pytest.raises(files.CorruptFile, match=r"a_0-1\.zip was changed after it was written"):
+        Archives(tmp_path / "a_0-1.zip")
+
+
+def test_file_that_is_no_archive_of_networks_is_refused(tmp_path):
+    (tmp_path / "mine.zip").write_bytes(b"text")
+    with pytest.raises(ValueError, match=r"mine\.zip is not a zip archive"):
+        Archives(tmp_path / "mine.zip")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
+        packed.writestr("readme.txt", "")
+    with pytest.raises(ValueError, match=r"other\.zip holds 'readme\.txt', expected files named <variant>_<replica>/<file>"):
+        Archives(tmp_path / "other.zip")

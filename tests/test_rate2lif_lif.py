@@ -5,37 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from respike.rate2lif import lif, model
-from respike.rate2lif import network as networks
+from respike.rate2lif import conversion, lif, model
+from respike.rate2lif.network import Network
 from respike.rate2lif.params import Lif, Training
-from tests.rate2lif_small import untrained
-
-
-def plain_lif(network, scale, options, columns, start, noise, push):
-    """The equations of the LIF network as they are written, cell by cell, without any compiled code."""
-    dt = 5e-5 * options.downsample
-    tau, weights = network.decay(), network.recurrent(options.initial_weights) / scale
-    n, steps = network.n_cells, len(noise)
-    v, last = options.reset + (options.peak - options.reset) * start, np.zeros(n)
-    current, h, r, hr = (np.zeros(n) for _ in range(4))
-    output, fired_at = [], []
-    for i in range(1, steps + 1):
-        total = current + options.bias + columns[int(np.floor(i / 100 + 0.5))]
-        slope = (v**2 + total if options.neuron == "qif" else total - v) / options.tau_membrane
-        v = v + dt * np.where(i * dt > last + options.refractory, slope, 0) + noise[i - 1] * options.noise + push[i - 1]
-        fired = v >= options.threshold
-        received = weights @ fired
-        if options.rise:
-            current, r = current * np.exp(-dt / tau) + h * dt, r * np.exp(-dt / tau) + hr * dt
-            h = h * np.exp(-dt / options.rise) + received / (options.rise * tau)
-            hr = hr * np.exp(-dt / options.rise) + fired / (options.rise * tau)
-        else:
-            current, r = current * np.exp(-dt / tau) + received / tau, r * np.exp(-dt / tau) + fired / tau
-        last = last + np.where(fired, i * dt - last, 0)  # the published form, whose rounding decides the last refractory step
-        v = np.where(fired, options.reset, v)
-        output.append(network.w_out @ r / scale)
-        fired_at += [(i - 1, cell) for cell in np.flatnonzero(fired)]
-    return np.array(output), fired_at
+from respike.rate2lif.tasks import TASKS, Trials
+from tests.rate2lif_small import plain_lif, untrained
 
 
 @pytest.mark.parametrize(
@@ -59,21 +33,21 @@ def test_compiled_lif_equals_the_plain_equations(options, rng):
     push = np.zeros((2000, 12))
     if options.stimulate == "inh":
         push[200:1000, [0, 5]] = -0.5 * (coins[200:1000, None] < 0.5)
-    (run,) = lif.run([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
-    output, fired = plain_lif(network, 2.0, options, columns, start, noise, push)
-    assert len(fired) > 20
-    assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == fired
-    np.testing.assert_allclose(run.output, output, atol=1e-9)
+    (run,) = lif.simulate([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
+    plain = plain_lif(network, 2.0, options, columns, start, noise, push)
+    assert len(plain.fired) > 20
+    assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == plain.fired
+    np.testing.assert_allclose(run.output, plain.output, atol=1e-9)
 
 
 def test_one_cell_fires_at_the_rate_of_the_closed_form():
     """A cell without noise and synapses, driven to J: period = refractory + tau log((J - reset) / (J - threshold))."""
-    cell = networks.Network(
+    cell = Network(
         np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.zeros(1), 0.0, np.ones(1), np.ones((1, 1)), np.zeros(1, bool),
         (4.0,), np.zeros(1),
     )  # fmt: skip
     options = Lif(noise=0.0)
-    (run,) = lif.run([lif.wire(cell, 1.0, options)], lif.drive(cell, np.full((401, 1), 30.0), options, 0), options)
+    (run,) = lif.simulate([lif.wire(cell, 1.0, options)], lif.drive(cell, np.full((401, 1), 30.0), options, 0), options)
     expected = 0.002 + 0.010 * np.log((-10 + 65) / (-10 + 40))
     assert np.diff(run.spike_step[1:]).mean() * 5e-5 == pytest.approx(expected, rel=0.02)
 
@@ -83,18 +57,18 @@ def test_spike_filter_has_unit_area(rng):
     small = untrained(rng)
     for options in (Lif(noise=0.0), Lif(noise=0.0, rise=0.0)):
         network = replace(small, w=np.zeros((12, 12)), w_out=np.ones(12), taus=(2.0,))
-        (run,) = lif.run([lif.wire(network, 1.0, options)], lif.drive(network, np.zeros((41, 1)), options, 1), options)
+        (run,) = lif.simulate([lif.wire(network, 1.0, options)], lif.drive(network, np.zeros((41, 1)), options, 1), options)
         assert len(run.spike_step) > 0
         assert run.output.sum() * 5e-5 == pytest.approx(len(run.spike_step), rel=0.03)
 
 
 def test_result_does_not_depend_on_which_scales_run_together_nor_on_the_block(monkeypatch, rng):
     small = untrained(rng)
-    options = Lif()
-    inputs = np.ones((21, 1))
-    together = lif.run([lif.wire(small, s, options) for s in (1.0, 3.0)], lif.drive(small, inputs, options, 0, 1), options)
+    options, inputs = Lif(), np.ones((21, 1))
+    wirings = [lif.wire(small, scale, options) for scale in (1.0, 3.0)]
+    together = lif.simulate(wirings, lif.drive(small, inputs, options, 0, 1), options)
     monkeypatch.setattr(lif, "BLOCK", 170)
-    (alone,) = lif.run([lif.wire(small, 3.0, options)], lif.drive(small, inputs, options, 0, 1), options)
+    (alone,) = lif.simulate([lif.wire(small, 3.0, options)], lif.drive(small, inputs, options, 0, 1), options)
     np.testing.assert_array_equal(together[1].output, alone.output)
     np.testing.assert_array_equal(together[1].spike_step, alone.spike_step)
 
@@ -114,7 +88,7 @@ def test_stimulated_cell_that_does_not_exist_is_refused(rng):
     small = untrained(rng)
     options = Lif(stimulate="exc", stimulated_cells=(3, 12))
     with pytest.raises(ValueError, match=r"stimulated_cells \[12\]: the network has 12 cells"):
-        lif.run([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
+        lif.simulate([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
 
 
 def test_output_bias_is_added_once(rng):
@@ -123,5 +97,63 @@ def test_output_bias_is_added_once(rng):
     runs = []
     for options in (Lif(), Lif(output_bias=True)):
         drive = lif.drive(network, np.zeros((11, 1)), options, 0)
-        runs += lif.run([lif.wire(network, 5.0, options)], drive, options)
+        runs += lif.simulate([lif.wire(network, 5.0, options)], drive, options)
     np.testing.assert_allclose(runs[1].output - runs[0].output, 0.25)
+
+
+def test_every_trial_has_random_numbers_of_its_own_and_every_scale_the_same(rng):
+    small, options, inputs = untrained(rng), Lif(stimulate="exc", stimulus_end=1.0), np.zeros((11, 1))
+
+    def numbers(*stream):
+        drive = lif.drive(small, inputs, options, 0, "trial", *stream)
+        return {"start": drive.start, "noise": drive.noise.standard_normal((50, 12)), "coins": drive.coins.random(50)}
+
+    first, again, second = numbers(0), numbers(0), numbers(1)
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, again[name])
+        assert np.mean(values == second[name]) < 0.01, name
+    assert abs(np.corrcoef(first["noise"].ravel(), second["noise"].ravel())[0, 1]) < 0.15  # sd of chance 0.04
+
+
+def test_noise_of_different_trials_makes_different_spikes(rng):
+    """The same stimulus and first voltages: whatever differs comes from the noise."""
+    small, options = untrained(rng), Lif()
+    start = rng.random(12)
+    drives = [replace(lif.drive(small, np.zeros((11, 1)), options, 0, k), start=start) for k in (0, 1, 1)]
+    runs = [lif.simulate([lif.wire(small, 5.0, options)], drive, options)[0] for drive in drives]
+    spikes = [list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) for run in runs]
+    assert spikes[1] == spikes[2]
+    assert len(set(spikes[0]) & set(spikes[1])) < len(spikes[0]) / 2
+
+
+@pytest.mark.parametrize(("name", "first", "end"), [("go-nogo", 10000, 20000), ("xor", 20000, 27000), ("mante", 26000, 50000)])
+@pytest.mark.parametrize("downsample", [1, 4])
+def test_response_window_of_the_lif_output(name, first, end, downsample):
+    """The published program judges samples `first` (counted from 1) and later; the mean output ends with the response."""
+    task = TASKS[name]
+    options, inside = Lif(downsample=downsample), first // downsample - 1  # counted from 0
+    trials = Trials(np.empty((0, 1, 1)), np.empty((0, 1)), np.array([1]), ["kind"])
+
+    def judged(sample, height):
+        output = np.zeros(task.n_steps * 100 // downsample)
+        output[sample] = height
+        nothing = np.empty(0, dtype=int)
+        run = lif.Run(1, output, nothing, nothing, *np.empty((3, 0, 1)))
+        return conversion.judged(trials, task, [[run]], [25.0], options).iloc[0]
+
+    assert judged(inside, 0.71)["correct"]
+    assert not judged(inside - 1, 0.71)["correct"]
+    assert not judged(inside, 0.69)["correct"]
+    width = end // downsample - inside
+    for sample, expected in ((inside - 1, 0), (inside, 1), (end // downsample - 1, 1)):
+        assert judged(sample, width)["mean"] == pytest.approx(expected)
+    if end < task.n_steps * 100:
+        assert judged(end // downsample, width)["mean"] == 0
+        assert judged(end // downsample, 0.71)["correct"]  # as published, to the end of the trial
+
+
+@pytest.mark.parametrize("downsample", [1, 2])
+def test_rates_leave_out_the_spikes_of_the_first_nine_steps(downsample):
+    steps, cells = np.array([0, 8, 9, 10, 19999]), np.array([0, 1, 1, 2, 2])
+    run = lif.Run(4, np.empty(20000), steps, cells, *np.empty((3, 0, 4)))
+    assert lif.rates(run, Lif(downsample=downsample)).tolist() == [0, 1 / downsample, 2 / downsample, 0]

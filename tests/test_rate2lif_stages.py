@@ -1,4 +1,4 @@
-"""rate2lif: training, search, simulation and measures as stages; the commands of the page; slow: networks that convert."""
+"""rate2lif: the stages one after the other on small networks; the commands of the page; slow: networks that convert."""
 
 import io
 import re
@@ -14,26 +14,50 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
-from respike.core import measures, spikes
-from respike.rate2lif import conversion, lif, tasks
-from respike.rate2lif import network as networks
-from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
+from respike.core import seeds, spikes, statistics
+from respike.rate2lif import activity, archives, conversion, fitted, learning, lif, tasks
+from respike.rate2lif.network import Network
+from respike.rate2lif.params import Condition, Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.stages import data, fit, metrics, search, simulate
+from respike.rate2lif.stages import spikes as spikes_stage
 from respike.rate2lif.tasks import TASKS
 from tests.rate2lif_small import SMALL, untrained
 
-PLACE = (3, "a network")
+STREAM = (3, "a network")
+ARCHIVE = "small_0-1.zip"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    fit.train(folder, SMALL, (*PLACE, "fit"), "cpu")
+def results(tmp_path_factory):
+    """Archives of two small networks: trained, searched, simulated."""
+    folder = tmp_path_factory.mktemp("results")
+    networks, searches, trials = (folder / kind / ARCHIVE for kind in ("networks", "searches", "trials"))
+    fit.run(out=networks, variant="small", first=0, last=1, settings=SMALL, seed=3, device="cpu")
+    grid = Search(trials=2, scales=(20.0, 5.0))
+    search.run(networks=networks, out=searches, settings=grid, options=Lif(), seed=3)
+    simulate.run(
+        networks=networks,
+        searches=searches,
+        out=trials,
+        settings=Simulation(trials=6, recorded=6, shown_scales=(5.0,)),
+        conditions=[Condition("standard"), Condition("half", Lif(downsample=2))],
+        seed=3,
+    )
     return folder
 
 
-def test_training_writes_the_published_fields(trained):
-    fields = loadmat(trained / "network.mat")
+@pytest.fixture(scope="module")
+def files_of(results, tmp_path_factory):
+    """A folder with all files of the first network."""
+    folder = tmp_path_factory.mktemp("files")
+    source = archives.Archives(*(results / kind / ARCHIVE for kind in ("networks", "searches", "trials")))
+    with source.unpacked(source.names[0]) as unpacked:
+        shutil.copytree(unpacked, folder, dirs_exist_ok=True)
+    return folder
+
+
+def test_training_writes_the_published_fields(files_of):
+    fields = loadmat(files_of / "network.mat")
     named = "w w0 w_in w_in0 w_out b_out m som_m N exc inh som_N taus taus_gaus taus_gaus0 activation losses tr eval_perf_mean"
     missing = set(f"{named} eval_loss_mean eval_os eval_labels u target x r o x0 r0".split()) - set(fields)
     assert not missing
@@ -42,25 +66,65 @@ def test_training_writes_the_published_fields(trained):
     assert (fields["w"] >= 0).all()
 
 
-def test_killed_training_goes_on_where_it_was(trained, tmp_path, monkeypatch):
+def test_replicas_start_and_end_differently(results):
+    networks = [fitted.read(folder / "network.mat") for _, folder in archives.Archives(results / "networks" / ARCHIVE)]
+    assert (networks[0].w0 != networks[1].w0).any()
+    assert (networks[0].w != networks[1].w).any()
+
+
+def test_killed_training_goes_on_where_it_was(results, tmp_path, monkeypatch):
+    archive, whole_step = tmp_path / ARCHIVE, learning.Trainer.step
+    options = {"out": archive, "variant": "small", "first": 0, "last": 1, "settings": SMALL, "seed": 3, "device": "cpu"}
     monkeypatch.setattr("respike.core.training.SAVE_SECONDS", -1.0)
-    whole_step = fit.Trainer.step
-    monkeypatch.setattr(fit.Trainer, "step", lambda self, number: 1 / 0 if number == 2 else whole_step(self, number))
+    monkeypatch.setattr(learning.Trainer, "step", lambda self, number: 1 / 0 if number == 2 else whole_step(self, number))
     with pytest.raises(ZeroDivisionError):
-        fit.train(tmp_path, SMALL, (*PLACE, "fit"), "cpu")
-    assert not (tmp_path / "network.mat").exists()
-    monkeypatch.setattr(fit.Trainer, "step", whole_step)
-    fit.train(tmp_path, SMALL, (*PLACE, "fit"), "cpu")
-    for name in ("network.mat", "activity.npz"):
-        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+        fit.run(**options)
+    assert not archive.exists()
+    taken = []
+    monkeypatch.setattr(learning.Trainer, "step", lambda self, number: taken.append(number) or whole_step(self, number))
+    fit.run(**options)
+    assert taken == [2, 3, 0, 1, 2, 3]
+    assert archive.read_bytes() == (results / "networks" / ARCHIVE).read_bytes()
+
+
+def test_every_update_and_every_check_has_random_numbers_of_its_own(tmp_path, monkeypatch):
+    streams, play = [], activity.play
+
+    def noted(module, task, rng, n_trials):
+        streams.append(rng.bit_generator.state["state"]["state"])
+        return play(module, task, rng, n_trials)
+
+    monkeypatch.setattr(activity, "play", noted)
+    learning.train(SMALL, STREAM, "cpu", tmp_path / "network")
+    *training, trained, untrained = streams
+    assert len(training) == 4 + 2  # updates, checks
+    assert len({*training, trained}) == 7
+    assert trained == untrained  # shown on the same trials
 
 
 def test_stop_rule():
-    trainer = fit.Trainer(replace(SMALL, least_trials=10), (0,), "cpu")
+    trainer = learning.Trainer(replace(SMALL, least_trials=10), (0,), "cpu")
     good = {"check_loss": 0.5, "check_accuracy": 0.96, "trials": 11}
     assert trainer.is_done(good)
     for worse in ({"check_loss": 1.5}, {"check_accuracy": 0.95}, {"trials": 10}, {"check_loss": np.nan}):
         assert not trainer.is_done({**good, **worse})
+
+
+@pytest.mark.parametrize("trials", [4, 7, 8])
+def test_shortest_training_is_checked(tmp_path, trials):
+    settings = replace(SMALL, batch=4, trials=trials, check_every=200)
+    history = learning.train(settings, STREAM, "cpu", tmp_path / "network").history
+    assert history["check_loss"].notna().sum() == 1
+    origin = metrics.Origin("short", 0, "go-nogo")
+    measured = {one.metric: one.value for one in metrics.of_training(origin, history, settings)}
+    assert measured["trials to train"] == 4 * (trials // 4)
+    assert np.isfinite(measured["rate loss"])
+
+
+def test_training_without_an_update_is_refused():
+    with pytest.raises(ValueError, match=r"trials = 3: expected at least batch = 4"):
+        replace(SMALL, batch=4, trials=3)
+    assert scheduled(replace(SMALL, trainer="reference", batch=4, trials=3)).batch == 1
 
 
 def test_reference_trainer_follows_the_published_schedule():
@@ -70,94 +134,145 @@ def test_reference_trainer_follows_the_published_schedule():
     assert scheduled(SMALL) == SMALL
 
 
-@pytest.fixture(scope="module")
-def converted(trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("converted")
-    search.find(trained, folder, "go-nogo", Search(trials=2, scales=(20.0, 5.0)), Lif(), (*PLACE, "search"))
-    shutil.copytree(trained, folder, dirs_exist_ok=True)
-    return folder
+def test_network_that_no_scale_converts_is_reported_and_kept(results, tmp_path, capsys):
+    settings = Search(trials=6, scales=(1e6,))
+    networks, out = results / "networks" / ARCHIVE, tmp_path / ARCHIVE
+    search.run(networks=networks, out=out, settings=settings, options=Lif(), seed=3)
+    assert "small_1: best 1/lambda 1e+06" in capsys.readouterr().out
+    for _, folder in archives.Archives(out):
+        assert loadmat(folder / "scaled.mat")["opt_scaling_factor"] == 1e6
 
 
-def test_network_that_no_scale_converts_is_reported_and_kept(trained, tmp_path, capsys):
-    search.find(trained, tmp_path, "go-nogo", Search(trials=6, scales=(1e6,)), Lif(), PLACE)
-    assert "does not convert: no scale reaches 95%" in capsys.readouterr().out
-    assert loadmat(tmp_path / "scaled.mat")["opt_scaling_factor"] == 1e6
+def test_report_says_whether_a_network_converts(capsys):
+    shares = pd.DataFrame({"scale": [20.0] * 20 + [25.0] * 20, "correct": [True] * 18 + [False] * 2 + [True] * 20})
+    conversion.report("a_0", shares)
+    assert capsys.readouterr().out.splitlines()[-1] == "a_0: best 1/lambda 25, 100% correct; converts"
+    conversion.report("a_0", shares[:20])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("90% correct; does not convert: no scale reaches 95%")
 
 
-def test_search_adds_the_published_fields(converted):
-    fields = loadmat(converted / "scaled.mat")
+def test_search_adds_the_published_fields(files_of):
+    fields = loadmat(files_of / "scaled.mat")
     np.testing.assert_array_equal(fields["scaling_factors"], [[20.0, 5.0]])
     assert fields["all_perfs"].shape == (2, 1)
     assert fields["opt_scaling_factor"] == fields["scaling_factors"][0, np.argmax(fields["all_perfs"])]
 
 
 def test_first_maximum_wins():
-    found = pd.DataFrame({"scale": [30, 20, 25] * 2, "correct": [False, True, True, True, True, True]})
-    assert conversion.best(found) == 20
+    tried = pd.DataFrame({"scale": [30, 20, 25] * 2, "correct": [False, True, True, True, True, True]})
+    assert conversion.best(tried) == 20
 
 
 def test_least_squares_finds_the_scale_that_was_put_in(rng):
     """With rates that are the LIF rates divided by 12, the fit answers 12 whatever the network."""
-    small = untrained(rng)
-    drawn = tasks.draw(TASKS["go-nogo"], rng, search.FITTED_TRIALS)
+    small, count = untrained(rng), conversion.FITTED_TRIALS
+    inputs = tasks.draw(TASKS["go-nogo"], rng, count).inputs
     still = replace(small, w=np.zeros((12, 12)), w_in=20 * np.abs(small.w_in) + 30)
-    options, wiring, inputs = Lif(), [lif.wire(still, 1.0, Lif())], tasks.extra_column(drawn.inputs)
-    seen = [
-        lif.rates(lif.run(wiring, lif.drive(still, inputs[:, k], options, 0, "fit", k), options)[0], options)
-        for k in range(search.FITTED_TRIALS)
-    ]
-    shown = {"inputs": drawn.inputs, "mean_rate": np.array(seen) / 12}
-    assert search.least_squares(still, shown, options, (0,)) == pytest.approx(12)
+    options, wiring, columns = Lif(), [lif.wire(still, 1.0, Lif())], tasks.extra_column(inputs)
+    drives = [lif.drive(still, columns[:, k], options, 0, "fit", k) for k in range(count)]
+    rates = np.array([lif.rates(lif.simulate(wiring, drive, options)[0], options) for drive in drives])
+    assert conversion.least_squares(still, inputs, rates / 12, options, (0,)) == pytest.approx(12)
 
 
-def test_narrow_search_tries_values_around_the_fit(trained, tmp_path):
-    search.find(trained, tmp_path, "go-nogo", Search(method="narrow", trials=1), Lif(), PLACE)
-    tried = pd.read_parquet(tmp_path / "search.parquet")["scale"].unique()
-    np.testing.assert_allclose(tried / tried[3], search.AROUND, atol=1e-3)
+def test_narrow_search_tries_values_around_the_fit(results, tmp_path):
+    settings, networks = Search(method="narrow", trials=1), results / "networks" / ARCHIVE
+    search.run(networks=networks, out=tmp_path / ARCHIVE, settings=settings, options=Lif(), seed=3)
+    for _, folder in archives.Archives(tmp_path / ARCHIVE):
+        tried = pd.read_parquet(folder / "search.parquet")["scale"].unique()
+        np.testing.assert_allclose(tried / tried[3], conversion.AROUND, atol=1e-3)
 
 
-def test_simulation_needs_the_searched_network(trained):
+def test_simulation_needs_the_searched_network(files_of):
     with pytest.raises(ValueError, match="no field opt_scaling_factor; run rate2lif.search"):
-        simulate.scale_of(trained / "network.mat", networks.read(trained / "network.mat"))
+        fitted.read_scaled(files_of / "network.mat")
 
 
-def test_simulation_and_metrics(converted, tmp_path):
-    settings = Simulation(trials=6, recorded=6, shown_scales=(5.0,))
-    conditions = {"standard": Lif(), "half": Lif(downsample=2)}
-    simulate.run_network(converted, tmp_path, "go-nogo", settings, conditions, PLACE)
-    trials = pd.read_parquet(tmp_path / "trials.parquet")
-    shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
-    found = metrics.of_network("small_0", tmp_path, {"small": SMALL})
-    table = measures.table("rate2lif", found).set_index("metric")
-    assert table.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()
-    assert table.loc["LIF accuracy, half", "n"] == 6
-    assert table.loc["cells", "value"] == 12
+def test_measures_are_those_of_the_files(results, files_of, tmp_path):
+    kinds = {kind: [results / kind / ARCHIVE] for kind in ("networks", "searches", "trials")}
+    metrics.run(**kinds, training={"small": SMALL}, out=tmp_path / "metrics.parquet")
+    table = pd.read_parquet(tmp_path / "metrics.parquet")
+    assert set(table["seed"]) == {0, 1}
     assert set(table["dataset"]) == {"go-nogo, network trained here"}
-    fired = spikes.read(tmp_path / "spikes.npz")
+    first = table[table["seed"] == 0].set_index("metric")
+    trials = pd.read_parquet(files_of / "trials.parquet")
+    assert first.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()
+    assert first.loc["LIF accuracy, half", "n"] == 6
+    assert first.loc["cells", "value"] == 12
+
+
+def test_components_hold_the_share_that_was_put_in():
+    """Courses of five orthogonal directions of known variance: three of them hold (4 + 3 + 2) / 11 of it."""
+    power = np.array([4.0, 3.0, 2.0, 1.0, 1.0])
+    waves = np.sqrt(2) * np.stack([np.cos(2 * np.pi * k * np.arange(100) / 100) for k in range(1, 6)], axis=1)
+    course = (7 + waves * np.sqrt(power))[None]
+    origin = metrics.Origin("a", 0, "b")
+    rate, lif_share = metrics.of_components(origin, course, np.concatenate([course, course]))
+    assert (rate.value, lif_share.value) == (pytest.approx(100 * 9 / 11), pytest.approx(100 * 9 / 11))
+    assert (rate.n, lif_share.n) == (100, 200)
+
+
+def test_rates_by_kind_of_cell_and_of_trial():
+    """Three cells (excitatory, SST, other inhibitory) in two trials of 2 s; a spike of the first 9 steps does not count."""
+    n = np.zeros((3, 3))
+    inhibitory, taus = np.array([False, True, True]), (4.0, 20.0)
+    network = Network(n, n, n[:, :1], n[0], 0.0, n[0], n, inhibitory, taus, n[0], sst_cells=1)
+    times, cells, trials = np.array([[0.0004, 0, 0], [0.1, 0, 0], [0.2, 1, 0], [0.3, 1, 0], [1.9, 0, 1], [1.0, 2, 1]]).T
+    fired = spikes.Spikes(times, cells.astype(int), 3, 2.0, trials.astype(int), 2)
+    activity = {"group": np.array(["Go", "NoGo", "Go"]), "mean_rate": np.array([[2.0, 3, 1], [2.0, 1, 2], [9.0, 9, 9]])}
+    measured = metrics.of_rates(metrics.Origin("a", 0, "b"), network, metrics.settled(fired), activity)
+    rates = {one.metric.removeprefix("mean rate, "): one.value for one in measured}
+    expected = {"excitatory, Go": 0.5, "excitatory, NoGo": 0.5, "SST, Go": 1.0, "SST, NoGo": 0.0}
+    expected |= {"inhibitory, Go": 0.0, "inhibitory, NoGo": 0.5}
+    correlation = np.corrcoef([2, 2, 1.5], [0.5, 0.5, 0.25])[0, 1]
+    assert rates == {**expected, "correlation of rates": pytest.approx(correlation)}
+
+
+def test_recorded_trials(files_of):
+    fired = spikes.read(files_of / "spikes.npz")
     assert (fired.n_trials, fired.n_cells, fired.duration) == (6, 12, pytest.approx(1.0))
-    with np.load(tmp_path / "shown.npz") as shown:
+    with np.load(files_of / "shown.npz") as shown:
         assert shown["output"].shape == (6, 1000)
         assert shown["filtered"].shape == (6, 200, 12)
-        one = int(np.sum(fired.trial == 0))
-        rate = shown["filtered"][0].mean() * 12
-    assert rate == pytest.approx(one, rel=0.5)
+        per_cell = shown["filtered"][0].mean() * 12
+    assert per_cell == pytest.approx(int(np.sum(fired.trial == 0)), rel=0.5)
 
 
-def test_given_network_takes_the_place_of_a_training(trained, tmp_path):
-    data.take(tmp_path, trained / "network.mat", SMALL, PLACE)
-    given, ours = networks.read(tmp_path / "network.mat"), networks.read(trained / "network.mat")
-    np.testing.assert_array_equal(given.recurrent(), ours.recurrent())
-    assert pd.read_parquet(tmp_path / "history.parquet")["trials"].iloc[0] == SMALL.trials
-    with np.load(tmp_path / "activity.npz") as played:
-        assert played["origin"] == "network given (network.mat)"
+def test_trials_of_a_simulation_have_their_own_noise_and_spikes(files_of):
+    """Trials of one kind have the same stimulus; noise and start alone tell them apart. Conditions run the same trials."""
+    trials = pd.read_parquet(files_of / "trials.parquet")
+    alike = trials[(trials["condition"] == "standard") & (trials["group"] == trials["group"].mode()[0])]
+    assert len(alike) >= 3
+    assert alike["mean"].is_unique
+    by_condition = [rows["wanted"].tolist() for _, rows in trials.groupby("condition")]
+    assert by_condition[0] == by_condition[1]
 
 
-def test_given_network_of_another_task_is_refused(trained, tmp_path):
-    archive, settings = tmp_path / "small_0-0.zip", replace(SMALL, task="mante")
+def test_spikes_for_the_reports_are_those_of_the_first_network(results, files_of, tmp_path):
+    spikes_stage.run(trials=[results / "trials" / ARCHIVE], out=tmp_path / "spikes.npz")
+    (network,) = spikes.read_networks(tmp_path / "spikes.npz")
+    assert (network.study, network.name, network.recorded, network.step) == ("rate2lif", "small", False, 5e-5)
+    expected = spikes.read(files_of / "spikes.npz")
+    np.testing.assert_array_equal(network.spikes.times, expected.times)
+    np.testing.assert_array_equal(statistics.rate(network.spikes), statistics.rate(expected))
+
+
+def test_given_network_takes_the_place_of_a_training(files_of, tmp_path):
+    source, out = files_of / "network.mat", tmp_path / ARCHIVE
+    data.run(source=source, out=out, variant="small", first=0, last=1, settings=SMALL, seed=0)
+    for _, folder in archives.Archives(out):
+        given, ours = fitted.read(folder / "network.mat"), fitted.read(source)
+        np.testing.assert_array_equal(given.recurrent(), ours.recurrent())
+        assert pd.read_parquet(folder / "history.parquet")["trials"].iloc[0] == SMALL.trials
+        with np.load(folder / "activity.npz") as shown:
+            assert shown["origin"] == "network given (network.mat)"
+
+
+def test_given_network_of_another_task_is_refused(files_of, tmp_path):
+    options = {"variant": "small", "first": 0, "last": 0, "settings": replace(SMALL, task="mante"), "seed": 0}
     with pytest.raises(
         ValueError, match=r"w_in has 1 columns, but task mante has 4 inputs; .*variants\.small\.training\.task"
     ):
-        data.run(source=trained / "network.mat", archive=archive, settings=settings, seed=0)
+        data.run(source=files_of / "network.mat", out=tmp_path / ARCHIVE, **options)
     assert not list(tmp_path.rglob("*.*"))
 
 
@@ -166,7 +281,7 @@ CONVERTING = {
     "xor": Training("xor", cells=100, taus=(4.0, 25.0), trials=12000, stop_loss=4.0),
     "mante": Training("mante", cells=100, stop_loss=4.6),
 }
-GRID = Search(trials=60, scales=(20.0, 25.0, 30.0, 35.0, 40.0, 45.0))  # the published grid up to where nothing works any more
+GRID = (20.0, 25.0, 30.0, 35.0, 40.0, 45.0)  # the published grid up to where nothing works any more
 
 
 @pytest.mark.slow
@@ -175,13 +290,15 @@ GRID = Search(trials=60, scales=(20.0, 25.0, 30.0, 35.0, 40.0, 45.0))  # the pub
 )
 def test_trained_network_converts(tmp_path, variant, replica):
     """Judged on trials that the search did not see."""
-    settings, place = CONVERTING[variant], (0, "rate2lif", "fit", variant, replica)
-    fit.train(tmp_path, settings, place, "cpu")
-    search.find(tmp_path, tmp_path, settings.task, GRID, Lif(), place)
-    trained = networks.read(tmp_path / "scaled.mat")
-    trials, scale = simulate.shown_trials(tmp_path / "activity.npz", 60), simulate.scale_of(tmp_path / "scaled.mat", trained)
-    runs = simulate.play(trained, trials, scale, Lif(), (0, "judged", replica))
-    assert conversion.table(trials, TASKS[settings.task], runs, scale, Lif())["correct"].mean() >= 0.95
+    settings, stream = CONVERTING[variant], (0, "rate2lif", "fit", variant, replica)
+    task = TASKS[settings.task]
+    trained = learning.train(settings, stream, "cpu", tmp_path / "network")
+    fresh = tasks.draw(task, seeds.generator(*stream, "trials"), 60)
+    scale = conversion.best(conversion.try_scales(trained.network, task, fresh, GRID, Lif(), stream))
+    activity.write(tmp_path, trained)
+    _, trials = activity.read_trials(tmp_path / "activity.npz", 60)
+    judged = conversion.try_scales(trained.network, task, trials, [scale], Lif(), (0, "judged", replica))
+    assert judged["correct"].mean() >= 0.95
 
 
 def commands_of_the_page() -> list[list[str]]:
@@ -191,20 +308,20 @@ def commands_of_the_page() -> list[list[str]]:
     return [shlex.split(line)[3:] for line in block.splitlines()]
 
 
-def test_the_commands_of_the_page_run_on_a_file_of_ones_own(trained, tmp_path, monkeypatch, capsys):
-    shutil.copy(trained / "network.mat", tmp_path / "mine.mat")
+def test_the_commands_of_the_page_run_on_a_file_of_ones_own(files_of, tmp_path, monkeypatch, capsys):
+    shutil.copy(files_of / "network.mat", tmp_path / "mine.mat")
     monkeypatch.chdir(tmp_path)
     assert [program.main(command) for command in commands_of_the_page()] == [0, 0, 0, 0]
     assert "mine_0: best 1/lambda" in capsys.readouterr().out
     table = pd.read_parquet("mine/metrics.parquet")
     assert set(table["dataset"]) == {"go-nogo, network given (mine.mat)"}
     assert {"LIF accuracy", "LIF accuracy, refractory 0", "best scale"} <= set(table["metric"])
-    with zipfile.ZipFile("mine/searches/mine_0-0.zip") as archive:
+    with zipfile.ZipFile("mine/searches.zip") as archive:
         assert loadmat(io.BytesIO(archive.read("mine_0/scaled.mat")))["opt_scaling_factor"] in (20, 25, 30)
 
 
-def test_bad_file_of_ones_own_is_refused_by_the_command_and_leaves_nothing(trained, tmp_path, monkeypatch, capsys):
-    fields = {name: value for name, value in loadmat(trained / "network.mat").items() if not name.startswith("__")}
+def test_bad_file_of_ones_own_is_refused_by_the_command_and_leaves_nothing(files_of, tmp_path, monkeypatch, capsys):
+    fields = {name: value for name, value in loadmat(files_of / "network.mat").items() if not name.startswith("__")}
     savemat(tmp_path / "mine.mat", {**fields, "w": np.full((12, 12), np.nan)})
     monkeypatch.chdir(tmp_path)
     assert program.main(commands_of_the_page()[0]) == program.REFUSED

@@ -17,22 +17,22 @@ from respike import surroundings
 
 surroundings.settle()
 
-from respike import stage  # noqa: E402  (the surroundings come first)
-from respike.core import files, fingerprint, provenance  # noqa: E402
+from respike import provenance, stage  # noqa: E402  (the surroundings come first)
+from respike.core import files, fingerprint  # noqa: E402
 
 REFUSED = 2  # exit status when the input cannot be used
 COMMANDS = ("run", "scenarios", "verify", "status")  # the workflow as a whole: respike.workflow.<command>
 
 
 def main(arguments: list[str]) -> int:
-    """Run one stage; 0 when it ended well, 2 with a message when its input cannot be used."""
+    """Run one stage or command; 0 when it ended well, 2 with a message when its input cannot be used."""
     if not arguments or arguments[0] in {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n{_stages()}\n")
         return 0
     chosen, *rest = arguments
-    if chosen in COMMANDS:
-        return importlib.import_module(f"respike.workflow.{chosen}").main(rest)
     try:
+        if chosen in COMMANDS:
+            return importlib.import_module(f"respike.workflow.{chosen}").main(rest)
         stage.check(chosen)
         run = _imported(chosen)
         values = stage.parse(chosen, run, rest)
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 def _stages() -> str:
     """What there is, study by study."""
     lines = ["Stages:"]
-    for study, group in itertools.groupby(stage.names(), key=lambda found: found[0].partition(".")[0]):
+    for study, group in itertools.groupby(stage.names(), key=lambda entry: entry[0].partition(".")[0]):
         lines += ["", study, *(f"  {name:22} {about}" for name, about in group)]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ The stage modes.fit is the function `run` in src/respike/modes/stages/fit.py. Wh
 
 import argparse
 import ast
+import dataclasses
 import inspect
 import json
 import shlex
@@ -24,21 +25,26 @@ def names() -> Iterator[tuple[str, str]]:
 
 
 def check(name: str) -> None:
-    """ValueError that lists what there is when there is no stage `name`."""
-    known = [known for known, _ in names()]
-    if name not in known:
-        own = [stage for stage in known if stage.startswith(f"{name.partition('.')[0]}.")]
-        raise ValueError(f"there is no stage {name!r}; expected one of {', '.join(own or known)}")
+    """ValueError that lists the stages of the study, or all, when there is no stage `name`."""
+    stages = [stage for stage, _ in names()]
+    if name not in stages:
+        of_study = [stage for stage in stages if stage.startswith(f"{name.partition('.')[0]}.")]
+        raise ValueError(f"there is no stage {name!r}; expected one of {', '.join(of_study or stages)}")
 
 
 def parse(name: str, run: Callable[..., None], arguments: list[str]) -> dict[str, Any]:
-    """Keyword arguments of `run` from a command line, by the types in its signature."""
+    """Keyword arguments of `run` from the command line of stage `name`, by the types in the signature of `run`.
+
+    Ends the program with status 2 for an option that is unknown or missing; raises ConfigError for a value of another type.
+    """
     parser = argparse.ArgumentParser(prog=f"respike {name}", description=inspect.getdoc(run), allow_abbrev=False)
     hints = typing.get_type_hints(run)
     for option, parameter in inspect.signature(run).parameters.items():
         required = parameter.default is inspect.Parameter.empty
-        many = {"nargs": "*"} if _is_list(hints[option]) else {"nargs": "?"} if _is_optional(hints[option]) else {}
-        parser.add_argument(_flag(option), dest=option, required=required, default=argparse.SUPPRESS, **many)
+        about = {"metavar": _metavar(hints[option]), "help": _help(hints[option])}
+        parser.add_argument(
+            _flag(option), dest=option, required=required, default=argparse.SUPPRESS, **_words_taken(hints[option]), **about
+        )
     given = vars(parser.parse_args(arguments))
     return {option: _value(text, hints[option], option) for option, text in given.items()}
 
@@ -47,8 +53,11 @@ def _flag(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-def _is_list(hint: Any) -> bool:
-    return typing.get_origin(hint) is list
+def _words_taken(hint: Any) -> dict[str, Any]:
+    """How many words an option takes: any number for lists and tuples, one or none where None is allowed, else one."""
+    if typing.get_origin(hint) in (list, tuple):
+        return {"nargs": "*", "action": "extend"}
+    return {"nargs": "?"} if _is_optional(hint) else {}
 
 
 def _is_optional(hint: Any) -> bool:
@@ -56,37 +65,60 @@ def _is_optional(hint: Any) -> bool:
     return type(None) in typing.get_args(hint)
 
 
-def _value(text: Any, hint: Any, option: str) -> Any:
-    if _is_optional(hint):
-        return None if text is None else _value(text, typing.get_args(hint)[0], option)
+def _item(hint: Any) -> Any:
+    """Type of one word of an option."""
+    return typing.get_args(hint)[0] if _is_optional(hint) or typing.get_origin(hint) in (list, tuple) else hint
+
+
+def _metavar(hint: Any) -> str:
+    item = _item(hint)
+    choices = typing.get_args(item) if typing.get_origin(item) is typing.Literal else ()
+    return "|".join(choices) or ("JSON" if _help(hint) else getattr(item, "__name__", str(item)))
+
+
+def _help(hint: Any) -> str | None:
+    item = _item(hint)
+    return ", ".join(field.name for field in dataclasses.fields(item)) if dataclasses.is_dataclass(item) else None
+
+
+def _value(text: str | list[str] | None, hint: Any, option: str) -> Any:
     if isinstance(text, list):
-        return [_value(part, typing.get_args(hint)[0], option) for part in text]
-    if hint in (str, Path):
-        return hint(text)
-    if typing.get_origin(hint) is typing.Literal:
-        return config.convert(text, hint, _flag(option))
+        return typing.get_origin(hint)(_value(part, _item(hint), option) for part in text)
+    if text is None:
+        return None
+    kind = _item(hint)
+    if kind in (str, Path):
+        return kind(text)
+    if typing.get_origin(kind) is typing.Literal:
+        return config.convert(text, kind, _flag(option))
     try:
         plain = json.loads(text)
     except json.JSONDecodeError as error:
         raise config.ConfigError(f"{_flag(option)} {text!r} is not JSON ({error})") from error
-    return config.convert(plain, hint, _flag(option))
+    return config.convert(plain, kind, _flag(option))
 
 
 def params(name: str, *wildcards: str, **settings: Any) -> dict[str, Any]:
     """What a workflow rule says of its stage: name, fingerprint of the code, and the function that gives its command line.
 
     Options are the named inputs and outputs of the rule, those of its wildcards that are listed, and the `settings`; a setting
-    may be a function of the wildcards.
+    may be a function of the wildcards. The function raises ValueError when two of them have one name.
     """
-
     listed = wildcards
 
     def options(wildcards: Any, input: Any, output: Any) -> str:  # Snakemake's names
-        drawn = {key: getattr(wildcards, key) for key in listed}
-        own = {key: value(wildcards) if callable(value) else value for key, value in settings.items()}
-        return command_line({**dict(input.items()), **dict(output.items()), **drawn, **own})
+        given = {key: value(wildcards) if callable(value) else value for key, value in settings.items()}
+        named = [*input.items(), *output.items(), *((key, getattr(wildcards, key)) for key in listed), *given.items()]
+        values = dict(named)
+        if len(values) < len(named):
+            raise ValueError(f"{name}: an option is given twice in {[option for option, _ in named]}")
+        return command_line(values)
 
-    return {"stage": name, "code": fingerprint.code(name), "options": options}
+    def compared(wildcards: Any) -> str:
+        return command_line({key: value(wildcards) if callable(value) else value for key, value in settings.items()})
+
+    # plain Snakemake reruns a job when a param has changed, but looks at none that is made of inputs and outputs
+    return {"stage": name, "code": fingerprint.code(name), "settings": compared, "options": options}
 
 
 def command_line(values: Mapping[str, Any]) -> str:
@@ -95,12 +127,21 @@ def command_line(values: Mapping[str, Any]) -> str:
     >>> command_line({"digits": [], "out": "a b.pt", "seed": 3, "settings": {"clip": 20.0}})
     "--digits --out 'a b.pt' --seed 3 --settings '{"clip": 20.0}'"
     """
-    return " ".join(part for option, value in values.items() for part in (_flag(option), *_words(value)))
+    return " ".join(part for option, value in values.items() for part in _parts(_flag(option), _words(value)))
+
+
+def _parts(flag: str, words: list[str]) -> list[str]:
+    """An option with its words; words that begin with a dash, which would be read as options, are tied to it."""
+    if any(word.startswith("-") for word in words):
+        return [shlex.quote(f"{flag}={word}") for word in words]
+    return [flag, *map(shlex.quote, words)]
 
 
 def _words(value: Any) -> list[str]:
     if value is None:
         return []
-    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        return [word for part in value for word in _words(part)]
-    return [shlex.quote(str(value) if isinstance(value, str | Path) else json.dumps(value, sort_keys=True))]
+    several = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+    return [
+        str(part) if isinstance(part, str | Path) else json.dumps(part, sort_keys=True)
+        for part in (value if several else [value])
+    ]

@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and a changed byte is found when they are read."""
 
 import errno
+import hashlib
 import os
 
 import numpy as np
@@ -106,6 +107,16 @@ def test_checkpoints_hold_plain_data_only(tmp_path):
     torch.save({"function": os.getcwd}, tmp_path / "evil.pt")
     with pytest.raises(files.CorruptFile, match="is not a checkpoint of respike"):
         files.read_checkpoint(tmp_path / "evil.pt")
+
+
+def test_the_record_says_what_is_running_and_what_is_known_only_when_it_is_written(tmp_path, monkeypatch):
+    clock = iter([1.5, 2.5])
+    monkeypatch.setattr(files, "maker", {"stage": "modes.fit", "cost": lambda: next(clock)})
+    for name, cost in (("a.txt", 1.5), ("b.txt", 2.5)):
+        files.write_text(tmp_path / name, name)
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        expected = {"sha256": digest, "bytes": 5, "stage": "modes.fit", "cost": cost}
+        assert files.read_record(tmp_path / name) == expected
 
 
 def test_results_are_readable_by_colleagues(tmp_path):

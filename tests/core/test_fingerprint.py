@@ -40,8 +40,8 @@ def edit(copy: Path, name: str, old: str, new: str) -> None:
 def test_what_changes_the_fingerprint_and_what_does_not(copy):
     before = fingerprint(copy)
     edit(copy, "core/statistics.py", '"""Firing rate of each cell', '"""Rate of each cell')
-    edit(copy, "modes/stages/metrics.py", "LEARNED = 1.7", "LEARNED = 1.7  # another comment\n")
-    edit(copy, "modes/stages/fit.py", "settings.clip", "settings.clip * 2")
+    edit(copy, "modes/measurement.py", "LEARNED = 1.7", "LEARNED = 1.7  # another comment\n")
+    edit(copy, "modes/learning.py", "settings.clip", "settings.clip * 2")
     assert fingerprint(copy) == before, "comments, docstrings and modules that are not imported must not matter"
     edit(copy, "core/statistics.py", "axis: int = 0", "axis: int = 1")
     assert fingerprint(copy) != before, "an imported module counts"

@@ -80,12 +80,6 @@ def test_fano_of_nothing_is_nan():
     assert np.isnan(statistics.fano(np.zeros((5, 1)))).all()
 
 
-def test_psth_of_a_locked_spike():
-    counts = np.zeros((4, 3, 1), int)
-    counts[:, 1] = 1
-    np.testing.assert_allclose(statistics.psth(counts, 0.05)[:, 0], [0, 20, 0])
-
-
 def test_noise_correlation_without_stimulus_is_elephants(poisson, trains):
     counts = bin_counts(poisson, WIDTH)
     # one long trial cut into pieces without common time course: what is locked to the bin is noise as well

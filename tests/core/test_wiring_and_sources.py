@@ -24,6 +24,13 @@ def test_streams_are_independent_of_each_other_and_repeatable():
     assert 0 <= seeds.of(0, "a") < 2**63
 
 
+def test_the_order_of_a_path_and_the_kind_of_its_parts_make_the_stream():
+    """Study 1, row 2 is not study 2, row 1; nor is root 1, row 0 root 0, row 1."""
+    paths = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (0, 12), (0, 1), (0, "1"), (0, 1, 0), (1, 0), (0, 1, "a"), (0, "a", 1)]
+    drawn = {tuple(seeds.generator(*path).integers(2**63, size=4)) for path in paths}
+    assert len(drawn) == len({seeds.of(*path) for path in paths}) == len(paths)
+
+
 def test_a_missing_source_says_what_where_and_which_key(tmp_path):
     source = sources.Source("movie.mat", "the natural movie", "Register at the archive.")
     with pytest.raises(
@@ -34,10 +41,9 @@ def test_a_missing_source_says_what_where_and_which_key(tmp_path):
         sources.find(tmp_path / "none", source, "v1.data_dir")
 
 
-def test_a_wrong_checksum_is_told(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
-    source = sources.Source("a.txt", "text", "Ask.", checksum="sha256:" + "0" * 64)
-    with pytest.raises(ValueError, match="checksum is not sha256:000"):
-        sources.find(tmp_path, source, "key")
-    with pytest.raises(ValueError, match="cannot be downloaded"):
-        sources.download(tmp_path, source)
+def test_a_source_is_found_under_its_name_or_another_one(tmp_path):
+    source = sources.Source("a.txt", "text", "Ask.")
+    (tmp_path / "deep").mkdir()
+    for name in ("deep/a.txt", "a.txt.gz", "a.txt"):
+        (tmp_path / name).touch()
+        assert sources.find(tmp_path, source, "key", ("a.txt.gz", "deep/a.txt")) == tmp_path / name

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from respike.fsbi.params import MLP_READOUT
-from respike.fsbi.protocol import mlp_change
-from respike.fsbi.summary import Recording, SummarySettings, summarise
+from respike.fsbi import mlp
+from respike.fsbi.recording import Recording
+from respike.fsbi.summary import summarise
 from tests.conftest import reference_cases
 
 
@@ -13,7 +13,7 @@ from tests.conftest import reference_cases
 def test_metrics_agree_with_published_ones(path):
     stored = np.load(path, allow_pickle=False)
     for case, expected in zip(stored["case_names"], stored["metrics"], strict=True):
-        found = summarise(recording_of(stored, case), SummarySettings())
+        found = summarise(recording_of(stored, case))
         values = np.array([found[name] for name in stored["metric_names"]])
         np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-12, err_msg=str(case))
 
@@ -44,9 +44,8 @@ def recording_of(stored, case) -> Recording:
 @pytest.mark.parametrize("path", reference_cases("fsbi", "trace_mlp*.npz"))
 def test_function_of_the_mlp_rule_in_the_figures(path):
     stored = np.load(path, allow_pickle=False)
-    x_pre, x_post, w, v, c_exc, c_inh = stored["fun_in"].T
-    hidden = np.concatenate([stored["Wh1"].ravel(), stored["Wh2"].ravel()])
+    layers = np.concatenate([stored["Wh1"].ravel(), stored["Wh2"].ravel()])
     for side in ("pre", "post"):
-        rule = {f"EE_{side}_{name}": value for name, value in zip(MLP_READOUT, stored[f"W{side}"], strict=True)}
-        found = mlp_change(x_pre, x_post, {"w": w, "v": v, "c_exc": c_exc, "c_inh": c_inh}, rule, f"EE_{side}", hidden)
+        *readout, bias = stored[f"W{side}"]
+        found = mlp.change(stored["fun_in"], layers, np.array(readout), bias)
         np.testing.assert_allclose(found, stored[f"fun_{side}"], rtol=0, atol=1e-6)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respike.fsbi import command, expressions, model
 from respike.fsbi.params import DELAY_STEPS, DT, PLASTIC, RENEWAL, THETA, Cells, Network, Protocol, Simulation, Wiring
-from respike.fsbi.stages import build
-from respike.fsbi.stages.simulate import Simulator
-from respike.fsbi.summary import SummarySettings, summarise
+from respike.fsbi.simulator import build, command, model
+from respike.fsbi.simulator.binary import Simulator
+from respike.fsbi.summary import summarise
 from tests.conftest import reference_cases
+from tests.test_fsbi_model import given, in_numpy, set_all
 
 STEPS = 6000
 ERROR = {"mem": 1e-6, "w": {"poly": 2e-5, "mlp": 2e-6}}  # elsewhere 5e-5
@@ -22,20 +22,20 @@ ADAPTIVE = {"g_adapt": "g_adapt", "vtrace": "v_trace", "cexc": "c_exc", "cinh": 
 
 
 def trace_case(path: Path) -> SimpleNamespace:
-    """A trace case of either rule, with the same names for both."""
+    """A trace case of either family, with the same names for both."""
     case = dict(np.load(path, allow_pickle=False))
-    rule = "mlp" if "Wh1" in case else "poly"
-    if rule == "poly":
+    family = "mlp" if "Wh1" in case else "poly"
+    if family == "poly":
         names = dict(zip(case["param_names"].tolist(), case["params"].tolist(), strict=True))
     else:
         names = {name: case[name] for name in ("w0", "wmax", "w_driveE", "w_driveI", "excitatory", "eta")}
     kind = "EE" if names["excitatory"] else "IE"
-    return SimpleNamespace(rule=rule, kind=kind, names=names, arrays=case)
+    return SimpleNamespace(family=family, kind=kind, names=names, arrays=case)
 
 
 def theta_of(case: SimpleNamespace) -> dict[str, float]:
     """The rule of the case as a row of a table of rules; the other types of connection get the same."""
-    if case.rule == "poly":
+    if case.family == "poly":
         terms = ("tau_pre", "tau_post", "alpha", "beta", "gamma", "kappa")
         return {f"{kind}_{term}": float(case.names[term]) for kind in PLASTIC["poly"] for term in terms}
     readouts = {"pre": case.arrays["Wpre"], "post": case.arrays["Wpost"]}
@@ -46,20 +46,15 @@ def theta_of(case: SimpleNamespace) -> dict[str, float]:
 
 def wiring_of(case: SimpleNamespace) -> Wiring:
     """Constants of the case."""
-    fast, slow = (0.01, 0.1) if case.rule == "poly" else case.arrays["taus"][:2]
+    fast, slow = (0.01, 0.1) if case.family == "poly" else case.arrays["taus"][:2]
     return Wiring(eta=float(case.names["eta"]), w_max=float(case.names["wmax"]), tau_fast=float(fast), tau_slow=float(slow))
 
 
-def emitted(spikes: np.ndarray, n: int) -> brian2.TimedArray:
+def raster(spikes: np.ndarray, n: int) -> np.ndarray:
     """1 where unit i emits a spike in a step, else 0."""
-    raster = np.zeros((STEPS, n))
-    raster[spikes[:, 0], spikes[:, 1]] = 1
-    return brian2.TimedArray(raster, dt=DT * brian2.second)
-
-
-def given(spikes: np.ndarray, n: int, equations: str = "") -> brian2.NeuronGroup:
-    """Units that emit given spikes, with further variables."""
-    return brian2.NeuronGroup(n, equations, threshold="emits(t, i) > 0.5", namespace={"emits": emitted(spikes, n)})
+    emitted = np.zeros((STEPS, n))
+    emitted[spikes[:, 0], spikes[:, 1]] = 1
+    return emitted
 
 
 def drive(
@@ -73,41 +68,34 @@ def drive(
     return synapses
 
 
-def set_all(group, values: dict[str, float]) -> None:
-    """Set those shared variables of `values` that `group` has."""
-    for name, value in values.items():
-        if name in group.variables:
-            setattr(group, name, value)
-
-
 def replay(case: SimpleNamespace) -> SimpleNamespace:
     """The small network of the case, with the equations of the simulator, in double precision."""
     brian2.start_scope()
     brian2.defaultclock.dt = DT * brian2.second
-    rule, kind, arrays = case.rule, case.kind, case.arrays
+    family, kind, arrays = case.family, case.kind, case.arrays
     wiring, theta = wiring_of(case), theta_of(case)
-    pre_traces, post_traces = (list(model.traces(rule, kind, side)) for side in ("pre", "post"))
-    source = given(arrays["spikes_pre"], 8, model.trace_equations(pre_traces))
+    pre_traces, post_traces = (list(model.traces(family, kind, side)) for side in ("pre", "post"))
+    source = given(raster(arrays["spikes_pre"], 8), model.trace_equations(pre_traces))
     model.let_fade(source, pre_traces)
-    target = model.cells(rule, 4, [], post_traces, name="target")
-    plastic = model.connection(source, target, rule, kind, 4)
+    target = model.cells(family, 4, [], post_traces, name="target")
+    plastic = model.connection(source, target, family, kind, 4)
     plastic.connect()
     arrivals = model.arrival_traces(source, pre_traces, 8)
     drives = [
-        drive(given(arrays["spikes_driveE"], 20), target, arrays["adj_driveE"], "g_ampa", case.names["w_driveE"], 0),
-        drive(given(arrays["spikes_driveI"], 10), target, arrays["adj_driveI"], "g_gaba", case.names["w_driveI"], 1),
+        drive(given(raster(arrays["spikes_driveE"], 20)), target, arrays["adj_driveE"], "g_ampa", case.names["w_driveE"], 0),
+        drive(given(raster(arrays["spikes_driveI"], 10)), target, arrays["adj_driveI"], "g_gaba", case.names["w_driveI"], 1),
     ]
     taus = {
         f"tau_{n}": float(arrays[old])
         for n, old in (("v", "tau_vtrace"), ("c_exc", "tau_cexc"), ("c_inh", "tau_cinh"))
         if old in arrays
     }
-    constants = command.cell_values(rule, Cells(**taus))
-    keeps = {name.split(".")[1]: value for name, value in command.trace_values(rule, wiring, theta).items()}
+    constants = command.cell_values(family, Cells(**taus))
+    keeps = {name.split(".")[1]: value for name, value in command.trace_values(family, wiring, theta).items()}
     set_all(target, {**constants, **keeps, "v": constants["v_rest"], "v_trace": constants["v_rest"]})
     set_all(source, keeps)
-    set_all(plastic, {**command.rule_values(rule, kind, wiring, theta), "w": case.names["w0"]})
-    names = [*VARIABLES.values(), *(ADAPTIVE.values() if rule == "mlp" else ())]
+    set_all(plastic, {**command.rule_values(family, kind, wiring, theta), "w": case.names["w0"]})
+    names = [*VARIABLES.values(), *(ADAPTIVE.values() if family == "mlp" else ())]
     recorded = brian2.StateMonitor(target, [*names, *post_traces], record=True, when="end")
     before = brian2.StateMonitor(source, pre_traces, record=True, when="end")
     weights = brian2.StateMonitor(plastic, "w", record=True, when="end")
@@ -126,28 +114,21 @@ def replay(case: SimpleNamespace) -> SimpleNamespace:
     )
 
 
-@pytest.fixture
-def numpy_loops():
-    """Brian2 without a compiler."""
-    before = brian2.prefs["codegen.target"]
-    brian2.prefs["codegen.target"] = "numpy"
-    yield
-    brian2.prefs["codegen.target"] = before
-
-
 @pytest.mark.parametrize("path", reference_cases("fsbi", "trace_*.npz"))
-def test_traces(path, numpy_loops):
+def test_traces(path):
     case = trace_case(path)
-    if case.rule == "mlp":
-        expressions.set_hidden(np.concatenate([case.arrays["Wh1"].ravel(), case.arrays["Wh2"].ravel()]))
-    ours = replay(case)
+    layers = None
+    if case.family == "mlp":
+        layers = np.concatenate([case.arrays["Wh1"].ravel(), case.arrays["Wh2"].ravel()])
+    with in_numpy(layers):
+        ours = replay(case)
     theirs = case.arrays["spikes_post"]
     assert sorted(map(tuple, ours.spikes)) == sorted(map(tuple, theirs))
-    for stored, name in (VARIABLES | (ADAPTIVE if case.rule == "mlp" else {})).items():
+    for stored, name in (VARIABLES | (ADAPTIVE if case.family == "mlp" else {})).items():
         np.testing.assert_allclose(
             ours.states[name], case.arrays[stored], rtol=0, atol=ERROR.get(stored, 5e-5), err_msg=stored
         )
-    np.testing.assert_allclose(ours.weights, case.arrays["w"], rtol=0, atol=ERROR["w"][case.rule])
+    np.testing.assert_allclose(ours.weights, case.arrays["w"], rtol=0, atol=ERROR["w"][case.family])
     stored_as = {f"x_{side}_{case.kind}": f"x_{side}" for side in ("pre", "post")}
     stored_as |= {f"x_{side}_{speed}": f"x_{side}{n}" for side in ("pre", "post") for n, speed in ((1, "fast"), (2, "slow"))}
     for name, values in ours.traces.items():
@@ -160,9 +141,9 @@ def binary(tmp_path_factory):
     folder = tmp_path_factory.mktemp("build")
 
     def of(network: Network) -> Path:
-        out = folder / f"{network.rule}_{network.n_e}.json"
+        out = folder / f"{network.family}_{network.n_e}.json"
         if not out.is_file():
-            build.run(network=network, folder=folder, out=out)
+            build.build(network=network, folder=folder, out=out)
         return out
 
     return of
@@ -178,23 +159,23 @@ def hidden_file(path: Path, folder: Path) -> Path:
 
 def simulator_of(case: dict, path: Path, binary, folder: Path) -> Simulator:
     """The binary and the settings of a case with whole simulations."""
-    rule = "poly" if case["theta"].shape[1] == len(THETA["poly"]) else "mlp"
+    family = "poly" if case["theta"].shape[1] == len(THETA["poly"]) else "mlp"
     full = "full" in path.stem
-    network = Network(rule=rule) if full else Network(rule=rule, n_e=512, n_i=128)
+    network = Network(family=family) if full else Network(family=family, n_e=512, n_i=128)
     settle, record = (
         float(case[name]) if name in case else default for name, default in (("lns", 60 if full else 10), ("ls", 10))
     )
     wiring = Wiring(p_recurrent=0.1 if full else 0.8)
-    protocol = Protocol(settle=settle, record=record, stop="reference", rate_max=100.0 if rule == "poly" else 50.0)
-    hidden = hidden_file(path, folder) if rule == "mlp" else None
+    protocol = Protocol(settle=settle, record=record, stop="reference", rate_max=100.0 if family == "poly" else 50.0)
+    hidden = hidden_file(path, folder) if family == "mlp" else None
     return Simulator(binary(network), Simulation(wiring=wiring, protocol=protocol), hidden)
 
 
 def repeated(simulator: Simulator, theta: np.ndarray, seeds: range) -> tuple[pd.DataFrame, list[float]]:
     """Metrics of one rule for several seeds, and the stop times (-1: finished)."""
-    rule = dict(zip(THETA[simulator.network.rule], theta, strict=True))
+    rule = dict(zip(THETA[simulator.network.family], theta, strict=True))
     runs = [simulator.record({**rule, "seed": seed})[0] for seed in seeds]
-    return pd.DataFrame([summarise(run, SummarySettings()) for run in runs]), [run.blow_up for run in runs]
+    return pd.DataFrame([summarise(run) for run in runs]), [run.blow_up for run in runs]
 
 
 def agree(ours: np.ndarray, theirs: np.ndarray) -> bool:

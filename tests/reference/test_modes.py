@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from respike.core import cells
-from respike.modes import analysis, kernel, model
+from respike.modes import analysis, encoding, model
 from respike.modes.params import A_MEMBRANE, Size, spike_filter
 from tests.conftest import reference_cases
 
@@ -144,7 +144,7 @@ def test_event_driven_input_is_the_dense_product(path):
     rows, index = np.nonzero(inputs.reshape(-1, pixels).numpy())
     start = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=steps * trials))])
     weights = torch.from_numpy(case["Win"]).requires_grad_()
-    drive = kernel.EncodedDrive.apply(weights, start, index.astype(np.uint16), trials)
+    drive = encoding.EncodedDrive.apply(weights, start, index.astype(np.uint16), trials)
     dense_weights = weights.detach().clone().requires_grad_()
     dense = inputs @ dense_weights.T
     close(drive.detach(), dense.detach())

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from respike.neulvm import ascent, box, em, freerun, model, states
+from respike.neulvm import freerun, loader, model, states
+from respike.neulvm.inference import ascent, box, em
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine, Window
-from respike.neulvm.pickles import Recorded
-from respike.neulvm.stages import preprocess
+from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine
+from respike.neulvm.recording import Recording
+from respike.neulvm.smoothing import smooth
 from tests.conftest import reference_cases
 
 DT, HISTORY = 0.004, 250
@@ -81,15 +82,14 @@ def test_loader(path):
     rates = case["raw_counts"] / (sizes * fine)
     batches, n, columns, cells = case["sampled"].shape
     n_bins = case["I_ext"].shape[2]
-    window = Window(dt=float(case["dt"]), fine=fine, cells=cells)
-    recorded = Recorded(rates, case["raw_spikes"], np.zeros(rates.shape))
-    truth, spikes, drive = preprocess.rebin(recorded, window, path)
-    cut = preprocess.batches(truth, spikes, drive, columns - n_bins, len(drive), batches * n_bins, n_bins)
+    dt, recording = float(case["dt"]), Recording(rates, case["raw_spikes"], np.zeros(rates.shape))
+    truth, spikes, drive = loader.rebin(recording, round(dt / fine), path)
+    cut = loader.batches(truth, spikes, drive, columns - n_bins, len(drive), batches * n_bins, n_bins)
     np.testing.assert_allclose(swap(cut[0]), case["A_gt"], rtol=1e-10)
     expected = case["sampled"].transpose(0, 2, 1, 3).reshape(batches, columns, n * cells)
     np.testing.assert_array_equal(cut[1], expected)
     np.testing.assert_array_equal(swap(cut[2]), case["I_ext"])
-    trial = Trial(window.dt, columns - n_bins, cut[1], np.repeat(np.arange(n), cells), cut[2])
+    trial = Trial(dt, columns - n_bins, cut[1], np.repeat(np.arange(n), cells), cut[2])
     np.testing.assert_allclose(swap(em.first_latent(trial, PUBLISHED)), case["Z_init"], rtol=0, atol=1e-10)
 
 
@@ -140,7 +140,8 @@ def test_stationary_start(path):
     case = load(path)
     checked = 0
     for (h, alpha, threshold), survival, potential in _starts(case):
-        start = model.stationary(float(h), float(alpha), float(threshold), len(survival), DT, 0.004, "compat")
+        circuit = replace(Circuit(), mem_rate=(float(alpha),) * 3, threshold=(float(threshold),) * 3)
+        start = model.stationary(circuit, 0, float(h), len(survival), DT, "compat")
         np.testing.assert_allclose(start.v, potential, rtol=0, atol=1e-10)
         np.testing.assert_allclose(np.exp(start.l)[1:], survival[1:], rtol=0, atol=1e-10)  # the youngest cohort is set to 0
         checked += 1
@@ -154,7 +155,7 @@ def test_smoothing(path):
     assert names
     for name in names:
         kernel, width = name.removeprefix("smooth_").rsplit("_w", 1)
-        found = em.smooth(case["smooth_input"], int(width), kernel)
+        found = smooth(case["smooth_input"], int(width), kernel)
         np.testing.assert_allclose(found, case[name], rtol=0, atol=1e-10)
 
 

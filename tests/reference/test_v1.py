@@ -1,12 +1,15 @@
 """The study against cases made by running the published program."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from respike.core import statistics
-from respike.v1 import losses, recording, recurrence, trials
+from respike.core.adam import Adam
+from respike.v1 import agreement, losses, recorded, recording, recurrence, trials, truth
 from respike.v1.model import SpikingNetwork
 from respike.v1.params import Network, Objective, Sampling, Training, Variant
 from respike.v1.stages import fit, metrics, simulate
@@ -91,7 +94,8 @@ def test_passes_losses_and_gradients(case, time_loop):
         if run is not None:
             np.testing.assert_array_equal(run.spikes.detach().numpy(), case[f"z_{label}"])
             np.testing.assert_allclose(run.voltage.detach().numpy(), case[f"v_{label}"], atol=1e-5)
-            np.testing.assert_allclose(run.scaled.detach().numpy(), case[f"vs_{label}"], atol=1e-5)
+            scaled = run.logits.detach().numpy() / model.network.temperature
+            np.testing.assert_allclose(scaled, case[f"vs_{label}"], atol=1e-5)
 
     objective, y = objective_of(case, name), tensor(case["y"])
     targets = losses.Targets(y, objective, model.network.history)
@@ -105,7 +109,7 @@ def test_passes_losses_and_gradients(case, time_loop):
     assert float(total.detach()) == pytest.approx(float(case["loss_total"]), rel=1e-5)
     if "loss_psth_mse" in case:
         n_recorded = y.shape[2]
-        mse = losses.psth_mse(y.mean(0), free.probabilities[..., :n_recorded].mean(0))
+        mse = losses.squared_distance(y.mean(0), free.probabilities[..., :n_recorded].mean(0))
         assert float(mse.detach()) == pytest.approx(float(case["loss_psth_mse"]), rel=1e-5)
 
     total.backward()
@@ -148,23 +152,19 @@ def test_windows_history_and_targets(case):
         np.testing.assert_array_equal(past.reshape(n_trials, len(case["x"]), -1), case[f"past_{batch}"])
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("case", reference_cases("v1", "adam_clipnorm*.npz"))
-def test_adam_with_clipping_per_tensor(case):
+def test_adam_with_clipping_per_tensor(case, fused):
     case = dict(np.load(case))
     names = sorted(name[3:] for name in case if name.startswith("w0_"))
     weights = [torch.nn.Parameter(tensor(case[f"w0_{name}"])) for name in names]
-    settings = Training(
-        learning_rate=float(case["lr"]),
-        clip=float(case["clipnorm"]),
-        epsilon=float(case["eps"]),
-        beta1=float(case["beta1"]),
-        beta2=float(case["beta2"]),
-    )
-    optimiser, n_steps = fit.ClippedAdam(weights, settings), sum(name.endswith(f"_{names[0]}") for name in case) - 2
+    lr, clip, epsilon, *betas = (float(case[name]) for name in ("lr", "clipnorm", "eps", "beta1", "beta2"))
+    optimiser = Adam(weights, lr, tuple(betas), epsilon, clip, fused=fused)
+    n_steps = sum(name.endswith(f"_{names[0]}") for name in case) - 2
     for step in range(n_steps):
         for name, weight in zip(names, weights, strict=True):
             weight.grad = tensor(case[f"g{step}_{name}"])
-        optimiser.step()
+        optimiser.step(step)
     for name, weight in zip(names, weights, strict=True):
         np.testing.assert_allclose(weight.detach(), case[f"w{n_steps}_{name}"], atol=1e-6)
 
@@ -175,7 +175,7 @@ def test_binning(case):
     n_trials, n_bins, n_units = case["binned"].shape
     unit, trial, time = case["unit_trial_time"].T
     spikes = recording.SpikeTimes(time, trial.astype(int), unit.astype(int), n_trials, n_units)
-    binned = recording.bin_spikes(spikes, n_bins, float(case["dt"]))
+    binned = recorded.bin_spikes(spikes, n_bins, float(case["dt"]))
     np.testing.assert_array_equal(binned.spikes, case["binned"])
     assert binned.late + binned.merged + binned.spikes.sum() == len(time)
 
@@ -183,19 +183,36 @@ def test_binning(case):
 @pytest.mark.parametrize("case", reference_cases("v1", "resize_*.npz"))
 def test_resize(case):
     case = dict(np.load(case))
-    movie = case["movie"] if case["movie"].dtype.kind == "f" else recording.unit_scale(case["movie"])
-    found = recording.resize(movie, case["resized"].shape[0])
+    movie = (
+        case["movie"] if case["movie"].dtype.kind == "f" else recording.checked_frames(Path("movie.mat"), "M", case["movie"])
+    )
+    found = recorded.resize(movie, case["resized"].shape[0])
     np.testing.assert_allclose(found, case["resized"], rtol=0, atol=1e-9 * max(1, np.abs(case["resized"]).max()))
+
+
+def lagged_covariances(spikes, max_lag):
+    """Stimulus, total and noise covariance of i at t with j at t - lag, lags -max_lag .. max_lag, circular in time."""
+    noise, stimulus = (
+        losses.delayed_covariance(x, x, max_lag + 1) for x in deviations(torch.from_numpy(spikes.astype(float)))
+    )
+    both = {"noise": noise, "stimulus": stimulus, "total": noise + stimulus}
+    return {kind: torch.cat([x[1:].transpose(1, 2).flip(0), x]).permute(1, 2, 0) for kind, x in both.items()}
+
+
+def deviations(spikes):
+    """Of each trial from the trial mean, and of the trial mean from the mean of all bins."""
+    mean = spikes.mean(0)
+    return spikes - mean, (mean - mean.mean(0))[None]
 
 
 @pytest.mark.parametrize("case", reference_cases("v1", "corr_stats*.npz"))
 def test_correlations(case):
     case = dict(np.load(case))
     spikes = case["n"].transpose(0, 2, 1)
-    found = metrics.lagged_covariances(spikes, case["C_stim"].shape[2] // 2)
+    found = lagged_covariances(spikes, case["C_stim"].shape[2] // 2)
     for kind, name in (("stimulus", "C_stim"), ("total", "C_tot"), ("noise", "C_noise")):
         np.testing.assert_allclose(found[kind], case[name], atol=1e-6)
-    pairs = metrics.correlations(spikes)
+    pairs = agreement.correlations(spikes)
     for kind, name in (("stimulus", "stim_corr"), ("total", "total_corr"), ("noise", "noise_corr")):
         np.testing.assert_allclose(pairs[kind], case[name], atol=1e-6)
 
@@ -208,30 +225,15 @@ def test_r2(case):
 
 def quick_recording(case, folder):
     """The case's data set as a recording file, and its network."""
-    n_trials, splits = len(case["spikes"]), [80, 30, 10]
-    path = folder / "recording.npz"
-    np.savez(
-        path,
-        movie=case["movie"].transpose(2, 0, 1),
-        spikes=case["spikes"],
-        split=np.repeat(["train", "test", "validation"], splits),
-        units=np.arange(case["spikes"].shape[2]),
-        bin_ms=40.0,
-        late=0,
-        merged=0,
-        dataset="stand-in",
-    )
+    n_trials, splits, n_cells = len(case["spikes"]), [80, 30, 10], case["spikes"].shape[2]
     assert n_trials == sum(splits)
+    split = np.repeat(["train", "test", "validation"], splits)
+    movie = case["movie"].transpose(2, 0, 1)
+    record = recorded.Recording(movie, case["spikes"], split, np.arange(n_cells), 40.0, 0, 0, "stand-in")
+    recorded.write(folder / "recording.npz", record)
     spikes = np.concatenate([case["spikes"], case["hidden"]], 2)
-    np.savez(
-        folder / "truth.npz",
-        couplings=case["W"],
-        bias=case["b"],
-        drive=case["drive"],
-        spikes=spikes,
-        n_visible=case["spikes"].shape[2],
-    )
-    return path, folder / "truth.npz"
+    truth.write(folder / "truth.npz", truth.Truth(case["W"], case["b"], case["drive"], spikes, n_cells))
+    return folder / "recording.npz", folder / "truth.npz"
 
 
 @pytest.mark.slow
@@ -252,19 +254,19 @@ def test_sampling_improves_noise_correlations_at_no_loss_of_likelihood(case, tmp
         variant, replicate = name.split("_")
         fit.run(
             recording=recording_path,
-            out=[tmp_path / f"{name}.pt"],
-            log_tables=[tmp_path / f"{name}.parquet"],
+            fit=tmp_path / f"{name}.pt",
+            history=tmp_path / f"{name}.parquet",
             network=Network(),
-            variants=[variants[variant]],
+            variant=variants[variant],
             optimiser=Training(steps=400),
             seed=0,
             replicate=int(replicate),
             device="cpu",
         )
     fits, runs = ([tmp_path / f"{name}.{kind}" for name in names] for kind in ("pt", "npz"))
-    simulate.run(fits=fits, recording=recording_path, out=runs, sampling=Sampling(), seed=0, device="cpu")
+    simulate.run(fits=fits, recording=recording_path, runs=runs, sampling=Sampling(), seed=0, device="cpu")
     out = tmp_path / "metrics.parquet"
-    metrics.run(recording=recording_path, runs=runs, names=names, ground_truth=[truth_path], also=[], out=out)
+    metrics.run(recording=recording_path, runs=runs, names=names, ground_truth=truth_path, also=[], out=out)
     found = pd.read_parquet(out).groupby(["variant", "metric"])["value"].mean()
 
     assert found["constant rate", "nll"] == pytest.approx(0.3952, abs=5e-5)

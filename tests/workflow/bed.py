@@ -41,9 +41,10 @@ def miniature(folder: Path) -> Path:
     here = Path(__file__).parent / "mini"
     shutil.copytree(here, folder / "src/respike/mini", ignore=shutil.ignore_patterns("*.smk", "__pycache__"))
     shutil.copy(here / "mini.smk", folder / "workflow/rules/mini.smk")
-    snakefile = (folder / "Snakefile").read_text()
-    alone = re.sub(r".*activity.*\n", "", snakefile)  # reads what all studies made
-    (folder / "Snakefile").write_text(re.sub(r"STUDIES = \[.*?\]", 'STUDIES = ["mini"]', alone, flags=re.DOTALL))
+    snakefile = folder / "workflow/Snakefile"
+    studies, n = re.subn(r"STUDIES = \[\"modes\".*?\]", 'STUDIES = ["mini"]', snakefile.read_text(), flags=re.DOTALL)
+    assert n == 1, "the list of studies was not found"
+    snakefile.write_text(studies)
     schema = folder / "workflow/schemas/config.schema.yaml"
     kinds = {str: "string", int: "integer", float: "number"}
     keys = {name: {"type": kinds[type(value)], "default": value} for name, value in MINI.items()}

@@ -37,7 +37,7 @@ def loaded_by(stage: str) -> list[str]:
     """Files of respike that importing `stage` loads."""
     read, write = os.pipe()
     if not os.fork():
-        importlib.import_module(f"respike.{stage}")
+        importlib.import_module(fingerprint.module(stage))
         found = [module.__file__ for name, module in list(sys.modules.items()) if name.split(".")[0] == "respike"]
         os.write(write, json.dumps(sorted(os.path.relpath(file, SOURCE) for file in found if file)).encode())
         os._exit(0)
@@ -66,14 +66,12 @@ def stale_rules(graph: plan.Graph) -> list[str]:
 
 
 def modules(studies: set[str]) -> list[Path]:
-    """Every module of core, and the stages and two others of each study."""
+    """Every module of core, and some modules and stages of each study."""
     judges = {"fingerprint.py", "provenance.py"}  # loaded here anyway; they set no numbers
     chosen = sorted(path for path in (SOURCE / "core").glob("*.py") if path.name not in judges)
     for study in sorted(studies):
-        chosen += [
-            SOURCE / study / f"{name}.py" for name in ("__init__", "params", "model", "data", "fit", "simulate", "metrics")
-        ]
-        chosen.append(SOURCE / study / "figures.py")
+        chosen += [SOURCE / study / f"{name}.py" for name in ("__init__", "params", "model", "fitted")]
+        chosen += [SOURCE / study / "stages" / f"{name}.py" for name in ("data", "fit", "simulate", "metrics", "figures")]
     return [path for path in chosen if path.is_file()]
 
 

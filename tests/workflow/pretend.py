@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from respike.core import files, provenance
+from respike import provenance
+from respike.core import files
 from respike.workflow import plan
 
 
@@ -18,8 +19,7 @@ def main(arguments: list[str]) -> None:
     """Write every output, its record and Snakemake's memory of it, and the plan as jobs.json."""
     os.fsync = lambda handle: None  # nothing here has to outlive a power cut
     options = plan.parser("pretend", __doc__).parse_args(arguments)
-    config = plan.config_options(options)
-    graph = plan.Graph(plan.jobs(options.targets, config))
+    graph = plan.graph(options)
     for job in sorted(graph.jobs, key=lambda job: len(graph.ancestors(job))):
         named = [Path(file) for file in job.inputs]
         facts = provenance.facts(job.stage, list(job.arguments), {"inputs": named})
@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> None:
             files.write_text(output, f"{job.rule} {output}\n")
     jobs = [[job.rule, job.inputs, job.outputs, job.log, job.stage, job.arguments] for job in graph.jobs]
     Path("jobs.json").write_text(json.dumps(jobs))
-    touch = [*plan.SNAKEMAKE, *options.targets, "--touch", "--forceall", "--cores", "1", "--quiet", "all", *config]
-    subprocess.run(touch, check=True, capture_output=True)
+    touch = [sys.executable, "-m", "snakemake", *options.targets, "--touch", "--forceall", "--cores", "1"]
+    subprocess.run([*touch, *plan.config_options(options)], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

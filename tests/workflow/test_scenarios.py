@@ -5,7 +5,8 @@ import re
 import pandas as pd
 import pytest
 
-from respike.workflow import scenarios
+from respike import __main__
+from respike.report.stages import side_by_side
 from tests.workflow import bed
 from tests.workflow.test_verify import flip
 
@@ -58,21 +59,21 @@ def test_a_damaged_file_is_not_handed_on(project):
 
 def test_a_scenario_without_a_file_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert scenarios.main(["nowhere.yaml"]) == 2
+    assert __main__.main(["scenarios", "nowhere.yaml"]) == 2
     assert "there is no file nowhere.yaml; a scenario is a YAML file" in capsys.readouterr().err
 
 
-def test_scorecards_stand_side_by_side(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "scenarios").mkdir()
-    cards = {}
+def test_scorecards_stand_side_by_side(tmp_path):
+    cards = []
     for name, values in {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0]}.items():
         card = pd.DataFrame({"item": ["rate", "rate", "only in a"][: len(values)], "value": values}).assign(
             study="s", source="Fig. 1", paper_value=7.0, unit="Hz", size="quick", dataset="d", verdict="met", note=""
         )
-        cards[name] = tmp_path / f"{name}.csv"
-        card.to_csv(cards[name], index=False)
-    scenarios.side_by_side(cards)
-    joined = pd.read_csv("scenarios/scorecard.csv")
+        cards.append(tmp_path / name / "results/scorecard.csv")
+        cards[-1].parent.mkdir(parents=True)
+        card.to_csv(cards[-1], index=False)
+    side_by_side.run(cards=cards, out=tmp_path / "scorecard.csv")
+    joined = pd.read_csv(tmp_path / "scorecard.csv")
     assert joined["value: a"].tolist() == [1.0, 2.0, 3.0]
     assert joined["value: b"].fillna(-1).tolist() == [4.0, 5.0, -1.0]
+    assert "verdict: b" in (tmp_path / "scorecard.html").read_text()

@@ -71,7 +71,7 @@ def test_same_bytes_from_slurm_and_from_here_though_the_head_was_killed(project,
     bed.configure(project, rounds=1)
     again = bed.respike(project, "run", "mini", *SLURM)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "Slurm jobs that the killed run left" in again.stdout
+    assert "Slurm jobs of the run" in again.stdout
     states = queue(project)
     assert {states[number] for number in left} <= {"CANCELLED", "COMPLETED"}
     assert bed.hashes(project) == finished_round

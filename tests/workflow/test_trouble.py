@@ -67,6 +67,30 @@ def test_a_clock_that_jumped_back_reruns_nothing_and_stops_nothing(project):
     assert bed.hashes(project) == before
 
 
+def test_data_of_the_future_that_cannot_be_changed_are_read(disk):
+    """Snakemake takes an output that is older than its input for a fault of the system."""
+    project, mount = disk
+    data = project / "results/data"  # on the disk that is mounted there; what is made goes elsewhere
+    data.mkdir()
+    source = data / "raw.txt"
+    shutil.move(project / "raw.txt", source)
+    future = time.time() + 86400
+    os.utime(source, (future, future))
+    outside = project.parent / "disk"
+    outside.mkdir()
+    subprocess.run(["mount", "--move", project / "results", outside], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", outside], check=True)
+    try:
+        bed.configure(project, source=str(outside / "data/raw.txt"), rounds=1)
+        done = bed.respike(project, "run", "mini", "--cores", "2")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "What read files of the future is in order" in done.stdout
+        assert bed.ran(done) == ["mini_figures", "mini_filter", "mini_fit", "mini_metrics", "mini_simulate", "mini_simulate"]
+        assert bed.ran(bed.respike(project, "run", "mini", "--cores", "2")) == []
+    finally:
+        subprocess.run(["umount", outside], check=True)
+
+
 @pytest.fixture
 def disk(tmp_path):
     """A fresh project whose results lie on a disk of 1 MB, and a function that mounts that disk otherwise."""
@@ -89,7 +113,7 @@ def test_a_full_disk_is_told_and_what_is_there_is_whole(disk, finished):
     ballast.write_bytes(bytes(2**20 - 16 * 4096))
     done = bed.respike(cramped, "run", "mini", "--cores", "2")
     assert done.returncode == 1
-    assert "No space left on device" in done.stdout
+    assert "no space is left on the disk of results/; the same command goes on" in done.stdout
     expected = bed.hashes(finished)
     left = bed.hashes(cramped)
     left.pop("ballast")

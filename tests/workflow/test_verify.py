@@ -41,7 +41,7 @@ def test_a_record_says_what_made_a_file(project):
 
 def test_what_is_in_order_is_left_alone(project):
     found = bed.respike(project, "verify", "mini")
-    assert (found.returncode, found.stdout) == (0, "10 files of 10 jobs: all are what they should be\n")
+    assert (found.returncode, found.stdout) == (0, "All 10 files of 10 jobs are as they should be\n")
 
 
 def test_one_flipped_byte_in_each_file_is_found_and_mended(project):
@@ -97,7 +97,7 @@ def test_a_refactoring_reruns_the_edited_stage_only(project):
 
 @pytest.mark.slow
 def test_results_that_come_out_otherwise_go_on_to_their_readers(project):
-    edit(project, "mini/simulate.py", ".mean() + offset", ".mean() + 2 * offset")
+    edit(project, "mini/stages/simulate.py", ".mean() + offset", ".mean() + 2 * offset")
     all_but_data_and_fit = ["mini_figures"] + ["mini_filter"] * 2 + ["mini_metrics"] + ["mini_simulate"] * 4
     ran = make_again(project)
     assert ran in (

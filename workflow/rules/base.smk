@@ -17,5 +17,8 @@ rule stage:
         "<logs>/stage.txt",
     conda:
         "../../environment.yml"
+    resources:  # of a rule that names none
+        runtime=60,
+        mem_mb=4000,
     shell:
-        "python -m respike {params.stage} {params.options} > {log} 2>&1"
+        "python -m respike {params.stage} {params.options} > {log:q} 2>&1"

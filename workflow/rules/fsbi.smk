@@ -1,417 +1,269 @@
 # Plasticity rules: drawn, simulated, measured, filtered, and proposed anew, round after round.
-include: "fsbi_chunks.smk"
+include: "base.smk"
+
+
+from respike.fsbi import plan
+
+plan.check(config)
+
+FAMILIES = config["networks"]
+PART = ("family", "part")
+CHUNK = (*PART, "first", "last")
+ROUND = ("family", "round")
+
+# What functions of the plan say of the config, given these wildcards; of files, with the folder in which they lie.
+told = lambda function, *names: lambda w: function(config, *(int(w[n]) if w[n].isdigit() else w[n] for n in names))
+listed = lambda function, *names: told(lambda config, *given: function(config, RESULTS, *given), *names)
+# Params of a workflow rule that draws some figures, and one of these with its caption in Snakemake's report.
+SHOWN = {"folder": f"{RESULTS}/figures", "settings": told(plan.shown, "family")}
+png = lambda name: report(
+    f"<results>/figures/{{family}}_{name}.png",
+    caption=f"../report/fsbi_{name}.rst",
+    category="fsbi",
+    labels={"network": "{family}", "figure": name},
+)
 
 
 wildcard_constraints:
-    network="poly|mlp",
+    family="poly|mlp",
     round=r"\d+",
-    part=r"round\d+|longevity|example",
+    part=r"round\d+|longevity|whole",
     first=r"\d+",
     last=r"\d+",
     member=r"\d+",
 
 
-include: "fsbi_simulator.smk"
-
-
-rule fsbi:
+rule target:
     input:
-        [f"results/fsbi/figures/{network}_{name}.png" for network in FSBI_NETWORKS for name in fsbi_figures_of(network)],
-        "results/fsbi/metrics.parquet",
+        "<results>/metrics.parquet",
+        "<results>/spikes.npz",
+        [f"<results>/figures/{family}_{name}.png" for family in FAMILIES for name in plan.figures(config, family)],
 
 
-rule fsbi_rules:
+use rule stage as data with:
     input:
-        members=fsbi_members,
-        thinning=fsbi_thinning,
+        members=listed(plan.members, *ROUND),
+        thinning=listed(plan.thinning, *ROUND),
     output:
-        "results/fsbi/{network}/round{round}/rules_{first}-{last}.parquet",
+        out="<results>/{family}/round{round}/rules_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_round{round}_rules_{first}-{last}.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_rules_{first}-{last}.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=60,
-        mem_mb=2000,
+        "<logs>/{family}_round{round}_rules_{first}-{last}.txt",
     params:
-        code=code("fsbi.data"),
-        settings=fsbi_proposal,
-        how_many=fsbi_count,
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.data --out {output} --members {input.members} --thinning {input.thinning}"
-        " --rule {wildcards.network} --round {wildcards.round} --first {wildcards.first} --count {params.how_many}"
-        " --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.data", *ROUND, "first", "last", settings=told(plan.proposal, *ROUND), seed=SEED),
 
 
-rule fsbi_surrogate:
+use rule stage as surrogate with:
     input:
-        fsbi_drawn_files,
+        rules=listed(plan.drawn, *CHUNK),
     output:
-        "results/fsbi/{network}/{part}/surrogate_{first}-{last}.parquet",
+        out="<results>/{family}/{part}/surrogate_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_{part}_surrogate_{first}-{last}.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_{part}_surrogate_{first}-{last}.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/{family}_{part}_surrogate_{first}-{last}.txt",
+    params:
+        **stage("fsbi.surrogate", "family", rows=listed(plan.rows, *CHUNK)),
+
+
+use rule stage as build with:
+    output:
+        out="<results>/build/{family}.json",
+    log:
+        "<logs>/{family}_build.txt",
+    params:
+        **stage("fsbi.build", network=told(plan.network, "family"), folder=f"{RESULTS}/build"),
+
+
+use rule stage as simulate with:
+    input:
+        rules=listed(plan.drawn, *CHUNK),
+        binary=rules.build.output.out,
+        hidden=told(plan.hidden, "family"),
+    output:
+        out="<results>/{family}/{part}/simulated_{first}-{last}.parquet",
+    log:
+        "<logs>/{family}_{part}_simulated_{first}-{last}.txt",
     resources:
-        runtime=5,
+        runtime=lambda w, attempt: attempt * told(plan.minutes, *CHUNK)(w),
         mem_mb=1000,
     params:
-        code=code("fsbi.surrogate"),
-        skipped=fsbi_skipped,
-        how_many=fsbi_count,
-    shell:
-        "python -m respike fsbi.surrogate --rules {input} --first {params.skipped} --count {params.how_many}"
-        " --out {output} --rule {wildcards.network} > {log} 2>&1"
+        **stage("fsbi.simulate", rows=listed(plan.rows, *CHUNK), settings=told(plan.simulation, *PART)),
 
 
-rule fsbi_table:
+use rule stage as table with:
     input:
-        rules=lambda wildcards: fsbi_proposed(wildcards.network, f"round{wildcards.round}"),
-        chunks=lambda wildcards: fsbi_found(wildcards.network, f"round{wildcards.round}"),
+        rules=listed(plan.proposed, *PART),
+        chunks=listed(plan.results, *PART),
     output:
-        table="results/fsbi/{network}/round{round}/table.parquet",
-        records="results/fsbi/{network}/round{round}/table.npy",
+        out="<results>/{family}/{part}/table.parquet",
+        records="<results>/{family}/{part}/table.npy",
     log:
-        "results/fsbi/log/{network}_round{round}_table.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_table.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=2000,
+        "<logs>/{family}_{part}_table.txt",
     params:
-        code=code("fsbi.table"),
-        dataset=fsbi_dataset,
-    shell:
-        "python -m respike fsbi.table --rules {input.rules} --chunks {input.chunks} --out {output.table}"
-        " --records {output.records} --rule {wildcards.network} --round {wildcards.round}"
-        " --dataset {params.dataset:q} > {log} 2>&1"
+        **stage("fsbi.table", "family", round=lambda w: plan.number(w.part), dataset=told(plan.dataset, *PART)),
 
 
-rule fsbi_filter:
+use rule stage as filter with:
     input:
-        fsbi_before,
+        tables=listed(plan.tables, *ROUND),
     output:
-        "results/fsbi/{network}/round{round}/training.parquet",
+        out="<results>/{family}/round{round}/training.parquet",
     log:
-        "results/fsbi/log/{network}_round{round}_filter.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_filter.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=4000,
+        "<logs>/{family}_round{round}_filter.txt",
     params:
-        code=code("fsbi.filter"),
-        metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
-        margins=lambda wildcards: json.dumps(fsbi_entry(wildcards)["filter"], sort_keys=True),
-    shell:
-        "python -m respike fsbi.filter --tables {input} --out {output} --rule {wildcards.network}"
-        " --round {wildcards.round} --metrics {params.metrics} --margins {params.margins:q} > {log} 2>&1"
+        **stage("fsbi.filter", *ROUND, settings=told(plan.training, *ROUND)),
 
 
-rule fsbi_classify:
+use rule stage as classify with:
     input:
-        fsbi_before,
+        tables=listed(plan.tables, *ROUND),
     output:
-        "results/fsbi/{network}/round{round}/classifier.npz",
+        out="<results>/{family}/round{round}/classifier.npz",
     log:
-        "results/fsbi/log/{network}_round{round}_classify.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_classify.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=30,
-        mem_mb=4000,
+        "<logs>/{family}_round{round}_classify.txt",
     params:
-        code=code("fsbi.classify"),
-        metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
-        thin=lambda wildcards: fsbi_entry(wildcards)["thin"],
-        sees=lambda wildcards: fsbi_entry(wildcards)["thin_by"],
-        targets=fsbi_labels,
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.classify --tables {input} --out {output} --rule {wildcards.network}"
-        " --round {wildcards.round} --metrics {params.metrics} --targets {params.targets:q} --thin {params.thin}"
-        " --sees {params.sees} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.classify", *ROUND, settings=told(plan.labels, *ROUND), seed=SEED),
 
 
-rule fsbi_fit:
+use rule stage as fit with:
     input:
-        "results/fsbi/{network}/round{round}/training.parquet",
+        training=rules.filter.output.out,
     output:
-        "results/fsbi/{network}/round{round}/member{member}.pt",
+        out="<results>/{family}/round{round}/member{member}.pt",
     log:
-        "results/fsbi/log/{network}_round{round}_fit_{member}.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_fit_{member}.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/{family}_round{round}_fit_{member}.txt",
     resources:
         runtime=240,
         mem_mb=4000,
     params:
-        code=code("fsbi.fit"),
-        settings=lambda wildcards: settings("fsbi", wildcards.network, "fit"),
-        metrics=lambda wildcards: fsbi_entry(wildcards)["metrics"],
-        device=config["run"]["device"],
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.fit --training {input} --out {output} --rule {wildcards.network}"
-        " --round {wildcards.round} --member {wildcards.member} --metrics {params.metrics}"
-        " --settings {params.settings:q} --device {params.device} --seed {params.seed} > {log} 2>&1"
+        **stage(
+            "fsbi.fit",
+            *ROUND,
+            "member",
+            metrics=told(plan.metrics, *ROUND),
+            settings=lambda w: config[w.family]["fit"],
+            device=DEVICE,
+            seed=SEED,
+        ),
 
 
-rule fsbi_examine:
+use rule stage as examine with:
     input:
-        training="results/fsbi/{network}/round{round}/training.parquet",
-        members=fsbi_members,
+        training=rules.filter.output.out,
+        members=listed(plan.members, *ROUND),
     output:
-        "results/fsbi/{network}/round{round}/posterior.npz",
+        out="<results>/{family}/round{round}/posterior.npz",
     log:
-        "results/fsbi/log/{network}_round{round}_examine.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_round{round}_examine.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/{family}_round{round}_examine.txt",
     resources:
         runtime=240,
         mem_mb=4000,
     params:
-        code=code("fsbi.examine"),
-        settings=settings("fsbi", "examine"),
-        targets=fsbi_conditioned,
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.examine --training {input.training} --members {input.members} --out {output}"
-        " --rule {wildcards.network} --round {wildcards.round} --settings {params.settings:q}"
-        " --proposal {params.targets:q} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.examine", *ROUND, settings=config["examine"], proposal=told(plan.aims, *ROUND), seed=SEED),
 
 
-rule fsbi_compare:
+use rule stage as compare with:
     output:
-        "results/fsbi/compare.parquet",
+        out="<results>/compare.parquet",
     log:
-        "results/fsbi/log/compare.txt",
-    benchmark:
-        "results/fsbi/benchmark/compare.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=60,
-        mem_mb=4000,
+        "<logs>/compare.txt",
     params:
-        code=code("fsbi.compare"),
-        settings=settings("fsbi", "compare"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.compare --out {output} --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.compare", settings=config["compare"], seed=SEED),
 
 
-rule fsbi_survivors:
+use rule stage as survivors with:
     input:
-        fsbi_tables,
+        tables=listed(plan.tables, "family"),
     output:
-        "results/fsbi/{network}/longevity/rules_{first}-{last}.parquet",
+        out="<results>/{family}/longevity/rules_{first}-{last}.parquet",
     log:
-        "results/fsbi/log/{network}_survivors_{first}-{last}.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_survivors_{first}-{last}.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=4000,
+        "<logs>/{family}_survivors_{first}-{last}.txt",
     params:
-        code=code("fsbi.survivors"),
-        settings=fsbi_survival(),
-        how_many=fsbi_count,
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.survivors --tables {input} --out {output} --rule {wildcards.network}"
-        " --first {wildcards.first} --count {params.how_many} --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.survivors", "family", "first", "last", settings=plan.survival(config), seed=SEED),
 
 
-rule fsbi_longevity:
+use rule stage as metrics with:
     input:
-        rules=lambda wildcards: fsbi_proposed(wildcards.network, "longevity"),
-        chunks=lambda wildcards: fsbi_found(wildcards.network, "longevity"),
+        tables=[plan.tables(config, RESULTS, family) for family in FAMILIES],
+        longevity=[f"<results>/{family}/longevity/table.parquet" for family in FAMILIES],
+        whole=plan.whole(config, RESULTS),
+        posteriors=[plan.posteriors(config, RESULTS, family) for family in FAMILIES],
+        compare=rules.compare.output.out,
     output:
-        table="results/fsbi/{network}/longevity/table.parquet",
-        records="results/fsbi/{network}/longevity/table.npy",
+        out="<results>/metrics.parquet",
     log:
-        "results/fsbi/log/{network}_longevity_table.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_longevity_table.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=2000,
+        "<logs>/metrics.txt",
     params:
-        code=code("fsbi.table"),
-        dataset=fsbi_dataset,
-    shell:
-        "python -m respike fsbi.table --rules {input.rules} --chunks {input.chunks} --out {output.table}"
-        " --records {output.records} --rule {wildcards.network} --round -1"
-        " --dataset {params.dataset:q} > {log} 2>&1"
+        **stage("fsbi.metrics", settings=plan.measured(config), seed=SEED),
 
 
-rule fsbi_whole:
+use rule stage as example with:
     input:
-        chunks=lambda wildcards: FSBI[wildcards.network]["released_whole"],
+        tables=listed(plan.tables, "family"),
     output:
-        table="results/fsbi/{network}/whole/table.parquet",
-        records="results/fsbi/{network}/whole/table.npy",
+        out="<results>/{family}/example/rules_0-0.parquet",
     log:
-        "results/fsbi/log/{network}_whole_table.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_whole_table.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=2000,
+        "<logs>/{family}_example.txt",
     params:
-        code=code("fsbi.table"),
-        dataset="released",
-    shell:
-        "python -m respike fsbi.table --rules --chunks {input.chunks} --out {output.table}"
-        " --records {output.records} --rule {wildcards.network} --round -2"
-        " --dataset {params.dataset:q} > {log} 2>&1"
+        **stage("fsbi.example", "family", targets=config["targets"], seed=SEED),
 
 
-rule fsbi_metrics:
+use rule stage as record with:
     input:
-        tables=[path for network in FSBI_NETWORKS for path in fsbi_tables_of(network)],
-        longevity=expand("results/fsbi/{network}/longevity/table.parquet", network=FSBI_NETWORKS),
-        whole=fsbi_whole_tables(),
-        posteriors=[path for network in FSBI_NETWORKS for path in fsbi_posteriors(network)],
-        compare="results/fsbi/compare.parquet",
+        rules=rules.example.output.out,
+        binary=rules.build.output.out,
+        hidden=told(plan.hidden, "family"),
     output:
-        "results/fsbi/metrics.parquet",
+        out="<results>/{family}/example/recorded_0-0.parquet",
+        recordings="<results>/{family}/example/recordings_0-0.npz",
     log:
-        "results/fsbi/log/metrics.txt",
-    benchmark:
-        "results/fsbi/benchmark/metrics.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=4000,
+        "<logs>/{family}_example_recorded.txt",
     params:
-        code=code("fsbi.metrics"),
-        settings=fsbi_measured(),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.metrics --tables {input.tables} --longevity {input.longevity}"
-        " --whole {input.whole} --posteriors {input.posteriors} --compare {input.compare} --out {output}"
-        " --settings {params.settings:q} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.record", settings=told(plan.simulation, "family")),
 
 
-rule fsbi_example:
+use rule stage as spikes with:
     input:
-        fsbi_tables,
+        recordings=plan.recordings(config, RESULTS, *FAMILIES),
     output:
-        "results/fsbi/{network}/example/rules_0-0.parquet",
+        out="<results>/spikes.npz",
     log:
-        "results/fsbi/log/{network}_example.txt",
-    benchmark:
-        "results/fsbi/benchmark/{network}_example.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=10,
-        mem_mb=4000,
+        "<logs>/spikes.txt",
     params:
-        code=code("fsbi.example"),
-        targets=settings("fsbi", "targets"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike fsbi.example --tables {input} --out {output} --rule {wildcards.network}"
-        " --targets {params.targets:q} --seed {params.seed} > {log} 2>&1"
+        **stage("fsbi.spikes"),
 
 
-rule fsbi_figures_poly:
+use rule stage as figures with:
     input:
-        tables=fsbi_tables_of("poly"),
-        longevity="results/fsbi/poly/longevity/table.parquet",
-        posteriors=fsbi_posteriors("poly"),
-        example="results/fsbi/poly/example/rules_0-0.parquet",
-        recordings=fsbi_recordings("poly"),
-        compare="results/fsbi/compare.parquet",
+        tables=listed(plan.tables, "family"),
+        longevity="<results>/{family}/longevity/table.parquet",
+        posteriors=listed(plan.posteriors, "family"),
+        example=rules.example.output.out,
+        recordings=listed(plan.recordings, "family"),
+        compare=rules.compare.output.out,
+        hidden=told(plan.hidden, "family"),
     output:
-        [f"results/fsbi/figures/poly_{name}.pdf" for name in fsbi_figures_of("poly")],
-        [
-            report(
-                f"results/fsbi/figures/poly_{name}.png",
-                caption=f"../report/fsbi_{name}.rst",
-                category="fsbi",
-                labels={"network": "poly", "figure": name},
-            )
-            for name in fsbi_figures_of("poly")
-        ],
+        [f"<results>/figures/{{family}}_{name}.pdf" for name in plan.FIGURES],
+        [png(name) for name in plan.FIGURES],
     log:
-        "results/fsbi/log/poly_figures.txt",
-    benchmark:
-        "results/fsbi/benchmark/poly_figures.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=20,
-        mem_mb=4000,
+        "<logs>/{family}_figures.txt",
     params:
-        code=code("fsbi.figures"),
-        settings=fsbi_shown("poly"),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-    shell:
-        "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
-        " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"
-        " --compare {input.compare} --folder {params.folder} --rule poly --settings {params.settings:q} > {log} 2>&1"
+        **stage("fsbi.figures", "family", names=plan.FIGURES, **SHOWN),
 
 
-rule fsbi_figures_mlp:
-    input:
-        tables=fsbi_tables_of("mlp"),
-        longevity="results/fsbi/mlp/longevity/table.parquet",
-        posteriors=fsbi_posteriors("mlp"),
-        example="results/fsbi/mlp/example/rules_0-0.parquet",
-        recordings=fsbi_recordings("mlp"),
-        compare="results/fsbi/compare.parquet",
-        hidden=fsbi_hidden("mlp"),
+use rule figures as mean_field with:
     output:
-        [f"results/fsbi/figures/mlp_{name}.pdf" for name in fsbi_figures_of("mlp")],
-        [
-            report(
-                f"results/fsbi/figures/mlp_{name}.png",
-                caption=f"../report/fsbi_{name}.rst",
-                category="fsbi",
-                labels={"network": "mlp", "figure": name},
-            )
-            for name in fsbi_figures_of("mlp")
-        ],
+        "<results>/figures/{family}_mean_field.pdf",
+        png("mean_field"),
     log:
-        "results/fsbi/log/mlp_figures.txt",
-    benchmark:
-        "results/fsbi/benchmark/mlp_figures.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        runtime=20,
-        mem_mb=4000,
+        "<logs>/{family}_mean_field.txt",
     params:
-        code=code("fsbi.figures"),
-        settings=fsbi_shown("mlp"),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-    shell:
-        "python -m respike fsbi.figures --tables {input.tables} --longevity {input.longevity}"
-        " --posteriors {input.posteriors} --example {input.example} --recordings {input.recordings}"
-        " --compare {input.compare} --hidden {input.hidden:q} --folder {params.folder} --rule mlp --settings {params.settings:q} > {log} 2>&1"
+        **stage("fsbi.figures", "family", names=["mean_field"], **SHOWN),
+
+
+use rule figures as network with:
+    output:
+        "<results>/figures/{family}_network.pdf",
+        png("network"),
+    log:
+        "<logs>/{family}_network.txt",
+    params:
+        **stage("fsbi.figures", "family", names=["network"], **SHOWN),

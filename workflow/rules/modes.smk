@@ -2,7 +2,7 @@
 include: "base.smk"
 
 
-from respike.modes import idx, plan
+from respike.modes import digits, plan
 
 FIGURES = [f"<results>/figures/fig{number}" for number in plan.FIGURES]
 SIMULATIONS = plan.simulations(config, f"{RESULTS}/simulations")
@@ -11,11 +11,6 @@ SIMULATIONS = plan.simulations(config, f"{RESULTS}/simulations")
 wildcard_constraints:
     task="digits|contextual|switch",
     cell="spike|rate",
-    neurons=r"\d+",
-    modes=r"\d+",
-    replica=r"\d+",
-    first=r"\d+",
-    last=r"\d+",
 
 
 rule target:
@@ -27,12 +22,9 @@ rule target:
 
 use rule stage as standin with:
     output:
-        [f"<results>/standin/{name}" for name in idx.FILES],
+        [f"<results>/standin/{name}" for name in digits.FILES],
     log:
         "<logs>/standin.txt",
-    resources:
-        runtime=5,
-        mem_mb=1000,
     params:
         **stage("modes.standin", folder=f"{RESULTS}/standin"),
 
@@ -44,15 +36,8 @@ use rule stage as data with:
         out="<results>/digits.npz",
     log:
         "<logs>/data.txt",
-    resources:
-        runtime=5,
-        mem_mb=2000,
     params:
-        **stage(
-            "modes.data",
-            folder=config["digits_dir"] or f"{RESULTS}/standin",
-            standin="" if config["digits_dir"] else "scikit-learn digits",
-        ),
+        **stage("modes.data", **plan.digit_source(config, f"{RESULTS}/standin")),
 
 
 use rule stage as fit with:
@@ -78,18 +63,12 @@ use rule stage as fit with:
 
 use rule stage as simulate with:
     input:
-        networks=lambda wildcards: [
-            f"{RESULTS}/fits/{wildcards.task}_{wildcards.cell}_N{wildcards.neurons}_P{wildcards.modes}_replica{replica}.pt"
-            for replica in range(int(wildcards.first), int(wildcards.last) + 1)
-        ],
+        networks=lambda wildcards: plan.fits(f"{RESULTS}/fits", **wildcards),
         digits=lambda wildcards: [rules.data.output.out] if wildcards.task == "digits" else [],
     output:
         out="<results>/simulations/{task}_{cell}_N{neurons}_P{modes}_{first}-{last}.npz",
     log:
         "<logs>/simulate_{task}_{cell}_N{neurons}_P{modes}_{first}-{last}.txt",
-    resources:
-        runtime=30,
-        mem_mb=4000,
     params:
         **stage(
             "modes.simulate",
@@ -107,9 +86,6 @@ use rule stage as metrics with:
         out="<results>/metrics.parquet",
     log:
         "<logs>/metrics.txt",
-    resources:
-        runtime=30,
-        mem_mb=4000,
     params:
         **stage("modes.metrics"),
 
@@ -121,9 +97,6 @@ use rule stage as spikes with:
         out="<results>/spikes.npz",
     log:
         "<logs>/spikes.txt",
-    resources:
-        runtime=5,
-        mem_mb=4000,
     params:
         **stage("modes.spikes"),
 
@@ -145,8 +118,5 @@ use rule stage as figures with:
         ],
     log:
         "<logs>/figures.txt",
-    resources:
-        runtime=30,
-        mem_mb=4000,
     params:
         **stage("modes.figures", folder=f"{RESULTS}/figures"),

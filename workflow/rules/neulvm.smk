@@ -1,424 +1,268 @@
 # neuLVM: recording, bins, EM fits, free runs of models and network, baselines, cluster states, measures, figures.
-
-NEULVM = config["neulvm"]
-NEULVM_EMBEDDED = NEULVM["data"]["recording"] == "embedded"
-NEULVM_RECORDING = "results/neulvm/recording.pickle" if NEULVM_EMBEDDED else NEULVM["data"]["recording"]
-NEULVM_DATASET = "embedded winner-take-all network" if NEULVM_EMBEDDED else Path(NEULVM_RECORDING).name
-NEULVM_RUNS = (["network", "true"] if NEULVM_EMBEDDED else []) + ["best", "refined", "posterior"]
-NEULVM_KNOWN = expand("results/neulvm/known_{scheme}.json", scheme=["exact", "compat"] if NEULVM_EMBEDDED else [])
-NEULVM_RECOVERY = ["results/neulvm/recovery.parquet"] if NEULVM_EMBEDDED else []
-NEULVM_STARTS = range(NEULVM["starts"])
+include: "base.smk"
 
 
-rule neulvm:
+from functools import partial
+
+from respike.neulvm import plan
+
+plan.check(config)
+settings = partial(plan.settings, config)
+RECORDING = plan.recording(config, RESULTS)
+FITS = [f"<results>/fits/start{start}" for start in range(config["starts"])]
+FIGURES = {name: f"<results>/figures/{name}.png" for name in plan.FIGURES}
+
+
+rule target:
     input:
-        multiext("results/neulvm/figures/", "inferred.png", "losses.png", "free.png", "parameters.png"),
-        multiext("results/neulvm/figures/", "dwell.png", "clusters.png", "pulses.png", "bins.png", "posterior.png"),
-        "results/neulvm/figures/likelihood.png",
-        "results/neulvm/metrics.parquet",
+        FIGURES.values(),
+        "<results>/metrics.parquet",
+        "<results>/spikes.npz",
 
 
-rule neulvm_data:
+use rule stage as data with:
     output:
-        recording="results/neulvm/recording.pickle",
+        out="<results>/recording.pickle",
     log:
-        "results/neulvm/log/data.txt",
-    benchmark:
-        "results/neulvm/benchmark/data.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/data.txt",
     resources:
         runtime=20,
         mem_mb=2000,
     params:
-        code=code("neulvm.data"),
-        circuit=settings("neulvm", "circuit"),
-        data=settings("neulvm", "data"),
-        window=settings("neulvm", "window"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.data --out {output.recording} --circuit {params.circuit:q} --data {params.data:q}"
-        " --window {params.window:q} --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.data", **settings("circuit", "data", "window")),
 
 
-rule neulvm_preprocess:
+use rule stage as preprocess with:
     input:
-        recording=NEULVM_RECORDING,
+        recording=RECORDING.path,
     output:
-        trial="results/neulvm/trial.npz",
+        out="<results>/trial.npz",
     log:
-        "results/neulvm/log/preprocess.txt",
-    benchmark:
-        "results/neulvm/benchmark/preprocess.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/preprocess.txt",
     resources:
         runtime=20,
         mem_mb=4000,
     params:
-        code=code("neulvm.preprocess"),
-        circuit=settings("neulvm", "circuit"),
-        window=settings("neulvm", "window"),
-        dataset=NEULVM_DATASET,
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.preprocess --recording {input.recording:q} --out {output.trial} --dataset {params.dataset:q}"
-        " --circuit {params.circuit:q} --window {params.window:q} --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.preprocess", dataset=RECORDING.dataset, **settings("circuit", "window")),
 
 
-rule neulvm_fit:
+use rule stage as fit with:
     input:
-        trial="results/neulvm/trial.npz",
+        trial=rules.preprocess.output.out,
     output:
-        model="results/neulvm/fits/start{start}.json",
-        latent="results/neulvm/fits/start{start}.npz",
-        log="results/neulvm/fits/start{start}.parquet",
+        out="<results>/fits/start{start}.json",
+        latent="<results>/fits/start{start}.npz",
+        log="<results>/fits/start{start}.parquet",
     log:
-        "results/neulvm/log/fit_start{start}.txt",
-    benchmark:
-        "results/neulvm/benchmark/fit_start{start}.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/fit_start{start}.txt",
     resources:
         runtime=120,
         mem_mb=2000,
     params:
-        code=code("neulvm.fit"),
-        circuit=settings("neulvm", "circuit"),
-        prior=settings("neulvm", "prior"),
-        fit=settings("neulvm", "fit"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.fit --trial {input.trial} --out {output.model} --latent {output.latent} --log {output.log}"
-        " --circuit {params.circuit:q} --prior {params.prior:q} --fit {params.fit:q} --start {wildcards.start}"
-        " --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.fit", "start", **settings("circuit", "prior", "fit")),
 
 
-rule neulvm_select:
+use rule stage as select with:
     input:
-        fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
-        latents=expand("results/neulvm/fits/start{start}.npz", start=NEULVM_STARTS),
+        fits=[f"{fit}.json" for fit in FITS],
+        latents=[f"{fit}.npz" for fit in FITS],
     output:
-        model="results/neulvm/models/best.json",
-        latent="results/neulvm/best.npz",
+        out="<results>/models/best.json",
+        latent="<results>/best.npz",
     log:
-        "results/neulvm/log/select.txt",
-    benchmark:
-        "results/neulvm/benchmark/select.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/select.txt",
     resources:
         runtime=5,
         mem_mb=1000,
     params:
-        code=code("neulvm.select"),
-    shell:
-        "python -m respike neulvm.select --fits {input.fits} --latents {input.latents} --out {output.model}"
-        " --latent {output.latent} > {log} 2>&1"
+        **stage("neulvm.select"),
 
 
-rule neulvm_refine:
+use rule stage as refine with:
     input:
-        trial="results/neulvm/trial.npz",
-        best="results/neulvm/models/best.json",
+        trial=rules.preprocess.output.out,
+        best=rules.select.output.out,
     output:
-        model="results/neulvm/models/refined.json",
-        log="results/neulvm/refined.parquet",
+        out="<results>/models/refined.json",
+        log="<results>/refined.parquet",
     log:
-        "results/neulvm/log/refine.txt",
-    benchmark:
-        "results/neulvm/benchmark/refine.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/refine.txt",
     resources:
         runtime=120,
         mem_mb=2000,
     params:
-        code=code("neulvm.refine"),
-        prior=settings("neulvm", "prior"),
-        refine=settings("neulvm", "refine"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.refine --trial {input.trial} --best {input.best} --out {output.model} --log {output.log}"
-        " --prior {params.prior:q} --refine {params.refine:q} --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.refine", **settings("prior", "refine")),
 
 
-rule neulvm_posterior:
+use rule stage as posterior with:
     input:
-        trial="results/neulvm/trial.npz",
+        trial=rules.preprocess.output.out,
     output:
-        pairs="results/neulvm/posterior.npz",
-        samples="results/neulvm/posterior.parquet",
-        model="results/neulvm/models/posterior.json",
-        calibration="results/neulvm/calibration.parquet",
+        pairs="<results>/posterior.npz",
+        out="<results>/posterior.parquet",
+        nearest="<results>/models/posterior.json",
+        calibration="<results>/calibration.parquet",
     log:
-        "results/neulvm/log/posterior.txt",
-    benchmark:
-        "results/neulvm/benchmark/posterior.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/posterior.txt",
     resources:
         runtime=120,
         mem_mb=2000,
     params:
-        code=code("neulvm.posterior"),
-        circuit=settings("neulvm", "circuit"),
-        prior=settings("neulvm", "prior"),
-        posterior=settings("neulvm", "posterior"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.posterior --trial {input.trial} --pairs {output.pairs} --out {output.samples}"
-        " --nearest {output.model} --calibration {output.calibration} --circuit {params.circuit:q} --prior {params.prior:q}"
-        " --posterior {params.posterior:q} --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.posterior", **settings("circuit", "prior", "posterior")),
 
 
-rule neulvm_recovery:
+use rule stage as recovery with:
     input:
-        trial="results/neulvm/trial.npz",
-        pairs="results/neulvm/posterior.npz",
+        trial=rules.preprocess.output.out,
+        pairs=rules.posterior.output.pairs,
     output:
-        table="results/neulvm/recovery.parquet",
+        out="<results>/recovery.parquet",
     log:
-        "results/neulvm/log/recovery.txt",
-    benchmark:
-        "results/neulvm/benchmark/recovery.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/recovery.txt",
     resources:
         runtime=60,
         mem_mb=2000,
     params:
-        code=code("neulvm.recovery"),
-        circuit=settings("neulvm", "circuit"),
-        prior=settings("neulvm", "prior"),
-        posterior=settings("neulvm", "posterior"),
-        window=settings("neulvm", "window"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.recovery --trial {input.trial} --pairs {input.pairs} --out {output.table}"
-        " --circuit {params.circuit:q} --prior {params.prior:q} --settings {params.posterior:q} --window {params.window:q}"
-        " --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.recovery", **settings("circuit", "prior", "posterior", "window")),
 
 
-rule neulvm_known:
+use rule stage as known with:
     input:
-        trial="results/neulvm/trial.npz",
+        trial=rules.preprocess.output.out,
     output:
-        exact="results/neulvm/known_exact.json",
-        compat="results/neulvm/known_compat.json",
+        exact="<results>/known_exact.json",
+        compat="<results>/known_compat.json",
     log:
-        "results/neulvm/log/known.txt",
-    benchmark:
-        "results/neulvm/benchmark/known.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/known.txt",
     resources:
         runtime=30,
         mem_mb=2000,
     params:
-        code=code("neulvm.known"),
-        circuit=settings("neulvm", "circuit"),
-        fit=settings("neulvm", "fit"),
-    shell:
-        "python -m respike neulvm.known --trial {input.trial} --exact {output.exact} --compat {output.compat}"
-        " --circuit {params.circuit:q} --fit {params.fit:q} > {log} 2>&1"
+        **stage("neulvm.known", circuit=config["circuit"], fit=config["fit"]),
 
 
-rule neulvm_truth:
+use rule stage as truth with:
     output:
-        network="results/neulvm/models/network.json",
-        meso="results/neulvm/models/true.json",
+        network="<results>/models/network.json",
+        meso="<results>/models/true.json",
     log:
-        "results/neulvm/log/truth.txt",
-    benchmark:
-        "results/neulvm/benchmark/truth.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/truth.txt",
     resources:
         runtime=5,
         mem_mb=1000,
     params:
-        code=code("neulvm.truth"),
-        circuit=settings("neulvm", "circuit"),
-        window=settings("neulvm", "window"),
-        dataset=NEULVM_DATASET,
-    shell:
-        "python -m respike neulvm.truth --network {output.network} --meso {output.meso} --dataset {params.dataset:q}"
-        " --circuit {params.circuit:q} --window {params.window:q} > {log} 2>&1"
+        **stage("neulvm.truth", dataset=RECORDING.dataset, circuit=config["circuit"], window=config["window"]),
 
 
-rule neulvm_simulate:
+use rule stage as simulate with:
     input:
-        model="results/neulvm/models/{model}.json",
+        model="<results>/models/{model}.json",
     output:
-        run="results/neulvm/runs/{model}.npz",
+        out="<results>/runs/{model}.npz",
     log:
-        "results/neulvm/log/simulate_{model}.txt",
-    benchmark:
-        "results/neulvm/benchmark/simulate_{model}.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/simulate_{model}.txt",
     resources:
         runtime=60,
         mem_mb=4000,
     params:
-        code=code("neulvm.simulate"),
-        free=settings("neulvm", "free"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.simulate --model {input.model} --out {output.run} --free {params.free:q}"
-        " --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.simulate", **settings("free")),
 
 
-rule neulvm_baselines:
+use rule stage as baselines with:
     input:
-        trial="results/neulvm/trial.npz",
+        trial=rules.preprocess.output.out,
     output:
-        baselines="results/neulvm/baselines.npz",
+        out="<results>/baselines.npz",
     log:
-        "results/neulvm/log/baselines.txt",
-    benchmark:
-        "results/neulvm/benchmark/baselines.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/baselines.txt",
     resources:
         runtime=60,
         mem_mb=2000,
     params:
-        code=code("neulvm.baselines"),
-        baselines=settings("neulvm", "baselines"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.baselines --trial {input.trial} --out {output.baselines}"
-        " --baselines {params.baselines:q} --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.baselines", **settings("baselines")),
 
 
-rule neulvm_binning:
+use rule stage as binning with:
     output:
-        table="results/neulvm/binning.parquet",
+        out="<results>/binning.parquet",
     log:
-        "results/neulvm/log/binning.txt",
-    benchmark:
-        "results/neulvm/benchmark/binning.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/binning.txt",
     resources:
         runtime=60,
         mem_mb=4000,
     params:
-        code=code("neulvm.binning"),
-        circuit=settings("neulvm", "circuit"),
-        sweep=settings("neulvm", "binning"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.binning --out {output.table} --circuit {params.circuit:q} --sweep {params.sweep:q}"
-        " --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.binning", **settings("circuit", "binning")),
 
 
-rule neulvm_clusters:
+use rule stage as clusters with:
     output:
-        clusters="results/neulvm/clusters.npz",
+        out="<results>/clusters.npz",
     log:
-        "results/neulvm/log/clusters.txt",
-    benchmark:
-        "results/neulvm/benchmark/clusters.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/clusters.txt",
     resources:
         runtime=20,
         mem_mb=2000,
     params:
-        code=code("neulvm.clusters"),
-        cases=settings("neulvm", "clusters"),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.clusters --out {output.clusters} --cases {params.cases:q} --seed {params.seed}"
-        " > {log} 2>&1"
+        **stage("neulvm.clusters", **settings("clusters")),
 
 
-rule neulvm_metrics:
+JUDGED = {  # what measures and figures are made of
+    "trial": rules.preprocess.output.out,
+    "fits": [f"{fit}.json" for fit in FITS],
+    "best": rules.select.output.out,
+    "refined": rules.refine.output.out,
+    "latent": rules.select.output.latent,
+    "samples": rules.posterior.output.out,
+    "runs": [f"<results>/runs/{model}.npz" for model in RECORDING.runs],
+    "baselines": rules.baselines.output.out,
+    "clusters": rules.clusters.output.out,
+    "binning": rules.binning.output.out,
+}
+
+
+use rule stage as metrics with:
     input:
-        trial="results/neulvm/trial.npz",
-        fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
-        best="results/neulvm/models/best.json",
-        refined="results/neulvm/models/refined.json",
-        latent="results/neulvm/best.npz",
-        known=NEULVM_KNOWN,
-        samples="results/neulvm/posterior.parquet",
-        calibration="results/neulvm/calibration.parquet",
-        recovery=NEULVM_RECOVERY,
-        runs=expand("results/neulvm/runs/{model}.npz", model=NEULVM_RUNS),
-        baselines="results/neulvm/baselines.npz",
-        clusters="results/neulvm/clusters.npz",
-        binning="results/neulvm/binning.parquet",
+        **JUDGED,
+        calibration=rules.posterior.output.calibration,
+        known=[f"<results>/known_{scheme}.json" for scheme in RECORDING.known],
+        recovery=[rules.recovery.output.out] if RECORDING.embedded else [],
     output:
-        table="results/neulvm/metrics.parquet",
+        out="<results>/metrics.parquet",
     log:
-        "results/neulvm/log/metrics.txt",
-    benchmark:
-        "results/neulvm/benchmark/metrics.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/metrics.txt",
     resources:
         runtime=30,
         mem_mb=2000,
     params:
-        code=code("neulvm.metrics"),
-        circuit=settings("neulvm", "circuit"),
-        particle=settings("neulvm", "particles"),
-        embedded=json.dumps(NEULVM_EMBEDDED),
-        seed=config["run"]["seed"],
-    shell:
-        "python -m respike neulvm.metrics --trial {input.trial} --fits {input.fits} --best {input.best} --refined {input.refined}"
-        " --latent {input.latent} --known {input.known} --samples {input.samples} --calibration {input.calibration}"
-        " --recovery {input.recovery} --runs {input.runs} --baselines {input.baselines} --clusters {input.clusters} --binning {input.binning}"
-        " --out {output.table} --circuit {params.circuit:q} --particle {params.particle:q} --embedded {params.embedded}"
-        " --seed {params.seed} > {log} 2>&1"
+        **stage("neulvm.metrics", embedded=RECORDING.embedded, **settings("circuit", "particles")),
 
 
-rule neulvm_figures:
+use rule stage as spikes with:
     input:
-        trial="results/neulvm/trial.npz",
-        logs=expand("results/neulvm/fits/start{start}.parquet", start=NEULVM_STARTS),
-        fits=expand("results/neulvm/fits/start{start}.json", start=NEULVM_STARTS),
-        best="results/neulvm/models/best.json",
-        refined="results/neulvm/models/refined.json",
-        rounds="results/neulvm/refined.parquet",
-        latent="results/neulvm/best.npz",
-        samples="results/neulvm/posterior.parquet",
-        runs=expand("results/neulvm/runs/{model}.npz", model=NEULVM_RUNS),
-        baselines="results/neulvm/baselines.npz",
-        clusters="results/neulvm/clusters.npz",
-        binning="results/neulvm/binning.parquet",
+        trial=rules.preprocess.output.out,
+        runs="<results>/runs/best.npz",
     output:
-        report("results/neulvm/figures/inferred.png", caption="../report/neulvm_inferred.rst", category="neulvm"),
-        report("results/neulvm/figures/losses.png", caption="../report/neulvm_losses.rst", category="neulvm"),
-        report("results/neulvm/figures/free.png", caption="../report/neulvm_free.rst", category="neulvm"),
-        report("results/neulvm/figures/parameters.png", caption="../report/neulvm_parameters.rst", category="neulvm"),
-        report("results/neulvm/figures/dwell.png", caption="../report/neulvm_dwell.rst", category="neulvm"),
-        report("results/neulvm/figures/clusters.png", caption="../report/neulvm_clusters.rst", category="neulvm"),
-        report("results/neulvm/figures/pulses.png", caption="../report/neulvm_pulses.rst", category="neulvm"),
-        report("results/neulvm/figures/posterior.png", caption="../report/neulvm_posterior.rst", category="neulvm"),
-        report("results/neulvm/figures/likelihood.png", caption="../report/neulvm_likelihood.rst", category="neulvm"),
-        report("results/neulvm/figures/bins.png", caption="../report/neulvm_bins.rst", category="neulvm"),
+        out="<results>/spikes.npz",
     log:
-        "results/neulvm/log/figures.txt",
-    benchmark:
-        "results/neulvm/benchmark/figures.tsv"
-    conda:
-        "../../environment.yml"
+        "<logs>/spikes.txt",
+    resources:
+        runtime=5,
+        mem_mb=2000,
+    params:
+        **stage("neulvm.spikes"),
+
+
+use rule stage as figures with:
+    input:
+        **JUDGED,
+        logs=[f"{fit}.parquet" for fit in FITS],
+        rounds=rules.refine.output.log,
+    output:
+        [report(path, caption=f"../report/neulvm_{name}.rst", category="neulvm") for name, path in FIGURES.items()],
+    log:
+        "<logs>/figures.txt",
     resources:
         runtime=10,
         mem_mb=2000,
     params:
-        code=code("neulvm.figures"),
-        circuit=settings("neulvm", "circuit"),
-        embedded=json.dumps(NEULVM_EMBEDDED),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
-    shell:
-        "python -m respike neulvm.figures --trial {input.trial} --logs {input.logs} --fits {input.fits} --best {input.best}"
-        " --refined {input.refined} --rounds {input.rounds} --latent {input.latent} --samples {input.samples}"
-        " --runs {input.runs} --baselines {input.baselines}"
-        " --clusters {input.clusters}"
-        " --binning {input.binning} --folder {params.folder} --circuit {params.circuit:q} --embedded {params.embedded}"
-        " > {log} 2>&1"
+        **stage("neulvm.figures", circuit=config["circuit"], embedded=RECORDING.embedded, folder=f"{RESULTS}/figures"),

@@ -5,9 +5,14 @@ Model: 13 populations of adaptive leaky integrate-and-fire neurons of L4 and L2/
 Dale's law, driven through 200 thalamic neurons by the forces and torques at the base of 31 whiskers.
 Claim: it classifies helmets, boxes and planes as well as the best baselines, and looks like cortex while doing so.
 
-anatomy.csv, anatomy.py   populations, connection probabilities, sampled synapses (section 3.1 to 3.3 of the paper)
+sweeps/                   simulation of whisker sweeps, which stand in for the published ones
+recording.py              sweeps in files of the published layout
+encoding.py, samples.py   forces and torques as input of the network; samples for training, validation and test
+anatomy.csv, anatomy.py   populations, connection probabilities, sampled synapses
 cells.py                  the neuron: adaptive LIF and its surrogate derivative
-model.py, kernels.py      the network step, plain (any device) and compiled (CPU)
-learning.py               loss, optimiser, the training loop of one network
-whiskers, shapes, sweeps  geometry of the whiskers, objects, MuJoCo simulation of a sweep
+model.py, kernel.py       the network step, plain (any device) and compiled (CPU)
+learning.py, fitted.py    loss, optimiser, training of one network; a trained network as a file
+responses.py, analysis.py what a network does, and what is measured on it
+classifiers.py            other classifiers on the same input
+plan.py                   trainings and settings, as the workflow rules ask for them
 """

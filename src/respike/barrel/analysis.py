@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import stats
 
@@ -14,6 +15,12 @@ def cv(spikes: UInt8[np.ndarray, "cell step"] | Bool[np.ndarray, "cell step"]) -
     """Standard deviation over mean of the 0/1 series of each cell, sqrt((1 - r) / r) at r spikes per step; 0 if silent."""
     rate = spikes.mean(-1, dtype=np.float64)
     return np.sqrt((1 - rate) / np.where(rate > 0, rate, np.inf))
+
+
+def spread(table: pd.DataFrame, n: int) -> pd.DataFrame:
+    """`n` rows from the lowest to the highest irregularity (column cv), evenly spaced in rank; all where there are fewer."""
+    order = table.sort_values("cv", kind="stable")
+    return order.iloc[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
 
 
 def binned_rate(spikes: np.ndarray, width: int = params.RATE_BIN) -> Float[np.ndarray, " bin"]:
@@ -28,7 +35,7 @@ class Selectivity(NamedTuple):
 
     p: Float[np.ndarray, " cell"]
     selective: Bool[np.ndarray, " cell"]
-    place: Float[np.ndarray, "cell 2"]
+    position: Float[np.ndarray, "cell 2"]
 
 
 def anova(groups: list[Float[np.ndarray, "observation cell"]]) -> Float[np.ndarray, " cell"]:
@@ -40,7 +47,7 @@ def anova(groups: list[Float[np.ndarray, "observation cell"]]) -> Float[np.ndarr
 
 
 def triangle(totals: Float[np.ndarray, "class cell"]) -> Float[np.ndarray, "cell 2"]:
-    """Place of each cell: class 0 pulls to the lower left, 1 upwards, 2 to the lower right."""
+    """Position of each cell: class 0 pulls to the lower left, 1 upwards, 2 to the lower right."""
     share = (totals + params.PSEUDO_COUNT) / (totals + params.PSEUDO_COUNT).sum(0)
     return np.column_stack([np.sqrt(3) / 2 * (share[2] - share[0]), share[1] - (share[0] + share[2]) / 2])
 

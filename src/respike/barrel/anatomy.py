@@ -1,6 +1,5 @@
 """The populations of the column, who connects to whom, and the sampled synapses."""
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,34 +59,24 @@ class Synapses:
 
 def load(path: Path = TABLE) -> Anatomy:
     """Anatomy in the table `path`: population, layer, kind (E or I), size, and the probability to reach each population."""
-    table = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), comment="#")
+    table = pd.read_csv(path, comment="#")
     names = tuple(table["population"])
     if list(table.columns) != ["population", "layer", "kind", "size", *names[1:]]:
         raise ValueError(
             f"{path}: columns {list(table.columns)}, expected population, layer, kind, size, {', '.join(names[1:])}"
         )
-    if not set(table["kind"]) <= {"E", "I"}:
-        raise ValueError(f"{path}: kind {sorted(set(table['kind']))}, expected E or I")
+    if not set(table["kind"]) <= {"E", "I"} or table["size"].min() < 1:
+        raise ValueError(
+            f"{path}: kinds {sorted(set(table['kind']))}, smallest size {table['size'].min()}; expected E or I, at least 1"
+        )
     probability = np.zeros((len(names), len(names)))
     probability[1:] = table[list(names[1:])].to_numpy(float).T
-    return checked(
-        Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability)
-    )
-
-
-def checked(anatomy: Anatomy) -> Anatomy:
-    """`anatomy`, unless a probability or a size is impossible."""
-    wrong = ~((anatomy.probability >= 0) & (anatomy.probability <= 1))
-    if wrong.any():
-        receiver, sender = np.argwhere(wrong)[0]
+    for receiver, sender in np.argwhere(~((probability >= 0) & (probability <= 1))):
         raise ValueError(
-            f"{TABLE.name}: probability of {anatomy.names[sender]} -> {anatomy.names[receiver]} is "
-            f"{anatomy.probability[receiver, sender]}, expected a number from 0 to 1"
+            f"{path}: probability of {names[sender]} -> {names[receiver]} is {probability[receiver, sender]}, "
+            "expected a number from 0 to 1"
         )
-    if (anatomy.sizes < 1).any():
-        name = anatomy.names[int(np.argmax(anatomy.sizes < 1))]
-        raise ValueError(f"{TABLE.name}: size of {name} is {anatomy.sizes.min()}, expected at least 1 cell")
-    return anatomy
+    return Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability)
 
 
 def scaled(anatomy: Anatomy, divide_by: float) -> Anatomy:

@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -36,16 +35,3 @@ def step(
     threshold = baseline + adaptation * b
     v = alpha * v + (1 - alpha) * current - threshold * s
     return v, b, spike(v - threshold, surrogate)
-
-
-@torch.no_grad()
-def response_to_constant_current(tau_membrane: Float[Tensor, " cell"], tau_adaptation: Float[Tensor, " cell"]) -> float:
-    """Spikes per step and cell under a current of 1 for 550 steps, from rest and without synapses."""
-    alpha, rho = torch.exp(-1 / tau_membrane)[:, None], torch.exp(-1 / tau_adaptation)[:, None]
-    v, s = torch.zeros_like(alpha), torch.zeros_like(alpha)
-    b = torch.full_like(alpha, params.DRIVE_BASELINE)
-    total = 0.0
-    for _ in range(params.DRIVE_STEPS):
-        v, b, s = step(torch.ones_like(v), v, b, s, alpha, rho, params.DRIVE_BASELINE, params.ADAPTATION)
-        total += s.sum().item()
-    return total / (params.DRIVE_STEPS * len(alpha))

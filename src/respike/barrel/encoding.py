@@ -64,6 +64,13 @@ def deprived(probabilities: Float[np.ndarray, "sample frame 186"], whiskers: Int
     return by_whisker.reshape(probabilities.shape)
 
 
+def removals(draws: int, rng: np.random.Generator) -> list[Int[np.ndarray, " removed"]]:
+    """Sets of whiskers to remove, from none to all; 2 to 8 are drawn `draws` times without replacement from all 31."""
+    several = range(2, params.MOST_REMOVED + 1)
+    drawn = [np.sort(rng.choice(params.WHISKERS, k, replace=False)) for k in several for _ in range(draws)]
+    return [np.array([], dtype=int), *np.arange(params.WHISKERS)[:, None], *drawn, np.arange(params.WHISKERS)]
+
+
 def steps(values: Float[np.ndarray, "sample frame channel"], settings: params.Encoding, form: str) -> np.ndarray:
     """Value of each network step: every so many frames, repeated in the spiking form."""
     chosen = values[:, :: settings.frame_stride]

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from respike.barrel import cells, kernels, params
+from respike.barrel import cells, kernel, params
 from respike.barrel.anatomy import Anatomy, Synapses
 from respike.core import seeds
 
@@ -105,7 +105,7 @@ class BarrelNetwork(nn.Module):
     def forward(self, x: Float[Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
         """Play `x`. The first step has no vote. With `checkpoint_steps` the way back computes the potentials anew."""
         drive = self.drive(x)
-        advance = advance_compiled if drive.device.type == "cpu" else advance_plain
+        advance = kernel.advance if drive.device.type == "cpu" else advance_plain
         evidence, spikes = [], []
         for part in drive.split(checkpoint_steps or len(drive)):
             arguments = (self, part, *state, *self._parts())
@@ -174,66 +174,3 @@ def advance_plain(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, re
         spikes.append(fired.detach().to(torch.uint8))
     v, b, s = (torch.cat(parts) for parts in zip(*states, strict=True))
     return torch.stack(evidence), v, b, s, torch.stack(spikes)
-
-
-def advance_compiled(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, readout):
-    """The same as `advance_plain` on the CPU, by `kernels`."""
-    return _Advance.apply(network, drive, v, b, s, weight, alpha, rho, readout)
-
-
-class _Advance(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, network, drive, v, b, s, weight, alpha, rho, readout):
-        n_steps, n_cells, n_trials = len(drive), *v.shape
-        all_v, all_b = (torch.empty(n_steps, n_cells, n_trials) for _ in range(2))
-        all_s = torch.empty(n_steps, n_cells, n_trials, dtype=torch.uint8)
-        evidence = torch.empty(n_steps, len(readout), n_trials)
-        now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
-        kernels.forwards(
-            *_numpy(drive, *now, network.bounds, network.start, network.sender, weight, alpha, rho),
-            *_scalars(network),
-            *_numpy(network.rows, readout, all_v, all_b, all_s, evidence),
-        )
-        ctx.network = network
-        ctx.save_for_backward(v, b, s, weight, alpha, rho, readout, all_v, all_b, all_s)
-        ctx.mark_non_differentiable(all_s)
-        ctx.set_materialize_grads(True)
-        return evidence, *now, all_s
-
-    @staticmethod
-    def backward(ctx, by_evidence, by_v, by_b, by_s, _):
-        network = ctx.network
-        v, b, s, weight, alpha, rho, readout, all_v, all_b, all_s = ctx.saved_tensors
-        by_state = [part.clone(memory_format=torch.contiguous_format) for part in (by_v, by_b, by_s)]
-        by_drive = torch.empty(len(all_v), network.n_thalamic, v.shape[1])
-        totals = [torch.zeros_like(part) for part in (weight, alpha, rho, readout)]
-        now = all_s[-1].to(v.dtype)
-        shared = _numpy(now, *by_state, network.bounds, network.start, network.sender, network.group, network.group_sender,
-                        network.group_start, network.receiver[network.back], weight[network.back], alpha, rho)  # fmt: skip
-        blocks = _blocks(len(all_v))
-        buffer = torch.empty_like(all_v[: blocks[0][1]])
-        for first, last in reversed(blocks):
-            before = (v, b, s) if first == 0 else (all_v[first - 1], all_b[first - 1], all_s[first - 1].to(v.dtype))
-            block = slice(first, last)
-            x = torch.add(all_v[block], all_b[block], alpha=-network.adaptation.item(), out=buffer[: last - first])
-            slope = cells.surrogate_(x.sub_(network.baseline))
-            kernels.backwards(
-                *_numpy(by_evidence[block].contiguous(), slope, *before, all_v[block], all_b[block], all_s[block]),
-                *shared,
-                *_scalars(network),
-                *_numpy(network.rows, readout, by_drive[block], *totals),
-            )
-        return None, by_drive, *by_state, *totals
-
-
-def _blocks(n_steps: int, length: int = 4) -> list[tuple[int, int]]:
-    """Runs of steps for which the surrogate derivative is computed at once: few calls, and small enough for the cache."""
-    return [(first, min(first + length, n_steps)) for first in range(0, n_steps, length)]
-
-
-def _numpy(*tensors: Tensor) -> list[np.ndarray]:
-    return [tensor.detach().contiguous().numpy() for tensor in tensors]
-
-
-def _scalars(network: BarrelNetwork) -> tuple[np.float32, np.float32]:
-    return np.float32(network.baseline.item()), np.float32(network.adaptation.item())

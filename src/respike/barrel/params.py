@@ -15,6 +15,7 @@ HALF_POINT = {"force": 2.0, "torque": 4.0}  # c, natural logarithm of the modulu
 SMALLEST = 1e-5  # stands for a modulus of 0
 
 # neuron
+STEP = 0.001  # s, what the plots of the paper call a step; the equations count in steps
 ADAPTATION = 1.8  # beta, threshold per unit of the adaptation variable
 TAU_MEMBRANE = 10.0  # steps, initial
 TAU_ADAPTATION = 5.0  # steps, initial
@@ -29,21 +30,8 @@ HIDDEN = 128  # of the linear readout
 RATE_BIN = 10  # steps
 SELECTIVE_BELOW = 1e-3  # p of the analysis of variance
 PSEUDO_COUNT = 182  # spikes added to each class before the shares are taken
-REFERENCE_RATES = (
-    9,
-    9,
-    30,
-    12,
-    21,
-    117,
-    117,
-    30,
-    92,
-    30,
-    30,
-    26,
-    19,
-)  # spikes in 550 steps, Izhikevich model of the anatomy paper
+# spikes of each population in 550 steps under a constant current, Izhikevich model of the anatomy paper
+REFERENCE_RATES = (9, 9, 30, 12, 21, 117, 117, 30, 92, 30, 30, 26, 19)
 DRIVE_STEPS, DRIVE_BASELINE = 550, 0.04
 MOST_REMOVED = 8  # whiskers, deprivation
 
@@ -61,6 +49,21 @@ class Sweeps:
     test_share: float = 0.2
     meshes: str = ""  # folder with one folder of .obj files per class; empty: the built-in families of shapes
 
+    def __post_init__(self) -> None:
+        """ValueError for settings that cannot be simulated."""
+        every = 1 / (FRAME_RATE * self.time_step)
+        if abs(every - round(every)) > 1e-6 or every < 1:
+            raise ValueError(
+                f"barrel.sweeps.time_step is {self.time_step}: a frame of {1 / FRAME_RATE} s must be a whole number of steps"
+            )
+        if self.sweeps not in (1, SWEEPS):
+            raise ValueError(f"barrel.sweeps.sweeps is {self.sweeps}, expected 1 or {SWEEPS}")
+        if not 0 < self.smallest_mm <= self.largest_mm:
+            raise ValueError(
+                f"barrel.sweeps.smallest_mm is {self.smallest_mm} and largest_mm {self.largest_mm}, "
+                "expected 0 < smallest_mm <= largest_mm"
+            )
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -68,7 +71,6 @@ class Encoding:
 
     frame_stride: int = 1  # every so many frames are used
     repeats: int = 5  # steps per frame (spiking form)
-    normalise: str = "zscore"  # reference | zscore (real-valued form)
 
 
 @dataclass(frozen=True)
@@ -100,28 +102,31 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Folds:
-    """Repeated stratified cross-validation."""
+class Fold:
+    """One part of a cross-validation, held out for the test."""
 
-    repeats: int = 5
-    folds: int = 5
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Initial values that are compared by the irregularity of the untrained network."""
-
-    weights: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09)  # init_w
-    baselines: tuple[float, ...] = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09)  # init_b
-    samples: int = 55  # played for each point
-    trained: int = 3  # points that are also trained: lowest, middle and highest irregularity
+    repeat: int
+    number: int
+    of: int  # folds of the repeat
 
 
 @dataclass(frozen=True)
-class Deprivation:
-    """Removal of whiskers."""
+class Start:
+    """Initial values for a training, taken from the scan of them."""
 
-    draws: int = 50  # sets of whiskers for each number from 2 to 8
+    rank: int  # 0 has the lowest irregularity
+    of: int  # trainings, evenly from the lowest to the highest
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What distinguishes a training from the others of a run."""
+
+    form: str  # of the input: spiking | real
+    wiring: str = "anatomical"
+    replicate: int = 0
+    fold: Fold | None = None  # of the cross-validation; none: the samples of the test file are for the test
+    start: Start | None = None  # none: the initial values of the config
 
 
 @dataclass(frozen=True)

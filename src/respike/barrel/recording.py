@@ -57,37 +57,37 @@ def read(path: Path, key: str, frames: int | None = params.FRAMES) -> Sweeps:
         missing = [name for name in ("force", "torque", "label") if not isinstance(file.get(name), h5py.Dataset)]
         if missing:
             raise ValueError(f"{path}: no dataset {', '.join(missing)}; the file holds {sorted(file)}. {where}")
-        found = Sweeps(file["force"][()], file["torque"][()], file["label"][()], file.attrs.get("dataset", RECORDED))
-    problem = _shapes(found, frames) or _values(found)
+        sweeps = Sweeps(file["force"][()], file["torque"][()], file["label"][()], file.attrs.get("dataset", RECORDED))
+    problem = _shapes(sweeps, frames) or _values(sweeps)
     if problem:
         raise ValueError(f"{path}: {problem}. {where}")
-    return found._replace(label=np.searchsorted(params.LABELS, found.label).astype(np.int64))
+    return sweeps._replace(label=np.searchsorted(params.LABELS, sweeps.label).astype(np.int64))
 
 
-def _shapes(found: Sweeps, frames: int | None) -> str:
+def _shapes(sweeps: Sweeps, frames: int | None) -> str:
     tail = (frames, params.WHISKERS, params.UNITS, 3)
-    for name, array in (("force", found.force), ("torque", found.torque)):
+    for name, array in (("force", sweeps.force), ("torque", sweeps.torque)):
         fits = array.ndim == 6 and array.shape[3:] == tail[1:] and array.shape[2] == (frames or array.shape[2])
         if not fits or 0 in array.shape:
             wanted = "(samples, sweeps, " + ", ".join(str(n or "frames") for n in tail) + ")"
             return f"{name} has shape {array.shape}, expected {wanted}"
-    if found.torque.shape != found.force.shape:
-        return f"torque has shape {found.torque.shape}, expected that of force, {found.force.shape}"
-    if found.label.shape != (len(found.force),):
-        return f"label has shape {found.label.shape}, expected ({len(found.force)},), one per sample of force"
+    if sweeps.torque.shape != sweeps.force.shape:
+        return f"torque has shape {sweeps.torque.shape}, expected that of force, {sweeps.force.shape}"
+    if sweeps.label.shape != (len(sweeps.force),):
+        return f"label has shape {sweeps.label.shape}, expected ({len(sweeps.force)},), one per sample of force"
     return ""
 
 
-def _values(found: Sweeps) -> str:
-    for name, array in (("force", found.force), ("torque", found.torque)):
+def _values(sweeps: Sweeps) -> str:
+    for name, array in (("force", sweeps.force), ("torque", sweeps.torque)):
         bad = ~np.isfinite(array)
         if bad.any():
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            return f"{name} holds {int(bad.sum())} values that are not finite (first at {place}: {array[place]})"
-    unknown = sorted(set(np.unique(found.label)) - set(params.LABELS))
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            return f"{name} holds {int(bad.sum())} values that are not finite (first at {index}: {array[index]})"
+    unknown = sorted(set(np.unique(sweeps.label)) - set(params.LABELS))
     if unknown:
         return f"label holds {unknown[0]:g}, expected {_listed()}"
-    absent = [f"{k} {name}" for k, name in zip(params.LABELS, params.CLASSES, strict=True) if k not in found.label]
+    absent = [f"{k} {name}" for k, name in zip(params.LABELS, params.CLASSES, strict=True) if k not in sweeps.label]
     if absent:
         return f"label holds no {' and no '.join(absent)}, expected at least one sample of each of {_listed()}"
     return ""

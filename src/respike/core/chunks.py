@@ -10,12 +10,12 @@ Range = tuple[int, int]  # numbers of the first and the last item of a chunk
 
 def finished(folder: Path, ending: str) -> dict[str, list[Range]]:
     """Chunks in `folder` of each numbering, by the names of their files: <numbering>_<first>-<last>.<ending>."""
-    found: dict[str, list[Range]] = defaultdict(list)
+    chunks: dict[str, list[Range]] = defaultdict(list)
     for path in Path(folder).glob(f"*.{ending}"):
         name = re.fullmatch(r"(.+)_(\d+)-(\d+)", path.name.removesuffix(f".{ending}"))
         if name:
-            found[name[1]].append((int(name[2]), int(name[3])))
-    return found
+            chunks[name[1]].append((int(name[2]), int(name[3])))
+    return chunks
 
 
 def ranges(done: Iterable[Range], total: int, chunk: int, beyond: bool = False) -> list[Range]:
@@ -29,13 +29,13 @@ def ranges(done: Iterable[Range], total: int, chunk: int, beyond: bool = False) 
     [(0, 1), (2, 3), (4, 4), (5, 8), (9, 11)]
     """
     longest = {first: last for first, last in sorted(done) if last < total or beyond}
-    found: list[Range] = []
+    chunks: list[Range] = []
     number = 0
     while number < total:
         last = longest.get(number)
         if last is None:
             free = min((first for first in longest if first > number), default=total)
             last = min(number + chunk, free) - 1
-        found.append((number, last))
+        chunks.append((number, last))
         number = last + 1
-    return found
+    return chunks

@@ -7,23 +7,21 @@ A file without a record was brought by the user and is taken as it is.
 import hashlib
 import json
 import os
-import resource
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 if TYPE_CHECKING:  # most of a second to import, and rules and arrays do not need it
     import pandas as pd
 
-maker: dict[str, Any] = {}  # what is running: stage, code fingerprint, arguments, inputs, versions; set by the command line
+# What is running: stage, code, arguments, inputs, versions, and the cost so far as a function; set by the command line.
+maker: dict[str, Any] = {}
 
 
 class CorruptFile(ValueError):
@@ -69,24 +67,14 @@ def whole(path: str | Path) -> Iterator[Path]:
 def _write_record(path: Path, content: Path) -> None:
     record = record_path(path)
     record.parent.mkdir(exist_ok=True)
-    facts = {"sha256": digest(content), "bytes": content.stat().st_size, **maker, "cost": cost()}
+    made = {name: fact() if callable(fact) else fact for name, fact in maker.items()}
+    facts = {"sha256": digest(content), "bytes": content.stat().st_size, **made}
     temporary = record.with_name(f"{content.name}.json")  # begins like that of the file, and so says whose it is
     try:
         temporary.write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
         _publish(temporary, record)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def cost() -> dict[str, float]:
-    """What this process and its children have used since its start: wall and CPU time in s, largest memory in MB."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    unit = 1e-6 if sys.platform == "darwin" else 1e-3  # of ru_maxrss: bytes there, kilobytes on Linux
-    return {
-        "wall_s": round(time.time() - psutil.Process().create_time(), 2),
-        "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 2),
-        "memory_mb": round(max(own.ru_maxrss, children.ru_maxrss) * unit, 1),
-    }
 
 
 def _publish(temporary: Path, path: Path) -> None:
@@ -123,10 +111,10 @@ def checked(path: str | Path) -> Path:
         raise FileNotFoundError(f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml")
     record = read_record(path)
     if record is not None:
-        expected, found = record["sha256"], digest(path)
-        if found != expected:
+        expected, actual = record["sha256"], digest(path)
+        if actual != expected:
             raise CorruptFile(
-                f"{path} was changed after it was written (sha256 {found[:12]}, expected {expected[:12]}); "
+                f"{path} was changed after it was written (sha256 {actual[:12]}, expected {expected[:12]}); "
                 f"`python -m respike verify --fix` removes it, then run the workflow again"
             )
     return path

@@ -4,7 +4,6 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-import os
 import sys
 from contextlib import suppress
 from functools import cache
@@ -75,11 +74,11 @@ def closure(module: str) -> frozenset[str]:
     if _file(module) is None:
         return frozenset()
     new = {module, *_parents(module)} - WITHOUT_NUMBERS
-    found = set(new)
+    modules = set(new)
     while new:
-        new = {name for module in new for name in _imported(_file(module)) if _file(name)} - found - WITHOUT_NUMBERS
-        found |= new
-    return frozenset(found)
+        new = {name for one in new for name in _imported(_file(one)) if _file(name)} - modules - WITHOUT_NUMBERS
+        modules |= new
+    return frozenset(modules)
 
 
 def packages(modules: frozenset[str]) -> set[str]:
@@ -107,9 +106,9 @@ def meaning(file: Path) -> str:
 @cache
 def data_files(file: Path) -> tuple[Path, ...]:
     """Data files of a module's study (or of core) whose name stands in the module as text: tables, templates, C++ sources."""
-    there = _not_python(SOURCE.joinpath(*file.relative_to(SOURCE).parts[:2]))
-    texts = set(_summary(file)["texts"]) if there else set()
-    return tuple(path for path in there if path.name in texts)
+    candidates = _not_python(SOURCE.joinpath(*file.relative_to(SOURCE).parts[:2]))
+    texts = set(_summary(file)["texts"]) if candidates else set()
+    return tuple(path for path in candidates if path.name in texts)
 
 
 @cache
@@ -157,10 +156,8 @@ def _remember() -> None:
     if not _new or not MEMORY.parent.is_dir():
         return
     _new.clear()
-    temporary = MEMORY.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
-        temporary.write_text(json.dumps(_known()), encoding="utf-8")
-        temporary.replace(MEMORY)
+    with suppress(OSError):  # torn by another process that writes it too, it is parsed again
+        MEMORY.write_text(json.dumps(_known()), encoding="utf-8")
 
 
 @cache

@@ -6,13 +6,13 @@ import numpy as np
 
 
 def sequence(root: int, *path: str | int) -> np.random.SeedSequence:
-    """Seed sequence of the place `path`, for instance (7, "modes", "fit", 3). Equal paths give equal streams."""
+    """Seed sequence of the stream `path`, for instance (7, "modes", "fit", 3). Equal paths give equal streams."""
     key = tuple(crc32(part.encode()) if isinstance(part, str) else int(part) for part in path)
     return np.random.SeedSequence(root, spawn_key=key)
 
 
 def of(root: int, *path: str | int) -> int:
-    """63-bit integer seed of the place `path`, for programs that want a number.
+    """63-bit integer seed of the stream `path`, for programs that want a number.
 
     >>> of(0, "modes", "fit") == of(0, "modes", "fit")
     True
@@ -23,7 +23,7 @@ def of(root: int, *path: str | int) -> int:
 
 
 def generator(root: int, *path: str | int) -> np.random.Generator:
-    """Random number generator of the place `path`.
+    """Random number generator of the stream `path`.
 
     Training asks for a new one at each step, `generator(seed, "batch", step)`, so that a resumed
     run draws what an undisturbed one would have drawn.

@@ -66,8 +66,8 @@ def bin_counts(spikes: Spikes, width: float) -> Int[np.ndarray, "trial bin cell"
     n_bins = int(np.floor(spikes.duration / width * (1 + 1e-12)))
     index = np.floor(spikes.times / width * (1 + 1e-12)).astype(np.int64)
     inside = index < n_bins
-    place = (spikes.trial[inside] * n_bins + index[inside]) * spikes.n_cells + spikes.cells[inside]
-    counts = np.bincount(place, minlength=spikes.n_trials * n_bins * spikes.n_cells)
+    flat = (spikes.trial[inside] * n_bins + index[inside]) * spikes.n_cells + spikes.cells[inside]
+    counts = np.bincount(flat, minlength=spikes.n_trials * n_bins * spikes.n_cells)
     return counts.reshape(spikes.n_trials, n_bins, spikes.n_cells)
 
 
@@ -115,7 +115,7 @@ def read_networks(path: str | Path) -> list[Network]:
     stored = files.read_arrays(path)
     networks = []
     for number in range(sum(key.endswith("_study") for key in stored)):
-        own = {key.removeprefix(f"{number}_"): array for key, array in stored.items() if key.startswith(f"{number}_")}
-        names = (str(own[key]) for key in ("study", "name", "dataset"))
-        networks.append(Network(*names, bool(own["recorded"]), _spikes(own), float(own["step"])))
+        arrays = {key.removeprefix(f"{number}_"): array for key, array in stored.items() if key.startswith(f"{number}_")}
+        names = (str(arrays[key]) for key in ("study", "name", "dataset"))
+        networks.append(Network(*names, bool(arrays["recorded"]), _spikes(arrays), float(arrays["step"])))
     return networks

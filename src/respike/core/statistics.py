@@ -39,11 +39,6 @@ def fano(counts: Num[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..
         return counts.var(axis) / np.where(mean > 0, mean, np.nan)
 
 
-def psth(counts: Num[np.ndarray, "trial bin cell"], width: float) -> Float[np.ndarray, "bin cell"]:
-    """Trial-averaged firing rate in each bin of `width` seconds, Hz."""
-    return counts.mean(0) / width
-
-
 def covariances(
     counts: Num[np.ndarray, "trial bin cell"],
 ) -> tuple[Float[np.ndarray, "cell cell"], Float[np.ndarray, "cell cell"]]:

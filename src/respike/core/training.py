@@ -5,6 +5,7 @@ what the parts hold (weights, optimiser, best weights so far) and the log.
 """
 
 import inspect
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,8 +14,9 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
-from respike.core import files
+from respike.core import partial
 
 SAVE_SECONDS = float(os.environ.get("RESPIKE_SAVE_SECONDS", "20"))  # work lost at most when a training is killed
 
@@ -37,6 +39,29 @@ class Adam(torch.optim.Adam):
     step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
 
 
+class Best:
+    """Weights of `module` at its highest score, the first of equals; before any score those it started with."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.score, self.step, self.weights = module, -math.inf, 0, weights_of(module)
+
+    def offer(self, score: float, step: int) -> None:
+        """Keep the present weights, reached after `step`, when `score` is above all before."""
+        if score > self.score:
+            self.score, self.step, self.weights = score, step, weights_of(self.module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self.score, "step": self.step, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.score, self.step, self.weights = state["score"], state["step"], state["weights"]
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """Copy of the parameters and buffers of `module`, on the CPU."""
+    return {name: value.detach().clone().cpu().contiguous() for name, value in module.state_dict().items()}
+
+
 def device(name: str) -> torch.device:
     """Where to train: "cpu", "cuda", or "auto" for a GPU when there is one. One CPU thread in any case.
 
@@ -46,14 +71,6 @@ def device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("run.device = 'cuda': no usable GPU was found; expected one, or run.device: auto in the config")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def partial_paths(output: Path) -> list[Path]:
-    """Where an unfinished training of `output` keeps its last two states; no outputs, so the workflow leaves them alone.
-
-    Two, because a kill while one is replaced can spoil that one.
-    """
-    return [output.parent / ".partial" / f"{output.name}.{turn}" for turn in range(2)]
 
 
 def train(
@@ -72,7 +89,7 @@ def train(
     The state is saved beside `output` every SAVE_SECONDS; a training with the same settings, code and inputs that was cut
     off goes on from there, any other starts anew. The caller writes `output` and then calls `forget(output)`.
     """
-    state = _resume(output, settings)
+    state = partial.resume(output, settings, partial.CHECKPOINT)
     rows = state["rows"] if state else []
     if state:
         for name, part in parts.items():
@@ -94,52 +111,12 @@ def train(
 
 def forget(output: Path) -> None:
     """Remove the state of the finished training of `output`."""
-    for path in partial_paths(output):
-        discard(path)
-
-
-def discard(path: Path) -> None:
-    """Remove a saved state."""
-    path.unlink(missing_ok=True)
-    files.record_path(path).unlink(missing_ok=True)
+    partial.forget(output)
 
 
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
-    older = min(partial_paths(output), key=lambda path: path.stat().st_mtime_ns if path.exists() else 0)
-    content = {"parts": state, "rows": rows, "key": _key(settings, output), "torch": str(torch.__version__)}
-    files.write_checkpoint(older, content)
-
-
-def _key(settings: Mapping[str, Any], output: Path) -> str:
-    """What a saved state rests on: settings, code, and the content of every input on the command line."""
-    inputs = {path: digest for path, digest in files.maker.get("inputs", {}).items() if path != str(output)}
-    return repr((sorted(settings.items()), files.maker.get("code"), sorted(inputs.items())))
-
-
-def _resume(output: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    saved = {path: _saved(path, settings, output) for path in partial_paths(output) if path.exists()}
-    usable = {path: state for path, state in saved.items() if state is not None}
-    for path in saved.keys() - usable.keys():
-        discard(path)
-    if not usable:
-        return None
-    path = max(usable, key=lambda path: len(usable[path]["rows"]))
-    print(f"going on after step {len(usable[path]['rows'])} from {path}", flush=True)
-    return usable[path]
-
-
-def _saved(path: Path, settings: Mapping[str, Any], output: Path) -> dict[str, Any] | None:
-    """The state in `path`; None, aloud, when it is of no use."""
-    try:
-        state = files.read_checkpoint(path)
-    except files.CorruptFile as error:
-        print(f"unfinished training discarded: {error}", flush=True)
-        return None
-    if state["key"] != _key(settings, output):
-        print(f"unfinished training discarded: {path} was made with other settings, code or inputs", flush=True)
-        return None
-    return state
+    states = {name: part.state_dict() for name, part in parts.items()}
+    partial.save(output, settings, {"parts": states, "rows": rows}, partial.CHECKPOINT)
 
 
 def _report(rows: list[dict], n_steps: int, seconds_per_step: float) -> None:

@@ -1,7 +1,7 @@
 """Random connections. A matrix is (receiver, sender): w[i, j] is the synapse from cell j to cell i."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 
 def mask(
@@ -17,8 +17,3 @@ def mask(
     if not autapses:
         np.fill_diagonal(drawn, False)
     return drawn
-
-
-def signs(n_excitatory: int, n_inhibitory: int) -> Float[np.ndarray, " pre"]:
-    """+1 for excitatory and -1 for inhibitory senders, excitatory first (Dale's law)."""
-    return np.concatenate([np.ones(n_excitatory), -np.ones(n_inhibitory)])

@@ -7,7 +7,7 @@ Values are those of the published task files unless a comment says otherwise.
 from dataclasses import dataclass
 from typing import Literal
 
-RULES = ("poly", "mlp")
+FAMILIES = ("poly", "mlp")
 TYPES = ("EE", "EI", "IE", "II")
 PLASTIC = {"poly": TYPES, "mlp": ("EE", "IE")}  # the other types of the mlp network are static
 
@@ -44,16 +44,16 @@ def box(name: str) -> tuple[float, float]:
     return TERM_BOX if name.endswith(POLY_TERMS) else READOUT_BOX
 
 
-def boxes(rule: str) -> list[tuple[float, float]]:
-    """Prior ranges of the parameters of a rule, without the input rate."""
-    return [box(name) for name in THETA[rule][:-1]]
+def boxes(family: str) -> list[tuple[float, float]]:
+    """Prior ranges of the parameters of a family of rules, without the input rate."""
+    return [box(name) for name in THETA[family][:-1]]
 
 
 @dataclass(frozen=True)
 class Network:
     """What is compiled into a binary: the family of rules, the sizes, and how the code is generated."""
 
-    rule: Literal["poly", "mlp"] = "poly"
+    family: Literal["poly", "mlp"] = "poly"
     n_e: int = 4096
     n_i: int = 1024
     n_input: int = 5000  # Poisson sources, shared by all cells
@@ -120,6 +120,11 @@ class Protocol:
     wall_limit: float = 3600.0  # CPU s
 
 
+def recorded_cells(network: Network, protocol: Protocol) -> tuple[int, int]:
+    """How many excitatory and inhibitory cells are recorded."""
+    return min(protocol.n_recorded_e, network.n_e), min(protocol.n_recorded_i, network.n_i)
+
+
 @dataclass(frozen=True)
 class Simulation:
     """Everything that `fsbi.simulate` sets at run time; a binary serves all values."""
@@ -137,6 +142,7 @@ SAMPLE_EVERY = 0.1  # s
 N_HIDDEN = (50, 4)  # units of the two fixed layers of the mlp rule
 MLP_SCALE = (2.0, 2.0, 1.0, 15.0, 15.0, 15.0)  # of x_pre, x_post, w, <V>, C_exc, C_inh before the first layer
 OUTCOMES = ("finished", "blow_up", "silent", "saturated", "nan", "wall_limit")  # in the order of the binary's codes
+FINISHED = OUTCOMES[0]
 METRICS = (  # what a simulation is reduced to, in the order of the released files
     "rate",  # Hz, excitatory cells
     "cv_isi",  # irregularity, mean over cells
@@ -156,3 +162,9 @@ METRICS = (  # what a simulation is reduced to, in the order of the released fil
     "wief",
     "wiif",
 )
+
+
+def metrics_of(family: str) -> tuple[str, ...]:
+    """The metrics that a network of this family has: final mean weights only of the types that are plastic."""
+    absent = {f"w{kind.lower()}f" for kind in TYPES if kind not in PLASTIC[family]}
+    return tuple(name for name in METRICS if name not in absent)

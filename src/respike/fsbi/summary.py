@@ -4,74 +4,47 @@ Standard deviations divide by n. A cell too quiet to be judged counts as 0 in th
 autocovariance, so a silent network has finite values. A simulation that did not finish has none: every metric is nan.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import numpy as np
 from jaxtyping import Float, Int
 
 from respike.core import statistics
 from respike.core.spikes import Spikes
-from respike.fsbi.params import METRICS, OUTCOMES
+from respike.fsbi.params import FINISHED, METRICS
+from respike.fsbi.recording import Recording
 
-FINISHED = OUTCOMES[0]
-
-
-@dataclass(frozen=True)
-class SummarySettings:
-    """Bins and bounds of the metrics."""
-
-    w_max: float = 20.0  # upper bound of a plastic weight, leak conductances
-    fine: float = 0.001  # s, bins of the population rate
-    middle: float = 0.01  # s, bins of the autocovariance
-    coarse: float = 0.1  # s, bins of the Fano factors
-    half_window: float = 0.5  # s, lags of the autocovariance
-    isi_edges: int = 100  # on [0, 1] s
+FINE, MIDDLE, COARSE = 0.001, 0.01, 0.1  # s, bins of the population rate, of the autocovariance, of the Fano factors
+HALF_WINDOW = 0.5  # s, lags of the autocovariance
+ISI_EDGES = 100  # on [0, 1] s
 
 
-@dataclass(frozen=True)
-class Recording:
-    """What one simulation leaves. Times in s since the start of the simulation."""
+def summarise(recording: Recording, w_max: float = 20.0) -> dict[str, float]:
+    """The metrics of METRICS in their order; all nan when the simulation did not finish or left no weights.
 
-    e_times: Float[np.ndarray, " spike"]
-    e_cells: Int[np.ndarray, " spike"]
-    n_e: int  # recorded excitatory cells
-    i_times: Float[np.ndarray, " spike"]
-    i_cells: Int[np.ndarray, " spike"]
-    n_i: int  # recorded inhibitory cells; 0: rate_i is nan
-    start: float  # the recorded window is [start, stop)
-    stop: float
-    weight_times: Float[np.ndarray, " sample"] = field(default_factory=lambda: np.zeros(0))
-    weights: Mapping[str, Float[np.ndarray, "sample synapse"]] = field(default_factory=dict)  # by type: EE, EI, IE, II
-    blow_up: float = -1.0  # -1: finished, else the time (s) at which the simulation stopped
-    outcome: str = FINISHED
-
-
-def summarise(recording: Recording, settings: SummarySettings = SummarySettings()) -> dict[str, float]:  # noqa: B008  (frozen)
-    """The metrics of METRICS in their order; all nan when the simulation did not finish or left no weights."""
+    `w_max` is the upper bound of a plastic weight, in units of the leak conductance.
+    """
     if recording.outcome != FINISHED or recording.blow_up != -1 or not recording.weights:
         return dict.fromkeys(METRICS, float("nan"))
-    values = {**activity(recording, settings), **weight_metrics(recording, settings.w_max)}
+    values = {**activity(recording), **weight_metrics(recording, w_max)}
     return {name: float(values[name]) for name in METRICS}
 
 
-def activity(recording: Recording, settings: SummarySettings) -> dict[str, float]:
+def activity(recording: Recording) -> dict[str, float]:
     """The metrics of the spikes."""
     duration = recording.stop - recording.start
     spikes = Spikes(recording.e_times - recording.start, recording.e_cells, recording.n_e, duration)
     rates = statistics.rate(spikes)
     cv = np.nan_to_num(statistics.isi_cv(spikes))
-    fine = population(recording, settings.fine)
-    coarse = binned(recording, settings.coarse)
+    fine = population(recording, FINE)
+    coarse = binned(recording, COARSE)
     return {
         "rate": rates.mean(),
         "rate_i": len(recording.i_times) / (recording.n_i * duration) if recording.n_i else np.nan,
         "cv_isi": cv.mean(),
         "std_cv": cv.std(),
-        "kl_isi": poisson_distance(statistics.intervals(spikes)[0], rates.mean(), settings.isi_edges),
+        "kl_isi": poisson_distance(statistics.intervals(spikes)[0], rates.mean(), ISI_EDGES),
         "spatial_Fano": fano(coarse, 1).mean(),
         "temporal_Fano": fano(coarse, 0).mean(),
-        "auto_cov": mean_autocovariance(binned(recording, settings.middle).T, round(settings.half_window / settings.middle)),
+        "auto_cov": mean_autocovariance(binned(recording, MIDDLE).T, round(HALF_WINDOW / MIDDLE)),
         "fft": 2 / len(fine) * np.abs(np.fft.rfft(fine))[1 : len(fine) // 2].sum(),
         "std_rate_temporal": fine.std(),
         "std_rate_spatial": rates.std(),
@@ -93,8 +66,8 @@ def bin_of(recording: Recording, width: float) -> tuple[Int[np.ndarray, " spike"
 def binned(recording: Recording, width: float) -> Float[np.ndarray, "bin cell"]:
     """Spike counts of each excitatory cell."""
     index, n_bins = bin_of(recording, width)
-    place = (index * recording.n_e + recording.e_cells)[index >= 0]
-    return np.bincount(place, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
+    entry = (index * recording.n_e + recording.e_cells)[index >= 0]
+    return np.bincount(entry, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
 
 
 def population(recording: Recording, width: float) -> Float[np.ndarray, " bin"]:
@@ -114,9 +87,9 @@ def poisson_distance(isi: Float[np.ndarray, " interval"], rate: float, n_edges: 
     share = np.histogram(np.clip(isi, 0, 1), edges)[0] / max(len(isi), 1)
     survival = np.exp(-(0.01 if rate <= 0.1 or not len(isi) else 1 / isi.mean()) * edges)
     expected = survival[:-1] - survival[1:]
-    held = share > 0
+    filled = share > 0
     with np.errstate(divide="ignore"):
-        return abs(np.sum(share[held] * np.log(share[held] / expected[held])))
+        return abs(np.sum(share[filled] * np.log(share[filled] / expected[filled])))
 
 
 def mean_autocovariance(counts: Float[np.ndarray, "cell bin"], max_lag: int) -> float:

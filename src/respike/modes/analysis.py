@@ -7,7 +7,9 @@ KIM_LEVEL = 0.7  # Kim et al. 2019: the output must pass +-0.7 in the response w
 EPSILON = 1e-12
 
 
-def decision(output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]) -> Bool[np.ndarray, " trial"]:
+def correct_decisions(
+    output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]
+) -> Bool[np.ndarray, " trial"]:
     """Whether the mean output over the last fifth of each trial has the sign of the target (the last 100 of 500 steps)."""
     last = len(output) // 5
     return np.sign(output[-last:].mean(0)) == np.sign(target[-1])
@@ -18,7 +20,7 @@ def kim_criterion(
 ) -> Bool[np.ndarray, " trial"]:
     """Whether the output passes 0.7 on the target's side somewhere in the last two fifths of the trial (200 of 500 steps).
 
-    A maximum over a window is lenient: the output may return or cross to the other side; see `decision`.
+    A maximum over a window is lenient: the output may return or cross to the other side; see `correct_decisions`.
     """
     last = 2 * len(output) // 5
     return (output[-last:] * np.sign(target[-1])).max(0) > KIM_LEVEL

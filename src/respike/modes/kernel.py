@@ -4,37 +4,73 @@ One pass over time with the batch inside; the recurrent product goes through the
 Kept for the adjoint are R, the membrane before reset and one byte of flags per neuron and step.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
 from respike.core.compiled import njit
-from respike.modes.params import (
-    A_DECAY,
-    A_INPUT,
-    A_MEMBRANE,
-    A_RISE,
-    DT,
-    REFRACTORY_STEPS,
-    SLOPE,
-    Filter,
-)
+from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter
 
-compiled = njit(cache=True, error_model="numpy")  # without checks of divisors, which would keep the loops scalar
+compiled = njit(error_model="numpy")  # without checks of divisors, which would keep the loops scalar
 SPIKED, FREE = np.uint8(1), np.uint8(2)  # flags of a neuron in a step: it fired; it was not refractory
 
 
+class Constants(NamedTuple):
+    """Numbers of the equations of model.py, in single precision."""
+
+    a_input: np.float32
+    a_membrane: np.float32
+    b_membrane: np.float32  # 1 - A_MEMBRANE
+    a_rise: np.float32
+    a_decay: np.float32
+    step_h: np.float32
+    step_r: np.float32
+    slope: np.float32  # of the surrogate derivative
+    single: bool  # filter without rise
+    by_count: bool  # refractory time in steps; else in seconds, rounded as in the published program
+
+
+def constants(synapse: Filter, by_count: bool) -> Constants:
+    """Constants of a network with the filter `synapse`."""
+    coefficients = A_INPUT, A_MEMBRANE, 1 - A_MEMBRANE, A_RISE, A_DECAY, synapse.step_h, synapse.step_r, SLOPE
+    return Constants(*map(np.float32, coefficients), synapse.single, by_count)
+
+
+class State(NamedTuple):
+    """Variables of all neurons of all trials that a step changes in place."""
+
+    v: np.ndarray
+    current: np.ndarray
+    h: np.ndarray
+    last: np.ndarray  # time of the last spike
+
+
+class Adjoint(NamedTuple):
+    """Gradients of the loss by the variables of all neurons of all trials, which a step backwards changes in place."""
+
+    r: np.ndarray
+    v: np.ndarray
+    s: np.ndarray
+    h: np.ndarray
+
+
 @compiled
-def _neurons_forward(u, before, flag, r_old, r_new, v, current, h, last, recurrent, now, wait, single, step_h, step_r):
-    """One step of all neurons. u holds the drive on entry and the membrane before reset on return."""
-    a_s, a_m, a_d, a_r = np.float32(A_INPUT), np.float32(A_MEMBRANE), np.float32(A_DECAY), np.float32(A_RISE)
-    b_m, one = np.float32(1 - A_MEMBRANE), np.float32(1)
+def _neurons_forward(u, before, flag, r_before, r, state, recurrent, clock, c):
+    """One step of all neurons. `u` holds the drive on entry and the membrane before reset on return.
+
+    `before` and `flag` are the flags of the step before and of this one; `clock` is the time now and the refractory time.
+    """
+    v, current, h, last = state.v, state.current, state.h, state.last
+    now, wait = clock
+    one = np.float32(1)
     for i in range(u.size):
         fired = np.float32(before[i] & SPIKED)
-        current[i] = a_s * current[i] + u[i] + recurrent[i]
+        current[i] = c.a_input * current[i] + u[i] + recurrent[i]
         free = np.float32(now > last[i] + wait)
-        u[i] = free * (a_m * v[i] + b_m * current[i])
-        h[i] = fired if single else a_r * h[i] + step_h * fired
-        r_new[i] = a_d * r_old[i] + step_r * h[i]
+        u[i] = free * (c.a_membrane * v[i] + c.b_membrane * current[i])
+        h[i] = fired if c.single else c.a_rise * h[i] + c.step_h * fired
+        r[i] = c.a_decay * r_before[i] + c.step_r * h[i]
         v[i] = u[i] * (one - fired)
         spike = np.float32(v[i] > one)
         # the sum is not simply `now`: in single precision it decides whether the refractory time lasts 5 or 6 steps
@@ -43,49 +79,49 @@ def _neurons_forward(u, before, flag, r_old, r_new, v, current, h, last, recurre
 
 
 @compiled
-def forward(u, pin_l, pout, single, step_h, step_r, by_count):
+def forward(u, pin_l, pout, c):
     """Run the network on the drive `u` (step, trial, cell), which is overwritten by the membrane before reset.
 
     Returns R and flags (step, trial, cell), and mode activity Q = R pout (step, trial, mode), each with the state before
-    the first step in front. pin_l is diag(l) pin^T.
+    the first step in front. pin_l is diag(l) pin^T, c the Constants.
     """
     n_steps, n_trials, n_cells = u.shape
     size = n_trials * n_cells
     r, flags = np.empty((n_steps + 1, size), np.float32), np.empty((n_steps + 1, size), np.uint8)
     r[0], flags[0] = 0, 0
     q = np.zeros((n_steps + 1, n_trials, pout.shape[1]), np.float32)
-    v, current, h = np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32)
+    tick = np.float64(1) if c.by_count else DT
+    long_ago = np.full(size, np.float32(-1000 if c.by_count else -1), np.float32)
+    state = State(np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32), long_ago)
     recurrent = np.zeros((n_trials, n_cells), np.float32)
-    tick = np.float64(1) if by_count else DT
-    last = np.full(size, np.float32(-1000 if by_count else -1), np.float32)
     for step in range(n_steps):
         np.dot(q[step], pin_l, recurrent)
-        times = np.float32(step * tick), np.float32(REFRACTORY_STEPS * tick)
-        state = flags[step], flags[step + 1], r[step], r[step + 1], v, current, h, last, recurrent.reshape(-1)
-        _neurons_forward(u[step].reshape(-1), *state, *times, single, step_h, step_r)
+        clock = np.float32(step * tick), np.float32(REFRACTORY_STEPS * tick)
+        written = flags[step], flags[step + 1], r[step], r[step + 1]
+        _neurons_forward(u[step].reshape(-1), *written, state, recurrent.reshape(-1), clock, c)
         np.dot(r[step + 1].reshape(n_trials, n_cells), pout, q[step + 1])
     return r.reshape(n_steps + 1, n_trials, n_cells), flags.reshape(n_steps + 1, n_trials, n_cells), q
 
 
 @compiled
-def _neurons_backward(u, before, flag, g_out, g_modes, g_r, g_v, g_s, g_h, g_i_after, g_i, single, step_h, step_r):
+def _neurons_backward(u, before, flag, g_out, g_modes, g, g_drive_after, g_drive, c):
     """Adjoint of one step of all neurons; g_out and g_modes are what reaches R from the readout and through the modes."""
-    a_s, a_m, a_d, a_r = np.float32(A_INPUT), np.float32(A_MEMBRANE), np.float32(A_DECAY), np.float32(A_RISE)
-    b_m, one, slope = np.float32(1 - A_MEMBRANE), np.float32(1), np.float32(SLOPE)
+    g_r, g_v, g_s, g_h = g.r, g.v, g.s, g.h
+    one = np.float32(1)
     for i in range(u.size):
         not_reset = one - np.float32(before[i] & SPIKED)
         open_gate = np.float32(flag[i] >> np.uint8(1)) * not_reset
-        g_r[i] = a_d * g_r[i] + g_modes[i] + g_out[i]
-        steepness = slope * abs(u[i] * not_reset - one) + one
+        g_r[i] = c.a_decay * g_r[i] + g_modes[i] + g_out[i]
+        steepness = c.slope * abs(u[i] * not_reset - one) + one
         into_v = g_v[i] + g_s[i] / (steepness * steepness)
-        g_i[i] = a_s * g_i_after[i] + b_m * open_gate * into_v
-        g_v[i] = a_m * open_gate * into_v
-        g_h[i] = step_r * g_r[i] if single else a_r * g_h[i] + step_r * g_r[i]
-        g_s[i] = (one if single else step_h) * g_h[i] - u[i] * into_v
+        g_drive[i] = c.a_input * g_drive_after[i] + c.b_membrane * open_gate * into_v
+        g_v[i] = c.a_membrane * open_gate * into_v
+        g_h[i] = c.step_r * g_r[i] if c.single else c.a_rise * g_h[i] + c.step_r * g_r[i]
+        g_s[i] = (one if c.single else c.step_h) * g_h[i] - u[i] * into_v
 
 
 @compiled
-def backward(u, flags, g_out, pin_l, pout, single, step_h, step_r):
+def backward(u, flags, g_out, pin_l, pout, c):
     """Adjoint of `forward`: gradient of the drive (step, trial, cell) and of Q before each step (step, trial, mode).
 
     `g_out` is the gradient of R (step, trial, cell) from the readout.
@@ -94,34 +130,28 @@ def backward(u, flags, g_out, pin_l, pout, single, step_h, step_r):
     size = n_trials * n_cells
     g_drive = np.zeros((n_steps + 1, n_trials, n_cells), np.float32)
     g_q = np.zeros((n_steps + 1, n_trials, pout.shape[1]), np.float32)
-    g_r, g_v, g_s, g_h = (
-        np.zeros(size, np.float32),
-        np.zeros(size, np.float32),
-        np.zeros(size, np.float32),
-        np.zeros(size, np.float32),
-    )
+    g = Adjoint(np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32))
     g_modes = np.zeros((n_trials, n_cells), np.float32)
     pin_l_t, pout_t = np.ascontiguousarray(pin_l.T), np.ascontiguousarray(pout.T)
     for step in range(n_steps - 1, -1, -1):
-        state = g_r, g_v, g_s, g_h, g_drive[step + 1].reshape(-1), g_drive[step].reshape(-1)
         kept = u[step].reshape(-1), flags[step].reshape(-1), flags[step + 1].reshape(-1)
-        _neurons_backward(*kept, g_out[step].reshape(-1), g_modes.reshape(-1), *state, single, step_h, step_r)
+        arriving = g_out[step].reshape(-1), g_modes.reshape(-1)
+        _neurons_backward(*kept, *arriving, g, g_drive[step + 1].reshape(-1), g_drive[step].reshape(-1), c)
         np.dot(g_drive[step], pin_l_t, g_q[step])
         np.dot(g_q[step], pout_t, g_modes)
     return g_drive[:-1], g_q[:-1]
 
 
 class SpikingNetwork(torch.autograd.Function):
-    """R, flags, membrane = apply(drive, pin, l, pout, filter, by_count): see model.run_spiking; on the CPU in float32."""
+    """R, flags, membrane = apply(drive, pin, l, pout, constants): see model.run_spiking; on the CPU in float32."""
 
     @staticmethod
-    def forward(ctx, drive, pin, scores, pout, synapse: Filter, by_count: bool):
+    def forward(ctx, drive, pin, scores, pout, c: Constants):
         u = drive.detach().numpy().copy() if drive.requires_grad else drive.numpy()
         pin_l = np.ascontiguousarray((pin * scores).detach().numpy().T)
         pout_array = np.ascontiguousarray(pout.detach().numpy())
-        constants = synapse.single, np.float32(synapse.step_h), np.float32(synapse.step_r)
-        r, flags, q = forward(u, pin_l, pout_array, *constants, by_count)
-        ctx.kept = u, flags, r, q, pin_l, pout_array, constants
+        r, flags, q = forward(u, pin_l, pout_array, c)
+        ctx.kept = u, flags, r, q, pin_l, pout_array, c
         ctx.save_for_backward(pin, scores)
         r, flags, membrane = torch.from_numpy(r[1:]), torch.from_numpy(flags[1:]), torch.from_numpy(u)
         ctx.mark_non_differentiable(flags, membrane)
@@ -129,83 +159,11 @@ class SpikingNetwork(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g_r, *_):
-        u, flags, r, q, pin_l, pout, constants = ctx.kept
+        u, flags, r, q, pin_l, pout, c = ctx.kept
         pin, scores = ctx.saved_tensors
-        g_drive, g_q = backward(u, flags, np.ascontiguousarray(g_r.numpy()), pin_l, pout, *constants)
+        g_drive, g_q = backward(u, flags, np.ascontiguousarray(g_r.numpy()), pin_l, pout, c)
         n_cells, n_modes = pout.shape
         g_drive, g_q = torch.from_numpy(g_drive), torch.from_numpy(g_q)
         g_pin_l = g_drive.reshape(-1, n_cells).T @ torch.from_numpy(q[:-1]).reshape(-1, n_modes)
         g_pout = torch.from_numpy(r[:-1]).reshape(-1, n_cells).T @ g_q.reshape(-1, n_modes)
-        return g_drive, g_pin_l * scores, (g_pin_l * pin).sum(0), g_pout, None, None
-
-
-@compiled
-def _encode(threshold, trial, pixel, chance, n_trials, n_steps):
-    """Pixels that spike, row by row (a row is a step and a trial): start of each row, and their numbers."""
-    start = np.zeros(n_steps * n_trials + 1, np.int64)
-    index = np.empty(chance.size, np.uint16)
-    n = 0
-    for step in range(n_steps):
-        row = step * n_trials
-        for k in range(pixel.size):
-            while row - step * n_trials <= trial[k]:
-                start[row] = n
-                row += 1
-            if chance[step, k] < threshold[k]:
-                index[n] = pixel[k]
-                n += 1
-        while row < (step + 1) * n_trials:
-            start[row] = n
-            row += 1
-    start[-1] = n
-    return start, index[:n].copy()
-
-
-def encode(images: np.ndarray, n_steps: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Poisson encoding of images (trial, pixel; uint8): in each step a pixel spikes with probability pixel / 255.
-
-    Returns the start of each row (step, trial) and the spiking pixels, for `EncodedDrive`. Sixteen random bits decide, so
-    the probability is exact to 2e-5; black pixels draw none.
-    """
-    trial, pixel = np.nonzero(images)
-    threshold = images[trial, pixel].astype(np.uint32) * 257 + (images[trial, pixel] == 255)
-    chance = rng.integers(0, 1 << 16, size=(n_steps, len(pixel)), dtype=np.uint16)
-    return _encode(threshold, trial, pixel.astype(np.uint16), chance, len(images), n_steps)
-
-
-@compiled
-def _gather(start, index, weights, drive):
-    for row in range(drive.shape[0]):
-        drive[row] = 0
-        for k in range(start[row], start[row + 1]):
-            source = weights[index[k]]
-            for i in range(source.size):
-                drive[row, i] += source[i]
-
-
-@compiled
-def _scatter(start, index, g_drive, g_weights):
-    for row in range(g_drive.shape[0]):
-        source = g_drive[row]
-        for k in range(start[row], start[row + 1]):
-            target = g_weights[index[k]]
-            for i in range(source.size):
-                target[i] += source[i]
-
-
-class EncodedDrive(torch.autograd.Function):
-    """Drive (step, trial, cell) of encoded images: the sum of the input weights (cell, pixel) of the spiking pixels."""
-
-    @staticmethod
-    def forward(ctx, weights, start, index, n_trials):
-        drive = np.empty((len(start) - 1, weights.shape[0]), np.float32)
-        _gather(start, index, np.ascontiguousarray(weights.detach().numpy().T), drive)
-        ctx.kept = start, index, weights.shape
-        return torch.from_numpy(drive).view(-1, n_trials, weights.shape[0])
-
-    @staticmethod
-    def backward(ctx, g_drive):
-        start, index, (n_cells, n_pixels) = ctx.kept
-        g_weights = np.zeros((n_pixels, n_cells), np.float32)
-        _scatter(start, index, np.ascontiguousarray(g_drive.numpy()).reshape(-1, n_cells), g_weights)
-        return torch.from_numpy(g_weights).T, None, None, None
+        return g_drive, g_pin_l * scores, (g_pin_l * pin).sum(0), g_pout, None

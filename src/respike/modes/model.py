@@ -12,12 +12,13 @@ Axes: step, trial, cell.
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from respike.core.cells import spike
-from respike.modes import kernel
+from respike.modes import encoding, kernel
 from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
 
 
@@ -65,9 +66,8 @@ def run_spiking(
     """
     if drive.device.type != "cpu":
         return run_spiking_plainly(network, drive, synapse, refractory)
-    r, flags, membrane = kernel.SpikingNetwork.apply(
-        drive, network.pin, network.scores, network.pout, synapse, refractory == "steps"
-    )
+    constants = kernel.constants(synapse, by_count=refractory == "steps")
+    r, flags, membrane = kernel.SpikingNetwork.apply(drive, network.pin, network.scores, network.pout, constants)
     return Activity(r, membrane, flags & int(kernel.SPIKED))
 
 
@@ -83,7 +83,7 @@ def run_spiking_plainly(
     current = v = s = r = h = torch.zeros_like(drive[0])
     scale = DT if refractory == "float32_compat" else 1.0
     last = torch.full_like(v, -1.0 if refractory == "float32_compat" else -1000.0)
-    kept = []
+    steps = []
     for step, x in enumerate(drive.unbind()):
         free = (step * scale > last + REFRACTORY_STEPS * scale).to(v.dtype)
         current = A_INPUT * current + x + recurrent(network, r)
@@ -93,19 +93,19 @@ def run_spiking_plainly(
         r = A_DECAY * r + synapse.step_r * h
         s = spike(v - 1, fast_sigmoid)
         last = last + (step * scale - last) * s.detach()
-        kept.append((r, before_reset, s.detach().to(torch.uint8)))
-    return Activity(*(torch.stack(part) for part in zip(*kept, strict=True)))
+        steps.append((r, before_reset, s.detach().to(torch.uint8)))
+    return Activity(*(torch.stack(part) for part in zip(*steps, strict=True)))
 
 
 def run_rate(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
     """Activity of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v."""
     v = r = torch.zeros_like(drive[0])
-    kept = []
+    steps = []
     for x in drive.unbind():
         v = A_MEMBRANE * v + (1 - A_MEMBRANE) * (x + recurrent(network, r))
         r = torch.tanh(v)
-        kept.append((r, v))
-    r, v = (torch.stack(part) for part in zip(*kept, strict=True))
+        steps.append((r, v))
+    r, v = (torch.stack(part) for part in zip(*steps, strict=True))
     return Activity(r, v, None)
 
 
@@ -119,11 +119,13 @@ def drive_of(network: Network, inputs: Float[Tensor, "step trial input"]) -> Flo
     return inputs @ network.win.T
 
 
-def encoded_drive(network: Network, images, n_steps: int, rng) -> Float[Tensor, "step trial cell"]:
-    """Input current of Poisson-encoded images (trial, pixel; uint8), drawn from `rng`."""
-    start, index = kernel.encode(images, n_steps, rng)
+def encoded_drive(
+    network: Network, images: UInt8[np.ndarray, "trial pixel"], n_steps: int, rng: np.random.Generator
+) -> Float[Tensor, "step trial cell"]:
+    """Input current of Poisson-encoded images, drawn from `rng`."""
+    start, index = encoding.encode(images, n_steps, rng)
     if network.win.device.type == "cpu":
-        return kernel.EncodedDrive.apply(network.win, start, index, len(images))
+        return encoding.EncodedDrive.apply(network.win, start, index, len(images))
     rows = torch.repeat_interleave(torch.arange(len(start) - 1), torch.from_numpy(start).diff())
     inputs = torch.zeros(n_steps * len(images), images.shape[1])
     inputs[rows, torch.from_numpy(index).long()] = 1
@@ -145,6 +147,6 @@ def step_loss(output: Float[Tensor, "step trial"], target: Float[Tensor, "step t
     return torch.sqrt(((output - target) ** 2).sum())
 
 
-def digit_loss(logits: Float[Tensor, "trial class"], labels: Tensor, kind: str) -> Tensor:
-    """Cross-entropy. kind "reference" takes the softmax twice, as published (chance 2.3026, floor 1.4612); "logits" once."""
-    return nn.functional.cross_entropy(torch.softmax(logits, 1) if kind == "reference" else logits, labels)
+def digit_loss(logits: Float[Tensor, "trial class"], labels: Tensor, loss: str) -> Tensor:
+    """Cross-entropy. loss "reference" takes the softmax twice, as published (chance 2.3026, floor 1.4612); "logits" once."""
+    return nn.functional.cross_entropy(torch.softmax(logits, 1) if loss == "reference" else logits, labels)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Task = Literal["digits", "contextual", "switch"]
 Cell = Literal["spike", "rate"]
@@ -42,19 +42,46 @@ FILTERS = {
 }
 
 
-def spike_filter(task: Task, kind: Literal["single", "double"]) -> Filter:
+def spike_filter(task: Task, shape: Literal["single", "double"]) -> Filter:
     """Synaptic filter of a task; the published programs scale the double filter differently for digits."""
-    return FILTERS["double_digits" if (task, kind) == ("digits", "double") else kind]
+    return FILTERS["double_digits" if (task, shape) == ("digits", "double") else shape]
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """How large a network is."""
 
     inputs: int
     neurons: int
     modes: int
     outputs: int
+
+
+class Variant(NamedTuple):
+    """Networks that differ in their random numbers alone: its replicas."""
+
+    task: Task
+    cell: Cell
+    neurons: int
+    modes: int
+
+    def __str__(self) -> str:
+        """Name in tables and files, for instance digits_spike_N100_P3."""
+        return f"{self.task}_{self.cell}_N{self.neurons}_P{self.modes}"
+
+    @property
+    def size(self) -> Size:
+        """Size of the networks, with the inputs and outputs of their task."""
+        inputs, outputs = (PIXELS, CLASSES) if self.task == "digits" else (CHANNELS, 1)
+        return Size(inputs, self.neurons, self.modes, outputs)
+
+    def check_rank(self, redundant_modes: bool) -> None:
+        """ValueError for more modes than neurons unless `redundant_modes` says it is meant."""
+        if self.modes > self.neurons and not redundant_modes:
+            raise ValueError(
+                f"modes.networks: {self.modes} modes for {self.neurons} neurons; expected at most {self.neurons}, the largest "
+                "rank of the recurrent matrix. If it is meant, as in the published grid, set modes.redundant_modes: true in "
+                "the config"
+            )
 
 
 @dataclass(frozen=True)
@@ -84,18 +111,3 @@ class Evaluation:
     images: int  # test images at most
     repeats: int  # fresh spikes for the same images
     trials: int  # trials of contextual integration
-
-
-def variant(task: Task, cell: Cell, neurons: int, modes: int) -> str:
-    """Name of a kind of network in tables and files, for instance digits_spike_N100_P3."""
-    return f"{task}_{cell}_N{neurons}_P{modes}"
-
-
-def network_size(task: Task, neurons: int, modes: int, redundant_modes: bool = False) -> Size:
-    """Size of a network; ValueError for more modes than neurons unless `redundant_modes` says it is meant."""
-    if modes > neurons and not redundant_modes:
-        raise ValueError(
-            f"modes.networks: {modes} modes for {neurons} neurons; expected at most {neurons}, the largest rank of the "
-            "recurrent matrix. If it is meant, as in the published grid, set modes.redundant_modes: true in the config"
-        )
-    return Size(PIXELS, neurons, modes, CLASSES) if task == "digits" else Size(CHANNELS, neurons, modes, 1)

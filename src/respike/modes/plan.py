@@ -1,66 +1,72 @@
-"""What the workflow rules of modes are asked for: networks that can be, and their trials in chunks of replicas."""
+"""What the workflow rules of modes ask: which variants of networks there are, and their trials in chunks of replicas."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from respike.core import chunks
-from respike.modes import idx
-from respike.modes.params import network_size
+from respike.modes import digits
+from respike.modes.params import Variant
 
 FIGURES = ("1", "2a", "2b", "2c", "2d", "2e", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "4c", "4d", "5")
+STANDIN = "scikit-learn digits"
+SHOWN_MODES = 3  # the paper's example
 
 
-class Kind(NamedTuple):
-    """Networks that differ in their random numbers alone."""
+def variants(config: Mapping[str, Any]) -> dict[Variant, int]:
+    """Every variant of the config and how many replicas it has.
 
-    task: str
-    cell: str
-    neurons: int
-    modes: int
-    replicas: int
+    Raises ValueError when one has more modes than neurons and that is not allowed.
+    """
+    replicas: dict[Variant, int] = {}
+    for entry in config["networks"]:
+        for neurons, modes in product(entry["neurons"], entry["modes"]):
+            variant = Variant(entry["task"], entry["cell"], neurons, modes)
+            variant.check_rank(config["redundant_modes"])
+            replicas[variant] = max(entry["replicas"], replicas.get(variant, 0))
+    return replicas
 
-    def __str__(self) -> str:
-        return f"{self.task}_{self.cell}_N{self.neurons}_P{self.modes}"
 
-
-def kinds(config: Mapping[str, Any]) -> list[Kind]:
-    """Every kind of network of the config; ValueError when one has more modes than neurons and that is not allowed."""
-    found = [
-        Kind(one["task"], one["cell"], neurons, modes, one["replicas"])
-        for one in config["networks"]
-        for neurons, modes in product(one["neurons"], one["modes"])
-    ]
-    for kind in found:
-        network_size(kind.task, kind.neurons, kind.modes, config["redundant_modes"])
-    return found
+def fits(folder: str, first: str, last: str, **variant: str) -> list[str]:
+    """Files in `folder` of the fitted replicas `first` to `last` of a variant, whose parts are given as text."""
+    name = Variant(**variant)
+    return [f"{folder}/{name}_replica{replica}.pt" for replica in range(int(first), int(last) + 1)]
 
 
 def simulations(config: Mapping[str, Any], folder: str) -> list[str]:
     """Files of trials in `folder`, in chunks of replicas that one job simulates."""
-    return [path for kind in kinds(config) for path in _chunks(kind, config["chunk"], folder)]
+    return [path for variant, replicas in variants(config).items() for path in _chunks(variant, replicas, config, folder)]
 
 
-def _chunks(kind: Kind, size: int, folder: str) -> Iterator[str]:
-    done = chunks.finished(folder, "npz").get(str(kind), [])
-    return (f"{folder}/{kind}_{first}-{last}.npz" for first, last in chunks.ranges(done, kind.replicas, size))
+def _chunks(variant: Variant, replicas: int, config: Mapping[str, Any], folder: str) -> Iterator[str]:
+    finished = chunks.finished(folder, "npz").get(str(variant), [])
+    return (f"{folder}/{variant}_{first}-{last}.npz" for first, last in chunks.ranges(finished, replicas, config["chunk"]))
 
 
 def shown(config: Mapping[str, Any], folder: str) -> list[str]:
-    """Of each task the trials of a spiking network whose number of modes is near three, the paper's example."""
-    spiking = [kind for kind in kinds(config) if kind.cell == "spike"]
+    """Of each task the first trials of a spiking network, the one whose number of modes is nearest to the paper's example."""
+    replicas = variants(config)
     nearest = {
-        task: min((kind for kind in spiking if kind.task == task), key=lambda kind: (abs(kind.modes - 3), kind))
-        for task in dict.fromkeys(kind.task for kind in spiking)
+        task: min(
+            (variant for variant in replicas if variant[:2] == (task, "spike")),
+            key=lambda variant: (abs(variant.modes - SHOWN_MODES), variant),
+        )
+        for task in dict.fromkeys(variant.task for variant in replicas if variant.cell == "spike")
     }
-    return [next(_chunks(kind, config["chunk"], folder)) for kind in nearest.values()]
+    return [next(_chunks(variant, replicas[variant], config, folder)) for variant in nearest.values()]
+
+
+def digit_source(config: Mapping[str, Any], standin: str) -> dict[str, str]:
+    """Folder of the digits and, unless they are the user's, the name of their data set: settings of `modes.data`."""
+    folder = config["digits_dir"]
+    return {"folder": standin, "standin": STANDIN} if folder is None else {"folder": folder}
 
 
 def digit_files(config: Mapping[str, Any], standin: str) -> list[str]:
-    """Files that `modes.data` reads: those of the user's folder that exist (the stage says what is missing), or the stand-in."""
+    """Files that `modes.data` reads: those that the user's folder holds (the stage says what is missing), or the stand-in."""
     folder = config["digits_dir"]
     if folder is None:
-        return [f"{standin}/{name}" for name in idx.FILES]
-    candidates = (Path(folder) / name for stem in idx.FILES for name in (stem, f"{stem}.gz"))
-    return [str(path) for path in candidates if path.is_file()]
+        return [f"{standin}/{name}" for name in digits.FILES]
+    paths = (Path(folder) / spelling for name in digits.FILES for spelling in digits.spellings(name))
+    return [str(path) for path in paths if path.is_file()]

@@ -3,8 +3,9 @@
 Question: can nine spike trains tell the connectivity, the population activities in a single trial and the metastable
 dynamics of a network of a thousand neurons that nobody sees?
 Model: each hidden population follows a finite-size mesoscopic equation whose spike counts per bin are latent variables
-(`model`: equations and loss; `kernel`: the same, fused with its adjoint; `plain`: the same in torch, to compare with).
-Inference: expectation maximisation from several starts (`em`, `box`); beyond the paper, a particle filter (`particles`).
+(`model`: equations and loss; `kernel`: the same, compiled, with its adjoint; `freerun`: as a generator).
+Inference: expectation maximisation from several starts (`inference.em`); beyond the paper, the likelihood of the spikes by a
+particle filter (`inference.ascent`, `inference.particles`) and a posterior by simulation (`inference.posterior`).
 Claim: a few neurons suffice; the fitted model switches between states as the network does and predicts its response to a
-perturbation. `microscopic` is the hidden network, `freerun` the fitted model as a generator, `baselines` what to compare with.
+perturbation. `microscopic` is the hidden network, `rivals` what to compare with. A fitted model is a file: `fitted.read`.
 """

@@ -11,8 +11,10 @@ The adjoint follows from the equations of `model` by hand; tests compare it with
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from respike.core.compiled import njit
 
@@ -23,6 +25,69 @@ SILENT = 1e-8  # Hz, hazard of a refractory cell (published value; keeps logarit
 LEAST_RATE = 0.1  # Hz, floor of the variance of the population activity (published value)
 SWITCH = 0.01  # below, the published program takes P(spike) = x instead of 1 - exp(-x)
 FEW = 1e-60  # sums of weights below this count as zero
+LEAST_SURVIVAL = 1e-100  # keeps logarithms of the survival finite
+
+
+class Constants(NamedTuple):
+    """A circuit in bins of one length: what does not change from bin to bin. Arrays have one entry per population."""
+
+    decay: Float[np.ndarray, " population"]  # of the potential
+    gain: Float[np.ndarray, " population"]  # s, potential per potential/s of input
+    pull: Float[np.ndarray, " population"]  # potential/s, of the resting potential
+    offset: Float[np.ndarray, " population"]  # log(hazard dt) at potential 0
+    syn_decay: Float[np.ndarray, " population"]  # of the synaptic activity, by presynaptic population
+    weights: Float[np.ndarray, "population population"]
+    sizes: Int[np.ndarray, " population"]
+    dt: float  # s
+    lag: int  # bins, synaptic delay
+    refractory: int  # bins
+    compat: bool  # the published scheme
+    log_norm: float  # of a Gaussian density
+
+
+class Cells(NamedTuple):
+    """The constants of one population; numbers only, which cost the inner loops nothing."""
+
+    decay: float
+    offset: float
+    size: int
+    dt: float  # s
+    refractory: int  # bins
+    compat: bool
+    log_norm: float
+
+
+class Cohorts(NamedTuple):
+    """A population by the bin in which its neurons fired last: columns of the history, then of the fitted bins."""
+
+    latent: Float[np.ndarray, " column"]  # fraction that fires
+    v: Float[np.ndarray, " column"]  # potential
+    s: Float[np.ndarray, " column"]  # survival
+
+
+class Neurons(NamedTuple):
+    """The recorded neurons of a population: spikes in the fitted bins, potential and age (bins) at their start."""
+
+    spikes: Int[np.ndarray, "fitbin neuron"]
+    potential: Float[np.ndarray, " neuron"]
+    age: Int[np.ndarray, " neuron"]
+
+
+class Memory(NamedTuple):
+    """What the adjoint needs of each bin: potential, survival, x and P(spike) by age; Lambda and its slope."""
+
+    ages: Float[np.ndarray, "fitbin 4 age"]
+    sums: Float[np.ndarray, "fitbin 2"]
+
+
+class Adjoints(NamedTuple):
+    """Slopes of the loss, filled on the way back."""
+
+    latent: Float[np.ndarray, " column"]
+    v: Float[np.ndarray, " column"]
+    l: Float[np.ndarray, " column"]  # of the log-survival  # noqa: E741
+    drive: Float[np.ndarray, " fitbin"]
+    potential: Float[np.ndarray, " neuron"]
 
 
 @njit(error_model="numpy")
@@ -46,17 +111,24 @@ def vector_exp(x, out, scratch, n):
 
 
 @njit(error_model="numpy")
-def advance(latent, v, s, c, decay, drive, offset, silent, refractory, compat, kept, work):
-    """Expected fraction of firing neurons in bin c, before it is cut to [0, 1]; ages the cohorts c .. c + history - 1.
+def cells(m, k):
+    """Population m of all constants k."""
+    return Cells(k.decay[m], k.offset[m], k.sizes[m], k.dt, k.refractory, k.compat, k.log_norm)
 
-    latent, v, s[column]: activity in the past, potential and survival of the cohorts. kept[0..3, cohort] receives the
-    potential before the step, survival, x = hazard * dt and P(spike); work[0..2, cohort] is scratch.
-    Also returned: Lambda, and the missing neurons / sum of v, which the adjoint needs.
+
+@njit(error_model="numpy")
+def advance(latent, v, s, c, drive, k, ages, work):
+    """Expected fraction of a population that fires in bin c, before it is cut to [0, 1]; ages the cohorts of that bin.
+
+    latent, v, s[column]: activity in the past, potential and survival of the cohorts, of which c .. c + history - 1 count.
+    `drive`: gain (alpha rest + input). ages[0..3, cohort] receives the potential before the step, survival, x = hazard * dt
+    and P(spike); work[0..2, cohort] is scratch. Also returned: Lambda, and the missing neurons / sum of v (for the adjoint).
     """
-    history = kept.shape[1]
-    before, survival, x, p = kept[0], kept[1], kept[2], kept[3]
+    history = ages.shape[1]
+    before, survival, x, p = ages[0], ages[1], ages[2], ages[3]
     arg, scratch, survive = work[0], work[1], work[2]
-    active = history - refractory
+    decay, offset, silent = k.decay, k.offset, SILENT * k.dt
+    active = max(history - k.refractory, 0)  # the older cohorts come first
     for i in range(history):
         before[i] = v[c + i]
         survival[i] = s[c + i]
@@ -72,14 +144,14 @@ def advance(latent, v, s, c, decay, drive, offset, silent, refractory, compat, k
     vector_exp(arg, survive, scratch, history)
     fired, present, v_sum, v_fired = 0.0, 0.0, 0.0, 0.0
     for i in range(history):
-        p[i] = x[i] if compat and x[i] < SWITCH else 1 - survive[i]
-        m = survival[i] * latent[c + i]
-        weight = (1 - survival[i]) * m
-        fired += m * p[i]
-        present += m
+        p[i] = x[i] if k.compat and x[i] < SWITCH else 1 - survive[i]
+        mass = survival[i] * latent[c + i]
+        weight = (1 - survival[i]) * mass
+        fired += mass * p[i]
+        present += mass
         v_sum += weight
         v_fired += weight * p[i]
-        s[c + i] = max(survival[i] * survive[i], 1e-100)
+        s[c + i] = max(survival[i] * survive[i], LEAST_SURVIVAL)
     mean = v_fired / v_sum if v_sum > FEW else 0.0
     slope = (1 - present) / v_sum if v_sum > FEW else 0.0
     return fired + mean * (1 - present), mean, slope
@@ -95,71 +167,88 @@ def draw(rng, expected, size, compat):
 
 
 @njit(error_model="numpy")
-def _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kept, kept_sums, expected):
-    """`advance` through all fit bins; kept[bin] and kept_sums[bin] are for the adjoint."""
-    work = np.empty((3, kept.shape[2]))
-    for c in range(len(expected)):
-        expected[c], kept_sums[c, 0], kept_sums[c, 1] = advance(
-            latent, v, s, c, decay, drive[c], offset, silent, refractory, compat, kept[c], work
-        )
+def low_pass(synapse, activity, k):
+    """Synaptic activity (Hz) of all populations, one bin later; `activity`: fraction that fired, a delay ago."""
+    for m in range(len(synapse)):
+        synapse[m] = k.syn_decay[m] * synapse[m] + (1 - k.syn_decay[m]) * activity[m] / k.dt
 
 
 @njit(error_model="numpy")
-def _backward(latent, adj_expected, decay, refractory, compat, kept, kept_sums, adj_latent, adj_v, adj_l, adj_drive):
-    """Adjoint of `_forward`. adj_v and adj_l end as the adjoints of the initial potential and log-survival.
+def hazard(potential, offset):
+    """x = hazard dt of a cell that is free to fire."""
+    return math.exp(min(potential + offset, LARGEST))
+
+
+@njit(error_model="numpy")
+def log_spike(x, log_x, compat):
+    """log P(spike)."""
+    return log_x if compat and x < SWITCH else math.log(-math.expm1(-x))
+
+
+@njit(error_model="numpy")
+def _forward(cohorts, drive, k, memory, expected):
+    """`advance` through all fitted bins; what the adjoint needs goes to `memory`."""
+    work = np.empty((3, memory.ages.shape[2]))
+    latent, v, s = cohorts
+    for c in range(len(expected)):
+        expected[c], memory.sums[c, 0], memory.sums[c, 1] = advance(latent, v, s, c, drive[c], k, memory.ages[c], work)
+
+
+@njit(error_model="numpy")
+def _backward(latent, adj_expected, k, memory, adj):
+    """Adjoint of `_forward`. adj.v and adj.l end as the adjoints of the initial potential and log-survival.
 
     Returns the adjoints of decay and offset.
     """
-    history = kept.shape[2]
-    active = history - refractory
+    history = memory.ages.shape[2]
+    active = max(history - k.refractory, 0)
     adj_x = np.empty(history)
     adj_decay, adj_offset = 0.0, 0.0
     for c in range(len(adj_expected) - 1, -1, -1):
-        before, survival, x, p = kept[c, 0], kept[c, 1], kept[c, 2], kept[c, 3]
-        g, mean, slope = adj_expected[c], kept_sums[c, 0], kept_sums[c, 1]
+        before, survival, x, p = memory.ages[c, 0], memory.ages[c, 1], memory.ages[c, 2], memory.ages[c, 3]
+        g, mean, slope = adj_expected[c], memory.sums[c, 0], memory.sums[c, 1]
         for i in range(history):
             weight = 1 + slope * (1 - survival[i])
             excess = g * (p[i] - mean)
-            m = survival[i] * latent[c + i]
-            derivative = 1.0 if compat and x[i] < SWITCH else 1 - p[i]
-            adj_latent[c + i] += excess * weight * survival[i]
-            adj_x[i] = g * m * weight * derivative - adj_l[c + i]
-            adj_l[c + i] += excess * m * (weight - slope * survival[i])
+            mass = survival[i] * latent[c + i]
+            derivative = 1.0 if k.compat and x[i] < SWITCH else 1 - p[i]
+            adj.latent[c + i] += excess * weight * survival[i]
+            adj_x[i] = g * mass * weight * derivative - adj.l[c + i]
+            adj.l[c + i] += excess * mass * (weight - slope * survival[i])
         total = 0.0
         for i in range(active):
             through = adj_x[i] * x[i]
             adj_offset += through
-            through += adj_v[c + i]
+            through += adj.v[c + i]
             adj_decay += through * before[i]
             total += through
-            adj_v[c + i] = decay * through
-        adj_drive[c] = total
+            adj.v[c + i] = k.decay * through
+        adj.drive[c] = total
         for i in range(active, history):
-            adj_v[c + i] = 0.0
+            adj.v[c + i] = 0.0
     return adj_decay, adj_offset
 
 
 @njit(error_model="numpy")
-def _observed(fired, v0, age0, decay, drive, offset, silent, refractory, compat, scale, adj_drive):
-    """Negative log-likelihood (times scale) of one neuron's spikes in the fit bins; its adjoint of the drive is added.
+def _observed(fired, potential, age, drive, k, scale, adj_drive):
+    """Negative log-likelihood (times scale) of one neuron's spikes in the fitted bins; its adjoint of the drive is added.
 
     Returns loss and the adjoints of decay, offset and initial potential.
     """
-    n_bins = len(drive)
-    before, slope, held = np.empty(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.bool_)
-    loss, adj_decay, adj_offset, adj_offset_held, v, age = 0.0, 0.0, 0.0, 0.0, v0, age0
+    n_bins, decay, offset = len(drive), k.decay, k.offset
+    before, slope, resting = np.empty(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.bool_)
+    loss, adj_decay, adj_offset, adj_offset_resting, v = 0.0, 0.0, 0.0, 0.0, potential
     for c in range(n_bins):
         before[c] = v
-        held[c] = age < refractory
-        if held[c]:
-            v, x, log_p = 0.0, silent, offset  # as the published program scores a spike in the refractory time
-            adj_offset_held += -scale if fired[c] else 0.0
+        resting[c] = age < k.refractory
+        if resting[c]:
+            v, x, log_p = 0.0, SILENT * k.dt, offset  # as the published program scores a spike in the refractory time
+            adj_offset_resting += -scale if fired[c] else 0.0
         else:
             v = decay * v + drive[c]
-            x = math.exp(min(v + offset, LARGEST))
-            small = compat and x < SWITCH
-            log_p = v + offset if small else math.log(-math.expm1(-x))
-            rise = 1.0 if small else x / math.expm1(x)
+            x = hazard(v, offset)
+            log_p = log_spike(x, v + offset, k.compat)
+            rise = 1.0 if k.compat and x < SWITCH else x / math.expm1(x)
             slope[c] = -scale * (rise if fired[c] else -x)
         loss -= scale * (log_p if fired[c] else -x)
         age += 1
@@ -167,29 +256,30 @@ def _observed(fired, v0, age0, decay, drive, offset, silent, refractory, compat,
             v, age = 0.0, 0
     adj = 0.0
     for c in range(n_bins - 1, -1, -1):
-        if fired[c] or held[c]:
+        if fired[c] or resting[c]:
             adj = 0.0  # a spike or the refractory time sets the potential to 0 whatever it was
         adj += slope[c]
         adj_offset += slope[c]
-        if not held[c]:
+        if not resting[c]:
             adj_decay += adj * before[c]
             adj_drive[c] += adj
             adj *= decay
-    return loss, adj_decay, adj_offset + adj_offset_held, adj
+    return loss, adj_decay, adj_offset + adj_offset_resting, adj
 
 
 @njit(error_model="numpy")
-def _density(latent, expected, size, least, log_norm, scale, nll, adj_latent, adj_expected):
+def _density(latent, expected, least, k, scale, nll, adj_latent, adj_expected):
     """Negative log-density of the latent activity given what is expected, per bin; adjoints of its mean times scale.
 
     Gaussian; the variance is that of a Poisson number of neurons, plus the share `least` of them.
     """
+    size = k.size
     for c in range(len(expected)):
         raw = expected[c]
         mean = min(max(raw, 0.0), 1.0)
         variance = mean / size + least / size
         error = latent[c] - mean
-        nll[c] = error**2 / (2 * variance) + math.log(variance) / 2 + log_norm
+        nll[c] = error**2 / (2 * variance) + math.log(variance) / 2 + k.log_norm
         adj_latent[c] = scale * error / variance
         adj_expected[c] = scale * (-error + (1 - error**2 / variance) / (2 * size)) / variance
         if raw != mean:
@@ -213,7 +303,7 @@ def _binomial(latent, expected, size, scale, nll, adj_latent, adj_expected):
 
 @njit(error_model="numpy")
 def synaptic_trace(latent, start, decay, lag, dt, n_bins):
-    """Synaptic activity (Hz) of one population in each fit bin: the rate, delayed by one bin and `lag`, low-passed."""
+    """Synaptic activity (Hz) of one population in each fitted bin: the rate, delayed by one bin and `lag`, low-passed."""
     trace = np.empty(n_bins)
     history = len(latent) - n_bins
     s = start
@@ -238,57 +328,31 @@ def synaptic_adjoint(adj_trace, decay, lag, dt, adj_latent):
 
 
 @njit(error_model="numpy")
-def population(
-    latent,
-    v,
-    s,
-    spikes,
-    v0,
-    age0,
-    decay,
-    drive,
-    offset,
-    silent,
-    size,
-    dt,
-    log_norm,
-    scale,
-    refractory,
-    compat,
-    drawn,
-    kept,
-    kept_sums,
-):
+def population(cohorts, neurons, drive, k, scale, drawn, memory):
     """Loss of one population in one batch, and its adjoints.
 
-    latent[column], v and s[column]: potential and survival of the cohorts of the history, 0 and 1 for later ones;
-    spikes[fit bin, neuron], v0 and age0[neuron]; drive[fit bin].
     `drawn`: the latent activity is one that the model drew, and its density is that of `draw`.
-    Returns loss of the spikes, loss of the latent activity, expected and nll per fit bin, and the adjoints of latent,
-    cohort potentials, cohort log-survivals, drive, neuron potentials, and (decay, offset).
+    Returns loss of the spikes, loss of the latent activity, expected and nll per fitted bin, the adjoints, and those of
+    decay and offset.
     """
-    n_bins, columns = len(drive), len(latent)
+    n_bins, columns, n_neurons = len(drive), len(cohorts.latent), len(neurons.age)
     history = columns - n_bins
-    expected, nll, adj_expected, adj_drive = np.empty(n_bins), np.empty(n_bins), np.empty(n_bins), np.empty(n_bins)
-    adj_latent, adj_v, adj_l = np.zeros(columns), np.zeros(columns), np.zeros(columns)
-    _forward(latent, v, s, decay, drive, offset, silent, refractory, compat, kept, kept_sums, expected)
-    if drawn and not compat:
-        _binomial(latent[history:], expected, size, scale, nll, adj_latent[history:], adj_expected)
+    now = cohorts.latent[history:]
+    expected, nll, adj_expected = np.empty(n_bins), np.empty(n_bins), np.empty(n_bins)
+    adj = Adjoints(np.zeros(columns), np.zeros(columns), np.zeros(columns), np.empty(n_bins), np.empty(n_neurons))
+    _forward(cohorts, drive, k, memory, expected)
+    if drawn and not k.compat:
+        _binomial(now, expected, k.size, scale, nll, adj.latent[history:], adj_expected)
     else:
-        least = 0.0 if drawn else LEAST_RATE * dt
-        _density(latent[history:], expected, size, least, log_norm, scale, nll, adj_latent[history:], adj_expected)
-    of_decay, of_offset = _backward(
-        latent, adj_expected, decay, refractory, compat, kept, kept_sums, adj_latent, adj_v, adj_l, adj_drive
-    )
+        least = 0.0 if drawn else LEAST_RATE * k.dt
+        _density(now, expected, least, k, scale, nll, adj.latent[history:], adj_expected)
+    of_decay, of_offset = _backward(cohorts.latent, adj_expected, k, memory, adj)
     loss_spikes = 0.0
-    adj_v0 = np.empty(len(v0))
-    for i in range(len(v0)):
-        loss, more_decay, more_offset, adj_v0[i] = _observed(
-            spikes[:, i], v0[i], age0[i], decay, drive, offset, silent, refractory, compat, scale, adj_drive
+    for i in range(n_neurons):
+        loss, more_decay, more_offset, adj.potential[i] = _observed(
+            neurons.spikes[:, i], neurons.potential[i], neurons.age[i], drive, k, scale, adj.drive
         )
         loss_spikes += loss
         of_decay += more_decay
         of_offset += more_offset
-    return (
-        loss_spikes, nll.sum() * scale, expected, nll, adj_latent, adj_v, adj_l, adj_drive, adj_v0, of_decay, of_offset
-    )  # fmt: skip
+    return loss_spikes, nll.sum() * scale, expected, nll, adj, of_decay, of_offset

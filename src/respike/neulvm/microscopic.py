@@ -6,6 +6,7 @@ spike.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,25 +14,54 @@ from jaxtyping import Bool, Float, Int
 
 from respike.core.compiled import njit
 from respike.neulvm import kernel, model, states
-from respike.neulvm.params import Circuit, Window
+from respike.neulvm.params import FINE, Circuit, Window, bins
 
 START_AGES = np.arange(0, 0.5, 0.0002)  # s, grid from which the ages at the start are drawn
 TRIES = 50  # recordings drawn until one has a switch
 CLEAR = 0.2  # share of the window at either end in which a switch does not count
 
 
-class Recording(NamedTuple):
-    """Spikes of each population in each step, and of the sampled cells."""
+class Run(NamedTuple):
+    """Spikes of each population in each step, and of the sampled cells, population by population."""
 
     counts: Int[np.ndarray, "step population"]
     sampled: Bool[np.ndarray, "step cell"]
     probabilities: Float[np.ndarray, "step cell"]  # of a spike, for the sampled cells
 
 
+class Cells(NamedTuple):
+    """State of all cells, population by population."""
+
+    u: Float[np.ndarray, " cell"]  # potential
+    summed: Float[np.ndarray, " cell"]  # hazard since the last spike
+    bound: Float[np.ndarray, " cell"]  # at which the cell fires
+    release: Int[np.ndarray, " cell"]  # step from which the cell is free to fire
+
+
+class Constants(NamedTuple):
+    """A network in steps of one length; one entry per population but for `first`, `sampled` and `first_sampled`."""
+
+    decay: Float[np.ndarray, " population"]  # of the potential in a step
+    gain: Float[np.ndarray, " population"]  # s
+    rest: Float[np.ndarray, " population"]  # what a step adds at rest
+    offset: Float[np.ndarray, " population"]  # log(hazard dt) at potential 0
+    syn_decay: Float[np.ndarray, " population"]
+    weights: Float[np.ndarray, "population population"]
+    first: Int[np.ndarray, " edge"]  # cell of each population, and the number of cells
+    sampled: Int[np.ndarray, " cell"]  # sampled cells, each numbered in its population
+    first_sampled: Int[np.ndarray, " edge"]
+    lag: int  # steps, synaptic delay
+    refractory: int  # steps
+    dt: float  # s
+
+
 @njit(error_model="numpy")
-def _step_cells(rng, u, summed, bound, release, step, decay, drive, offset, held, work, sampled, fired_out, p_out):
-    """Advance the cells of one population by one step; returns the number of spikes."""
-    n = len(u)
+def _step_cells(rng, cells, m, step, drive, k, work, fired_out, p_out):
+    """Advance the cells of population m by one step; returns the number of spikes."""
+    low, high = k.first[m], k.first[m + 1]
+    u, summed, bound, release = cells.u[low:high], cells.summed[low:high], cells.bound[low:high], cells.release[low:high]
+    sampled = k.sampled[k.first_sampled[m] : k.first_sampled[m + 1]]
+    n, decay, offset = high - low, k.decay[m], k.offset[m]
     arg, x, scratch = work[0], work[1], work[2]
     for i in range(n):
         u[i] = decay * u[i] + drive
@@ -42,66 +72,51 @@ def _step_cells(rng, u, summed, bound, release, step, decay, drive, offset, held
         u[i] = u[i] if free else 0.0
         x[i] = x[i] if free else 0.0
         summed[i] += x[i]
-    for k in range(len(sampled)):
-        p_out[k] = 1 - math.exp(-x[sampled[k]])
-        fired_out[k] = summed[sampled[k]] >= bound[sampled[k]]
+    for j in range(len(sampled)):
+        p_out[j] = 1 - math.exp(-x[sampled[j]])
+        fired_out[j] = summed[sampled[j]] >= bound[sampled[j]]
     n_spikes = 0
     for i in range(n):
         if summed[i] >= bound[i]:
             n_spikes += 1
-            u[i], summed[i], release[i] = 0.0, 0.0, step + 1 + held
+            u[i], summed[i], release[i] = 0.0, 0.0, step + 1 + k.refractory
             bound[i] = rng.exponential()
     return n_spikes
 
 
 @njit(error_model="numpy")
-def _run(
-    rng, u, release, first, synapse, weights, current, every, alpha_rest, decay, gain, offset, syn_decay, lag, held, dt,
-    sampled, first_sampled, counts, fired, probabilities,
-):  # fmt: skip
-    n_populations = len(first) - 1
-    work = np.empty((3, len(u)))
-    summed, bound = np.zeros(len(u)), np.empty(len(u))
-    for i in range(len(u)):
-        bound[i] = rng.exponential()
-    for c in range(len(counts)):
-        if c > lag:
+def _run(rng, cells, synapse, current, every, k, run):
+    """Fill `run` step by step; `synapse`: synaptic activity (Hz) of each population at the start."""
+    n_populations = len(k.decay)
+    work = np.empty((3, len(cells.u)))
+    for i in range(len(cells.u)):
+        cells.bound[i] = rng.exponential()
+    for c in range(len(run.counts)):
+        if c > k.lag:
             for m in range(n_populations):
-                past = counts[c - lag - 1, m] / ((first[m + 1] - first[m]) * dt)
-                synapse[m] = syn_decay[m] * synapse[m] + (1 - syn_decay[m]) * past
+                past = run.counts[c - k.lag - 1, m] / ((k.first[m + 1] - k.first[m]) * k.dt)
+                synapse[m] = k.syn_decay[m] * synapse[m] + (1 - k.syn_decay[m]) * past
         for m in range(n_populations):
             drive = current[c // every, m]
             for a in range(n_populations):
-                drive += synapse[a] * weights[a, m]
-            total = (1 - decay[m]) / (alpha_rest[0, m]) * alpha_rest[1, m] + gain[m] * drive
-            low, high = first[m], first[m + 1]
-            k_low, k_high = first_sampled[m], first_sampled[m + 1]
-            counts[c, m] = _step_cells(
-                rng, u[low:high], summed[low:high], bound[low:high], release[low:high], c, decay[m], total, offset[m], held,
-                work, sampled[k_low:k_high], fired[c, k_low:k_high], probabilities[c, k_low:k_high],
+                drive += synapse[a] * k.weights[a, m]
+            low, high = k.first_sampled[m], k.first_sampled[m + 1]
+            run.counts[c, m] = _step_cells(
+                rng, cells, m, c, k.rest[m] + k.gain[m] * drive, k, work, run.sampled[c, low:high],
+                run.probabilities[c, low:high],
             )  # fmt: skip
-
-
-def _ages(circuit: Circuit, m: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Ages of the cells of population m at the typical rates, and the potential to which they relax."""
-    pull = (np.asarray(circuit.typical_rates) @ circuit.weights)[m]
-    h = circuit.rest[m] + pull / circuit.mem_rate[m]
-    v = model.relax(START_AGES, h, circuit.mem_rate[m], circuit.refractory <= START_AGES)[0]
-    hazard = np.where(v == 0, 0.0, np.exp(np.minimum(v - circuit.threshold[m], 50.0)))
-    density = np.exp(-np.cumsum(hazard) * START_AGES[1])
-    return rng.choice(START_AGES, circuit.sizes[m], p=density / density.sum()), h
 
 
 def simulate(
     circuit: Circuit,
     seconds: float,
     rng: np.random.Generator,
-    dt: float = 0.0002,
+    dt: float = FINE,
     n_sampled: int = 0,
     current: Float[np.ndarray, "bin population"] | None = None,
     every: int = 1,
     exact_input: bool = False,
-) -> Recording:
+) -> Run:
     """Spikes of the network for `seconds`, under a current (potential/s) that is held for `every` steps.
 
     The published generator steps the leak exactly and the input by Euler, which makes the coupling 0.5 % stronger at
@@ -110,29 +125,47 @@ def simulate(
     n_steps, m = round(seconds / dt), len(circuit.sizes)
     current = np.zeros((1, m)) if current is None else circuit.input_gain * np.asarray(current, dtype=float)
     every = n_steps if len(current) == 1 else every
-    first = np.concatenate([[0], np.cumsum(circuit.sizes)])
     chosen = [np.sort(rng.choice(size, n_sampled, replace=False)) for size in circuit.sizes]
-    starts = [_ages(circuit, k, rng) for k in range(m)]
-    held = model.bins(circuit.refractory, dt)
-    u = np.concatenate(
-        [
-            np.where(age < circuit.refractory, 0.0, -h * np.expm1(-a * age))
-            for (age, h), a in zip(starts, circuit.mem_rate, strict=True)
-        ]
-    )
-    release = np.concatenate([np.maximum(0, held - np.floor(age / dt + 1e-9)).astype(np.int64) for age, _ in starts])
+    k = _constants(circuit, dt, exact_input, chosen)
+    cells = _start(circuit, dt, k.refractory, rng)
+    run = Run(
+        np.zeros((n_steps, m), dtype=np.int32), np.zeros((n_steps, m * n_sampled), dtype=bool),
+        np.zeros((n_steps, m * n_sampled), np.float32),
+    )  # fmt: skip
+    _run(rng, cells, np.array(circuit.typical_rates, dtype=float), current, every, k, run)
+    return run
+
+
+def _constants(circuit: Circuit, dt: float, exact_input: bool, chosen: list[np.ndarray]) -> Constants:
     alpha = np.asarray(circuit.mem_rate)
     decay = np.exp(-alpha * dt)
-    gain = (1 - decay) / alpha if exact_input else np.full(m, dt)
-    counts = np.zeros((n_steps, m), dtype=np.int32)
-    fired, probabilities = np.zeros((n_steps, m * n_sampled), dtype=bool), np.zeros((n_steps, m * n_sampled), np.float32)
-    _run(
-        rng, u, release, first, np.array(circuit.typical_rates, dtype=float), circuit.weights, current, every,
-        np.stack([alpha, alpha * circuit.rest]), decay, gain, math.log(dt) - np.asarray(circuit.threshold),
-        np.exp(-np.asarray(circuit.syn_rate) * dt), model.bins(circuit.delay, dt), held, dt,
-        np.concatenate(chosen).astype(np.int64), np.arange(m + 1) * n_sampled, counts, fired, probabilities,
+    exact = (1 - decay) / alpha
+    return Constants(
+        decay, exact if exact_input else np.full(len(alpha), dt), exact * (alpha * circuit.rest),
+        math.log(dt) - np.asarray(circuit.threshold), np.exp(-np.asarray(circuit.syn_rate) * dt), circuit.weights,
+        np.concatenate([[0], np.cumsum(circuit.sizes)]), np.concatenate(chosen).astype(np.int64),
+        np.arange(len(alpha) + 1) * len(chosen[0]), bins(circuit.delay, dt), bins(circuit.refractory, dt), dt,
     )  # fmt: skip
-    return Recording(counts, fired, probabilities)
+
+
+def _start(circuit: Circuit, dt: float, refractory: int, rng: np.random.Generator) -> Cells:
+    """Cells whose ages are drawn as if all had fired at the circuit's typical rates."""
+    h, alphas = circuit.asymptote(np.asarray(circuit.typical_rates)), circuit.mem_rate
+    ages = [_ages(circuit, m, h[m], rng) for m in range(len(h))]
+    u = np.concatenate([
+        np.where(age < circuit.refractory, 0.0, -pull * np.expm1(-alpha * age))
+        for age, pull, alpha in zip(ages, h, alphas, strict=True)
+    ])  # fmt: skip
+    release = np.maximum(0, refractory - np.floor(np.concatenate(ages) / dt + 1e-9)).astype(np.int64)
+    return Cells(u, np.zeros(len(u)), np.empty(len(u)), release)
+
+
+def _ages(circuit: Circuit, m: int, h: float, rng: np.random.Generator) -> Float[np.ndarray, " cell"]:
+    """Ages (s) of the cells of population m, whose potential relaxes to h."""
+    v = model.relax(START_AGES, h, circuit.mem_rate[m], circuit.refractory <= START_AGES)[0]
+    rate = np.where(v == 0, 0.0, np.exp(np.minimum(v - circuit.threshold[m], 50.0)))
+    density = np.exp(-np.cumsum(rate) * START_AGES[1])
+    return rng.choice(START_AGES, circuit.sizes[m], p=density / density.sum())
 
 
 def rates(
@@ -143,9 +176,23 @@ def rates(
     return counts[: n * per].reshape(n, per, -1).mean(1) / (np.asarray(circuit.sizes) * dt)
 
 
-def switches(recording: Recording, circuit: Circuit, window: Window) -> bool:
+def switches(run: Run, circuit: Circuit, window: Window) -> bool:
     """Whether the winner changes well inside the fitted window."""
     margin = CLEAR * window.length
     first, last = (round(t / window.fine) for t in (window.end - window.length + margin, window.end - margin))
-    found = rates(recording.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
-    return states.find(found, window.dt).n_switches > 0
+    binned = rates(run.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
+    return states.find(binned, window.dt).n_switches > 0
+
+
+def first_with_switch(draw: Callable[[int], Run], circuit: Circuit, window: Window) -> Run:
+    """First of the runs draw(0), draw(1), ... whose winner changes in the fitted window; draw(0) where none could win.
+
+    Raises ValueError when none of TRIES runs has a switch.
+    """
+    for attempt in range(TRIES):
+        run = draw(attempt)
+        if len(circuit.sizes) < 2 or switches(run, circuit, window):
+            return run
+    raise ValueError(
+        f"none of {TRIES} recordings switches in the fitted window; make neulvm.window.length longer or change run.seed"
+    )

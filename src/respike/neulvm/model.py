@@ -17,6 +17,7 @@ scheme "exact": exponential step (decay = e^(-alpha dt), gain = (1 - decay) / al
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,7 +25,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from respike.neulvm import kernel
-from respike.neulvm.params import Circuit, Scheme
+from respike.neulvm.params import Circuit, Scheme, age_bins, bins
 
 QUADRATURE = 0.001  # s, step of the published stationary start
 
@@ -65,28 +66,36 @@ class Trial:
         return replace(self, history=self.history - cut, spikes=self.spikes[:, cut:], known_rates=self.early_rates)
 
     @cached_property
-    def workspace(self) -> tuple[np.ndarray, np.ndarray]:
+    def memory(self) -> kernel.Memory:
         """Memory that the kernel fills anew for each population."""
         n_bins = self.shape[1]
-        return np.empty((n_bins, 4, self.history)), np.empty((n_bins, 2))
+        return kernel.Memory(np.empty((n_bins, 4, self.history)), np.empty((n_bins, 2)))
 
 
 @dataclass(frozen=True)
 class Stationary:
-    """Cohorts of a population at constant input: potential and log-survival by age, and their slopes."""
+    """Cohorts of a population at constant input, which has driven the potential towards `h`; by age, the youngest first."""
 
-    v: Float[np.ndarray, " age"]
-    l: Float[np.ndarray, " age"]  # noqa: E741  (the paper's letter)
-    v_h: Float[np.ndarray, " age"]  # slope with respect to the asymptotic potential h
+    h: float  # asymptotic potential
+    v: Float[np.ndarray, " age"]  # potential
+    l: Float[np.ndarray, " age"]  # log-survival  # noqa: E741  (the paper's letter)
+    v_h: Float[np.ndarray, " age"]  # slope of v with respect to h, and so on
     v_alpha: Float[np.ndarray, " age"]
     l_h: Float[np.ndarray, " age"]
     l_alpha: Float[np.ndarray, " age"]
     l_threshold: Float[np.ndarray, " age"]
 
 
-def bins(seconds: float, dt: float) -> int:
-    """Whole bins in a time, not fooled by rounding."""
-    return int(math.floor(seconds / dt + 1e-9))
+def constants(circuit: Circuit, dt: float, scheme: Scheme) -> kernel.Constants:
+    """The circuit as the kernel wants it, for bins of `dt` seconds."""
+    alpha = np.asarray(circuit.mem_rate, dtype=float)
+    decay, gain = np.array([step(each, dt, scheme)[:2] for each in alpha.tolist()]).T.copy()
+    return kernel.Constants(
+        decay, gain, alpha * np.asarray(circuit.rest), math.log(dt) - np.asarray(circuit.threshold),
+        np.exp(-np.asarray(circuit.syn_rate) * dt), circuit.weights, np.asarray(circuit.sizes, dtype=np.int64), dt,
+        bins(circuit.delay, dt), bins(circuit.refractory, dt), scheme == "compat",
+        math.log(2 * (3.14 if scheme == "compat" else math.pi)) / 2,
+    )  # fmt: skip
 
 
 def step(alpha: float, dt: float, scheme: Scheme) -> tuple[float, float, float, float]:
@@ -103,22 +112,45 @@ def relax(ages: np.ndarray, h: float, alpha: float, free: np.ndarray) -> tuple[n
     return h * rise, rise, np.where(free, h * ages * np.exp(-alpha * ages), 0.0)
 
 
-def stationary(
-    h: float, alpha: float, threshold: float, n_ages: int, dt: float, refractory: float, scheme: Scheme
-) -> Stationary:
-    """Cohorts of ages 0, dt, 2 dt, ... when the potential relaxes to h."""
+def stationary(circuit: Circuit, m: int, h: float, n_ages: int, dt: float, scheme: Scheme) -> Stationary:
+    """Cohorts of population m of ages 0, dt, 2 dt, ... when the potential relaxes to h."""
+    alpha, threshold, refractory = circuit.mem_rate[m], circuit.threshold[m], circuit.refractory
     if scheme == "compat":
         ages = np.arange(n_ages) * dt
         v, v_h, v_alpha = relax(ages, h, alpha, ages >= refractory - 1e-12)
         l, l_h, l_alpha = _published_survival(h, alpha, threshold, ages, refractory)  # noqa: E741
         l[0] = -np.inf  # published quirk: the youngest cohort of the start is empty
-        return Stationary(v, l, v_h, v_alpha, l_h, l_alpha, -np.where(np.isfinite(l), l, 0.0))
-    held = bins(refractory, dt)
-    ages = np.maximum(np.arange(n_ages + 1) - held, 0) * dt
+        return Stationary(h, v, l, v_h, v_alpha, l_h, l_alpha, -np.where(np.isfinite(l), l, 0.0))
+    resting = bins(refractory, dt)
+    ages = np.maximum(np.arange(n_ages + 1) - resting, 0) * dt
     v, v_h, v_alpha = relax(ages, h, alpha, ages > 0)
     x = np.where(ages[1:] > 0, dt * np.exp(np.minimum(v[1:] - threshold, kernel.LARGEST)), kernel.SILENT * dt)
     grown = [-np.concatenate([[0.0], np.cumsum(x * slope)[:-1]]) for slope in (1.0, v_h[1:], v_alpha[1:])]
-    return Stationary(v[:-1], grown[0], v_h[:-1], v_alpha[:-1], grown[1], grown[2], -grown[0])
+    return Stationary(h, v[:-1], grown[0], v_h[:-1], v_alpha[:-1], grown[1], grown[2], -grown[0])
+
+
+def stationary_start(
+    circuit: Circuit, rates: Float[np.ndarray, " population"], history: int, dt: float, scheme: Scheme
+) -> list[Stationary]:
+    """Cohorts of each population when all have fired at `rates` (Hz) for as long as is followed, `history` bins.
+
+    Raises ValueError when that is no longer than a neuron is refractory or a spike travels.
+    """
+    age_bins("history", history * dt, dt, circuit)
+    h = circuit.asymptote(rates)
+    return [stationary(circuit, m, float(h[m]), history, dt, scheme) for m in range(len(circuit.sizes))]
+
+
+def windows(start: Iterable[Stationary], rates: np.ndarray, columns: int, dt: float) -> kernel.Cohorts:
+    """Arrays (population, column) whose first columns are the start, oldest cohort first; the others wait to be filled."""
+    starts = list(start)
+    latent, v = np.zeros((len(starts), columns)), np.zeros((len(starts), columns))
+    s = np.ones((len(starts), columns))
+    for m, each in enumerate(starts):
+        history = len(each.v)
+        latent[m, :history] = rates[m] * dt
+        v[m, :history], s[m, :history] = each.v[::-1], np.maximum(np.exp(each.l[::-1]), kernel.LEAST_SURVIVAL)
+    return kernel.Cohorts(latent, v, s)
 
 
 def _published_survival(h: float, alpha: float, threshold: float, ages: np.ndarray, refractory: float):
@@ -141,13 +173,13 @@ def _hazards(ages: np.ndarray, h: float, alpha: float, threshold: float, refract
     return rate, rate * v_h, rate * v_alpha
 
 
-def neuron_start(last_spike: np.ndarray, trial: Trial, refractory: float, scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
+def neuron_start(last_spike: np.ndarray, trial: Trial, refractory: float, compat: bool) -> tuple[np.ndarray, np.ndarray]:
     """Age of recorded neurons in bins, and the time (s) for which their potential has been free to grow.
 
     A neuron without a spike in the history has age 0 in the published program, as if it had just fired; here it is old.
     """
-    age = np.where(last_spike < 0, 0 if scheme == "compat" else trial.history, last_spike)
-    if scheme == "compat":
+    age = np.where(last_spike < 0, 0 if compat else trial.history, last_spike)
+    if compat:
         free = age * trial.dt
         return age, np.where(free >= refractory - 1e-12, free, 0.0)
     return age, np.maximum(age - bins(refractory, trial.dt), 0) * trial.dt
@@ -186,92 +218,73 @@ def loss(
     `drawn`: the latent activity is one that the model drew (`freerun`, `particles`), and the density is the one that it was
     drawn from (up to a term that no parameter changes): without the floor of the variance, and binomial in scheme exact.
     """
-    n_batches, n_bins, n_populations = trial.shape
     latent = with_history(latent, trial)
-    parts = [_batch(circuit, trial, latent[b], b, scheme, drawn) for b in range(n_batches)]
+    parts = [_batch(circuit, trial, latent[b], b, scheme, drawn) for b in range(trial.shape[0])]
     spikes, of_latent, expected, nll, grad_latent, grad_vector, grad_weights = zip(*parts, strict=True)
-    return Loss(
-        sum(spikes),
-        sum(of_latent),
-        np.stack(expected),
-        np.stack(nll),
-        np.stack(grad_latent),
-        sum(grad_vector),
-        sum(grad_weights),
-    )
+    by_batch = (np.stack(arrays) for arrays in (expected, nll, grad_latent))
+    return Loss(sum(spikes), sum(of_latent), *by_batch, sum(grad_vector), sum(grad_weights))
 
 
-def synapses(circuit: Circuit, trial: Trial, latent: Float[np.ndarray, "bin population"], batch: int) -> np.ndarray:
-    """Synaptic activity (Hz) of each population in each fit bin."""
-    lag, n_bins = bins(circuit.delay, trial.dt), trial.shape[1]
-    return np.stack(
-        [
-            kernel.synaptic_trace(
-                np.ascontiguousarray(latent[:, m]),
-                trial.early_rates[batch, m],
-                math.exp(-rate * trial.dt),
-                lag,
-                trial.dt,
-                n_bins,
-            )
-            for m, rate in enumerate(circuit.syn_rate)
-        ],
-        axis=1,
-    )
+def synapses(
+    k: kernel.Constants, latent: Float[np.ndarray, "bin population"], rates: np.ndarray, n_bins: int
+) -> Float[np.ndarray, "fitbin population"]:
+    """Synaptic activity (Hz) of each population in the last `n_bins` bins; before, all fired at `rates`."""
+    columns = (np.ascontiguousarray(latent[:, m]) for m in range(len(k.sizes)))
+    traces = [kernel.synaptic_trace(column, rates[m], k.syn_decay[m], k.lag, k.dt, n_bins) for m, column in enumerate(columns)]
+    return np.stack(traces, axis=1)
 
 
 def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, scheme: Scheme, drawn: bool) -> tuple:
     """Loss and gradients of one batch: the populations one by one, then what they share."""
-    n_populations = trial.shape[2]
-    traces = synapses(circuit, trial, latent, batch)
+    n_bins, n_populations = trial.shape[1:]
+    rates, k = trial.early_rates[batch], constants(circuit, trial.dt, scheme)
+    traces = synapses(k, latent, rates, n_bins)
     current = traces @ circuit.weights + circuit.input_gain * trial.drive[batch]
-    parts = [_population(circuit, trial, latent, batch, m, current[:, m], scheme, drawn) for m in range(n_populations)]
-    spikes, of_latent, expected, nll, by_population, adj_current, adj_h = map(list, zip(*parts, strict=True))
-    grad_latent = np.stack([part[0] for part in by_population], axis=1)
+    start = stationary_start(circuit, rates, trial.history, trial.dt, scheme)
+    cohorts = windows(start, rates, trial.history + n_bins, trial.dt)
+    cohorts = cohorts._replace(latent=np.ascontiguousarray(latent.T))
+    parts = [
+        _population(
+            circuit, trial, batch, m, kernel.Cohorts(*(part[m] for part in cohorts)), start[m], k, current[:, m], drawn
+        )
+        for m in range(n_populations)
+    ]
+    spikes, of_latent, expected, nll, grad_latent, gradients, adj_current, adj_h = map(list, zip(*parts, strict=True))
     adj_current = np.stack(adj_current, axis=1)
     adj_traces = adj_current @ circuit.weights.T
-    lag = bins(circuit.delay, trial.dt)
-    for m, rate in enumerate(circuit.syn_rate):
-        column = np.ascontiguousarray(grad_latent[:, m])
-        kernel.synaptic_adjoint(np.ascontiguousarray(adj_traces[:, m]), math.exp(-rate * trial.dt), lag, trial.dt, column)
-        grad_latent[:, m] = column
+    for m in range(n_populations):
+        kernel.synaptic_adjoint(np.ascontiguousarray(adj_traces[:, m]), k.syn_decay[m], k.lag, k.dt, grad_latent[m])
+    grad_latent = np.stack(grad_latent, axis=1)
     grad_latent[: trial.history] = 0.0
     # through the asymptotic potential of the start, h = rest + early rates W / alpha
-    alpha = np.asarray(circuit.mem_rate)
-    grad_weights = traces.T @ adj_current + np.outer(trial.early_rates[batch], np.array(adj_h) / alpha)
+    grad_weights = traces.T @ adj_current + np.outer(rates, np.array(adj_h) / np.asarray(circuit.mem_rate))
     grad_coupling = (grad_weights * np.asarray(circuit.connectivity, dtype=float)).sum(1)
-    grad_alpha, grad_rest, grad_threshold = np.array([part[1] for part in by_population]).T
+    grad_alpha, grad_rest, grad_threshold = np.array(gradients).T
     grad_vector = np.concatenate([grad_alpha, grad_coupling, grad_rest, grad_threshold])
     return sum(spikes), sum(of_latent), np.stack(expected, 1), np.stack(nll, 1), grad_latent, grad_vector, grad_weights
 
 
 def _population(
-    circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, m: int, current: np.ndarray, scheme: Scheme, drawn: bool
-):
+    circuit: Circuit, trial: Trial, batch: int, m: int, cohorts: kernel.Cohorts, start: Stationary, k: kernel.Constants,
+    current: np.ndarray, drawn: bool,
+) -> tuple:  # fmt: skip
     """Loss of population m, its adjoints of latent, (alpha, rest, threshold), current, and asymptotic potential."""
-    dt, history = trial.dt, trial.history
-    n_batches, n_bins, n_populations = trial.shape
-    alpha, rest, threshold = circuit.mem_rate[m], circuit.rest[m], circuit.threshold[m]
-    decay, gain, decay_alpha, gain_alpha = step(alpha, dt, scheme)
+    history, alpha, gain = trial.history, circuit.mem_rate[m], k.gain[m]
+    _, _, decay_alpha, gain_alpha = step(alpha, trial.dt, "compat" if k.compat else "exact")
     pull = (trial.early_rates[batch] @ circuit.weights)[m] / alpha
-    start = stationary(rest + pull, alpha, threshold, history, dt, circuit.refractory, scheme)
-    v, s = np.zeros(history + n_bins), np.ones(history + n_bins)
-    v[:history], s[:history] = start.v[::-1], np.maximum(np.exp(start.l[::-1]), 1e-100)
     mine = np.flatnonzero(trial.population == m)
-    age, free = neuron_start(trial.last_spike[batch, mine], trial, circuit.refractory, scheme)
-    v0, v0_h, v0_alpha = relax(free, rest + pull, alpha, free > 0)
-    spikes, of_latent, expected, nll, adj_latent, adj_v, adj_l, adj_drive, adj_v0, of_decay, of_offset = kernel.population(
-        np.ascontiguousarray(latent[:, m]), v, s, np.ascontiguousarray(trial.spikes[batch, history:][:, mine]), v0, age,
-        decay, gain * (alpha * rest + current), math.log(dt) - threshold, kernel.SILENT * dt, circuit.sizes[m], dt,
-        math.log(2 * (3.14 if scheme == "compat" else math.pi)) / 2, 1 / (n_batches * n_populations * n_bins),
-        bins(circuit.refractory, dt), scheme == "compat", drawn, *trial.workspace,
-    )  # fmt: skip
-    adj_v, adj_l = adj_v[:history][::-1], np.where(np.isfinite(start.l), adj_l[:history][::-1], 0.0)
-    adj_h = adj_v @ start.v_h + adj_l @ start.l_h + adj_v0 @ v0_h
-    of_drive, of_gain = adj_drive.sum(), adj_drive @ (alpha * rest + current)
+    age, free = neuron_start(trial.last_spike[batch, mine], trial, circuit.refractory, k.compat)
+    v0, v0_h, v0_alpha = relax(free, start.h, alpha, free > 0)
+    neurons = kernel.Neurons(np.ascontiguousarray(trial.spikes[batch, history:][:, mine]), v0, age)
+    spikes, of_latent, expected, nll, adj, of_decay, of_offset = kernel.population(
+        cohorts, neurons, gain * (k.pull[m] + current), kernel.cells(m, k), 1 / math.prod(trial.shape), drawn, trial.memory
+    )
+    adj_v, adj_l = adj.v[:history][::-1], np.where(np.isfinite(start.l), adj.l[:history][::-1], 0.0)
+    adj_h = adj_v @ start.v_h + adj_l @ start.l_h + adj.potential @ v0_h
+    of_drive, of_gain = adj.drive.sum(), adj.drive @ (k.pull[m] + current)
     of_alpha = (
-        of_decay * decay_alpha + of_gain * gain_alpha + gain * rest * of_drive
-        + adj_v @ start.v_alpha + adj_l @ start.l_alpha + adj_v0 @ v0_alpha - adj_h * pull / alpha
+        of_decay * decay_alpha + of_gain * gain_alpha + gain * circuit.rest[m] * of_drive
+        + adj_v @ start.v_alpha + adj_l @ start.l_alpha + adj.potential @ v0_alpha - adj_h * pull / alpha
     )  # fmt: skip
     gradients = of_alpha, gain * alpha * of_drive + adj_h, -of_offset + adj_l @ start.l_threshold
-    return spikes, of_latent, expected, nll, (adj_latent, gradients), gain * adj_drive, adj_h
+    return spikes, of_latent, expected, nll, adj.latent, gradients, gain * adj.drive, adj_h

@@ -5,10 +5,12 @@ Potentials are in units of the width of the escape noise (2.5 mV), counted from 
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
+FINE = 0.0002  # s, step of the simulated network; published
 GROUPS = ("mem_rate", "coupling", "rest", "threshold")  # order of the parameters in a vector; published: amem, J, rp, ft
 
 Scheme = Literal["exact", "compat"]
@@ -60,12 +62,9 @@ class Circuit:
         parts = np.reshape(vector, (len(GROUPS), len(self.sizes)))
         return replace(self, **{name: tuple(float(v) for v in part) for name, part in zip(GROUPS, parts, strict=True)})
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Circuit":
-        """Circuit from plain lists, as stored in a model file."""
-        lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        lists["connectivity"] = tuple(tuple(row) for row in values["connectivity"])
-        return cls(**lists)
+    def asymptote(self, rates: Float[np.ndarray, " population"]) -> Float[np.ndarray, " population"]:
+        """Potential to which each population relaxes while all fire at `rates` (Hz)."""
+        return np.asarray(self.rest) + rates @ self.weights / np.asarray(self.mem_rate)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,16 @@ class Prior:
     rest: tuple[tuple[float, ...], ...] = ((6.0, 30.0),)
     threshold: tuple[tuple[float, ...], ...] = ((1.5, 8.0),)
     weights: Literal["row", "full"] = "row"  # one coupling per presynaptic population, or one per connection
+
+    def pairs(self, group: str, m: int) -> list[tuple[float, ...]]:
+        """Bounds of a group of parameters in each of m populations; ValueError when they are none."""
+        bounds = getattr(self, group)
+        if len(bounds) not in {1, m} or any(len(pair) != 2 or not 0 < pair[0] < pair[1] for pair in bounds):
+            raise ValueError(
+                f"neulvm.prior.{group} = {[list(pair) for pair in bounds]}; expected one pair [low, high] "
+                f"with 0 < low < high, or {m} pairs, one for each population"
+            )
+        return list(bounds) * (m if len(bounds) == 1 else 1)
 
 
 @dataclass(frozen=True)
@@ -130,13 +139,25 @@ class Data:
     drive: Literal["none", "random", "pozzorini"] = "none"
     sampled: int = 10  # cells recorded per population in the embedded recording
 
+    def check(self, circuit: Circuit, window: "Window") -> None:
+        """ValueError when the embedded recording cannot hold what is asked of it."""
+        if self.sampled > min(circuit.sizes):
+            raise ValueError(
+                f"neulvm.data.sampled = {self.sampled} cells, but neulvm.circuit.sizes = {list(circuit.sizes)}; record fewer"
+            )
+        if self.seconds < window.end:
+            raise ValueError(
+                f"neulvm.data.seconds = {self.seconds:g} ends before neulvm.window.end = {window.end:g}; "
+                "make the recording longer"
+            )
+
 
 @dataclass(frozen=True)
 class Window:
     """What of the recording is fitted, and in which bins. Published: dt 4 ms, history 1 s, end 11 s, length 10 s."""
 
     dt: float = 0.004  # s, bin of the model
-    fine: float = 0.0002  # s, step of the recording
+    fine: float = FINE  # s, step of the recording
     history: float = 1.0  # s, longest age of a neuron that is followed; published: a_cutoff
     end: float = 11.0  # s, end of the fitted window; published: end_timepoint
     length: float = 10.0  # s, fitted; published: trial_length
@@ -159,6 +180,12 @@ class Free:
     pulse_length: float = 0.3  # s
     trial: float = 3.0  # s
 
+    def check(self, m: int) -> None:
+        """ValueError when a pulse goes into a population that is not there."""
+        for name in ("pulse_first", "pulse_target"):
+            if not 0 <= getattr(self, name) < m:
+                raise ValueError(f"neulvm.free.{name} = {getattr(self, name)}: expected a population, 0 to {m - 1}")
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -174,6 +201,13 @@ class Cluster:
     refractory: float = 0.004  # s
     seconds: float = 60.0
     dt: float = 0.0005  # s
+
+    def __post_init__(self) -> None:
+        if self.delay < self.dt:
+            raise ValueError(
+                f"neulvm.clusters: delay = {self.delay:g} s; expected at least the step dt = {self.dt:g} s, "
+                "which the spikes of a step take to arrive"
+            )
 
 
 @dataclass(frozen=True)
@@ -205,3 +239,61 @@ class Posterior:
     share: float = 0.25  # of the simulations, the nearest, whose errors make the posterior
     history: float = 0.3  # s, longest age that a simulation follows
     recordings: int = 20  # further recordings of the hidden network on which the estimate is tried (embedded only)
+
+
+def bins(seconds: float, dt: float) -> int:
+    """Whole bins in a time, not fooled by rounding."""
+    return int(math.floor(seconds / dt + 1e-9))
+
+
+def age_bins(key: str, seconds: float, dt: float, circuit: Circuit) -> int:
+    """Bins of the longest age that is followed, the setting `key` of the config.
+
+    Raises ValueError when no neuron of such an age is free to fire, or when its spikes have not yet arrived.
+    """
+    for name in ("refractory", "delay"):
+        least = bins(getattr(circuit, name), dt) + 1
+        if bins(seconds, dt) < least:
+            raise ValueError(
+                f"{key} = {seconds:g} s (bins of {dt:g} s: {bins(seconds, dt)}); expected at least {least}, "
+                f"more than neulvm.circuit.{name} = {getattr(circuit, name):g} s"
+            )
+    return bins(seconds, dt)
+
+
+class WindowBins(NamedTuple):
+    """A window in bins of the model, and the steps of the recording in a bin."""
+
+    per: int
+    history: int
+    end: int
+    length: int
+    batch: int
+    held_out: int
+
+
+def window_bins(window: Window, circuit: Circuit) -> WindowBins:
+    """The window in bins; ValueError when its times are no whole bins or batches, or its history is too short."""
+    per = round(window.dt / window.fine)
+    if per < 1 or abs(per * window.fine - window.dt) > 1e-6 * window.fine:
+        raise ValueError(
+            f"neulvm.window.dt = {window.dt:g} s is not a multiple of the recording's step, "
+            f"neulvm.window.fine = {window.fine:g} s; correct one of them in config.yaml"
+        )
+    whole = {}
+    for name in WindowBins._fields[1:]:
+        seconds = getattr(window, name)
+        whole[name] = round(seconds / window.dt)
+        if whole[name] < 1 or abs(whole[name] * window.dt - seconds) > 1e-6 * window.dt:
+            raise ValueError(f"neulvm.window.{name} = {seconds:g} s is not a multiple of neulvm.window.dt = {window.dt:g} s")
+    if whole["length"] % whole["batch"]:
+        raise ValueError(
+            f"neulvm.window.length = {window.length:g} s is not a multiple of neulvm.window.batch = {window.batch:g} s"
+        )
+    if whole["end"] < whole["length"] + whole["history"]:
+        raise ValueError(
+            f"neulvm.window.end = {window.end:g} s; expected at least "
+            f"history {window.history:g} s + length {window.length:g} s"
+        )
+    age_bins("neulvm.window.history", window.history, window.dt, circuit)
+    return WindowBins(per, **whole)

@@ -22,6 +22,16 @@ class States:
     down: float
     others: float  # Hz, mean rate of the last population
 
+    @property
+    def switch_rate(self) -> float:
+        """Switches per second."""
+        return self.n_switches / self.duration
+
+    def summary(self) -> dict[str, float]:
+        """Rates in the states (Hz), switches per second, and the seconds that they rest on."""
+        rates = {"up": self.up, "down": self.down, "others": self.others}
+        return {**rates, "switch_rate": self.switch_rate, "seconds": self.duration}
+
 
 def find(rates: Float[np.ndarray, "bin population"], dt: float) -> States:
     """States of the first two populations, by the sign of their difference with hysteresis of MARGIN."""

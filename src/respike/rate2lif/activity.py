@@ -4,17 +4,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from respike.core import files
-from respike.rate2lif import model, tasks
+from respike.rate2lif import fitted, model, tasks
 from respike.rate2lif.model import RateNetwork
 from respike.rate2lif.network import Network
-from respike.rate2lif.tasks import Task, Trials
+from respike.rate2lif.tasks import TASKS, Task, Trials
+
+EVALUATED = 100  # trials on which a network is shown
 
 
-class Played(NamedTuple):
-    """Trials and what the rate model made of them, on its device."""
+class Activity(NamedTuple):
+    """Trials, and the rate model's x, r (step, trial, cell) and output (step, trial), on its device."""
 
     trials: Trials
     x: torch.Tensor
@@ -22,57 +25,77 @@ class Played(NamedTuple):
     output: torch.Tensor
 
 
-def play(module: RateNetwork, task: Task, rng: np.random.Generator, n_trials: int) -> Played:
+class Evaluated(NamedTuple):
+    """A network that is ready to be converted, with the table of its training and its activity on fresh trials of its task."""
+
+    network: Network
+    task: str
+    history: pd.DataFrame
+    activity: Activity
+    origin: str  # where the network comes from, in words
+
+
+def play(module: RateNetwork, task: Task, rng: np.random.Generator, n_trials: int) -> Activity:
     """Draw trials and noise and run the rate model on them."""
     device = module.w.device
     trials = tasks.draw(task, rng, n_trials)
     noise = rng.standard_normal((task.n_steps, n_trials, module.network.n_cells), dtype=np.float32)
-    return Played(trials, *module(torch.from_numpy(trials.inputs).to(device), torch.from_numpy(noise).to(device)))
+    return Activity(trials, *module(torch.from_numpy(trials.inputs).to(device), torch.from_numpy(noise).to(device)))
 
 
-def check(played: Played, task: Task, kind: str) -> tuple[float, float]:
+def check(activity: Activity, task: Task, kind: str) -> tuple[float, float]:
     """Mean loss and share of correct trials."""
-    target = torch.from_numpy(played.trials.target).to(played.output.device)
-    seen = tasks.responses(played.output.detach().cpu().numpy(), task.rate_window, task.end)
-    correct = tasks.is_correct(seen, played.trials.wanted, quiet_both_ways=True)
-    return model.loss(played.output, target, kind).mean().item(), float(correct.mean())
+    target = torch.from_numpy(activity.trials.target).to(activity.output.device)
+    responses = tasks.responses(activity.output.detach().cpu().numpy(), task.rate_window, task.end)
+    correct = tasks.is_correct(responses, activity.trials.wanted, quiet_both_ways=True)
+    return model.loss(activity.output, target, kind).mean().item(), float(correct.mean())
 
 
-def write(path: str | Path, played: Played, origin: str) -> None:
-    """npz file of the trials, outputs, mean rates (trial, cell) and the mean course of each kind of trial (group, step, cell).
-
-    `origin` says where the network comes from.
+def write(folder: Path, evaluated: Evaluated) -> None:
+    """network.mat, history.parquet, and activity.npz with the trials, outputs, mean rates (trial, cell) and the mean course of
+    each kind of trial (group, step, cell).
     """
-    r, group = played.r.detach().cpu().numpy(), np.array(played.trials.group)
-    groups = sorted(set(played.trials.group))
+    activity = evaluated.activity
+    r, group = activity.r.detach().cpu().numpy(), np.array(activity.trials.group)
+    groups = sorted(set(activity.trials.group))
+    fitted.write(folder / "network.mat", evaluated.network)
+    files.write_table(folder / "history.parquet", evaluated.history)
     files.write_arrays(
-        path,
-        origin=np.array(origin),
-        inputs=played.trials.inputs,
-        target=played.trials.target,
-        wanted=played.trials.wanted,
+        folder / "activity.npz",
+        task=np.array(evaluated.task),
+        origin=np.array(evaluated.origin),
+        inputs=activity.trials.inputs,
+        target=activity.trials.target,
+        wanted=activity.trials.wanted,
         group=group,
-        output=played.output.detach().cpu().numpy(),
+        output=activity.output.detach().cpu().numpy(),
         mean_rate=r.mean(0),
         groups=np.array(groups),
         course=np.stack([r[:, group == name].mean(1) for name in groups]),
     )
 
 
-def published_fields(played: Played, task: Task, kind: str, network: Network) -> dict[str, np.ndarray]:
+def read_trials(path: Path, count: int) -> tuple[Task, Trials]:
+    """Task and first `count` trials in an activity file."""
+    kept = files.read_arrays(path, "task", "inputs", "target", "wanted", "group")
+    wanted, group = kept["wanted"][:count], kept["group"][:count].tolist()
+    return TASKS[str(kept["task"])], Trials(kept["inputs"][:, :count], kept["target"][:, :count], wanted, group)
+
+
+def published_fields(activity: Activity, task: Task, kind: str, network: Network) -> dict[str, np.ndarray]:
     """Fields of the published file that describe the last check: outputs, labels, and one trial in full."""
-    loss, correct = check(played, task, kind)
-    numbers = {name: getattr(played, name).detach().cpu().double().numpy() for name in ("x", "r", "output")}
-    labels = played.trials.wanted
+    loss, correct = check(activity, task, kind)
+    x, r, output = (tensor.detach().cpu().double().numpy() for tensor in (activity.x, activity.r, activity.output))
+    trials = activity.trials
     return {
         "eval_perf_mean": np.array([[correct]]),
         "eval_loss_mean": np.array([[loss]]),
-        "eval_os": numbers["output"].T,
-        "eval_labels": labels[:, None].astype(float),
-        "u": played.trials.inputs[:, -1].T.astype(float),
-        "target": played.trials.target[None, :, -1].astype(float),
-        "x": numbers["x"][:, -1],
-        "r": numbers["r"][:, -1],
-        "o": numbers["output"][None, :, -1],
+        "eval_os": output.T,
+        "eval_labels": trials.wanted[:, None].astype(float),
+        "u": trials.inputs[:, -1].T.astype(float),
+        "target": trials.target[None, :, -1].astype(float),
+        "x": x[:, -1],
+        "r": r[:, -1],
+        "o": output[None, :, -1],
         "w_in0": network.w_in,
     }

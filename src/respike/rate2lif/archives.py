@@ -1,135 +1,123 @@
-"""Archives: the files that one stage makes of the networks <variant>_<first> ... <variant>_<last>, in one zip.
+"""Zip archives: the files that a job makes of the networks it treats, replicas of one variant.
 
-A job treats a chunk of networks, because starting and planning a job costs more than some networks do. What is made of
-a network does not depend on its chunk. Networks that the same code has made from the same settings and files are taken
-over, out of what a killed job left in `.partial` or out of the archive of another chunk: more replicas or chunks of
-another size make only what is new.
+A job treats several networks because starting and planning a job costs more than some networks do. What is made of a
+network does not depend on the others. The networks that a job has finished wait beside its archive, each with a record
+like any other file, until all are there: a job that was killed goes on after the last of them.
 """
 
-import json
 import re
-import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from respike.core import files
 
-KINDS = ("networks", "searches", "trials")  # folders of archives, one per stage
 EPOCH = (1980, 1, 1, 0, 0, 0)  # time of every file in an archive: equal content gives equal bytes
+COMMAND = ("stage", "code", "arguments", "inputs")  # facts of a record that say what made a file
 
 
-class Chunk(NamedTuple):
-    """Networks of one variant that a job treats; the name of an archive without its ending."""
+class Name(NamedTuple):
+    """A network: its variant and its number among the variant's replicas."""
 
     variant: str
-    first: int
-    last: int
+    replica: int
 
-    @classmethod
-    def named(cls, name: str) -> "Chunk":
-        """The chunk called <variant>_<first>-<last>; ValueError for any other name."""
-        found = re.fullmatch(r"(\w+)_(\d+)-(\d+)", name)
-        if not found:
-            raise ValueError(f"{name}.zip: expected an archive named <variant>_<first replica>-<last replica>.zip")
-        return cls(found[1], int(found[2]), int(found[3]))
-
-    def stems(self) -> list[str]:
-        """Names of the networks."""
-        return [f"{self.variant}_{replica}" for replica in range(self.first, self.last + 1)]
+    def __str__(self) -> str:
+        return f"{self.variant}_{self.replica}"
 
 
-def make(
-    archive: Path, settings: Mapping[str, Any], one: Callable[[int, Path, Path], None], sources: Sequence[Path] = ()
-) -> None:
-    """Write `archive`. `one(replica, given, made)` puts the files of one network in the folder `made`.
+def replicas(variant: str, first: int, last: int) -> list[Name]:
+    """Names of the replicas `first` to `last` of a variant."""
+    return [Name(variant, replica) for replica in range(first, last + 1)]
 
-    The folder `given` holds the files of that network in the archives `sources`.
+
+def fill(archive: Path, names: Iterable[Name]) -> Iterator[tuple[Name, Path]]:
+    """Yield each network and a folder for its files; write `archive` after the last one.
+
+    Left out are networks that the same command (code, settings, inputs) had finished when it was killed.
     """
-    for source in sources:
-        files.checked(source)
-    chunk, note = Chunk.named(archive.stem), f"{archive.parent.name}.json"
-    folders = [archive.parent / ".partial" / stem for stem in chunk.stems()]
-    for replica, folder in enumerate(folders, chunk.first):
-        with unpacked(folder.name, sources) as given:
-            origin = described(settings, given)
-            if not is_made(folder / note, origin) and not take_over(archive, folder, note, origin):
-                one(replica, given, folder)
-                files.write_text(folder / note, origin)
-    pack(archive, folders)
-    for folder in folders:
-        shutil.rmtree(folder)
+    finished = {name: archive.parent / ".partial" / f"{archive.name}.{name}" for name in names}
+    for name, path in finished.items():
+        if not _is_made_by_this_command(path, archive):
+            with TemporaryDirectory(prefix="rate2lif-") as folder:
+                yield name, Path(folder)
+                made = sorted(file for file in Path(folder).iterdir() if file.is_file())
+                _write(path, ((f"{name}/{file.name}", file.read_bytes()) for file in made))
+    _write(archive, (entry for path in finished.values() for entry in _read(path)))
+    for path in finished.values():
+        path.unlink()
+        files.record_path(path).unlink()
 
 
-def described(settings: Mapping[str, Any], given: Path) -> str:
-    """JSON text of what a network's files are made from: the settings, and the content of the files in `given`."""
-    content = {file.name: files.digest(file) for file in sorted(given.iterdir()) if file.suffix != ".json"}
-    return json.dumps({"settings": settings, "files": content}, sort_keys=True)
-
-
-def is_made(note: Path, origin: str) -> bool:
-    """Whether the folder of `note` holds all files of a network, undamaged, made by the present code from `origin`."""
+def _is_made_by_this_command(path: Path, archive: Path) -> bool:
     try:
-        if not made_by_this_code(note):
-            return False
-        for file in note.parent.iterdir():
-            if file.is_file():
-                files.checked(file)
-    except files.CorruptFile:
+        record = files.read_record(files.checked(path)) or {}
+    except (FileNotFoundError, files.CorruptFile):
         return False
-    return note.read_text() == origin
+    return record.get("arguments") is not None and _command(record, archive) == _command(files.maker, archive)
 
 
-def made_by_this_code(file: Path) -> bool:
-    """Whether `file` has a record that names the code that is running."""
-    record = files.read_record(file)
-    return record is not None and record.get("code") == files.maker.get("code")
+def _command(facts: dict, archive: Path) -> dict:
+    """What made a file; an archive that the command is about to replace is none of its inputs."""
+    inputs = {file: digest for file, digest in facts.get("inputs", {}).items() if file != str(archive)}
+    return {fact: facts.get(fact) for fact in COMMAND} | {"inputs": inputs}
 
 
-def take_over(archive: Path, folder: Path, note: str, origin: str) -> bool:
-    """Copy the network called as `folder` into it, out of the archive of another chunk; False when none has it."""
-    for other in sorted(archive.parent.glob("*.zip")):
-        if other == archive or folder.name not in Chunk.named(other.stem).stems():
-            continue
-        try:
-            if not made_by_this_code(files.checked(other)):
-                continue
-        except files.CorruptFile:
-            continue
-        with unpacked(folder.name, [other]) as found:
-            if (found / note).read_text() == origin:
-                shutil.copytree(found, folder, dirs_exist_ok=True)
-                return True
-    return False
-
-
-def pack(archive: Path, folders: Sequence[Path]) -> None:
-    """Zip of the files of `folders`, each under the name of its folder. They are compressed already."""
+def _write(archive: Path, content: Iterable[tuple[str, bytes]]) -> None:
+    """Zip of files, which are compressed already."""
     with files.whole(archive) as temporary, zipfile.ZipFile(temporary, "w") as packed:
-        for folder in folders:
-            for file in sorted(path for path in folder.iterdir() if path.is_file()):
-                packed.writestr(zipfile.ZipInfo(f"{folder.name}/{file.name}", EPOCH), file.read_bytes())
+        for entry, data in content:
+            packed.writestr(zipfile.ZipInfo(entry, EPOCH), data)
 
 
-@contextmanager
-def unpacked(stem: str, archives: Sequence[Path]) -> Iterator[Path]:
-    """A folder with the files of the network `stem` in all of `archives`; it vanishes with the block."""
-    with TemporaryDirectory(prefix="rate2lif-") as folder:
-        for archive in archives:
-            with zipfile.ZipFile(archive) as packed:
-                for member in packed.namelist():
-                    owner, name = member.split("/")
-                    if owner == stem:
-                        (Path(folder) / name).write_bytes(packed.read(member))
-        yield Path(folder)
+def _read(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(archive) as packed:
+        for entry in packed.namelist():
+            yield entry, packed.read(entry)
 
 
-def read(folder: Path, chunk: str) -> Iterator[tuple[str, Path]]:
-    """Name of each network of a chunk and a folder with all its files, out of the archives in the result folder `folder`."""
-    archives = [files.checked(folder / kind / f"{chunk}.zip") for kind in KINDS]
-    for stem in Chunk.named(chunk).stems():
-        with unpacked(stem, archives) as unfolded:
-            yield stem, unfolded
+class Archives:
+    """Archives of the same networks, made by several stages. CorruptFile or ValueError when one of them cannot be used."""
+
+    def __init__(self, *paths: Path) -> None:
+        self.entries = {path: _entries(path) for path in paths}
+        networks = {path: list(dict.fromkeys(name for name, _ in entries)) for path, entries in self.entries.items()}
+        first, *rest = paths
+        for other in rest:
+            if networks[other] != networks[first]:
+                there, here = (", ".join(map(str, networks[path])) for path in (other, first))
+                raise ValueError(f"{other} holds the networks {there}, but {first} holds {here}")
+        self.names: list[Name] = networks[first]
+
+    def __iter__(self) -> Iterator[tuple[Name, Path]]:
+        """Every network and a folder with its files."""
+        for name in self.names:
+            with self.unpacked(name) as folder:
+                yield name, folder
+
+    @contextmanager
+    def unpacked(self, name: Name) -> Iterator[Path]:
+        """A folder with the files of the network `name` in all archives; it vanishes with the block."""
+        with TemporaryDirectory(prefix="rate2lif-") as folder:
+            for path, entries in self.entries.items():
+                with zipfile.ZipFile(path) as packed:
+                    for owner, file in entries:
+                        if owner == name:
+                            (Path(folder) / file).write_bytes(packed.read(f"{owner}/{file}"))
+            yield Path(folder)
+
+
+def _entries(archive: Path) -> list[tuple[Name, str]]:
+    """Network and name of each file in an archive."""
+    try:
+        with zipfile.ZipFile(files.checked(archive)) as packed:
+            found = [(entry, re.fullmatch(r"(\w+)_(\d+)/([^/]+)", entry)) for entry in packed.namelist()]
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive} is not a zip archive ({error})") from error
+    for entry, parts in found:
+        if not parts:
+            raise ValueError(f"{archive} holds {entry!r}, expected files named <variant>_<replica>/<file>")
+    return [(Name(parts[1], int(parts[2])), parts[3]) for _, parts in found]

@@ -1,39 +1,94 @@
-"""Trials of a LIF network: what its output did, in one row per trial and setting."""
+"""From a rate network to a LIF network: trials run at several scales and judged, and the scale L = 1 / lambda found."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
+from respike.core import seeds, spikes
 from respike.rate2lif import lif, tasks
-from respike.rate2lif.params import STEPS_PER_COLUMN, Lif
+from respike.rate2lif.network import Network
+from respike.rate2lif.params import CONVERTED, LIF_STEP, STEPS_PER_COLUMN, Lif, Stream
 from respike.rate2lif.tasks import Task, Trials
 
-
-def rows(trials: Trials, trial: int, task: Task, runs: list[lif.Run], scales: list[float], options: Lif) -> Iterator[dict]:
-    """Rows of one trial, one for each of `runs`; `rate` is the mean firing rate in Hz."""
-    wanted = trials.wanted[trial : trial + 1]
-    per_column = STEPS_PER_COLUMN // options.downsample
-    first, last = task.lif_window * per_column - 1, task.end * per_column
-    for run, scale in zip(runs, scales, strict=True):
-        seen = tasks.responses(run.output[:, None], first, last)
-        yield {
-            "trial": trial,
-            "wanted": int(wanted[0]),
-            "group": trials.group[trial],
-            "scale": scale,
-            "largest": float(seen.largest[0]),
-            "smallest": float(seen.smallest[0]),
-            "mean": float(seen.mean[0]),
-            "correct": bool(tasks.is_correct(seen, wanted, quiet_both_ways=False)[0]),
-            "decided": bool(tasks.is_decided(task, seen.mean, wanted)[0]),
-            "rate": float(lif.rates(run, options).mean()),
-        }
+FIRST_GUESS = 25.0  # where the least squares start: the scale of the published examples
+ROUNDS, FITTED_TRIALS = 4, 6  # of the least squares
+SMALLEST, LARGEST = 1.0, 200.0  # scale that the least squares may find
+AROUND = (0.5, 0.64, 0.8, 1.0, 1.25)  # of the least-squares scale, which lies above the best one more often than below
+OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
 
 
-def table(trials: Trials, task: Task, runs: list[lif.Run], scale: float, options: Lif) -> pd.DataFrame:
-    """Rows of one run per trial."""
-    return pd.DataFrame([row for k, run in enumerate(runs) for row in rows(trials, k, task, [run], [scale], options)])
+def play(
+    network: Network, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream, recorded: int = 0
+) -> Iterator[list[lif.Run]]:
+    """Of each trial its runs at all scales, on the same stimulus and noise; the first `recorded` keep the state every 5 ms."""
+    wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
+    inputs, column = tasks.extra_column(trials.inputs), STEPS_PER_COLUMN // options.downsample
+    for trial in range(len(trials.wanted)):
+        drive = lif.drive(network, inputs[:, trial], options, *stream, trial)
+        yield lif.simulate(wirings, drive, options, column if trial < recorded else 0)
+
+
+def window(task: Task, options: Lif) -> tuple[int, int]:
+    """First LIF step of the response, from which on the output is judged, and the first step after it.
+
+    The published program counts samples from 1: its windows start at sample 10000, 20000 or 26000.
+    """
+    steps = STEPS_PER_COLUMN // options.downsample
+    return task.lif_window * steps - 1, task.end * steps
+
+
+def judged(
+    trials: Trials, task: Task, runs: Iterable[Sequence[lif.Run]], scales: Sequence[float], options: Lif
+) -> pd.DataFrame:
+    """A row per trial and scale: what the output did, whether that is correct, and the mean firing rate in Hz."""
+    rows = []
+    for trial, at_scales in enumerate(runs):
+        wanted = trials.wanted[trial : trial + 1]
+        for run, scale in zip(at_scales, scales, strict=True):
+            responses = tasks.responses(run.output[:, None], *window(task, options))
+            row = {"trial": trial, "wanted": int(wanted[0]), "group": trials.group[trial], "scale": scale}
+            row |= {name: float(values[0]) for name, values in responses._asdict().items()}
+            row["correct"] = bool(tasks.is_correct(responses, wanted, quiet_both_ways=False)[0])
+            row["decided"] = bool(tasks.is_decided(task, responses.mean, wanted)[0])
+            rows.append({**row, "rate": float(lif.rates(run, options).mean())})
+    return pd.DataFrame(rows)
+
+
+def try_scales(
+    network: Network, task: Task, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream
+) -> pd.DataFrame:
+    """A row per trial and scale."""
+    return judged(trials, task, play(network, trials, scales, options, stream), scales, options)
+
+
+def narrow_scales(network: Network, activity: dict[str, np.ndarray], options: Lif, stream: Stream) -> list[float]:
+    """A few scales around that of the least squares."""
+    start = least_squares(network, activity["inputs"], activity["mean_rate"], options, stream)
+    return [round(start * factor, 3) for factor in AROUND]
+
+
+def least_squares(
+    network: Network,
+    inputs: Float[np.ndarray, "step trial channel"],
+    rates: Float[np.ndarray, "trial cell"],
+    options: Lif,
+    stream: Stream,
+) -> float:
+    """The scale at which the LIF rates, divided by it, are nearest to the `rates` of the rate model on the same trials.
+
+    The LIF rates depend on the scale, so the fit is repeated from its own result.
+    """
+    inputs, wanted = tasks.extra_column(inputs), rates[:FITTED_TRIALS].ravel()
+    scale = FIRST_GUESS
+    for _ in range(ROUNDS):
+        wiring = [lif.wire(network, scale, options)]
+        drives = (lif.drive(network, inputs[:, trial], options, *stream, "fit", trial) for trial in range(FITTED_TRIALS))
+        fired = np.concatenate([lif.rates(lif.simulate(wiring, drive, options)[0], options) for drive in drives])
+        scale = float(np.clip(fired @ wanted / (wanted @ wanted), SMALLEST, LARGEST))
+    return scale
 
 
 def accuracy(table: pd.DataFrame) -> pd.Series:
@@ -43,5 +98,58 @@ def accuracy(table: pd.DataFrame) -> pd.Series:
 
 def best(table: pd.DataFrame) -> float:
     """The first scale that reaches the highest accuracy."""
-    found = accuracy(table)
-    return float(found.index[int(np.argmax(found.to_numpy()))])
+    shares = accuracy(table)
+    return float(shares.index[int(np.argmax(shares.to_numpy()))])
+
+
+def published_fields(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the published search adds to the network's file."""
+    shares = accuracy(table)
+    return {
+        "opt_scaling_factor": np.array([[best(table)]]),
+        "all_perfs": shares.to_numpy()[:, None],
+        "scaling_factors": shares.index.to_numpy(dtype=float)[None],
+    }
+
+
+def report(network: str, table: pd.DataFrame) -> None:
+    """A line per scale in the log, and whether the network converts."""
+    shares, scale = accuracy(table), best(table)
+    for tried, share in shares.items():
+        sys.stdout.write(f"1/lambda {tried:g}: {100 * share:.0f}% correct\n")
+    verdict = "converts" if shares[scale] >= CONVERTED else f"does not convert: no scale reaches {100 * CONVERTED:.0f}%"
+    sys.stdout.write(f"{network}: best 1/lambda {scale:g}, {100 * shares[scale]:.0f}% correct; {verdict}\n")
+
+
+def fired(runs: Sequence[lif.Run], options: Lif) -> spikes.Spikes:
+    """Spikes of the runs, one trial each."""
+    dt = LIF_STEP * options.downsample
+    return spikes.Spikes(
+        times=np.concatenate([run.spike_step for run in runs]) * dt,
+        cells=np.concatenate([run.spike_cell for run in runs]),
+        n_cells=runs[0].n_cells,
+        duration=len(runs[0].output) * dt,
+        trials=np.repeat(np.arange(len(runs)), [len(run.spike_step) for run in runs]),
+        n_trials=len(runs),
+    )
+
+
+def recordings(runs: Sequence[lif.Run], trials: Trials, options: Lif) -> dict[str, np.ndarray]:
+    """Outputs (trial, ms), filtered spikes (trial, step of 5 ms, cell) in Hz and kind of the first trials, one run each."""
+    filtered = np.stack([run.filtered for run in runs]).astype(np.float32)
+    return {"output": outputs(runs, options), "filtered": filtered, "group": np.array(trials.group[: len(runs)])}
+
+
+def at_scales(
+    network: Network, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream
+) -> dict[str, np.ndarray]:
+    """Outputs (scale, ms) of the first trial that wants a response."""
+    trial = int(np.argmax(trials.wanted != 0))
+    wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
+    drive = lif.drive(network, tasks.extra_column(trials.inputs)[:, trial], options, *stream, trial)
+    return {"shown_scales": np.array(scales), "scale_output": outputs(lif.simulate(wirings, drive, options), options)}
+
+
+def outputs(runs: Sequence[lif.Run], options: Lif) -> Float[np.ndarray, "run ms"]:
+    """Output of each run, once a millisecond."""
+    return np.stack([run.output[:: OUTPUT_EVERY // options.downsample] for run in runs]).astype(np.float32)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Stream = tuple[int | str, ...]  # root seed and path of a stream of random numbers (core.seeds)
+
 RATE_STEP = 0.005  # s, one step of the rate model (Methods)
 LIF_STEP = 5e-5  # s, one step of the LIF network before down-sampling (code)
 STEPS_PER_COLUMN = 100  # LIF steps per column of the stimulus, whatever the down-sampling (code)
@@ -13,14 +15,17 @@ OUTPUT_START = 0.01  # sd of the initial output weights (code)
 GAMMA = (2.0, 0.003)  # shape and scale of the alternative initial weights (code)
 CLIP = 20.0  # largest rate of the clipped ReLU and of the softplus (code)
 REACH, QUIET = 0.7, 0.3  # output that counts as a response, and as none (Methods)
+STANDARD = "standard"  # the condition as published, whose trials are kept in full
 CONVERTED = 0.95  # LIF accuracy from which a network counts as converted (Results)
 PUBLISHED_GRID = tuple(float(scale) for scale in range(20, 80, 5))  # 1 / lambda (code)
-RELU_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda for softplus and ReLU networks (SI)
 
 
 @dataclass(frozen=True)
 class Training:
-    """One rate network: its task, its cells and how it is trained. In brackets the option of the published program."""
+    """One rate network: its task, its cells and how it is trained. In brackets the option of the published program.
+
+    ValueError for decay constants in the wrong order and for fewer trials than one update takes.
+    """
 
     task: Literal["go-nogo", "xor", "mante"]  # [task]
     cells: int = 200  # [N]
@@ -42,6 +47,13 @@ class Training:
     stop_loss: float = 1.0  # stop below this mean loss ...
     stop_accuracy: float = 0.95  # ... and above this share of correct trials ...
     least_trials: int = 0  # ... after this many trials
+
+    def __post_init__(self) -> None:
+        taus = self.taus
+        if not 1 <= len(taus) <= 2 or taus[0] < 1 or taus[-1] < taus[0]:
+            raise ValueError(f"taus = {list(taus)}, expected [smallest, largest] or [value] in steps of 5 ms, at least 1")
+        if self.trainer == "batched" and self.trials < self.batch:
+            raise ValueError(f"trials = {self.trials}: expected at least batch = {self.batch}, the trials of one update")
 
 
 def scheduled(settings: Training) -> Training:
@@ -79,6 +91,14 @@ class Lif:
     stimulus_begin: float = 0.0  # s
     stimulus_end: float = 0.0  # s
     stimulus_size: float = 0.5  # mV per step
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A LIF network to be run, by name."""
+
+    name: str
+    lif: Lif = Lif()
 
 
 @dataclass(frozen=True)

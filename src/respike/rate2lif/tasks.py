@@ -52,7 +52,7 @@ def _go_nogo(task: Task, rng: np.random.Generator, n_trials: int) -> Trials:
     inputs, target = _empty(task, n_trials)
     inputs[50:75, go, 0] = 1
     target[75:, go] = 1
-    return Trials(inputs, target, go.astype(int), ["Go" if one else "NoGo" for one in go])
+    return Trials(inputs, target, go.astype(int), ["Go" if wanted else "NoGo" for wanted in go])
 
 
 def _xor(task: Task, rng: np.random.Generator, n_trials: int) -> Trials:
@@ -73,10 +73,8 @@ def _mante(task: Task, rng: np.random.Generator, n_trials: int) -> Trials:
 
 
 def _empty(task: Task, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.zeros((task.n_steps, n_trials, task.n_inputs), dtype=np.float32),
-        np.zeros((task.n_steps, n_trials), dtype=np.float32),
-    )
+    shape = (task.n_steps, n_trials)
+    return np.zeros((*shape, task.n_inputs), dtype=np.float32), np.zeros(shape, dtype=np.float32)
 
 
 def extra_column(inputs: Float[np.ndarray, "step trial channel"]) -> Float[np.ndarray, "step+1 trial channel"]:
@@ -98,13 +96,13 @@ def responses(output: Float[np.ndarray, "sample trial"], first: int, last: int) 
     return Responses(window.max(0), window.min(0), output[first:last].mean(0))
 
 
-def is_correct(seen: Responses, wanted: Int[np.ndarray, " trial"], quiet_both_ways: bool) -> Bool[np.ndarray, " trial"]:
+def is_correct(responses: Responses, wanted: Int[np.ndarray, " trial"], quiet_both_ways: bool) -> Bool[np.ndarray, " trial"]:
     """The published criterion: the output passed 0.7 (or -0.7) at least once, or stayed below 0.3 when none was wanted.
 
     `quiet_both_ways`: no output below -0.3 either. The published rate program asks for it, the LIF program does not.
     """
-    quiet = (seen.largest < QUIET) & (not quiet_both_ways or seen.smallest > -QUIET)
-    return np.select([wanted > 0, wanted < 0], [seen.largest > REACH, seen.smallest < -REACH], quiet)
+    quiet = (responses.largest < QUIET) & (not quiet_both_ways or responses.smallest > -QUIET)
+    return np.select([wanted > 0, wanted < 0], [responses.largest > REACH, responses.smallest < -REACH], quiet)
 
 
 def is_decided(task: Task, mean: Float[np.ndarray, " trial"], wanted: Int[np.ndarray, " trial"]) -> Bool[np.ndarray, " trial"]:

@@ -10,6 +10,6 @@ convolutional network that sees ten frames of the movie; hidden cells may be add
 Claim: adding the distance between sampled and recorded statistics (PSTH, noise correlation) makes them match, at next to
 no loss of likelihood, and lets hidden cells be included, which recovers the connections.
 
-`model` holds the network, `recurrence` its time loop with gradient, `losses` the terms of the loss, `recording` the raw
-files and what is made of them, `truth` the network behind the stand-in data.
+`model` holds the network, `recurrence` its time loop with gradient, `losses` the terms of the loss, `fitting` a training,
+`recording` the files of the data set, `recorded` what is fitted, `truth` the network behind the stand-in data.
 """

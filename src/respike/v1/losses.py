@@ -3,8 +3,6 @@
 y spikes (0 or 1), p probabilities, z sampled spikes; axes trial, step, cell.
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,9 +27,9 @@ def psth_cross_entropy(data: Float[Tensor, "step cell"], model: Float[Tensor, "s
     return -(data * q.log() + (1 - data) * (1 - q).log()).mean()
 
 
-def psth_mse(data: Float[Tensor, "step cell"], model: Float[Tensor, "step cell"]) -> Float[Tensor, ""]:
-    """Mean squared distance of the trial means."""
-    return (data - model).square().mean()
+def squared_distance(model: Float[Tensor, "*shape"], data: Float[Tensor, "*shape"] | float) -> Float[Tensor, ""]:
+    """Mean squared distance: of trial means, of covariances, of the rates of hidden cells from their target."""
+    return (model - data).square().mean()
 
 
 def delayed_covariance(now: Spikes, before: Spikes, n_lags: int, circular: bool = True) -> Covariances:
@@ -39,16 +37,14 @@ def delayed_covariance(now: Spikes, before: Spikes, n_lags: int, circular: bool 
 
     Circular: the end of a trial stands before its start. Otherwise only the steps t >= d count.
     """
-    n_trials, n_steps, n_cells = now.shape
-    if circular:
-        before = torch.cat([before[:, n_steps - n_lags + 1 :], before], 1) if n_lags > 1 else before
+    n_trials, n_steps, _ = now.shape
+    wrapped = torch.cat([before[:, n_steps - n_lags + 1 :], before], 1) if circular else before
     rows = []
     for lag in range(n_lags):
-        start = 0 if circular else lag
-        shifted = before[:, n_lags - 1 - lag :] if circular else before
-        steps = n_steps - start
-        product = now[:, start:].transpose(1, 2) @ shifted[:, :steps]
-        rows.append(product.sum(0) / (n_trials * steps))
+        start, shift = (0, n_lags - 1 - lag) if circular else (lag, 0)
+        n_pairs = n_steps - start
+        product = now[:, start:].transpose(1, 2) @ wrapped[:, shift : shift + n_pairs]
+        rows.append(product.sum(0) / (n_trials * n_pairs))
     return torch.stack(rows)
 
 
@@ -58,7 +54,7 @@ def published_covariance(now: Spikes, before: Spikes | None, n_lags: int) -> Cov
     For a model of probabilities the entry (0, i, i) is not the variance of its spikes, and for d > 0 the effect of a spike
     of j on p_i is missing. `before` is not used.
     """
-    noise = now - now.mean(0)
+    noise = _noise(now)
     return delayed_covariance(noise, noise, n_lags)
 
 
@@ -68,39 +64,30 @@ def lag_consistent_covariance(now: Spikes, before: Spikes | None, n_lags: int) -
     Lag 0 uses `now` twice, for given the past the cells are independent; its diagonal is left out (set to 0).
     """
     n_trials, _, n_cells = now.shape
-    noise = now - now.mean(0)
-    past = noise if before is None else before - before.mean(0)
+    noise = _noise(now)
+    past = noise if before is None else _noise(before)
     lagged = delayed_covariance(noise, past, n_lags, circular=False)
     off_diagonal = 1 - torch.eye(n_cells, device=now.device, dtype=now.dtype)
     same_time = noise.flatten(0, 1).T @ noise.flatten(0, 1) / (n_trials * now.shape[1]) * off_diagonal
     return torch.cat([same_time[None], lagged[1:]]) * (n_trials / (n_trials - 1))
 
 
-COVARIANCE: dict[str, Callable[[Spikes, Spikes | None, int], Covariances]] = {
-    "published": published_covariance,
-    "lag_consistent": lag_consistent_covariance,
-}
+def _noise(x: Spikes) -> Spikes:
+    """Deviation from the trial mean; ValueError for a single trial, which deviates from itself nowhere."""
+    if len(x) < 2:
+        raise ValueError(f"noise covariance of {len(x)} trial; expected 2 or more")
+    return x - x.mean(0)
 
 
-def noise_correlation(data: Covariances, model: Covariances) -> Float[Tensor, ""]:
-    """Mean squared distance of the covariances over lags and pairs."""
-    return (data - model).square().mean()
-
-
-def hidden_rate(spikes: Spikes, target: float) -> Float[Tensor, ""]:
-    """Mean squared distance of each hidden cell's rate (spikes per bin) from `target`; 0 without hidden cells."""
-    if not spikes.shape[2]:
-        return spikes.new_zeros(())
-    return (spikes.mean((0, 1)) - target).square().mean()
+COVARIANCE = {"published": published_covariance, "lag_consistent": lag_consistent_covariance}  # by name of the estimator
 
 
 class Targets:
-    """Statistics of the recorded spikes that the free runs are held against."""
+    """Statistics of the recorded spikes that the free runs are compared with."""
 
     def __init__(self, y: Spikes, objective: Objective, n_lags: int) -> None:
         self.psth = y.mean(0)
-        wanted = objective.noise_correlation
-        self.covariance = COVARIANCE[objective.nc_estimator](y, None, n_lags) if wanted else None
+        self.covariance = COVARIANCE[objective.nc_estimator](y, None, n_lags) if objective.noise_correlation else None
         self.rate = float(y.mean()) if objective.target_rate is None else objective.target_rate
 
 
@@ -109,34 +96,34 @@ def terms(
 ) -> dict[str, Float[Tensor, ""]]:
     """The unweighted terms that `objective` asks for; a term without weight is left out."""
     n_recorded = y.shape[2]
-    found = {}
+    values = {}
     if objective.likelihood:
-        found["likelihood"] = cross_entropy(forced.logits[..., :n_recorded], y)
+        values["likelihood"] = cross_entropy(forced.logits[..., :n_recorded], y)
     if free is not None:
-        found |= _free_terms(objective, y, targets, free)
-    ran = forced if free is None else free
-    if objective.hidden_rate and ran.spikes.shape[2] > n_recorded:
-        found["hidden_rate"] = hidden_rate(ran.spikes[..., n_recorded:], targets.rate)
-    return found
+        values |= _free_terms(objective, y, targets, free)
+    hidden = (forced if free is None else free).spikes[..., n_recorded:]
+    if objective.hidden_rate and hidden.shape[2]:
+        values["hidden_rate"] = squared_distance(hidden.mean((0, 1)), targets.rate)
+    return values
 
 
 def _free_terms(objective: Objective, y: Spikes, targets: Targets, free: Pass) -> dict[str, Float[Tensor, ""]]:
     n_recorded = y.shape[2]
     p, z = free.probabilities[..., :n_recorded], free.spikes[..., :n_recorded]
-    found = {}
+    values = {}
     if objective.psth:
-        found["psth"] = psth_cross_entropy(targets.psth, p.mean(0))
+        values["psth"] = psth_cross_entropy(targets.psth, p.mean(0))
     if objective.psth_mse:
-        found["psth_mse"] = psth_mse(targets.psth, p.mean(0))
+        values["psth_mse"] = squared_distance(p.mean(0), targets.psth)
     if objective.noise_correlation:
-        model = COVARIANCE[objective.nc_estimator](p, z, len(targets.covariance))
-        found["noise_correlation"] = noise_correlation(targets.covariance, model)
+        covariance = COVARIANCE[objective.nc_estimator](p, z, len(targets.covariance))
+        values["noise_correlation"] = squared_distance(covariance, targets.covariance)
     if objective.single_trial:
-        found["single_trial"] = cross_entropy(free.logits[: len(y), :, :n_recorded], y[: len(free.logits)])
-    return found
+        values["single_trial"] = cross_entropy(free.logits[: len(y), :, :n_recorded], y[: len(free.logits)])
+    return values
 
 
-def total(objective: Objective, found: dict[str, Float[Tensor, ""]], nc_share: float = 1.0) -> Float[Tensor, ""]:
+def total(objective: Objective, values: dict[str, Float[Tensor, ""]], nc_share: float = 1.0) -> Float[Tensor, ""]:
     """Weighted sum of the terms; `nc_share` scales the noise correlation while its weight rises."""
     shares = {"noise_correlation": nc_share}
-    return sum(getattr(objective, name) * shares.get(name, 1.0) * term for name, term in found.items())
+    return sum(getattr(objective, name) * shares.get(name, 1.0) * term for name, term in values.items())

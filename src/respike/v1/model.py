@@ -7,11 +7,14 @@ v > threshold (1 + logit(uniform) / temperature). Axes: trial, step, cell; recor
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
-from respike.v1 import pooling, recurrence
+from respike.core import seeds
+from respike.v1 import recurrence
 from respike.v1.params import Network
 
 
@@ -19,9 +22,8 @@ class Pass(NamedTuple):
     """One pass through all steps of a batch of trials."""
 
     voltage: Float[Tensor, "trial step cell"]
-    scaled: Float[Tensor, "trial step cell"]  # u
     logits: Float[Tensor, "trial step cell"]  # temperature u
-    spikes: Float[Tensor, "trial step cell"]  # the cells' own
+    spikes: Float[Tensor, "trial step cell"]  # as drawn, also where recorded ones act in their stead
 
     @property
     def probabilities(self) -> Float[Tensor, "trial step cell"]:
@@ -45,7 +47,7 @@ class FrontEnd(nn.Module):
     def forward(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step feature"]:
         x = windows.contiguous(memory_format=torch.channels_last)
         for layer, (side, stride) in zip(self.layers, self.pools, strict=True):
-            x = pooling.run(layer(x), side, stride)
+            x = pool(layer(x), side, stride)
         return x.permute(0, 2, 3, 1).flatten(1)
 
     def size(self, pixels: int) -> int:
@@ -54,6 +56,17 @@ class FrontEnd(nn.Module):
         for _, stride in self.pools:
             side = math.ceil(side / stride)
         return side * side * self.layers[-1].out_channels
+
+
+def pool(x: Float[Tensor, "image channel row column"], side: int, stride: int) -> Float[Tensor, "image channel row column"]:
+    """Largest value of each window, or 0 when all are negative; ceil(size / stride) outputs, as many as TensorFlow's 'same'.
+
+    TensorFlow pads so many pixels that all windows are full, the odd one at the end.
+    """
+    padding = [max((math.ceil(size / stride) - 1) * stride + side - size, 0) // 2 for size in x.shape[2:]]
+    if stride == 1 and side % 2 == 0:  # other strides do without the odd pixel: their last window may be incomplete
+        x = functional.pad(x, (0, 1, 0, 1), value=-math.inf)
+    return functional.max_pool2d(x, side, stride, padding, ceil_mode=True).relu_()
 
 
 class SpikingNetwork(nn.Module):
@@ -110,8 +123,13 @@ class SpikingNetwork(nn.Module):
 
     def _run(self, drive: Tensor, uniforms: Tensor | None, recorded: Tensor) -> Pass:
         threshold, temperature = self.network.threshold, self.network.temperature
-        level = None if uniforms is None else threshold * (1 + torch.logit(uniforms) / temperature)
+        level = None if uniforms is None else threshold * (1 + torch.logit(uniforms.to(drive.device)) / temperature)
         weights = self.couplings.permute(1, 2, 0).flip(1)
         voltage, spikes = recurrence.run(drive, weights, level, recorded, self.surrogate)
         scaled = (voltage - threshold) / threshold
-        return Pass(voltage, scaled, temperature * scaled if temperature != 1 else scaled, spikes)
+        return Pass(voltage, temperature * scaled if temperature != 1 else scaled, spikes)
+
+
+def uniforms(root: int, stream: tuple[str | int, ...], *shape: int) -> Float[Tensor, "..."]:
+    """Uniform random numbers of one stream of the root seed, for the spikes of a pass; the same on every device."""
+    return torch.from_numpy(seeds.generator(root, "v1", *stream).random(shape, dtype=np.float32))

@@ -81,6 +81,15 @@ class Objective:
     simulated_trials: int = 0  # trials of a free run in a step; 0 takes as many as the batch has
     nc_ramp: int = 0  # steps over which the weight of the noise correlation rises from 0
 
+    def __post_init__(self) -> None:
+        if not (self.likelihood or self.runs_free):
+            raise ValueError("v1.variants: all terms of an objective have the weight 0; expected one above 0")
+        if self.noise_correlation and self.simulated_trials == 1:
+            raise ValueError(
+                "v1.variants: objective.simulated_trials = 1: expected 2 or more, or 0 for as many as in the batch, where "
+                "objective.noise_correlation has a weight (a single trial has no noise covariance)"
+            )
+
     @property
     def runs_free(self) -> bool:
         """Whether the network has to run on its own spikes."""

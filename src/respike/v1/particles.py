@@ -20,29 +20,33 @@ def marginal_nll(
     drive: Float[Tensor, "step cell"],
     recorded: Bool[Tensor, "history+step visible"],
     uniforms: Float[Tensor, "step particle hidden"],
-    offsets: Float[Tensor, " step"],  # uniform numbers that place the systematic draws
+    offsets: Float[Tensor, " step"],  # uniform: where the evenly spaced points of each resampling begin
 ) -> float:
-    """Negative log likelihood of one trial, nats per bin and recorded cell."""
+    """Negative log likelihood of one trial with the hidden cells summed out, nats per bin and recorded cell."""
     n_recorded, history = model.n_recorded, model.network.history
     n_particles, n_hidden = uniforms.shape[1:]
     from_recorded, from_hidden = model.couplings.split([n_recorded, n_hidden], 1)  # post, pre, oldest bin first
-    known = recorded.to(drive.dtype)
-    past = known.new_zeros(n_particles, n_hidden, history)
+    observed, uniforms, offsets = recorded.to(drive.dtype), uniforms.to(drive.device), offsets.to(drive.device)
+    past = observed.new_zeros(n_particles, n_hidden, history)
     total = 0.0
     for t, now in enumerate(drive):
-        forced = now + torch.einsum("ki,jik->j", known[t : t + history], from_recorded)
+        forced = now + torch.einsum("ki,jik->j", observed[t : t + history], from_recorded)
         voltage = forced + past.flatten(1) @ from_hidden.flatten(1).T
         logits = model.network.temperature * (voltage / model.network.threshold - 1)
-        y = known[t + history].expand(n_particles, -1)
+        y = observed[t + history].expand(n_particles, -1)
         misfit = functional.binary_cross_entropy_with_logits(logits[:, :n_recorded], y, reduction="none").double().sum(1)
         total -= float(torch.logsumexp(-misfit, 0)) - torch.tensor(n_particles).log().item()
-        kept = systematic(torch.softmax(-misfit, 0), offsets[t])
+        ancestors = systematic(torch.softmax(-misfit, 0), offsets[t])
         spikes = (torch.sigmoid(logits[:, n_recorded:]) > uniforms[t]).to(past.dtype)
-        past = torch.cat([past[:, :, 1:], spikes[:, :, None]], 2)[kept]
+        past = torch.cat([past[:, :, 1:], spikes[:, :, None]], 2)[ancestors]
     return total / (len(drive) * n_recorded)
 
 
 def systematic(weights: Float[Tensor, " particle"], offset: Float[Tensor, ""]) -> Tensor:
-    """Numbers of the particles to keep: evenly spaced points on the sum of the weights."""
+    """Ancestors of the next n particles: those in whose share of the cumulated weights n evenly spaced points fall.
+
+    The first point is offset / n, with `offset` uniform in [0, 1), so a weight w (of a sum of 1) is drawn floor(n w) or
+    ceil(n w) times.
+    """
     points = (torch.arange(len(weights), device=weights.device) + offset) / len(weights)
     return torch.searchsorted(weights.cumsum(0), points).clamp(max=len(weights) - 1)

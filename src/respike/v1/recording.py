@@ -1,4 +1,4 @@
-"""The raw files of the data set, and what becomes of them: frames of one size, binary bins, windows.
+"""The raw files of the data set, read and written.
 
 CRCNS pvc-11, monkey 1, natural movie: `natural_movie.mat` holds the frames (MATLAB v7 or older, variable M, row x column x
 frame) and `data_monkey1_natural_movie.mat` the spike times (MATLAB v7.3, data/EVENTS, a cell array unit x trial of times
@@ -11,8 +11,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 import scipy.io
-from jaxtyping import Bool, Float, Int, Num, Shaped
-from scipy import ndimage
+from jaxtyping import Float, Int, Num, Shaped
 
 from respike.core import mat
 from respike.core.sources import Source
@@ -38,21 +37,16 @@ class SpikeTimes(NamedTuple):
     n_units: int
 
 
-class Binned(NamedTuple):
-    """One bin per frame, and the spikes that got lost on the way."""
-
-    spikes: Bool[np.ndarray, "trial bin unit"]
-    late: int  # after the last bin
-    merged: int  # second and further spikes in a bin
-
-
 def read_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
     """Frames in `path`, grey values 0 to 1; ValueError that names file and field when they cannot be used."""
     return checked_frames(path, "M", _variable(path, "M"))
 
 
 def checked_frames(path: Path, name: str, frames: Num[np.ndarray, "..."]) -> Float[np.ndarray, "row column frame"]:
-    """Grey values 0 to 1 of `frames`, called `name` in `path`; ValueError when they are no movie."""
+    """Grey values 0 to 1 of `frames`, called `name` in `path`; ValueError when they are no movie.
+
+    Whole numbers are divided by the largest of their type, floats with values above 1.5 by 255.
+    """
     if frames.ndim != 3 or frames.dtype.kind not in "uif" or 0 in frames.shape:
         raise ValueError(f"{path}: {name} is {frames.dtype} of shape {frames.shape}; expected numbers, row x column x frame")
     if not np.isfinite(frames).all():
@@ -62,7 +56,9 @@ def checked_frames(path: Path, name: str, frames: Num[np.ndarray, "..."]) -> Flo
         )
     if frames.min() < 0:
         raise ValueError(f"{path}: {name} has negative values (least {frames.min()}); expected grey values from 0")
-    return unit_scale(frames)
+    if frames.dtype.kind in "ui":
+        return frames / np.iinfo(frames.dtype).max
+    return frames / 255 if frames.max() > 1.5 else frames.astype(float)
 
 
 def _variable(path: Path, name: str) -> np.ndarray:
@@ -73,25 +69,9 @@ def _variable(path: Path, name: str) -> np.ndarray:
     except Exception as error:  # scipy raises a different class for each way a file can be broken
         raise ValueError(f"{path}: not a MATLAB file that can be read ({type(error).__name__}); copy it again") from error
     if name not in content:
-        held = [field[0] for field in scipy.io.whosmat(path)]
-        raise ValueError(f"{path}: no variable {name!r}; it has {held}")
+        variables = [field[0] for field in scipy.io.whosmat(path)]
+        raise ValueError(f"{path}: no variable {name!r}; it has {variables}")
     return content[name]
-
-
-def unit_scale(frames: Num[np.ndarray, "row column frame"]) -> Float[np.ndarray, "row column frame"]:
-    """Grey values 0 to 1. Whole numbers are divided by the largest of their type, floats above 1.5 by 255."""
-    if frames.dtype.kind in "ui":
-        return frames / np.iinfo(frames.dtype).max
-    return frames / 255 if frames.max() > 1.5 else frames.astype(float)
-
-
-def resize(frames: Float[np.ndarray, "row column frame"], pixels: int) -> Float[np.ndarray, "pixel pixel frame"]:
-    """Frames of pixels x pixels: blurred by (f - 1) / 2 for a factor f > 1, then linear on the grid of pixel centres."""
-    factors = np.array(frames.shape[:2]) / pixels
-    blur = np.maximum((factors - 1) / 2, 0)
-    zoom = (*(1 / factors), 1)
-    blurred = ndimage.gaussian_filter(frames, (*blur, 0), mode="mirror")
-    return ndimage.zoom(blurred, zoom, order=1, mode="mirror", grid_mode=True)
 
 
 def read_spike_times(path: Path) -> SpikeTimes:
@@ -115,24 +95,24 @@ def _cells(path: Path, file: h5py.File) -> list[list[np.ndarray]]:
     group = file.get("data")
     events = group.get("EVENTS") if isinstance(group, h5py.Group) else None
     if not isinstance(events, h5py.Dataset):
-        held = f"data has {sorted(group)}" if isinstance(group, h5py.Group) else f"the file has {sorted(file)}"
-        raise ValueError(f"{path}: no field data/EVENTS; {held}")
+        content = f"data has {sorted(group)}" if isinstance(group, h5py.Group) else f"the file has {sorted(file)}"
+        raise ValueError(f"{path}: no field data/EVENTS; {content}")
     if h5py.check_ref_dtype(events.dtype) is None or events.ndim != 2:
         raise ValueError(f"{path}: data/EVENTS is {events.dtype} of shape {events.shape}; expected a cell array unit x trial")
     return [[_cell(path, file, ref, trial, unit) for unit, ref in enumerate(row)] for trial, row in enumerate(events[()])]
 
 
 def _cell(path: Path, file: h5py.File, reference: h5py.Reference, trial: int, unit: int) -> np.ndarray:
-    place = f"{path}: data/EVENTS{{{unit + 1}, {trial + 1}}} (unit, trial)"
+    name = f"{path}: data/EVENTS{{{unit + 1}, {trial + 1}}} (unit, trial)"
     if not reference:
-        raise ValueError(f"{place} points nowhere; expected a vector of spike times")
+        raise ValueError(f"{name} points nowhere; expected a vector of spike times")
     cell = file[reference]
     if not isinstance(cell, h5py.Dataset):
-        raise ValueError(f"{place} is a {type(cell).__name__}; expected a vector of spike times")
+        raise ValueError(f"{name} is a {type(cell).__name__}; expected a vector of spike times")
     if cell.attrs.get("MATLAB_empty", 0):
         return np.empty(0)
     if cell.dtype.kind not in "fui" or (cell.ndim > 1 and max(cell.shape) != cell.size):
-        raise ValueError(f"{place} is {cell.dtype} of shape {cell.shape}; expected a vector of spike times")
+        raise ValueError(f"{name} is {cell.dtype} of shape {cell.shape}; expected a vector of spike times")
     return cell[()].astype(float).ravel()
 
 
@@ -165,28 +145,6 @@ def check_duration(path: Path, spikes: SpikeTimes, movie: Path, frames: int, bin
         )
     if last < EARLY_END * duration:
         raise ValueError(f"{path}: data/EVENTS ends with a spike at {last:g} s; {said}; is it the movie of this recording?")
-
-
-def bin_spikes(spikes: SpikeTimes, n_bins: int, bin_seconds: float) -> Binned:
-    """Whether a unit fired in each bin. The bin is int(time / width), so a time on an edge may fall one bin early."""
-    index = (spikes.times / bin_seconds).astype(np.int64)
-    inside = index < n_bins
-    binned = np.zeros((spikes.n_trials, n_bins, spikes.n_units), dtype=bool)
-    binned[spikes.trials[inside], index[inside], spikes.units[inside]] = True
-    return Binned(binned, int(np.sum(~inside)), int(inside.sum() - binned.sum()))
-
-
-def windows(
-    movie: Float[np.ndarray, "frame row column"], n_frames: int, first_step: int
-) -> Float[np.ndarray, "step window row column"]:
-    """The `n_frames` frames up to and including each step from `first_step` on, oldest first, float32."""
-    views = np.lib.stride_tricks.sliding_window_view(movie.astype(np.float32), n_frames, 0)  # start, row, column, frame
-    return np.ascontiguousarray(views[first_step - n_frames + 1 :].transpose(0, 3, 1, 2))
-
-
-def first_step(n_frames: int, history: int) -> int:
-    """First bin with a full window of the movie and a full history of spikes behind it."""
-    return max(n_frames - 1, history)
 
 
 def write_mat(path: Path, frames: Shaped[np.ndarray, "row column frame"]) -> None:

@@ -6,6 +6,7 @@ The gradient runs the same road backwards and stops wherever the surrogate deriv
 Axes: trial, step, cell. Cells 0 .. N-1 of `recorded` act through their recorded spikes, the others through their own.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from respike.core import cells
 from respike.core.compiled import njit
 
 FAST = {"reassoc", "contract", "nsz"}  # sums may be reordered; infinities and nan keep their meaning
@@ -27,7 +29,10 @@ class Surrogate(NamedTuple):
     temperature: float
 
     def slope(self, voltage: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """d spike / d voltage: 0.3 max(0, 1 - |u|) / threshold, or the derivative of the spike probability."""
+        """d spike / d voltage, with u = (voltage - threshold) / threshold.
+
+        triangle: dampening max(0, 1 - |u|) / threshold; sigmoid: the derivative of the probability sigmoid(temperature u).
+        """
         scaled = (voltage - self.threshold) / self.threshold
         if self.kind == "triangle":
             return (1 - scaled.abs_()).clamp_(min=0).mul_(self.dampening / self.threshold)
@@ -77,7 +82,7 @@ def _forward(voltage, spikes, weights, level, recorded):
 
 @njit(fastmath=FAST)
 def _backward(gradient, from_spikes, slope, weights, n_recorded):
-    """`gradient` holds d loss / d voltage without, and on return with, the paths through the spikes."""
+    """Add the paths through the spikes to `gradient`, which holds d loss / d voltage without them."""
     n_trials, n_steps, n_cells = gradient.shape
     history = weights.shape[1] // n_cells
     for b in range(n_trials):
@@ -135,30 +140,19 @@ class _Compiled(torch.autograd.Function):
         return gradient.sum(0), to_weights, None, None, None
 
 
-class _Spike(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, voltage, level, surrogate):
-        ctx.save_for_backward(voltage)
-        ctx.surrogate = surrogate
-        return (voltage > level).to(voltage.dtype)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient * ctx.surrogate.slope(ctx.saved_tensors[0]), None, None
-
-
 def run_plain(drive, weights, level, recorded, surrogate):
     """As `run`, step by step with torch's own gradient; on every device, and slow."""
     n_recorded, history = recorded.shape[2], weights.shape[1]
-    known = recorded.to(drive.dtype)
-    own = drive.new_zeros(len(recorded), drive.shape[1] - n_recorded)
-    past = [torch.cat([known[:, t], own], 1) for t in range(history)]
+    forced = recorded.to(drive.dtype)
+    silent = drive.new_zeros(len(recorded), drive.shape[1] - n_recorded)
+    past = [torch.cat([forced[:, t], silent], 1) for t in range(history)]
     voltages, spikes = [], []
     for t, now in enumerate(drive):
         lagged = torch.stack(past[: -history - 1 : -1], 1)  # lag 1 first: trial, lag, cell
         voltage = now + torch.einsum("bki,ikj->bj", lagged, weights)
-        spike = torch.zeros_like(voltage) if level is None else _Spike.apply(voltage, level[:, t], surrogate)
-        past.append(torch.cat([known[:, history + t], spike[:, n_recorded:]], 1))
+        slope = functools.partial(lambda v, _: surrogate.slope(v), voltage.detach())
+        spike = torch.zeros_like(voltage) if level is None else cells.spike(voltage - level[:, t], slope)
+        past.append(torch.cat([forced[:, history + t], spike[:, n_recorded:]], 1))
         voltages.append(voltage)
         spikes.append(spike)
     return torch.stack(voltages, 1), torch.stack(spikes, 1)

@@ -1,6 +1,5 @@
 """A recording cut into what the network sees: windows of the movie, spikes with their history, targets."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +7,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from respike.core import files
-from respike.v1 import recording
 from respike.v1.params import Network
 
 
@@ -25,43 +22,35 @@ class Trials(NamedTuple):
         index = torch.as_tensor(np.asarray(trials))
         return Trials(self.windows, self.recorded[index], self.y[index])
 
-
-class Recording(NamedTuple):
-    """What `v1.data` wrote."""
-
-    movie: Float[np.ndarray, "frame row column"]
-    spikes: Bool[np.ndarray, "trial frame cell"]
-    split: np.ndarray  # train, test or validation, per trial
-    dataset: str
-    bin_ms: float
-
-    def of(self, split: str) -> Bool[np.ndarray, "trial frame cell"]:
-        """Spikes of the trials of a split."""
-        return self.spikes[self.split == split]
-
-
-def read(path: Path) -> Recording:
-    """Recording in the file of `v1.data`."""
-    stored = files.read_arrays(path, "movie", "spikes", "split", "dataset", "bin_ms")
-    return Recording(stored["movie"], stored["spikes"], stored["split"], str(stored["dataset"]), float(stored["bin_ms"]))
-
-
-def movie_windows(movie: Float[np.ndarray, "frame row column"], network: Network) -> Float[Tensor, "step window row column"]:
-    """Windows of a movie for every step that a run can have; ValueError when the movie is too short."""
-    first = recording.first_step(network.movie_frames, network.history)
-    if len(movie) <= first + network.history:
-        raise ValueError(
-            f"the movie has {len(movie)} frames; v1.network.movie_frames {network.movie_frames} and v1.network.history "
-            f"{network.history} need more than {first + network.history}"
-        )
-    return torch.from_numpy(recording.windows(movie, network.movie_frames, first))
+    def to(self, device: torch.device) -> "Trials":
+        """The same on `device`."""
+        return Trials(*(part.to(device) for part in self))
 
 
 def cut(
     movie: Float[np.ndarray, "frame row column"], spikes: Bool[np.ndarray, "trial frame cell"], network: Network
 ) -> Trials:
     """Windows, history and targets of `spikes` under `movie`."""
-    first = recording.first_step(network.movie_frames, network.history)
-    windows = movie_windows(movie, network)
+    first = first_step(network)
     recorded = torch.from_numpy(np.ascontiguousarray(spikes[:, first - network.history :]))
-    return Trials(windows, recorded, recorded[:, network.history :].float())
+    return Trials(movie_windows(movie, network), recorded, recorded[:, network.history :].float())
+
+
+def movie_windows(movie: Float[np.ndarray, "frame row column"], network: Network) -> Float[Tensor, "step window row column"]:
+    """The frames up to and including each step, oldest first, for every step that a run can have.
+
+    ValueError when the movie is so short that no step has a full history of steps.
+    """
+    first, n_frames = first_step(network), network.movie_frames
+    if len(movie) <= first + network.history:
+        raise ValueError(
+            f"the movie has {len(movie)} frames; v1.network.movie_frames {n_frames} and v1.network.history "
+            f"{network.history} need more than {first + network.history}"
+        )
+    views = np.lib.stride_tricks.sliding_window_view(movie.astype(np.float32), n_frames, 0)  # start, row, column, frame
+    return torch.from_numpy(np.ascontiguousarray(views[first - n_frames + 1 :].transpose(0, 3, 1, 2)))
+
+
+def first_step(network: Network) -> int:
+    """First bin with a full window of the movie and a full history of spikes behind it."""
+    return max(network.movie_frames - 1, network.history)

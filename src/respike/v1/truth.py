@@ -1,29 +1,46 @@
-"""A recurrent network with known couplings, and the movie it watches: where the stand-in recording comes from.
+"""A recurrent network with known couplings, and the movie it watches: where the stand-in for the V1 recording comes from.
 
 p_j(t) = sigmoid(drive_j(t) + bias_j + sum_i sum_k W[j, i, k] s_i(t - 1 - k)), hidden cells after the visible ones.
 The recipe is ours. It gives rates of about 4 Hz and noise correlations that 80 trials measure well.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage, special
 
+from respike.core import files, seeds, statistics
 from respike.v1.params import Standin
 
 LAGS = 9  # bins through which a spike acts
 DENSITY = 0.3  # share of pairs that are coupled
 DRIVE_GAIN = 1.2
 BIAS_MEAN, BIAS_SPREAD = -2.8, 0.5
+TAME = (0.01, 0.45)  # spikes per bin; networks with a cell outside are drawn again
+ATTEMPTS = 300
 
 
 class Truth(NamedTuple):
-    """The network behind a stand-in recording."""
+    """The network behind a stand-in recording; hidden cells come after the visible ones."""
 
     couplings: Float[np.ndarray, "post pre lag"]  # logit units, lag 1 first
     bias: Float[np.ndarray, " cell"]
     drive: Float[np.ndarray, "step cell"]  # from the movie, logit units
+    spikes: Bool[np.ndarray, "trial step cell"]  # drawn from the network
+    n_visible: int
+
+
+def write(path: Path, truth: Truth) -> None:
+    """npz file of `truth`."""
+    files.write_arrays(path, **truth._asdict())
+
+
+def read(path: Path) -> Truth:
+    """Truth in a file of `write`; ValueError when it is another file."""
+    stored = files.read_arrays(path, *Truth._fields)
+    return Truth(**{**stored, "n_visible": int(stored["n_visible"])})
 
 
 def movie(rng: np.random.Generator, pixels: int, frames: int) -> UInt8[np.ndarray, "row column frame"]:
@@ -34,11 +51,12 @@ def movie(rng: np.random.Generator, pixels: int, frames: int) -> UInt8[np.ndarra
 
 
 def network(rng: np.random.Generator, standin: Standin, frames: UInt8[np.ndarray, "row column frame"]) -> Truth:
-    """Random couplings, bias and receptive fields."""
+    """Random couplings, bias and receptive fields; no spikes yet."""
     n_cells = standin.visible + standin.hidden
     drive = DRIVE_GAIN * np.stack([receptive_field(rng, frames / 255) for _ in range(n_cells)], 1)
     bias = BIAS_MEAN + BIAS_SPREAD * rng.standard_normal(n_cells)
-    return Truth(couplings(rng, standin), bias, drive)
+    weights = couplings(rng, standin)
+    return Truth(weights, bias, drive, np.zeros((0, *drive.shape), dtype=bool), standin.visible)
 
 
 def couplings(rng: np.random.Generator, standin: Standin) -> Float[np.ndarray, "post pre lag"]:
@@ -86,9 +104,30 @@ def sample(rng: np.random.Generator, truth: Truth, trials: int) -> Bool[np.ndarr
     return spikes
 
 
-def logits(truth: Truth, spikes: Bool[np.ndarray, "trial step cell"]) -> Float[np.ndarray, "trial step cell"]:
-    """Log odds of a spike in each bin, given all spikes before it."""
-    found = np.broadcast_to(truth.drive + truth.bias, spikes.shape).copy()
+def logits(truth: Truth) -> Float[np.ndarray, "trial step cell"]:
+    """Log odds of a spike in each bin of the drawn trials, given all spikes before it."""
+    spikes = truth.spikes
+    log_odds = np.broadcast_to(truth.drive + truth.bias, spikes.shape).copy()
     for k in range(LAGS):
-        found[:, k + 1 :] += spikes[:, : -k - 1] @ truth.couplings[:, :, k].T
-    return found
+        log_odds[:, k + 1 :] += spikes[:, : -k - 1] @ truth.couplings[:, :, k].T
+    return log_odds
+
+
+def tame(seed: int, standin: Standin, frames: UInt8[np.ndarray, "row column frame"]) -> Truth:
+    """The first drawn network in which no cell is silent or runs away and noise correlations are there to be found.
+
+    ValueError when none of ATTEMPTS networks is like that.
+    """
+    for attempt in range(ATTEMPTS):
+        drawn = network(seeds.generator(seed, "v1", "standin", "network", attempt), standin, frames)
+        spikes = sample(seeds.generator(seed, "v1", "standin", "spikes", attempt), drawn, standin.trials)
+        rates = spikes.mean((0, 1))
+        if TAME[0] < rates.min() and rates.max() < TAME[1]:
+            pairs = statistics.lower_triangle(statistics.noise_correlation(spikes[:, :, : standin.visible]))
+            if pairs.std() >= standin.least_correlation:
+                return drawn._replace(spikes=spikes)
+    raise ValueError(
+        f"v1.standin: none of {ATTEMPTS} networks had all rates in {TAME} spikes per bin and noise correlations with a s.d. "
+        f"of v1.standin.least_correlation = {standin.least_correlation}; expected a coupling_gain of about 1.6 and a "
+        "hidden_gain of about 4 for 12 visible and 8 hidden cells, or a smaller least_correlation"
+    )

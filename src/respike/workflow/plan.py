@@ -1,23 +1,25 @@
 """The jobs of the workflow, as Snakemake plans them for the present config: all of them, done or not."""
 
 import argparse
-import re
+import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from respike import links
 from respike.core import fingerprint
 
-SNAKEMAKE = [sys.executable, "-m", "snakemake"]
-RULE = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):")
-PROGRAM = ["python", "-m", "respike"]
-
-
-class PlanError(ValueError):
-    """Snakemake refused to plan; the message is Snakemake's own."""
+# Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
+PROGRAM, REDIRECTED = 3, 3  # words at the begin and the end of a job's command: python -m respike ... > LOG 2>&1
 
 
 @dataclass(frozen=True, eq=False)  # a job is equal to itself only
@@ -31,91 +33,78 @@ class Job:
     stage: str  # <study>.<stage>
     arguments: tuple[str, ...]
 
-    @property
-    def study(self) -> str:
-        """First word of the rule's name."""
-        return self.stage.split(".")[0]
-
-
-def jobs(targets: Iterable[str] = (), options: Iterable[str] = ()) -> list[Job]:
-    """Every job behind `targets` (none: the whole workflow); `options` are Snakemake's, such as --configfile.
-
-    Raises PlanError with Snakemake's message when the config or an input cannot be used.
-    """
-    _check_folder()
-    command = [*SNAKEMAKE, *targets, "--dry-run", "--forceall", "--printshellcmds", "--nolock", "--cores", "1", *options]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise PlanError(complaint(done.stdout + done.stderr))
-    return [job for job in parse(done.stdout + done.stderr) if job.outputs]
-
-
-def _check_folder() -> None:
-    """Jobs run the code of the folder's checkout, so that code must be the one that judges their files."""
-    here = Path.cwd()
-    if not (here / "Snakefile").is_file():
-        raise PlanError(f"{here} has no Snakefile; go to the top folder of the project")
-    if (here / "src/respike").is_dir() and (here / "src").resolve() != fingerprint.SOURCE:
-        raise PlanError(f"this is the respike of {fingerprint.SOURCE}, not of {here}; set PYTHONPATH=src or install this one")
-
-
-def complaint(said: str) -> str:
-    """What Snakemake complains of, without its greeting."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    start = next((n for n, line in enumerate(lines) if re.search(r"\w*(Error|Exception)\b|^Error", line)), None)
-    return "\n".join(lines[start:] if start is not None else lines[-10:])
-
-
-def parse(said: str) -> Iterator[Job]:
-    """Jobs in the text of a dry run; rules without a command of respike (targets) are left out."""
-    rule, fields = "", {}
-    for line in said.splitlines():
-        start = RULE.fullmatch(line)
-        if start:
-            rule, fields = start[1], {}
-        elif line.startswith("    ") and ": " in line:
-            name, _, value = line.strip().partition(": ")
-            fields.setdefault(name, value)
-        elif line.startswith("Shell command: ") and not line.endswith(": None"):
-            yield _job(rule, fields, shlex.split(line.removeprefix("Shell command: ")))
-
-
-def _job(rule: str, fields: dict[str, str], words: list[str]) -> Job:
-    if words[:3] != PROGRAM:
-        raise PlanError(f"rule {rule}: its command starts with {words[:3]}, expected {' '.join(PROGRAM)} <study>.<stage>")
-    end = words.index(">") if ">" in words else len(words)
-    return Job(
-        rule,
-        _files(fields.get("input", "")),
-        _files(fields.get("output", "")),
-        fields.get("log", "").split(" (")[0],
-        words[3],
-        tuple(words[4:end]),
-    )
-
-
-def _files(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text.split(", "))) if text else ()
-
 
 class Graph:
     """Jobs and which of them read what others write."""
 
-    def __init__(self, all_jobs: Iterable[Job]) -> None:
-        self.jobs = list(all_jobs)
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.jobs = list(jobs)
         self.maker = {output: job for job in self.jobs for output in job.outputs}
-        self._before: dict[Job, frozenset[Job]] = {}
 
     def parents(self, job: Job) -> set[Job]:
         """Jobs whose outputs `job` reads."""
         return {self.maker[file] for file in job.inputs if file in self.maker}
 
+    @cache  # noqa: B019  (a graph lives as long as the program)
     def ancestors(self, job: Job) -> frozenset[Job]:
         """Jobs that must be done before `job`."""
-        if job not in self._before:
-            parents = self.parents(job)
-            self._before[job] = frozenset(parents).union(*(self.ancestors(parent) for parent in parents))
-        return self._before[job]
+        parents = self.parents(job)
+        return frozenset(parents).union(*(self.ancestors(parent) for parent in parents))
+
+
+def graph(parsed: argparse.Namespace) -> Graph:
+    """Every job behind the targets and config of a command line; ValueError with Snakemake's message when it will not plan."""
+    check_folder()
+    command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none", *parsed.targets]
+    command += ["--dry-run", "--forceall", "--ignore-incomplete", "--nolock", *config_options(parsed)]
+    with _folder_to_plan_in() as folder:
+        done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode:
+        complaints = [event["message"] for event in events if event["event"] == "error"]
+        raise ValueError("\n".join(complaints) or done.stderr.strip())
+    planned = [_job(event) for event in events if event["event"] == "job_info" and event["shellcmd"]]
+    if not planned:
+        raise ValueError(f"no job makes {' '.join(parsed.targets) or 'anything'}; name files, workflow rules or studies")
+    return Graph(planned)
+
+
+def environment() -> dict[str, str]:
+    """Environment in which Snakemake finds its logger plugin, which lies beside us."""
+    paths = filter(None, [str(fingerprint.SOURCE), os.environ.get("PYTHONPATH")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def check_folder() -> None:
+    """Jobs run the code of the folder's checkout, so that code must be the one that judges their files."""
+    here = Path.cwd()
+    if not (here / "Snakefile").is_file():
+        raise ValueError(f"{here} has no Snakefile; go to the top folder of the project")
+    if (here / "src/respike").is_dir() and (here / "src").resolve() != fingerprint.SOURCE:
+        raise ValueError(f"this is the respike of {fingerprint.SOURCE}, not of {here}; set PYTHONPATH=src or install this one")
+
+
+@contextmanager
+def _folder_to_plan_in() -> Iterator[Path]:
+    """This folder, or where it cannot be written one of links: Snakemake keeps notes, and plans to write no fixed files."""
+    here = Path.cwd()
+    written = [path if path.exists() else here for path in (here / ".snakemake", here / "results")]
+    if all(os.access(path, os.W_OK) for path in written):
+        yield here
+        return
+    with tempfile.TemporaryDirectory() as name:
+        with suppress(PermissionError):  # for ../data
+            links.fill(Path(name), here.parent, but={here.name})
+        links.fill(Path(name, here.name), here, but={".snakemake", "results"})
+        if Path("results").exists():
+            shutil.copytree(here / "results", Path(name, here.name, "results"), copy_function=os.symlink)
+        yield Path(name, here.name)
+
+
+def _job(event: dict) -> Job:
+    stage, *arguments = shlex.split(event["shellcmd"])[PROGRAM:-REDIRECTED]
+    inputs, outputs = (tuple(dict.fromkeys(event[name])) for name in ("input", "output"))
+    return Job(event["rule_name"], inputs, outputs, event["log"], stage, tuple(arguments))
 
 
 def parser(command: str, about: str) -> argparse.ArgumentParser:
@@ -127,13 +116,16 @@ def parser(command: str, about: str) -> argparse.ArgumentParser:
     return made
 
 
+def how_to_run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that run jobs."""
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="jobs at a time on this machine")
+    parser.add_argument("--profile", help="folder below profiles, for instance slurm")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
+
+
 def config_options(parsed: argparse.Namespace) -> list[str]:
-    """Snakemake's options for the config that was asked for."""
+    """Snakemake's options for the config that was asked for; ValueError when one of its files is not there."""
+    if missing := [file for file in parsed.configfile if not Path(file).is_file()]:
+        raise ValueError(f"there is no config file {missing[0]}")
     pairs = (("--configfile", parsed.configfile), ("--config", parsed.config))
     return [word for name, values in pairs if values for word in (name, *values)]
-
-
-def on_command_line(job: Job, file: str) -> bool:
-    """Whether `file`, or a folder it is in, stands on the job's command line; only then can its record tell of it."""
-    named = {argument.rstrip("/") for argument in job.arguments}
-    return file in named or any(str(folder) in named for folder in Path(file).parents)

@@ -1,62 +1,36 @@
 """How far the workflow is: per study what is done, running, waiting and failed, and why it failed."""
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
-from respike.workflow import head, plan, progress, verify
-from respike.workflow.plan import Graph, Job
-from respike.workflow.progress import Event, State
-
-LOGS = Path(".snakemake/log")
+from respike.workflow import head, plan, verify
+from respike.workflow.plan import Job
+from snakemake_logger_plugin_respike.progress import State, last_words, read
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m respike status`: 0, or 2 when the config cannot be used."""
-    options = plan.parser("status", __doc__).parse_args(arguments)
-    try:
-        graph = Graph(plan.jobs(options.targets, plan.config_options(options)))
-    except plan.PlanError as error:
-        sys.stderr.write(f"respike status: {error}\n")
-        return 2
-    living = head.current()
-    state = last_state()
-    state.running = state.running if living or head.plain_snakemake() else {}
-    todo = {graph.maker[file] for file in verify.faults(graph)}
-    sys.stdout.write(f"at work: {head.who(living)}\n" if living else "")
-    sys.stdout.write("\n".join(table(graph.jobs, todo, state)) + "\n")
+    """`python -m respike status`."""
+    graph = plan.graph(plan.parser("status", __doc__).parse_args(arguments))
+    state, todo = read(), {graph.maker[file] for file in verify.faults(graph)}
+    if living := head.current():
+        head.say(f"at work: {head.who(living)}")
+    else:
+        state.running.clear()
+    head.say("\n".join(table(graph.jobs, todo, state)))
     return 0
-
-
-def last_state() -> State:
-    """What Snakemake's last log in this folder tells."""
-    state = State()
-    logs = sorted(LOGS.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    if logs:
-        with logs[-1].open(errors="replace") as lines:
-            for event in progress.events(lines):
-                state.take(event)
-    return state
 
 
 def table(jobs: Iterable[Job], todo: set[Job], state: State) -> list[str]:
     """A line per study, and below it a line per running and per failed job with the last words of its log."""
     by_study: dict[str, list[Job]] = {}
     for job in jobs:
-        by_study.setdefault(job.study, []).append(job)
-    lines = []
-    for study, its in by_study.items():
-        logs = {job.log for job in its if job in todo}
-        running, failed = (_of(events.values(), logs) for events in (state.running, state.failed))
-        done = sum(job not in todo for job in its)
-        waiting = len(its) - done - len(running) - len(failed)
-        lines.append(
-            f"{study:10} {done:4} of {len(its):4} done, {len(running)} running, {len(failed)} failed, {waiting} to do"
-        )
-        lines += [f"  running  {event.rule}: {progress.last_words(event.log)}" for event in running]
-        lines += [f"  failed   {event.rule}: {progress.last_words(event.log)} ({event.log})" for event in failed]
+        by_study.setdefault(job.stage.split(".")[0], []).append(job)
+    lines, running = [], {event["log"] for event in state.running.values()}
+    for study, members in by_study.items():
+        left = [job for job in members if job in todo]
+        at_work = [job for job in left if job.log in running]
+        failed = [job for job in left if job.log in state.failed]
+        counts = f"{len(at_work)} running, {len(failed)} failed, {len(left) - len(at_work) - len(failed)} to do"
+        lines.append(f"{study:10} {len(members) - len(left):4} of {len(members):4} done, {counts}")
+        lines += [f"  running  {job.rule}: {last_words(job.log)}" for job in at_work]
+        lines += [f"  failed   {job.rule}: {last_words(job.log)} ({job.log})" for job in failed]
     return lines
-
-
-def _of(events: Iterable[Event], logs: set[str]) -> list[Event]:
-    return [event for event in events if event.log in logs]

@@ -3,24 +3,17 @@
 Needs nothing but the files and their records: Snakemake's own memory (.snakemake) may be gone.
 """
 
-import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from respike.core import files, fingerprint, provenance
+from respike import provenance
+from respike.core import files, fingerprint
 from respike.workflow import plan
+from respike.workflow.head import say
 from respike.workflow.plan import Graph, Job
-
-KINDS = {
-    "missing": "not there",
-    "corrupt": "changed after it was written",
-    "foreign": "not made by this workflow",
-    "stale": "made by other code, with other settings or from other inputs",
-}
-FAULTY = 1  # exit status when a file is not what it should be
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,7 @@ class Fault:
     """What is wrong with one file."""
 
     file: str
-    kind: str  # one of KINDS
+    kind: str  # missing, corrupt (changed since it was written), foreign (not made by the workflow) or stale (made otherwise)
     why: str
 
     def __str__(self) -> str:
@@ -52,94 +45,84 @@ def faults(graph: Graph) -> dict[str, Fault]:
 
 def own_fault(job: Job, file: str) -> Fault | None:
     """What is wrong with a file regardless of the job's inputs."""
-    path = Path(file)
+    path, arguments = Path(file), list(job.arguments)
     if not path.is_file():
         return Fault(file, "missing", f"rule {job.rule} makes it")
-    try:
-        record = files.read_record(path)
-        if record is None:
-            return Fault(file, "foreign", f"it has no record; rule {job.rule} would write it")
-        files.checked(path)
-    except files.CorruptFile as error:
-        return Fault(file, "corrupt", str(error).split("; ")[0])
+    if why := _corruption(path):
+        return Fault(file, "corrupt", why)
+    record = files.read_record(path)
+    if record is None:
+        return Fault(file, "foreign", f"it has no record; rule {job.rule} would write it")
     if record.get("stage") != job.stage:
         return Fault(file, "foreign", f"made by {record.get('stage')}, expected {job.stage}")
     if record.get("code") != fingerprint.code(job.stage):
         return Fault(file, "stale", f"the code of {job.stage} was changed since")
-    if record.get("arguments") != list(job.arguments):
-        return Fault(file, "stale", _difference(record.get("arguments") or [], list(job.arguments)))
+    if record.get("arguments") != arguments:
+        before = record.get("arguments") or []
+        return Fault(file, "stale", f"made with {_new(before, arguments)}, now {_new(arguments, before)}")
     return None
 
 
-def _difference(before: list[str], now: list[str]) -> str:
-    gone, new = (
-        " ".join(dict.fromkeys(part)) for part in ([w for w in before if w not in now], [w for w in now if w not in before])
-    )
-    return f"made with {_short(gone) or 'fewer arguments'}, now {_short(new) or 'fewer arguments'}"
+def _new(words: list[str], others: list[str]) -> str:
+    """Those of the words that are not among the others, cut after a hundred letters."""
+    return " ".join(dict.fromkeys(word for word in words if word not in others))[:100] or "fewer arguments or another order"
 
 
-def _short(text: str) -> str:
-    return text if len(text) < 100 else f"{text[:97]}..."
+def other_inputs(job: Job, output: str, inputs: Iterable[str], hashes: Callable[[str], str | None]) -> str:
+    """Which of `inputs` is not what `output` was made from; empty when all are.
 
-
-def other_inputs(job: Job, output: str, inputs: Iterable[str], hashes) -> str:
-    """Which of `inputs` is not what `output` was made from; empty when all are."""
+    A record can only tell of files that stand on the command line, or that are in a folder which does.
+    """
     made_from = files.read_record(Path(output)).get("inputs", {})
+    named = {argument.rstrip("/") for argument in job.arguments}
     for file in inputs:
         if file in made_from and made_from[file] != hashes(file):
             return f"made from another {file}"
-        if file not in made_from and plan.on_command_line(job, file):
+        if file not in made_from and named.intersection([file, *map(str, Path(file).parents)]):
             return f"made without {file}"
     return ""
 
 
 def leftovers(graph: Graph, results: Path = Path("results")) -> list[Fault]:
     """Files with a record that no job of the present config makes and whose content changed since they were written."""
-    known = set(graph.maker)
-    found = []
-    for record in sorted(results.rglob(".made/*.json")):
-        path = record.parent.parent / record.name.removesuffix(".json")
-        if str(path) in known or not path.is_file() or ".partial" in path.parts:
-            continue
-        try:
-            files.checked(path)
-        except files.CorruptFile as error:
-            found.append(Fault(str(path), "corrupt", f"{error}".split("; ")[0]))
-    return found
+    made = (record.parent.parent / record.name.removesuffix(".json") for record in sorted(results.rglob(".made/*.json")))
+    kept = [path for path in made if str(path) not in graph.maker and path.is_file() and ".partial" not in path.parts]
+    return [Fault(str(path), "corrupt", why) for path in kept if (why := _corruption(path))]
 
 
-def remove(faulty: Iterable[Fault]) -> None:
-    """Delete the files at fault, so that the next run makes exactly those again. Their records go with them."""
-    for fault in faulty:
-        Path(fault.file).unlink(missing_ok=True)
-        files.record_path(Path(fault.file)).unlink(missing_ok=True)
+def _corruption(path: Path) -> str:
+    """In which way the content of a file is not what its record says; empty when it is."""
+    try:
+        files.checked(path)
+    except files.CorruptFile as error:
+        return str(error).split("; ")[0]
+    return ""
 
 
 def main(arguments: list[str]) -> int:
     """`python -m respike verify`: list what is wrong; 0 when nothing is or all was mended, 1 when something is."""
     parser = plan.parser("verify", __doc__)
-    parser.add_argument(
-        "--fix", action="store_true", help="remove what is corrupt, foreign or stale; the next run makes it again"
-    )
+    parser.add_argument("--fix", action="store_true", help="remove what is corrupt, foreign or stale; `run` makes it again")
     options = parser.parse_args(arguments)
-    try:
-        graph = Graph(plan.jobs(options.targets, plan.config_options(options)))
-    except plan.PlanError as error:
-        sys.stderr.write(f"respike verify: {error}\n")
-        return 2
+    graph = plan.graph(options)
     found = [*faults(graph).values(), *leftovers(graph)]
-    sys.stdout.writelines(f"{fault}\n" for fault in found)
-    present = [fault for fault in found if fault.kind != "missing"]
-    sys.stdout.write(f"{summary(graph, found)}\n")
-    if options.fix:
-        remove(present)
-        sys.stdout.write(f"{len(present)} files removed; `python -m respike run` makes them again\n" if present else "")
-        return 0
-    return FAULTY if found else 0
+    say("\n".join([*map(str, found), summary(graph, found)]))
+    if not options.fix:
+        return 1 if found else 0
+    present = [Path(fault.file) for fault in found if fault.kind != "missing"]
+    for path in (*present, *map(files.record_path, present)):
+        path.unlink(missing_ok=True)
+    say(f"{len(present)} files removed; `python -m respike run` makes them again")
+    return 0
 
 
 def summary(graph: Graph, found: Iterable[Fault]) -> str:
-    """One line: how many files were looked at and how many are at fault, by kind."""
-    counts = Counter(fault.kind for fault in found)
-    listed = ", ".join(f"{n} {kind} ({KINDS[kind]})" for kind, n in counts.items())
-    return f"{len(graph.maker)} files of {len(graph.jobs)} jobs: {listed or 'all are what they should be'}"
+    """A sentence: how many files were looked at and how many are at fault, by kind."""
+    kinds = Counter(fault.kind for fault in found)
+    looked_at = f"{len(graph.maker)} files of {len(graph.jobs)} jobs"
+    return f"Of {looked_at}: {listed(kinds)}" if kinds else f"All {looked_at} are as they should be"
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """For instance: 2 missing, 1 stale."""
+    return ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))

@@ -1,142 +1,117 @@
-# The rules of the study in miniature.
-MINI = config["mini"]
+# The study in miniature: data -> rounds of chunks and a filter, and a training -> table -> figures.
+include: "base.smk"
 
 
-def mini_chunks(wildcards):
-    return [f"results/mini/round{wildcards.number}/rows_{c * MINI['rows']}.parquet" for c in range(MINI["chunks"])]
+def chunks(wildcards):
+    return [
+        f"{RESULTS}/round{wildcards.number}/rows_{chunk * config['rows']}.parquet" for chunk in range(config["chunks"])
+    ]
 
 
-def mini_previous(wildcards):
-    n = int(wildcards.number)
-    return f"results/mini/round{n - 1}/kept.npz" if n else "results/mini/data.npz"
+def previous(wildcards):
+    number = int(wildcards.number)
+    return f"{RESULTS}/round{number - 1}/kept.npz" if number else f"{RESULTS}/data.npz"
 
 
-rule mini:
+rule target:
     input:
-        "results/mini/figures/summary.txt",
-        "results/mini/metrics.parquet",
-        [f"results/mini/trouble{n}.txt" for n in range(MINI["troubles"])],
+        "<results>/figures/summary.txt",
+        "<results>/metrics.parquet",
+        [f"<results>/trouble{n}.txt" for n in range(config["troubles"])],
 
 
-rule mini_data:
+use rule stage as data with:
     input:
-        MINI["source"],
+        source=config["source"],
     output:
-        out="results/mini/data.npz",
+        out="<results>/data.npz",
     log:
-        "results/mini/log/data.txt",
-    benchmark:
-        "results/mini/benchmark/data.tsv"
+        "<logs>/data.txt",
     resources:
         runtime=5,
         mem_mb=500,
     params:
-        code=code("mini.data"),
-    shell:
-        "python -m respike mini.data --source {input} --out {output.out} > {log} 2>&1"
+        **stage("mini.data"),
 
 
-rule mini_simulate:
+use rule stage as simulate with:
     input:
-        previous=mini_previous,
+        previous=previous,
     output:
-        out="results/mini/round{number}/rows_{first}.parquet",
+        out="<results>/round{number}/rows_{first}.parquet",
     log:
-        "results/mini/log/round{number}_{first}.txt",
+        "<logs>/round{number}_{first}.txt",
     resources:
         runtime=5,
         mem_mb=500,
     params:
-        code=code("mini.simulate"),
-        rows=MINI["rows"],
-        seed=config["run"]["seed"],
-        pause=MINI["pause"],
-    shell:
-        "python -m respike mini.simulate --previous {input.previous} --out {output.out} --number {wildcards.number}"
-        " --first {wildcards.first} --rows {params.rows} --seed {params.seed} --pause {params.pause} > {log} 2>&1"
+        **stage("mini.simulate", *("number", "first"), rows=config["rows"], seed=SEED, pause=config["pause"]),
 
 
-rule mini_filter:
+use rule stage as filter with:
     input:
-        mini_chunks,
+        chunks=chunks,
     output:
-        out="results/mini/round{number}/kept.npz",
+        out="<results>/round{number}/kept.npz",
     log:
-        "results/mini/log/kept{number}.txt",
+        "<logs>/kept{number}.txt",
     resources:
         runtime=5,
         mem_mb=500,
     params:
-        code=code("mini.filter"),
-        eps=MINI["eps"],
-    shell:
-        "python -m respike mini.filter --chunks {input} --out {output.out} --eps {params.eps} > {log} 2>&1"
+        **stage("mini.filter", eps=config["eps"]),
 
 
-rule mini_fit:
+use rule stage as fit with:
     input:
-        "results/mini/data.npz",
+        numbers="<results>/data.npz",
     output:
-        out="results/mini/fit.pt",
+        out="<results>/fit.pt",
     log:
-        "results/mini/log/fit.txt",
+        "<logs>/fit.txt",
     resources:
         runtime=5,
         mem_mb=1500,
     params:
-        code=code("mini.fit"),
-        steps=MINI["steps"],
-        seed=config["run"]["seed"],
-        pause=MINI["pause"],
-    shell:
-        "python -m respike mini.fit --numbers {input} --out {output.out} --steps {params.steps} --seed {params.seed}"
-        " --pause {params.pause} > {log} 2>&1"
+        **stage("mini.fit", steps=config["steps"], seed=SEED, pause=config["pause"]),
 
 
-rule mini_metrics:
+use rule stage as metrics with:
     input:
-        rounds=[f"results/mini/round{n}/kept.npz" for n in range(MINI["rounds"])],
-        fit="results/mini/fit.pt",
+        rounds=[f"<results>/round{n}/kept.npz" for n in range(config["rounds"])],
+        fit="<results>/fit.pt",
     output:
-        out="results/mini/metrics.parquet",
+        out="<results>/metrics.parquet",
     log:
-        "results/mini/log/metrics.txt",
+        "<logs>/metrics.txt",
     resources:
         runtime=5,
         mem_mb=1500,
     params:
-        code=code("mini.metrics"),
-    shell:
-        "python -m respike mini.metrics --rounds {input.rounds} --fit {input.fit} --out {output.out} > {log} 2>&1"
+        **stage("mini.metrics"),
 
 
-rule mini_figures:
+use rule stage as figures with:
     input:
-        "results/mini/metrics.parquet",
+        table="<results>/metrics.parquet",
     output:
-        out="results/mini/figures/summary.txt",
+        out="<results>/figures/summary.txt",
     log:
-        "results/mini/log/figures.txt",
+        "<logs>/figures.txt",
     resources:
         runtime=5,
         mem_mb=500,
     params:
-        code=code("mini.figures"),
-    shell:
-        "python -m respike mini.figures --table {input} --out {output.out} > {log} 2>&1"
+        **stage("mini.figures"),
 
 
-rule mini_trouble:
+use rule stage as trouble with:
     output:
-        out="results/mini/trouble{n}.txt",
+        out="<results>/trouble{n}.txt",
     log:
-        "results/mini/log/trouble{n}.txt",
+        "<logs>/trouble{n}.txt",
     resources:
         runtime=5,
-        mem_mb=lambda wildcards, attempt: MINI["ask_mb"] * attempt,
+        mem_mb=lambda wildcards, attempt: config["ask_mb"] * attempt,
     params:
-        code=code("mini.trouble"),
-        kind=MINI["trouble"],
-        megabytes=MINI["take_mb"],
-    shell:
-        "python -m respike mini.trouble --out {output.out} --kind {params.kind} --megabytes {params.megabytes} > {log} 2>&1"
+        **stage("mini.trouble", kind=config["trouble"], megabytes=config["take_mb"]),

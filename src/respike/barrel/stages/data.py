@@ -8,7 +8,7 @@ from respike.barrel import encoding, recording
 from respike.core import files
 
 
-def run(*, train: Path, test: Path, form: str, out: Path, normalise: str) -> None:
+def run(*, train: Path, test: Path, form: str, normalise: str | None, out: Path) -> None:
     """Values of the first sweep, (sample, frame, channel): spike probabilities or normalised numbers."""
     parts = [
         recording.read(train, "barrel.recording.train (empty: sweeps are simulated)"),
@@ -19,6 +19,5 @@ def run(*, train: Path, test: Path, form: str, out: Path, normalise: str) -> Non
         raise ValueError(f"{train} holds {numbers[0]} sweeps per sample and {test} {numbers[1]}, expected the same number")
     force, torque, label = (np.concatenate(both) for both in list(zip(*parts, strict=True))[:3])
     is_test = np.arange(len(label)) >= len(parts[0].label)
-    real = form == "real"
-    values = encoding.real(force, torque, ~is_test, normalise) if real else encoding.spiking(force, torque)
+    values = encoding.real(force, torque, ~is_test, normalise) if form == "real" else encoding.spiking(force, torque)
     files.write_arrays(out, values=values, label=label, is_test=is_test, dataset=np.array(parts[0].dataset))

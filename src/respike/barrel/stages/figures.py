@@ -4,58 +4,126 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import animation
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from scipy import stats
 
-from respike.barrel import analysis, anatomy, encoding, params
-from respike.barrel.whiskers import NAMES
+from respike.barrel import analysis, anatomy, encoding, params, recording
+from respike.barrel.sweeps import objects, simulation
+from respike.barrel.sweeps.whiskers import NAMES, UNIT_LENGTH, centreline, whiskers
 from respike.core import files, style
 
 BEFORE, AFTER = "0.6", style.EXCITATORY
+FACES = ((0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5))  # of a box, by corner
+EXAMPLE = 1  # object of each class that is shown
+SHOWN = (0, 13, 21, 29)  # whiskers whose readings are shown
 
 
 def run(
     *,
     histories: list[Path],
-    ablation: list[Path],
+    wirings: list[Path],
+    starts: list[Path],
     scan: Path,
-    scan_history: Path,
     deprivation: Path,
     responses: Path,
     inputs: Path,
-    coding: params.Encoding,
+    repeats: int,
+    sweeps: params.Sweeps,
+    seed: int,
     folder: Path,
 ) -> None:
-    """All figures as PDF and PNG in `folder`."""
-    found = files.read_arrays(responses)
-    dataset = str(found["dataset"])
+    """All figures as PDF and PNG, and one sweep as an animated picture, in `folder`."""
+    response = files.read_arrays(responses)
+    dataset = str(response["dataset"])
     drawn = {
-        "encoding": encoding_check(files.read_arrays(inputs, "values")["values"], int(found["seed"]), coding),
-        "initialisation": initialisation(files.read_table(scan), files.read_table(scan_history)),
-        "training": training(pd.concat([files.read_table(path) for path in histories])),
-        "raster": raster(found),
-        "selectivity": selectivity(found),
-        "time_constants": time_constants(found, slice(0, 4), 4),
-        "time_constants_all": time_constants(found, slice(0, 13), 13),
-        "rates": driven_rates(found),
-        "degrees": degrees(found),
+        "encoding": encoding_check(files.read_arrays(inputs, "values")["values"], int(response["seed"]), repeats),
+        "initialisation": initialisation(files.read_table(scan), joined(starts)),
+        "training": training(joined(histories)),
+        "raster": raster(response),
+        "selectivity": selectivity(response),
+        "time_constants": time_constants(response, slice(0, 4), 4),
+        "time_constants_all": time_constants(response, slice(0, 13), 13),
+        "rates": driven_rates(response),
+        "degrees": degrees(response),
         "deprivation": deprived(files.read_table(deprivation)),
-        "ablation": wirings(pd.concat([files.read_table(path) for path in ablation])),
+        "ablation": best_by_wiring(joined(wirings)),
     }
     for name, figure in drawn.items():
         style.save(figure, folder, name, dataset)
+    placed = [objects.place(objects.draw(kind, EXAMPLE, seed, sweeps), 0) for kind in range(len(params.CLASSES))]
+    style.save(array(placed, sweeps.time_step), folder, "array", recording.STAND_IN)
+    movie(folder / "sweep.gif", placed[1])
 
 
-def encoding_check(values: np.ndarray, seed: int, coding: params.Encoding):
+def joined(paths: list[Path]) -> pd.DataFrame:
+    """Courses of several trainings, one below the other."""
+    return pd.concat([files.read_table(path) for path in paths])
+
+
+def array(placed: list[objects.Placed], time_step: float):
+    """The whisker array with an object of each class, and what one sweep of each gives."""
+    figure = plt.figure(figsize=(2 * style.WIDTH, 6.2))
+    grid = figure.add_gridspec(3, 3, height_ratios=(1.6, 1, 1))
+    readings = [simulation.simulate(one, time_step) for one in placed]
+    time = np.arange(params.FRAMES) / params.FRAME_RATE
+    for k, (one, reading, name) in enumerate(zip(placed, readings, params.CLASSES, strict=True)):
+        axes = figure.add_subplot(grid[0, k], projection="3d")
+        scene(axes, one, params.FRAMES // 2 / params.FRAME_RATE)
+        axes.set_title(f"{name} after 5.5 s")
+        for row, (values, label) in enumerate(zip(reading, ("force", "torque"), strict=True)):
+            axes = figure.add_subplot(grid[1 + row, k])
+            for whisker in SHOWN:
+                modulus = np.linalg.norm(values[:, whisker, 0], axis=-1)
+                axes.plot(time, modulus + 1, label=NAMES[whisker], linewidth=0.9)
+            axes.set(ylabel=f"{label} (arbitrary unit)" if k == 0 else "", yscale="log", ylim=(1, 1e5))
+            axes.set_xlabel("time (s)" if row else "")
+    figure.axes[1].legend(ncols=2, fontsize=6)
+    return figure
+
+
+def scene(axes: Axes, placed: objects.Placed, time: float) -> None:
+    """Whiskers at rest, and the object where it would be at `time` (s)."""
+    for whisker in whiskers():
+        axes.plot(*centreline(whisker, UNIT_LENGTH, whisker.n_units).T, color="black", linewidth=0.6)
+    offset = placed.position + time * placed.velocity
+    for part in placed.shape:
+        corners = offset + part.box() @ placed.rotation.T
+        axes.add_collection3d(Poly3DCollection([corners[list(face)] for face in FACES], alpha=0.35, color=style.INHIBITORY))
+    axes.set(xlim=(-50, 30), ylim=(-50, 30), zlim=(-75, 5))
+    axes.set_box_aspect(None, zoom=1.25)
+    for name in ("x", "y", "z"):
+        getattr(axes, f"set_{name}label")(f"{name} (mm)", fontsize=6, labelpad=-9)
+    axes.tick_params(labelsize=5, pad=-4)
+    axes.view_init(18, -60)
+
+
+def movie(path: Path, placed: objects.Placed) -> None:
+    """The object on its way through the array at rest, as an animated picture."""
+    figure = plt.figure(figsize=(3.2, 3.0), dpi=70)
+    axes = figure.add_subplot(projection="3d")
+
+    def draw(frame: int) -> None:
+        axes.clear()
+        scene(axes, placed, frame / params.FRAME_RATE)
+        axes.set_title(f"{recording.STAND_IN}, {frame / params.FRAME_RATE:.1f} s")
+
+    shown = animation.FuncAnimation(figure, draw, frames=range(0, params.FRAMES, 5))
+    with files.whole(path) as temporary:
+        shown.save(temporary, writer=animation.PillowWriter(fps=5), dpi=70)
+    plt.close(figure)
+
+
+def encoding_check(values: np.ndarray, seed: int, repeats: int):
     """Spike probability of force at the first link of the first whisker, and the share of repeats with a spike."""
     figure, axes = style.panels(1, 2)
     for axis, channel, kind in zip(axes[0], (0, params.CHANNELS), ("force", "torque"), strict=True):
         p = values[0, :, channel]
-        drawn = encoding.draw(p[None, :, None].repeat(coding.repeats, 1), np.array([0]), seed)
+        drawn = encoding.draw(p[None, :, None].repeat(repeats, 1), np.array([0]), seed)
         time = np.arange(len(p)) / params.FRAME_RATE
-        axis.step(
-            time, drawn.reshape(-1, coding.repeats).mean(1), color=BEFORE, where="mid", label=f"of {coding.repeats} draws"
-        )
+        axis.step(time, drawn.reshape(-1, repeats).mean(1), color=BEFORE, where="mid", label=f"of {repeats} draws")
         axis.plot(time, p, color=AFTER, label="probability")
         axis.set(
             xlabel="time in the sweep (s)", ylabel="spikes per step", title=f"{kind}, whisker A0, link 1", ylim=(-0.03, 1.03)
@@ -90,16 +158,10 @@ def training(table: pd.DataFrame):
     """Accuracy and loss over epochs; every seed of a form in the same colour."""
     figure, axes = style.panels(1, 2)
     for color, (form, part) in zip((style.INHIBITORY, style.EXCITATORY), table.groupby("form"), strict=False):
-        for k, (_, one) in enumerate(part.groupby("seed")):
+        for k, (_, one) in enumerate(part.groupby("replicate")):
             axes[0, 0].plot(one["step"] + 1, one["test"], color=color, label=f"{form}, test" if k == 0 else None)
-            axes[0, 0].plot(
-                one["step"] + 1,
-                one["train"],
-                color=color,
-                linestyle=":",
-                linewidth=0.8,
-                label=f"{form}, training" if k == 0 else None,
-            )
+            train = f"{form}, training" if k == 0 else None
+            axes[0, 0].plot(one["step"] + 1, one["train"], color=color, linestyle=":", linewidth=0.8, label=train)
             axes[0, 1].plot(one["step"] + 1, one["loss"], color=color)
     chance(axes[0, 0])
     axes[0, 0].set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
@@ -113,18 +175,18 @@ def edges(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)])
 
 
-def raster(found: dict[str, np.ndarray]):
+def raster(response: dict[str, np.ndarray]):
     """Spikes of one trial of the trained network, and the rates of the four groups of cells."""
     column = anatomy.load()
     excitatory, layer = column.excitatory[1:], np.array(column.layers[1:])
-    spikes, population = found["trained_raster"], np.repeat(np.arange(13), found["sizes"])
+    spikes, population = response["trained_raster"], np.repeat(np.arange(13), response["sizes"])
     figure, axes = style.panels(2, 1, 2.4, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
     figure.set_size_inches(2 * style.WIDTH, 4.6)
     cell, step = np.nonzero(spikes)
     for name, color, mine in (("E", style.EXCITATORY, excitatory), ("I", style.INHIBITORY, ~excitatory)):
         chosen = mine[population[cell]]
         axes[0, 0].plot(step[chosen], cell[chosen], ".", markersize=1.5, markeredgewidth=0, color=color, label=name)
-    axes[0, 0].axhline(found["sizes"][layer == "4"].sum() - 0.5, color="black", linewidth=0.8)
+    axes[0, 0].axhline(response["sizes"][layer == "4"].sum() - 0.5, color="black", linewidth=0.8)
     axes[0, 0].set(
         ylabel="cell (L4 below the line, L2/3 above)", title="trained network, one helmet", ylim=(-0.5, len(spikes) - 0.5)
     )
@@ -139,12 +201,12 @@ def raster(found: dict[str, np.ndarray]):
     return figure
 
 
-def selectivity(found: dict[str, np.ndarray]):
+def selectivity(response: dict[str, np.ndarray]):
     """Cells in the triangle of the classes under each condition, by the published test; second row by trials."""
     figure, axes = style.panels(2, 3, 3.3)
     tests = (
-        ("published test", lambda name: analysis.selectivity_by_steps(found[f"{name}_sums"])),
-        ("trials, FDR", lambda name: analysis.selectivity_by_trials(found[f"{name}_counts"], found["label"])),
+        ("published test", lambda name: analysis.selectivity_by_steps(response[f"{name}_sums"])),
+        ("trials, FDR", lambda name: analysis.selectivity_by_trials(response[f"{name}_counts"], response["label"])),
     )
     for row, (test, measure) in zip(axes, tests, strict=True):
         for axis, (name, title) in zip(
@@ -160,21 +222,21 @@ def selectivity(found: dict[str, np.ndarray]):
 
 def triangle(axis: Axes, result: analysis.Selectivity) -> None:
     """Cells in the plane, with the axes of the three classes."""
-    reach = max(0.05, float(np.abs(result.place).max()) * 1.15)
+    reach = max(0.05, float(np.abs(result.position).max()) * 1.15)
     for angle, name in zip((210, 90, 330), params.CLASSES, strict=True):
         x, y = reach * np.cos(np.radians(angle)), reach * np.sin(np.radians(angle))
         axis.plot([0, x], [0, y], color="0.7", linewidth=0.8, zorder=0)
         axis.annotate(name, (x, y), ha="center", va="bottom" if y > 0 else "top", fontsize=7)
     for chosen, color, label in ((~result.selective, BEFORE, "other"), (result.selective, AFTER, "selective")):
-        axis.plot(*result.place[chosen].T, ".", markersize=3, markeredgewidth=0, color=color, label=label)
+        axis.plot(*result.position[chosen].T, ".", markersize=3, markeredgewidth=0, color=color, label=label)
     axis.set(aspect="equal", xticks=[], yticks=[], xlim=(-1.2 * reach, 1.2 * reach), ylim=(-0.9 * reach, 1.25 * reach))
     for side in axis.spines.values():
         side.set_visible(False)
 
 
-def time_constants(found: dict[str, np.ndarray], shown: slice, n: int):
+def time_constants(response: dict[str, np.ndarray], shown: slice, n: int):
     """Distribution of both time constants in each population after training; dashed at the mean and at the initial value."""
-    names, start = anatomy.load().names[1:], edges(found["sizes"])
+    names, start = anatomy.load().names[1:], edges(response["sizes"])
     rows = -(-n // 4)
     figure, axes = style.panels(2 * rows, 4, 1.7)
     figure.set_size_inches(2 * style.WIDTH, 1.6 * 2 * rows)
@@ -186,7 +248,7 @@ def time_constants(found: dict[str, np.ndarray], shown: slice, n: int):
         for k in range(13)[shown]:
             axis = axes[half * rows + k // 4, k % 4]
             axis.set_visible(True)
-            values = found[f"trained_{name}"][start[k] : start[k + 1]]
+            values = response[f"trained_{name}"][start[k] : start[k + 1]]
             density(axis, values)
             axis.axvline(values.mean(), color=AFTER, linestyle="--", linewidth=0.8, label="mean")
             axis.axvline(initial, color="black", linestyle=":", linewidth=0.8, label="initial")
@@ -204,30 +266,30 @@ def density(axis: Axes, values: np.ndarray) -> None:
     axis.plot(values, np.zeros(len(values)), "|", color="black", markersize=3, markeredgewidth=0.4)
 
 
-def driven_rates(found: dict[str, np.ndarray]):
+def driven_rates(response: dict[str, np.ndarray]):
     """Rate of each population under a constant current, scaled, beside that of the detailed model."""
-    names, place = anatomy.load().names[1:], np.arange(13)
+    names, positions = anatomy.load().names[1:], np.arange(13)
     figure, axes = style.panels(1, 1)
     figure.set_size_inches(2 * style.WIDTH, 2.7)
     reference = np.array(params.REFERENCE_RATES, dtype=float)
-    trained = found["trained_driven_rate"]
+    trained = response["trained_driven_rate"]
     for shift, label, rates, color in (
         (-0.2, "trained", trained, AFTER),
         (0.2, "Izhikevich model of the anatomy", reference, BEFORE),
     ):
-        axes[0, 0].bar(place + shift, analysis.scaled(rates), 0.4, label=label, color=color)
+        axes[0, 0].bar(positions + shift, analysis.scaled(rates), 0.4, label=label, color=color)
     r, p = stats.pearsonr(trained, reference) if np.ptp(trained) > 0 else (np.nan, np.nan)
-    axes[0, 0].set_xticks(place, names, rotation=40, ha="right")
+    axes[0, 0].set_xticks(positions, names, rotation=40, ha="right")
     axes[0, 0].set(ylabel="scaled rate (0.1 to 1)", title=f"constant current: r = {r:.2f}, p = {p:.2g}")
     axes[0, 0].legend()
     return figure
 
 
-def degrees(found: dict[str, np.ndarray]):
+def degrees(response: dict[str, np.ndarray]):
     """Weighted in- and out-degrees before and after training."""
     figure, axes = style.panels(1, 2)
     for axis, kind in zip(axes[0], ("in", "out"), strict=True):
-        both = [found[f"{condition}_{kind}_degree"] for condition in ("initial", "trained")]
+        both = [response[f"{condition}_{kind}_degree"] for condition in ("initial", "trained")]
         bins = np.linspace(0, max(values.max() for values in both), min(1000, max(20, len(both[0]) // 5)))
         for values, color, label in zip(both, (BEFORE, AFTER), ("initial", "trained"), strict=True):
             axis.hist(values, bins, histtype="stepfilled", alpha=0.6, color=color, label=label)
@@ -260,17 +322,17 @@ def deprived(table: pd.DataFrame):
     return figure
 
 
-def wirings(table: pd.DataFrame):
+def best_by_wiring(table: pd.DataFrame):
     """Best test accuracy of networks wired by each rule; a dot per network."""
     figure, axes = style.panels(1, 1)
-    best = table.groupby(["wiring", "network"])["test"].max()
+    best = table.groupby(["wiring", "replicate"])["test"].max()
     names = [name for name in anatomy.WIRINGS if name in best.index.get_level_values("wiring")]
-    for place, name in enumerate(names):
+    for position, name in enumerate(names):
         values = best[name].to_numpy()
         if len(values) > 2 and np.ptp(values) > 0:
-            axes[0, 0].violinplot(values, [place], showextrema=False)
-        axes[0, 0].plot(place + np.linspace(-0.08, 0.08, len(values)), values, "o", color=AFTER)
-        axes[0, 0].plot([place - 0.2, place + 0.2], [values.mean()] * 2, color="black", linewidth=1)
+            axes[0, 0].violinplot(values, [position], showextrema=False)
+        axes[0, 0].plot(position + np.linspace(-0.08, 0.08, len(values)), values, "o", color=AFTER)
+        axes[0, 0].plot([position - 0.2, position + 0.2], [values.mean()] * 2, color="black", linewidth=1)
     chance(axes[0, 0])
     axes[0, 0].set_xticks(range(len(names)), names)
     axes[0, 0].set(ylabel="test accuracy, best epoch", ylim=(0, 1), title="rule of connection")

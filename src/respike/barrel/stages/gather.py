@@ -4,17 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from respike.barrel import params, recording
+from respike.barrel import params, recording, samples
 from respike.core import files, seeds
 
 
-def run(*, shards: list[Path], train: Path, test: Path, settings: params.Sweeps, seed: int) -> None:
+def run(*, shards: list[Path], settings: params.Sweeps, seed: int, train: Path, test: Path) -> None:
     """Both files, split at random with the same share of each class in both."""
     parts = [files.read_arrays(path, "number", "force", "torque") for path in shards]
     order = np.argsort(np.concatenate([part["number"] for part in parts]))
     force, torque = (np.concatenate([part[name] for part in parts])[order] for name in ("force", "torque"))
     label = np.arange(len(order)) % len(params.CLASSES)
-    is_test = split(label, settings.test_share, seeds.generator(seed, "barrel", "split"))
+    is_test = samples.held_out(label, settings.test_share, seeds.generator(seed, "barrel", "split"))
     about = {
         "seed": seed,
         "time_step_s": settings.time_step,
@@ -24,12 +24,3 @@ def run(*, shards: list[Path], train: Path, test: Path, settings: params.Sweeps,
     }
     for path, chosen in ((train, ~is_test), (test, is_test)):
         recording.write(path, force[chosen], torque[chosen], label[chosen], **about)
-
-
-def split(label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """True for `share` of each class (at least one sample), drawn at random."""
-    chosen = np.zeros(len(label), dtype=bool)
-    for kind in np.unique(label):
-        members = rng.permutation(np.flatnonzero(label == kind))
-        chosen[members[: max(1, round(share * len(members)))]] = True
-    return chosen

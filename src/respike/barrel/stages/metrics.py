@@ -12,16 +12,18 @@ from respike.core import files, measures
 from respike.core.measures import Measure
 
 STUDY = "barrel"
+CONVENTIONAL = ("GRU", "LSTM", "conv net")
+CHOSEN = ("test accuracy, best epoch", "test accuracy, epoch by validation", "test accuracy, last epoch")
 
 
 def run(
     *,
     histories: list[Path],
-    crossval: list[Path],
-    ablation: list[Path],
+    folds: list[Path],
+    wirings: list[Path],
+    starts: list[Path],
     baselines: list[Path],
     scan: Path,
-    scan_history: Path,
     deprivation: Path,
     responses: list[Path],
     seed: int,
@@ -31,13 +33,14 @@ def run(
     rows: list[Measure] = []
     for path in histories:
         rows += training(files.read_table(path))
-    for path in crossval:
-        rows += folds(files.read_table(path))
-    for path in ablation:
-        rows += wirings(files.read_table(path))
+    for _, part in joined(folds).groupby("form", sort=False):
+        rows += cross_validated(part)
+    for _, part in joined(wirings).groupby("wiring", sort=False):
+        rows += wired(part)
     for path in baselines:
         rows += others(files.read_table(path))
-    rows += irregularity(files.read_table(scan), files.read_table(scan_history))
+    rows += irregularity(files.read_table(scan))
+    rows += started(joined(starts))
     rows += deprived(files.read_table(deprivation))
     for path in responses:
         rows += network(files.read_arrays(path))
@@ -47,10 +50,15 @@ def run(
     files.write_table(out, measures.table(STUDY, rows))
 
 
+def joined(paths: list[Path]) -> pd.DataFrame:
+    """Courses of several trainings, one below the other."""
+    return pd.concat([files.read_table(path) for path in paths], ignore_index=True)
+
+
 def gains(rows: list[Measure]) -> Iterator[Measure]:
     """Best-epoch accuracy of each training minus the mean of the conventional networks on the same test samples."""
     for form in ("spiking", "real"):
-        names = [f"{form} {name}" for name in ("GRU", "LSTM", "conv net")]
+        names = [f"{form} {name}" for name in CONVENTIONAL]
         conventional = [row.value for row in rows if row.variant in names and row.metric == "test accuracy"]
         for row in [row for row in rows if row.variant == form and row.metric == "test accuracy, best epoch" and conventional]:
             yield row._replace(
@@ -62,16 +70,16 @@ def training(history: pd.DataFrame) -> Iterator[Measure]:
     """Accuracies of one training: best on the test set (as published), chosen by validation, last."""
     first = history.iloc[0]
     for metric, value in selected(history).items():
-        yield Measure(first["form"], int(first["seed"]), first["dataset"], metric, value, "1", int(first["n_test"]))
+        n = int(first["n_test" if metric in CHOSEN else "n_train"])
+        yield Measure(first["form"], int(first["replicate"]), first["dataset"], metric, value, "1", n)
 
 
 def selected(history: pd.DataFrame) -> dict[str, float]:
     """Test accuracies by three rules of choosing the epoch, and training accuracy of the last five epochs."""
     by_validation = history["test"].loc[history["validation"].idxmax()] if history["validation"].notna().all() else np.nan
+    tested = (history["test"].max(), by_validation, history["test"].iloc[-1])
     return {
-        "test accuracy, best epoch": history["test"].max(),
-        "test accuracy, epoch by validation": by_validation,
-        "test accuracy, last epoch": history["test"].iloc[-1],
+        **dict(zip(CHOSEN, tested, strict=True)),
         "training accuracy, last epochs": history["train"].tail(5).mean(),
         "loss, last epoch": history["loss"].iloc[-1],
     }
@@ -85,7 +93,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return values.mean() - half, values.mean() + half
 
 
-def summary(variant: str, seed: int, dataset: str, metric: str, values: np.ndarray, n: int) -> Iterator[Measure]:
+def summary(variant: str, seed: int, dataset: str, metric: str, values: np.ndarray) -> Iterator[Measure]:
     """Mean, standard deviation and confidence interval of `values`."""
     low, high = interval(values)
     named = {
@@ -95,29 +103,27 @@ def summary(variant: str, seed: int, dataset: str, metric: str, values: np.ndarr
         "high 95 %": high,
     }
     for name, value in named.items():
-        yield Measure(variant, seed, dataset, f"{metric}, {name}", float(value), "1", n)
+        yield Measure(variant, seed, dataset, f"{metric}, {name}", float(value), "1", len(values))
 
 
-def folds(table: pd.DataFrame) -> Iterator[Measure]:
-    """Cross-validated accuracies with intervals over repeats and folds."""
+def cross_validated(table: pd.DataFrame) -> Iterator[Measure]:
+    """Cross-validated accuracies of one form of the input, with intervals over repeats and folds."""
     first = table.iloc[0]
     chosen = pd.DataFrame([selected(part) for _, part in table.groupby(["repeat", "fold"])])
-    for metric in ("test accuracy, best epoch", "test accuracy, epoch by validation", "test accuracy, last epoch"):
-        values = chosen[metric].to_numpy()
-        yield from summary(
-            first["form"], int(first["seed"]), first["dataset"], f"cross-validated {metric}", values, len(values)
-        )
+    for metric in CHOSEN:
+        row = (first["form"], -1, first["dataset"], f"cross-validated {metric}")
+        yield from summary(*row, chosen[metric].to_numpy())
 
 
-def wirings(table: pd.DataFrame) -> Iterator[Measure]:
+def wired(table: pd.DataFrame) -> Iterator[Measure]:
     """Accuracy of networks wired by one rule: spread over networks."""
     first = table.iloc[0]
-    chosen = pd.DataFrame([selected(part) for _, part in table.groupby("network")])
-    seed = int(table["root"].iloc[0])
+    variant, dataset = f"wiring {first['wiring']}", first["dataset"]
+    chosen = pd.DataFrame([selected(part) for _, part in table.groupby("replicate")])
     for metric in ("test accuracy, best epoch", "test accuracy, last epoch"):
         values = chosen[metric].to_numpy()
-        yield from summary(f"wiring {first['wiring']}", seed, first["dataset"], metric, values, len(values))
-        yield Measure(f"wiring {first['wiring']}", seed, first["dataset"], f"{metric}, lowest", values.min(), "1", len(values))
+        yield from summary(variant, -1, dataset, metric, values)
+        yield Measure(variant, -1, dataset, f"{metric}, lowest", values.min(), "1", len(values))
 
 
 def others(table: pd.DataFrame) -> Iterator[Measure]:
@@ -132,57 +138,60 @@ def others(table: pd.DataFrame) -> Iterator[Measure]:
         values = part.loc[part["repeat"] >= 0, "accuracy"].to_numpy()
         if len(values):
             metric = "cross-validated test accuracy"
-            yield from summary(f"{form} {name}", int(first["seed"]), first["dataset"], metric, values, len(values))
+            yield from summary(f"{form} {name}", int(first["seed"]), first["dataset"], metric, values)
 
 
-def irregularity(table: pd.DataFrame, history: pd.DataFrame) -> Iterator[Measure]:
-    """CV of untrained networks over the grid, and accuracy after training from some points."""
+def irregularity(table: pd.DataFrame) -> Iterator[Measure]:
+    """CV and rate of untrained networks over the grid."""
     for row in table.itertuples():
         variant = f"init_w {row.initial_weight:g} init_b {row.baseline:g}"
         yield Measure(variant, int(row.seed), row.dataset, "cv before training", row.cv, "1", int(row.n))
         yield Measure(variant, int(row.seed), row.dataset, "rate before training", row.rate, "1/step", int(row.n))
-    trained = history.groupby(["cv", "initial_weight", "baseline"], sort=True)
-    best = []
-    for (_, weight, baseline), part in trained:
-        variant = f"init_w {weight:g} init_b {baseline:g}"
-        best.append(part["test"].max())
+
+
+def started(table: pd.DataFrame) -> Iterator[Measure]:
+    """Accuracy after training from some points of the grid, and from those of lowest and highest irregularity."""
+    metric, best = "test accuracy, best epoch", []
+    for (_, weight, baseline), part in table.groupby(["cv", "initial_weight", "baseline"], sort=True):
         first = part.iloc[0]
-        yield Measure(variant, int(first["seed"]), first["dataset"], "test accuracy, best epoch", best[-1], "1", len(part))
-    first = history.iloc[0]
-    for name, value in (("lowest", best[0]), ("highest", best[-1])):
-        metric = f"test accuracy from the start with {name} cv"
-        yield Measure("cv scan", int(first["seed"]), first["dataset"], metric, value, "1", 1)
+        row = Measure(
+            "cv scan", int(first["replicate"]), first["dataset"], metric, part["test"].max(), "1", int(first["n_test"])
+        )
+        best.append(row)
+        yield row._replace(variant=f"init_w {weight:g} init_b {baseline:g}")
+    for name, row in (("lowest", best[0]), ("highest", best[-1])):
+        yield row._replace(metric=f"test accuracy from the start with {name} cv")
 
 
 def deprived(table: pd.DataFrame) -> Iterator[Measure]:
     """Mean accuracy for each number of removed whiskers, and the accuracy without each single one."""
     first = table.iloc[0]
-    place = ("spiking deprived", int(first["seed"]), first["dataset"])
+    row = ("spiking deprived", int(first["replicate"]), first["dataset"])
     for k, part in table.groupby("k"):
-        yield Measure(*place, f"accuracy without {k} whiskers", part["accuracy"].mean(), "1", len(part))
+        yield Measure(*row, f"accuracy without {k} whiskers", part["accuracy"].mean(), "1", len(part))
         if 1 < k <= params.MOST_REMOVED:
-            yield Measure(*place, f"accuracy without {k} whiskers, sd", part["accuracy"].std(ddof=1), "1", len(part))
+            yield Measure(*row, f"accuracy without {k} whiskers, sd", part["accuracy"].std(ddof=1), "1", len(part))
     single = table[table["k"] == 1]
-    yield Measure(*place, "lowest accuracy without 1 whisker", single["accuracy"].min(), "1", len(single))
+    yield Measure(*row, "lowest accuracy without 1 whisker", single["accuracy"].min(), "1", len(single))
 
 
-def network(found: dict[str, np.ndarray]) -> Iterator[Measure]:
+def network(response: dict[str, np.ndarray]) -> Iterator[Measure]:
     """Selectivity under each condition; degrees, time constants and driven rates before and after training."""
-    seed, dataset, n = int(found["seed"]), str(found["dataset"]), int(found["sizes"].sum())
+    seed, dataset, n = int(response["replicate"]), str(response["dataset"]), int(response["sizes"].sum())
     for condition in ("initial", "trained", "shuffled"):
         variant = f"spiking {condition}"
-        by_steps = analysis.selectivity_by_steps(found[f"{condition}_sums"])
-        by_trials = analysis.selectivity_by_trials(found[f"{condition}_counts"], found["label"])
+        by_steps = analysis.selectivity_by_steps(response[f"{condition}_sums"])
+        by_trials = analysis.selectivity_by_trials(response[f"{condition}_counts"], response["label"])
         yield Measure(variant, seed, dataset, "selective cells, published test", by_steps.selective.mean(), "1", n)
         yield Measure(variant, seed, dataset, "selective cells, trials with FDR", by_trials.selective.mean(), "1", n)
-        yield Measure(variant, seed, dataset, "cv", found[f"{condition}_cv"].mean(), "1", len(found["label"]))
-        rate = found[f"{condition}_raster"].mean()
+        yield Measure(variant, seed, dataset, "cv", response[f"{condition}_cv"].mean(), "1", len(response["label"]))
+        rate = response[f"{condition}_raster"].mean()
         yield Measure(variant, seed, dataset, "spikes per step and cell, one trial", rate, "1", n)
     for condition in ("initial", "trained"):
-        yield from described(found, condition, Measure(f"spiking {condition}", seed, dataset, "", 0.0, "", n))
+        yield from described(response, condition, Measure(f"spiking {condition}", seed, dataset, "", 0.0, "", n))
 
 
-def described(found: dict[str, np.ndarray], condition: str, row: Measure) -> Iterator[Measure]:
+def described(response: dict[str, np.ndarray], condition: str, row: Measure) -> Iterator[Measure]:
     """Time constants, tails of the degrees, and the profile of the driven rates against the reference."""
     for name, unit in (
         ("tau_membrane", "step"),
@@ -190,12 +199,12 @@ def described(found: dict[str, np.ndarray], condition: str, row: Measure) -> Ite
         ("in_degree", "weight"),
         ("out_degree", "weight"),
     ):
-        values = found[f"{condition}_{name}"]
+        values = response[f"{condition}_{name}"]
         yield row._replace(metric=f"{name}, mean", value=values.mean(), unit=unit)
         yield row._replace(metric=f"{name}, sd", value=values.std(), unit=unit)
         if unit == "weight":
             yield row._replace(metric=f"{name}, skewness", value=float(stats.skew(values)), unit="1")
-    rates = found[f"{condition}_driven_rate"]
+    rates = response[f"{condition}_driven_rate"]
     yield row._replace(metric="driven rate, mean of populations", value=rates.mean(), unit="1/step", n=len(rates))
     yield row._replace(
         metric="driven rate, largest distance from 92/550", value=np.abs(rates - 92 / 550).max(), unit="1/step", n=13

@@ -1,15 +1,45 @@
-"""All figures of one family of rules; each function's docstring names the paper's figure it answers."""
+"""Figures of one family of rules; each function's docstring names the paper's figure it answers."""
 
+import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from respike.core import files, style
-from respike.fsbi import network_figures, pair_figures, rule_figures
-from respike.fsbi.command import hidden_layers
-from respike.fsbi.params import Simulation
-from respike.fsbi.targets import Target, group, meets, plausible
+from respike.fsbi import mean_field, mlp, network_figure, protocol, recording
+from respike.fsbi.inference.targets import Target, group, meets, plausible
+from respike.fsbi.inference.whitening import components, whiten
+from respike.fsbi.params import PLASTIC, TERM_BOX, THETA, TYPES, Simulation, box, metrics_of
+from respike.fsbi.rules import parameters, read
+
+CLIP = 1e-4  # smallest share shown
+GROUP_LABELS = {
+    "activity": "stable activity",
+    "weights": "stable weights",
+    "irregular": "asynchronous irregular",
+    "plausible": "all",
+}
+COLORS = {"activity": "#0072B2", "weights": "#D55E00", "irregular": "#009E73", "plausible": "#000000"}
+ROUND_COLORS = ("0.6", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#000000")
+RATE_RANGE = (0, 50)  # Hz, of the colours
+TERM_LIMITS = (TERM_BOX[0] - 0.1, TERM_BOX[1] + 0.1)
+BINS = 10  # of a heat map
+CONSTANT = {"poly": ("alpha", "beta"), "mlp": ("pre_bias", "post_bias")}  # change at a spike whatever the other cell did
+METHODS = {
+    "prior": "prior",
+    "prior_thinned": "prior, thinned",
+    "npe_linear": "estimator, metrics as they are",
+    "npe_log": "estimator, log metrics",
+    "npe_log_ensemble": "ensemble, log metrics",
+    "npe_log_ensemble_thinned": "ensemble, thinned",
+    "posterior_exact": "exact posterior",
+}
 
 
 @dataclass(frozen=True)
@@ -31,33 +61,303 @@ def run(
     recordings: list[Path],
     compare: Path,
     folder: Path,
-    rule: str,
+    family: str,
+    names: list[str],
     settings: Shown,
     hidden: Path | None = None,
 ) -> None:
-    """Write every figure into `folder` as <rule>_<name>.pdf and .png; `hidden` is a file of the fixed layers of mlp."""
-    rounds = [files.read_table(path) for path in tables]
-    dataset = rounds[0]["dataset"].iloc[0]
+    """Write the figures `names` into `folder` as <family>_<name>.pdf and .png.
+
+    `hidden` is a file of the fixed layers of mlp; `recordings` holds spikes and weights of the rule in `example`, if any.
+    """
+    rounds, targets = [files.read_table(path) for path in tables], settings.targets
+    everything = read(tables)
+    good = everything[meets(everything, plausible(targets, group(settings.condition, family)))]
     examined = [files.read_arrays(path) for path in posteriors]
-    everything = pd.concat(rounds, ignore_index=True)
-    good = everything[meets(everything, plausible(settings.targets, group(settings.condition, rule)))]
     one = files.read_table(example).iloc[0]
-    layers = hidden_layers(settings.simulation.wiring, hidden) if rule == "mlp" else None
-    drawn = {
-        "accumulation": rule_figures.accumulation(rounds, rule, settings.targets),
-        "components": rule_figures.spectra(rounds, rule),
-        "protocol": rule_figures.protocols(one, rule, layers),
-        "metrics": rule_figures.histograms(rounds, rule, settings.targets),
-        "correlations": rule_figures.correlations(good, examined[-1] if examined else None, rule),
-        "pairs": rule_figures.pairs(good, rule),
-        "against_rate": pair_figures.against_rate(rounds, rule, settings.targets),
-        "heat_maps": pair_figures.heat_maps(rounds, rule),
-        "longevity": rule_figures.longevity(files.read_table(longevity), rule, settings.targets, settings.seconds),
-        "inference": network_figures.inference(examined, rounds, files.read_table(compare)),
+    draw = {
+        "accumulation": lambda: accumulation(rounds, family, targets),
+        "components": lambda: spectra(rounds, family),
+        "protocol": lambda: protocols(one, family, mlp.fixed_layers(settings.simulation.wiring, hidden)),
+        "metrics": lambda: histograms(rounds, family, targets),
+        "correlations": lambda: correlations(good, examined[-1] if examined else None, family),
+        "pairs": lambda: pairs(good, family),
+        "against_rate": lambda: against_rate(rounds, family, targets),
+        "heat_maps": lambda: heat_maps(rounds, family),
+        "longevity": lambda: survival(files.read_table(longevity), family, targets, settings.seconds),
+        "inference": lambda: inference(examined, rounds, files.read_table(compare)),
+        "mean_field": lambda: mean_fields(rounds),
+        "network": lambda: network_figure.draw(recording.read(recordings[0])[int(one["index"])]),
     }
-    if rule == "poly":
-        drawn["mean_field"] = rule_figures.mean_field(rounds)
-    for path in recordings:
-        drawn["network"] = network_figures.network(files.read_arrays(path), f"rule{int(one['index'])}")
-    for name, figure in drawn.items():
-        style.save(figure, folder, f"{rule}_{name}", dataset)
+    for name in names:
+        style.save(draw[name](), folder, f"{family}_{name}", rounds[0]["dataset"].iloc[0])
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+
+def round_color(number: int) -> str:
+    """Colour of a round."""
+    return ROUND_COLORS[number % len(ROUND_COLORS)]
+
+
+def accumulation(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
+    """Share of the rules of each round that meet each group of conditions (figures 2a and 4a)."""
+    figure, ((axes,),) = style.panels()
+    counted = {"irregular": "irregular_with_std_cv", "plausible": "plausible_with_std_cv"} if family == "poly" else {}
+    for number, (name, label) in enumerate(GROUP_LABELS.items()):
+        conditions = plausible(targets, group(counted.get(name, name), family))
+        shares = [max(meets(table, conditions).mean(), CLIP) for table in rounds]
+        x = np.arange(len(rounds)) + 0.12 * (number - 1.5)  # side by side: equal shares stay visible
+        axes.plot(x, shares, "--", linewidth=0.7, color=COLORS[name])
+        axes.plot(x, shares, "_", markersize=9, markeredgewidth=2, color=COLORS[name], label=label)
+    axes.set(yscale="log", ylim=(CLIP / 1.5, 1.5), xlim=(-0.5, len(rounds) - 0.5), ylabel="share of rules (at least 1e-4)")
+    axes.set_xticks(range(len(rounds)), [f"pi{number}\n{len(table)}" for number, table in enumerate(rounds)])
+    axes.set_xlabel("round and its number of rules")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=0.5)
+    return figure
+
+
+def spectra(rounds: list[pd.DataFrame], family: str) -> Figure:
+    """Explained variance of the whitened rules, round by round (figures 2b and 4b)."""
+    figure, ((axes,),) = style.panels()
+    n = len(THETA[family]) - 1
+    for number, table in enumerate(rounds):
+        share, label = components(whiten(table, family))[1], f"pi{number}, n = {len(table)}"
+        axes.plot(np.arange(1, n + 1), share, ".-", color=round_color(number), label=label)
+    axes.axhline(1 / n, color="0.5", linestyle=":", linewidth=0.8, label="uniform, many rules")
+    axes.set(xlabel="principal component", ylabel="explained variance", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def protocols(example: pd.Series, family: str, layers: np.ndarray) -> Figure:
+    """Weight change of one rule under a pre-post pair, one panel per type of synapse (figures 2c, 4c and 4d)."""
+    kinds, levels = PLASTIC[family], np.linspace(0, 1, 5)
+    figure, axes = style.panels(1, len(kinds), 2.2)
+    reach = 0.2 if family == "poly" else 0.1
+    for panel, kind in zip(axes[0], kinds, strict=True):
+        for lag in (np.linspace(-reach, -1e-6, 200), np.linspace(0, reach, 200)):
+            if family == "poly":
+                color = style.EXCITATORY if kind[0] == "E" else style.INHIBITORY
+                panel.plot(lag, protocol.poly(example, kind, lag), color=color)
+            for level in levels if family == "mlp" else ():
+                panel.plot(lag, protocol.mlp(example, kind, lag, layers, level), color=colormaps["viridis"](0.9 * level))
+        if family == "poly":
+            panel.axhline(0, color="0.7", linewidth=0.5)
+        panel.set(title=f"{kind[0]} to {kind[1]}", xlabel="post minus pre (s)")
+    axes[0, 0].set_ylabel("weight change / learning rate" if family == "poly" else "weight change")
+    if family == "mlp":
+        labels = [f"{level:.2g}" for level in levels]
+        axes[0, -1].legend(labels, title="activity", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def histograms(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
+    """Every metric, round by round, with its plausible range in grey."""
+    names = metrics_of(family)
+    figure, axes = style.panels(3, 6, 1.5)
+    for panel, name in zip(axes.flat, names, strict=False):
+        values = [table[name].dropna().to_numpy(float) for table in rounds]
+        edges = bin_edges(np.concatenate(values))
+        for number, value in enumerate(values):
+            weights = np.full(len(value), 1 / max(len(rounds[number]), 1))
+            panel.hist(value, edges, weights=weights, histtype="step", color=round_color(number))
+        if name in targets and targets[name].plausible:
+            low, high = targets[name].plausible
+            panel.axvspan(max(low, edges[0]), max(edges[0], min(high, edges[-1])), color="0.92", zorder=0)
+        panel.set_title(name)
+    for panel in axes.flat[len(names) :]:
+        panel.axis("off")
+    last = axes.flat[-1]
+    for number, table in enumerate(rounds):
+        last.plot([], [], color=round_color(number), label=f"pi{number}, n = {len(table)}")
+    last.axis("off")
+    last.legend(loc="center")
+    axes[1, 0].set_ylabel("share of rules")
+    return figure
+
+
+def bin_edges(values: np.ndarray) -> np.ndarray:
+    """30 bins over the central 98 % of the values."""
+    low, high = np.quantile(values, (0.01, 0.99)) if len(values) else (0.0, 1.0)
+    return np.linspace(low, high if high > low else low + 1, 31)
+
+
+def against_rate(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
+    """Every other metric against the rate, a dot per rule, over the central 98 %; the plausible range is grey."""
+    names = [name for name in metrics_of(family) if name != "rate"]
+    figure, axes = style.panels(3, 6, 1.5)
+    figure.set_size_inches(12, 5)
+    for panel, name in zip(axes.flat, names, strict=False):
+        for number, table in enumerate(rounds):
+            panel.plot(table["rate"] + 0.01, table[name], ".", markersize=2, color=round_color(number), rasterized=True)
+        low, high = bin_edges(np.concatenate([table[name].dropna() for table in rounds]))[[0, -1]]
+        panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        if name in targets and targets[name].plausible:
+            panel.axhspan(*np.clip(targets[name].plausible, *panel.get_ylim()), color="0.92", zorder=0)
+        panel.set(xscale="log", title=name)
+    for panel in axes.flat[len(names) :]:
+        panel.axis("off")
+    for number, table in enumerate(rounds):
+        label = f"pi{number}, {int(table['rate'].notna().sum())} finished"
+        axes.flat[-1].plot([], [], ".", color=round_color(number), label=label)
+    axes.flat[-1].legend(loc="center")
+    axes[2, 0].set_xlabel("rate + 0.01 (Hz)")
+    return figure
+
+
+def heat_maps(rounds: list[pd.DataFrame], family: str) -> Figure:
+    """The constant terms of each plastic type of synapse in two sets of rules, the first round above and the last below."""
+    sets = {0: rounds[0], len(rounds) - 1: rounds[-1]}
+    figure, axes = style.panels(len(sets), len(PLASTIC[family]), 2.4)
+    figure.set_size_inches(2.5 * len(PLASTIC[family]) + 0.6, 2.4 * len(sets))
+    for row, (number, table) in enumerate(sets.items()):
+        for panel, kind in zip(axes[row], PLASTIC[family], strict=True):
+            x, y = (f"{kind}_{term}" for term in CONSTANT[family])
+            edges = [np.linspace(*box(name), BINS + 1) for name in (x, y)]
+            share = np.histogram2d(table[x], table[y], edges)[0] / max(len(table), 1) * BINS**2
+            shown = panel.pcolormesh(*edges, share.T, vmin=0, vmax=4, cmap="viridis", rasterized=True)
+            panel.set(xlabel=x, ylabel=y, title=f"pi{number}, n = {len(table)}", aspect="equal")
+    figure.colorbar(shown, ax=axes[:, -1], shrink=0.6, label="density / uniform", extend="max")
+    return figure
+
+
+def mean_fields(rounds: list[pd.DataFrame]) -> Figure:
+    """Coefficients of the mean-field weight change, coloured by the rate they lead to (figure 3)."""
+    rows = (*TYPES, "alpha, beta")
+    figure, axes = style.panels(len(rows), len(rounds), 1.7)
+    for number, table in enumerate(rounds):
+        finished = table[table["rate"].notna()]
+        for row, kind in enumerate(rows):
+            x, y, rate, labels = mean_field.axes(finished, kind)
+            order = np.argsort(rate)  # high rates are drawn last
+            dots = axes[row, number].scatter(x[order], y[order], 4, rate[order], vmin=RATE_RANGE[0], vmax=RATE_RANGE[1])
+            axes[row, number].set(xlabel=labels[0], ylabel=labels[1] if number == 0 else "")
+        axes[0, number].set_title(f"pi{number}, n = {len(finished)}")
+    figure.colorbar(dots, ax=axes[:, -1], shrink=0.4, label="rate of the receiving cells (Hz)")
+    return figure
+
+
+def correlations(good: pd.DataFrame, examined: dict[str, np.ndarray] | None, family: str) -> Figure:
+    """Conditional correlations of the last posterior and Pearson correlations of the plausible rules (figures 4e and 4f)."""
+    figure, axes = style.panels(1, 2, 3.6)
+    names = list(THETA[family][:-1])
+    none = np.full((len(names), len(names)), np.nan)
+    pearson = np.corrcoef(parameters(good, family).T) if len(good) > 2 else none
+    conditional = (examined["correlations"], condition_text(examined)) if examined else (none, "no posterior in this run")
+    matrices = [conditional, (pearson, f"Pearson, {len(good)} rules that meet the conditions")]
+    for panel, (matrix, title) in zip(axes[0], matrices, strict=True):
+        shown = panel.imshow(np.where(np.eye(len(names)) > 0, np.nan, matrix), vmin=-1, vmax=1, cmap="RdBu_r")
+        panel.set_title(textwrap.fill(title, 40))
+        panel.set_xticks(range(len(names)), names, rotation=90, fontsize=4)
+        panel.set_yticks(range(len(names)), names, fontsize=4)
+    figure.colorbar(shown, ax=axes[0, 1], shrink=0.6, label="correlation")
+    return figure
+
+
+def condition_text(examined: dict[str, np.ndarray]) -> str:
+    """Where the posterior was examined, in words."""
+    parts = [f"{name} {value:.3g}" for name, value in zip(examined["condition_names"], examined["condition"], strict=True)]
+    return "conditional, posterior at " + ", ".join(parts)
+
+
+def pairs(good: pd.DataFrame, family: str) -> Figure:
+    """Every parameter against every other, each over its prior range, for the rules that meet the conditions (figure 4f)."""
+    names = list(THETA[family])
+    figure, ((axes,),) = style.panels(1, 1, 7.0)
+    figure.set_size_inches(7.2, 7.2)
+    low, high = np.array([box(name) for name in names]).T
+    at = 0.05 + 0.9 * (good[names].to_numpy(float) - low) / (high - low)  # of each rule inside a cell of width 1
+    dots = {"markersize": 1, "mew": 0, "color": "black", "alpha": min(1, 400 / max(len(good), 1)), "rasterized": True}
+    for row in range(len(names)):
+        floor = len(names) - 1 - row
+        x = np.concatenate([column + at[:, column] for column in range(row)]) if row else np.zeros(0)
+        axes.plot(x, floor + np.tile(at[:, row], row), ".", **dots)
+        share = np.histogram(at[:, row], 10, (0.05, 0.95))[0] / max(len(good), 1)
+        heights, edges = floor + 0.9 * share / max(share.max(), 1e-9), row + np.linspace(0.05, 0.95, 11)
+        axes.stairs(heights, edges, baseline=floor, fill=True, color="0.6")
+    middle = np.arange(len(names)) + 0.5
+    axes.set_xticks(middle, names, rotation=90, fontsize=5)
+    axes.set_yticks(middle, names[::-1], fontsize=5)
+    axes.set(xlim=(0, len(names)), ylim=(0, len(names)), title=f"{len(good)} rules that meet the conditions")
+    return figure
+
+
+def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], seconds: float) -> Figure:
+    """What still holds after the long simulation (figure 5a), and where the stable rules lie (figures 5b and 5c)."""
+    kinds = PLASTIC[family] if family == "poly" else ()
+    figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9)
+    stable = meets(table, plausible(targets, group("plausible", family)))
+    survival_bars(axes[0, 0], table, family, targets)
+    axes[0, 0].set_title(f"{len(table)} rules after {seconds:.0f} s")
+    theta = parameters(table, family)
+    if len(table) > 2:
+        split_scatter(axes[0, 1], *(components(theta)[0][:2] @ (theta - theta.mean(0)).T), stable)
+    axes[0, 1].set(
+        xlabel="first principal component", ylabel="second principal component", title="blue: all conditions still met"
+    )
+    for panel, kind in zip(axes[1:].flat, kinds, strict=True):
+        split_scatter(panel, table[f"{kind}_alpha"].to_numpy(), table[f"{kind}_beta"].to_numpy(), stable)
+        panel.set(xlabel=f"alpha {kind}", ylabel=f"beta {kind}", xlim=TERM_LIMITS, ylim=TERM_LIMITS)
+    return figure
+
+
+def survival_bars(axes: Axes, table: pd.DataFrame, family: str, targets: Mapping[str, Target]) -> None:
+    """Share of the rules that still meet each condition and each group."""
+    metrics = [name for name in metrics_of(family) if name in targets and targets[name].plausible]
+    groups = {label: plausible(targets, group(name, family)) for name, label in GROUP_LABELS.items()}
+    single = {name: {name: targets[name].plausible} for name in metrics}
+    conditions = {"finite": {"rate": (0.0, np.inf)}, **single, **groups}
+    shares = [meets(table, bounds).mean() if len(table) else np.nan for bounds in conditions.values()]
+    axes.barh(range(len(shares)), shares, color="#56B4E9")
+    axes.set_yticks(range(len(shares)), list(conditions), fontsize=5)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel="share of rules")
+
+
+def split_scatter(axes: Axes, x: np.ndarray, y: np.ndarray, stable: np.ndarray) -> None:
+    """Dots of the rules that stayed stable and of those that did not."""
+    axes.plot(x[~stable], y[~stable], ".", color="0.6", label="not stable")
+    axes.plot(x[stable], y[stable], ".", color="#0072B2", label="stable")
+
+
+# -- inference --------------------------------------------------------------------------------------------------------
+
+
+def inference(examined: list[dict[str, np.ndarray]], rounds: list[pd.DataFrame], compare: pd.DataFrame) -> Figure:
+    """Calibration of each trained ensemble, proposals against what they were made for, and ways compared on the surrogate."""
+    figure, axes = style.panels(1, 3)
+    draw_ranks(axes[0, 0], examined)
+    draw_aims(axes[0, 1], rounds)
+    share = compare.set_index("method")["acceptance"]
+    shown = [name for name in METHODS if name in share]
+    axes[0, 2].barh(range(len(shown)), share[shown], color=["0.7" if "exact" in name else "#56B4E9" for name in shown])
+    axes[0, 2].set_yticks(range(len(shown)), [METHODS[name] for name in shown], fontsize=6)
+    axes[0, 2].invert_yaxis()
+    axes[0, 2].set(xlabel="share of proposals inside the aim", title="surrogate: equal budget", xlim=(0, 1))
+    return figure
+
+
+def draw_ranks(axes: Axes, examined: list[dict[str, np.ndarray]]) -> None:
+    """Histogram of the ranks of held-out rules among posterior draws, all parameters together; flat when calibrated."""
+    for one in examined:
+        if len(one["ranks"]):
+            label = f"pi{int(one['round'])}, {len(one['ranks'])} rules"
+            axes.hist(one["ranks"].ravel(), np.linspace(0, 1, 21), density=True, histtype="step", label=label)
+    axes.axhline(1, color="0.5", linestyle=":", linewidth=0.8)
+    axes.set(xlabel="rank of the true parameter", ylabel="density", title="calibration")
+    if examined:
+        axes.legend()
+
+
+def draw_aims(axes: Axes, rounds: list[pd.DataFrame]) -> None:
+    """Rate that each proposal was made for and the rate it has."""
+    for number, table in enumerate(rounds):
+        if "aim_rate" in table:
+            axes.plot(table["aim_rate"], table["rate"] + 0.01, ".", label=f"pi{number}, n = {len(table)}")
+    low, high = axes.get_xlim()
+    axes.plot([low, high], [low, high], color="0.5", linestyle=":", linewidth=0.8)
+    axes.set(xlabel="rate aimed at (Hz)", ylabel="rate + 0.01 (Hz)", yscale="log", title="proposals")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()

@@ -10,9 +10,9 @@ from scipy import stats
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.fsbi.params import OUTCOMES, RULES, THETA
-from respike.fsbi.targets import GROUPS, Interval, Target, group, meets, metrics_of, plausible
-from respike.fsbi.whitening import components, whiten
+from respike.fsbi.inference.targets import GROUPS, Interval, Target, group, meets, plausible
+from respike.fsbi.inference.whitening import components, whiten
+from respike.fsbi.params import FAMILIES, FINISHED, OUTCOMES, THETA, metrics_of
 
 TUTORIAL_RATE = (5.0, 10.0)  # Hz, the aim of the published tutorial
 TUTORIAL_MARGIN = (3.0, 15.0)  # Hz, of its training set
@@ -60,62 +60,62 @@ def run(
     files.write_table(out, measures.table("fsbi", rows))
 
 
-def rule_of(table: pd.DataFrame) -> str:
+def family_of(table: pd.DataFrame) -> str:
     """The family of the rules in `table`."""
-    return next(rule for rule in RULES if set(THETA[rule]) <= set(table.columns))
+    return next(family for family in FAMILIES if set(THETA[family]) <= set(table.columns))
 
 
-def first_round(tables: list[pd.DataFrame], like: pd.DataFrame) -> pd.DataFrame:
+def first_round(rounds: list[pd.DataFrame], like: pd.DataFrame) -> pd.DataFrame:
     """Table of the prior draws of the same family."""
-    return next(table for table in tables if rule_of(table) == rule_of(like))
+    return next(table for table in rounds if family_of(table) == family_of(like))
 
 
 def of_round(table: pd.DataFrame, prior: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
     """Measures of the rules of one round."""
-    rule, number, dataset = rule_of(table), int(table["round"].iloc[0]), table["dataset"].iloc[0]
-    values = {**fractions(table, rule, settings.targets), **spectrum(table, rule)}
+    family, number, dataset = family_of(table), int(table["round"].iloc[0]), table["dataset"].iloc[0]
+    values = {**fractions(table, family, settings.targets), **spectrum(table, family)}
     values |= {f"outcome_{name}": float((table["outcome"] == name).mean()) for name in OUTCOMES}
     if "drawn" in table:
         values["inside_box"] = table["inside"].sum() / table["drawn"].sum()
-    aim = aim_of(settings, rule, number)
+    aim = aim_of(settings, family, number)
     if aim:
         values |= against_prior(table, prior, aim)
         values |= misses(table)
     for name, value in values.items():
-        yield Measure(f"{rule}_pi{number}", seed, dataset, name, float(value), "", len(table))
+        yield Measure(f"{family}_pi{number}", seed, dataset, name, float(value), "", len(table))
 
 
-def fractions(table: pd.DataFrame, rule: str, targets: dict[str, Target]) -> dict[str, float]:
+def fractions(table: pd.DataFrame, family: str, targets: dict[str, Target]) -> dict[str, float]:
     """Share of rules that meet each group of conditions, and each plausibility condition alone."""
-    groups = {name: plausible(targets, group(name, rule)) for name in GROUPS}
+    groups = {name: plausible(targets, group(name, family)) for name in GROUPS}
     single = {f"in_{name}": {name: target.plausible} for name, target in targets.items() if target.plausible and name in table}
     return {name: float(meets(table, conditions).mean()) for name, conditions in {**groups, **single}.items()}
 
 
-def spectrum(table: pd.DataFrame, rule: str) -> dict[str, float]:
+def spectrum(table: pd.DataFrame, family: str) -> dict[str, float]:
     """Share of the variance that the first and the last principal component of the whitened rules explain."""
     if len(table) < 2:
         return {}
-    share = components(whiten(table, rule))[1]
+    share = components(whiten(table, family))[1]
     return {"pca_first": share[0], "pca_last": share[-1]}
 
 
-def aim_of(settings: Measured, rule: str, number: int) -> dict[str, Interval]:
+def aim_of(settings: Measured, family: str, number: int) -> dict[str, Interval]:
     """The boxes that the rules of a round were proposed for; empty for the prior and for released rules without a schedule."""
-    schedule = settings.schedule.get(rule, ())
+    schedule = settings.schedule.get(family, ())
     entry = schedule[number] if 0 <= number < len(schedule) else Aim()
     return {name: tuple(entry.aim.get(name, settings.targets[name].aim)) for name in entry.metrics}
 
 
 def against_prior(table: pd.DataFrame, prior: pd.DataFrame, aim: dict[str, Interval]) -> dict[str, float]:
     """Share of proposals that fall into the aim, the same for the prior, and their ratio (nan when no prior rule does)."""
-    ours, theirs = float(meets(table, aim).mean()), float(meets(prior, aim).mean())
-    return {"in_aim": ours, "in_aim_prior": theirs, "gain": ours / theirs if theirs else np.nan}
+    share, prior_share = float(meets(table, aim).mean()), float(meets(prior, aim).mean())
+    return {"in_aim": share, "in_aim_prior": prior_share, "gain": share / prior_share if prior_share else np.nan}
 
 
 def misses(table: pd.DataFrame) -> dict[str, float]:
     """Median distance between the value a rule was proposed for and the value it has, for rules that finished."""
-    finished = table[table["outcome"] == OUTCOMES[0]]
+    finished = table[table["outcome"] == FINISHED]
     names = [name.removeprefix("aim_") for name in table.columns if name.startswith("aim_")]
     return {
         f"miss_{name}": float((finished[name] - finished[f"aim_{name}"]).abs().median()) for name in names if len(finished)
@@ -124,23 +124,25 @@ def misses(table: pd.DataFrame) -> dict[str, float]:
 
 def of_release(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
     """The counts of the published tutorial, over all rules that the authors released."""
-    rule = rule_of(table)
-    good = meets(table, plausible(settings.targets, group("plausible", rule)))
+    family = family_of(table)
+    good = meets(table, plausible(settings.targets, group("plausible", family)))
     rates = {"rate_5_to_10": meets(table, {"rate": TUTORIAL_RATE}), "rate_3_to_15": meets(table, {"rate": TUTORIAL_MARGIN})}
     counted = {"plausible": good, **rates, **{f"plausible_{name}": good & met for name, met in rates.items()}}
     for name, met in counted.items():
-        yield Measure(f"{rule}_whole", seed, table["dataset"].iloc[0], f"{name}_fraction", float(met.mean()), "", len(table))
-        yield Measure(f"{rule}_whole", seed, table["dataset"].iloc[0], f"{name}_count", float(met.sum()), "rules", len(table))
+        yield Measure(f"{family}_whole", seed, table["dataset"].iloc[0], f"{name}_fraction", float(met.mean()), "", len(table))
+        yield Measure(
+            f"{family}_whole", seed, table["dataset"].iloc[0], f"{name}_count", float(met.sum()), "rules", len(table)
+        )
 
 
 def of_longevity(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
     """Share of the survivors that still meet each condition after the long simulation; nothing when there were none."""
     if not len(table):
         return
-    rule = rule_of(table)
-    finite = table[list(metrics_of(rule))].notna().any(axis=1)
-    for name, value in {"finite": float(finite.mean()), **fractions(table, rule, settings.targets)}.items():
-        yield Measure(f"{rule}_longevity", seed, table["dataset"].iloc[0], name, value, "", len(table))
+    family = family_of(table)
+    finite = table[list(metrics_of(family))].notna().any(axis=1)
+    for name, value in {"finite": float(finite.mean()), **fractions(table, family, settings.targets)}.items():
+        yield Measure(f"{family}_longevity", seed, table["dataset"].iloc[0], name, value, "", len(table))
 
 
 def of_posterior(examined: dict[str, np.ndarray], seed: int) -> Iterator[Measure]:

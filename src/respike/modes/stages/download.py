@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from respike.core.sources import Source, download
-from respike.modes import idx
+import pooch
+
+from respike.modes.digits import FILES
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
 MD5 = (
@@ -16,6 +17,5 @@ MD5 = (
 
 def run(*, folder: Path) -> None:
     """Download MNIST (11 MB, usually said to be CC BY-SA 3.0) into `folder`; ValueError when a checksum differs."""
-    for name, md5 in zip(idx.FILES, MD5, strict=True):
-        archive = f"{name}.gz"
-        download(folder, Source(archive, "MNIST", "See modes.digits_dir in config.yaml.", f"md5:{md5}", f"{MIRROR}/{archive}"))
+    for name, md5 in zip(FILES, MD5, strict=True):
+        pooch.retrieve(f"{MIRROR}/{name}.gz", f"md5:{md5}", fname=f"{name}.gz", path=folder)

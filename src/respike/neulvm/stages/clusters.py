@@ -1,65 +1,21 @@
-"""Metastable clusters: a single inhibitory population whose cells fire in K synchronous groups, one after the other.
+"""Metastable clusters: a single inhibitory population whose cells fire in K synchronous groups, one after the other."""
 
-K follows from the population activity alone: the groups together oscillate K times as fast as a cell fires.
-"""
-
-import math
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from respike.core import files, seeds
-from respike.neulvm import microscopic
-from respike.neulvm.params import Circuit, Cluster
-
-WINDOW, HOP, PADDING = 0.4, 0.1, 4  # s, s, factor
-LOWEST = 5.0  # Hz, slower peaks are drift
+from respike.neulvm import clusters as science
+from respike.neulvm.params import Cluster
 
 
-def run(*, out: Path, cases: dict[str, Cluster], seed: int) -> None:
+def run(*, out: Path, clusters: dict[str, Cluster], seed: int) -> None:
     """Simulate each case and write activity, spectrogram and number of clusters over time."""
     arrays: dict[str, np.ndarray] = {}
-    for name, cluster in cases.items():
-        activity = simulate(cluster, seeds.generator(seed, "neulvm", "clusters", name))
-        time, frequency, power, k = number(activity, cluster.dt)
-        found = {"activity": activity, "time": time, "frequency": frequency, "power": power.astype(np.float32), "k": k}
-        arrays |= {f"{name}.{part}": values for part, values in found.items()}
+    for name, cluster in clusters.items():
+        activity = science.simulate(cluster, seeds.generator(seed, "neulvm", "clusters", name))
+        time, frequency, power, k = science.number(activity, cluster.dt)
+        parts = {"activity": activity, "time": time, "frequency": frequency, "power": power.astype(np.float32), "k": k}
+        arrays |= {f"{name}.{part}": values for part, values in parts.items()}
         arrays[f"{name}.dt"] = np.array(cluster.dt)
-    files.write_arrays(out, names=np.array(list(cases)), **arrays)
-
-
-def circuit(cluster: Cluster) -> Circuit:
-    """The population in units of its noise; its synapse has no filter, only a delay (one step of it is the step itself)."""
-    return Circuit(
-        sizes=(cluster.size,), connectivity=((math.copysign(1.0, cluster.coupling),),), mem_rate=(cluster.mem_rate,),
-        coupling=(abs(cluster.coupling) / cluster.noise,), rest=(cluster.rest / cluster.noise,),
-        threshold=(cluster.threshold / cluster.noise - math.log(10),), syn_rate=(1e4 / cluster.dt,),
-        refractory=cluster.refractory, delay=cluster.delay - cluster.dt, typical_rates=(18.0,),
-    )  # fmt: skip
-
-
-def simulate(cluster: Cluster, rng: np.random.Generator) -> Float[np.ndarray, " step"]:
-    """Population activity, Hz."""
-    counts = microscopic.simulate(circuit(cluster), cluster.seconds, rng, cluster.dt).counts[:, 0]
-    return counts / (cluster.size * cluster.dt)
-
-
-def number(
-    activity: Float[np.ndarray, " step"], dt: float
-) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, "window frequency"], Int[np.ndarray, " window"]]:
-    """Centres of the windows (s), frequencies (Hz), power, and K = round(frequency of the highest peak / mean rate)."""
-    n, hop = round(WINDOW / dt), round(HOP / dt)
-    cut = np.lib.stride_tricks.sliding_window_view(activity, n)[::hop]
-    mean = cut.mean(1)
-    power = np.abs(np.fft.rfft((cut - mean[:, None]) * np.hanning(n), PADDING * n)) ** 2
-    frequency = np.fft.rfftfreq(PADDING * n, dt)
-    peak = frequency[np.where(frequency > LOWEST, power, 0).argmax(1)]
-    k = np.where(mean > 0, np.rint(peak / np.maximum(mean, 1e-9)), 0).astype(np.int64)
-    keep = frequency <= 120
-    return (np.arange(len(cut)) * hop + n / 2) * dt, frequency[keep], power[:, keep], k
-
-
-def switches(k: Int[np.ndarray, " window"]) -> int:
-    """How often K changes."""
-    return int(np.sum(k[1:] != k[:-1]))
+    files.write_arrays(out, names=np.array(list(clusters)), **arrays)

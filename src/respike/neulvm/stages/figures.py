@@ -1,6 +1,5 @@
-"""Figures of the study, one function each."""
+"""All figures of the study, one function each."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import gaussian_kde
 
 from respike.core import files, style
-from respike.neulvm import models, states, trials
+from respike.neulvm import fitted, states, trials
+from respike.neulvm.inference.box import value
 from respike.neulvm.params import GROUPS, Circuit
 
 COLORS = ["#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9"]  # populations: excitatory warm, then the others
@@ -29,14 +29,14 @@ def run(
     """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
     recorded = trials.read(trial)
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    held, end = [models.read(path) for path in fits], models.read(refined)
+    models, end, truth = [fitted.read(path) for path in fits], fitted.read(refined), circuit if embedded else None
     drawn = {
         "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
-        "losses": losses([files.read_table(path) for path in logs], models.read(best).about["start"]),
+        "losses": losses([files.read_table(path) for path in logs], fitted.read(best).about["start"]),
         "free": free(simulated),
-        "parameters": parameters(held, end, circuit if embedded else None),
+        "parameters": parameters(models, end, truth),
         "likelihood": likelihood(files.read_table(rounds), end.about["rounds"]),
-        "posterior": posterior(files.read_table(samples), held, circuit if embedded else None),
+        "posterior": posterior(files.read_table(samples), models, truth),
         "dwell": dwell(simulated, files.read_arrays(baselines)),
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
@@ -50,7 +50,7 @@ def _population(m: int, n: int) -> str:
     return f"I{m - 1}" if n > 3 and m > 1 else (f"E{m + 1}" if m < n - 1 else "I") if n > 1 else "population"
 
 
-def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
+def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
     """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
     trial = recorded.trial
     n = trial.shape[2]
@@ -66,16 +66,14 @@ def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
     axes[0].yaxis.get_major_locator().set_params(integer=True)
     axes[1].plot(time, trial.drive[0], linewidth=0.5)
     axes[1].set(ylabel="drive (1/s)")
-    smooth, known = 0.02 / trial.dt, np.isfinite(recorded.rates).all()
+    smooth = 0.02 / trial.dt
     for m, axis in enumerate(axes[2:]):
-        if known:
+        if recorded.truth is not None:
             truth = gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth)
             axis.plot(time, truth, color="0.6", label="truth (20 ms)")
         axis.plot(time, latent["first"][0, trial.history :, m] / trial.dt, "--", color="black", linewidth=0.8, label="start")
-        axis.plot(
-            time, gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth), color=COLORS[m], linewidth=0.8,
-            label="after EM (20 ms)",
-        )  # fmt: skip
+        fitted_rate = gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth)
+        axis.plot(time, fitted_rate, color=COLORS[m], linewidth=0.8, label="after EM (20 ms)")
         axis.set(ylabel=f"{_population(m, n)} (Hz)", ylim=(0, 50))
         axis.legend(ncols=3, loc="upper right")
     axes[-1].set(xlabel="time in the fitted window (s)", xlim=(0, time[-1]))
@@ -101,8 +99,8 @@ def losses(logs: list[pd.DataFrame], best: int):
         axis.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
     axes[0, 0].set(title="all M- and E-steps")
     axes[0, 1].set(title="last E-step")
-    axes[2, 0].set(xlabel="iteration of the optimiser")
-    axes[2, 1].set(xlabel="iteration of the optimiser")
+    for axis in axes[2]:
+        axis.set(xlabel="iteration of the optimiser")
     return figure
 
 
@@ -112,10 +110,9 @@ def free(simulated: dict[str, dict[str, np.ndarray]]):
     for axis, (name, arrays) in zip(axes[:, 0], simulated.items(), strict=True):
         dt = float(arrays["dt"])
         rates = gaussian_filter1d(arrays["free"][: round(100 / dt)].astype(float), 0.08 / dt, axis=0)
-        for m in range(rates.shape[1]):
-            axis.plot(
-                np.arange(len(rates)) * dt, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, rates.shape[1])
-            )
+        time, n = np.arange(len(rates)) * dt, rates.shape[1]
+        for m in range(n):
+            axis.plot(time, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, n))
         axis.set(ylabel="rate (Hz)", title=LOOK.get(name, (name, ""))[0], ylim=(0, 50))
     axes[0, 0].legend(ncols=3, loc="upper right")
     axes[-1, 0].set(xlabel="time (s)")
@@ -133,23 +130,19 @@ def likelihood(table: pd.DataFrame, counted: list[int]):
     return figure
 
 
-def parameters(fits: list[models.Model], refined: models.Model, truth: Circuit | None):
+def parameters(fits: list[fitted.Fitted], refined: fitted.Fitted, truth: Circuit | None):
     """(d) Parameters of every start over the true ones (or as they are), coloured by the loss; cross: refined."""
     figure, axes = style.panels(1, 1, height=3.0)
-    axis = axes[0, 0]
-    names = [
-        f"{group.replace('_', ' ')} {_population(m, len(fits[0].circuit.sizes))}"
-        for group in GROUPS
-        for m in range(len(fits[0].circuit.sizes))
-    ]
+    axis, n, unit = axes[0, 0], len(fits[0].circuit.sizes), truth.vector() if truth else 1.0
+    names = [f"{group.replace('_', ' ')} {_population(m, n)}" for group in GROUPS for m in range(n)]
     losses = np.array([fit.about["loss"] for fit in fits])
     for fit in fits:
-        values = fit.circuit.vector() / (truth.vector() if truth else 1.0)
+        values = fit.circuit.vector() / unit
         dots = axis.scatter(
             np.arange(len(values)), values, c=np.full(len(values), fit.about["loss"]), vmin=losses.min(),
             vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3,
         )  # fmt: skip
-    share = refined.circuit.vector() / (truth.vector() if truth else 1.0)
+    share = refined.circuit.vector() / unit
     axis.plot(np.arange(len(share)), share, "x", color=LOOK["refined"][1], label=LOOK["refined"][0], zorder=4)
     axis.legend(loc="upper left")
     figure.colorbar(dots, ax=axis, label="loss (nats per bin)")
@@ -161,7 +154,7 @@ def parameters(fits: list[models.Model], refined: models.Model, truth: Circuit |
     return figure
 
 
-def posterior(samples: pd.DataFrame, fits: list[models.Model], truth: Circuit | None):
+def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit | None):
     """(i) Posterior: inhibitory coupling against each resting potential, a ridge, and the excitatory couplings."""
     n = len(fits[0].circuit.sizes)
     couplings = [name for name in samples if name.startswith("coupling")]
@@ -172,9 +165,9 @@ def posterior(samples: pd.DataFrame, fits: list[models.Model], truth: Circuit | 
         axis.plot(samples[x], samples[y], ".", markersize=2, color="0.7", zorder=1, label="posterior")
         _regions(axis, samples[[x, y]].to_numpy())
         for fit in fits:
-            axis.plot(_value(fit.circuit, x), _value(fit.circuit, y), "x", color="#0072B2", label="EM")
+            axis.plot(value(fit.circuit, x), value(fit.circuit, y), "x", color="#0072B2", label="EM")
         if truth:
-            axis.plot(_value(truth, x), _value(truth, y), "*", color="black", markersize=8, label="truth")
+            axis.plot(value(truth, x), value(truth, y), "*", color="black", markersize=8, label="truth")
         axis.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "))
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
     axes[0, 0].legend(handles.values(), handles.keys(), fontsize=6)
@@ -188,15 +181,6 @@ def _regions(axis, points: np.ndarray) -> None:
     grid = np.meshgrid(*edges)
     levels = np.quantile(density(points.T), [0.1, 0.5])
     axis.contour(*grid, density(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape), levels, colors="#CC79A7")
-
-
-def _value(circuit: Circuit, name: str) -> float:
-    """Parameter of a circuit by its name in the box: rest_1, coupling_0, or coupling_0_2 for a single connection."""
-    group, *place = re.split(r"_(?=\d)", name)
-    if group == "coupling":
-        row = np.abs(circuit.weights[int(place[0])])
-        return float(row[int(place[1])] if len(place) > 1 else row.max())
-    return float(getattr(circuit, group)[int(place[0])])
 
 
 def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):
@@ -216,22 +200,21 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.n
     return figure
 
 
-def cluster_states(held: dict[str, np.ndarray]):
+def cluster_states(cases: dict[str, np.ndarray]):
     """(f) Spectrogram of the activity and number of clusters, first 20 s of each case."""
-    names = list(held["names"])
-    figure, axes = style.plt.subplots(
-        2, len(names), figsize=(3.6 * len(names), 3.4), sharex=True, squeeze=False, layout="constrained"
-    )
+    names = list(cases["names"])
+    size = (3.6 * len(names), 3.4)
+    figure, axes = style.plt.subplots(2, len(names), figsize=size, sharex=True, squeeze=False, layout="constrained")
     for column, name in enumerate(names):
-        show = held[f"{name}.time"] < 20
-        time, power = held[f"{name}.time"][show], held[f"{name}.power"][show]
-        scale = np.log10(power.T + 1e-9)
-        axes[0, column].pcolormesh(
-            time, held[f"{name}.frequency"], scale, rasterized=True, vmin=scale.max() - 3, vmax=scale.max()
-        )
-        axes[0, column].set(title=str(name), ylabel="frequency (Hz)")
-        axes[1, column].step(time, held[f"{name}.k"][show], where="mid", color="black")
-        axes[1, column].set(xlabel="time (s)", ylabel="number of clusters K", ylim=(0.5, 6.5))
+        show = cases[f"{name}.time"] < 20
+        time, power = cases[f"{name}.time"][show], cases[f"{name}.power"][show]
+        above, below = axes[:, column]
+        log = np.log10(power.T + 1e-9)
+        high = log.max()
+        above.pcolormesh(time, cases[f"{name}.frequency"], log, rasterized=True, vmin=high - 3, vmax=high)
+        above.set(title=str(name), ylabel="frequency (Hz)")
+        below.step(time, cases[f"{name}.k"][show], where="mid", color="black")
+        below.set(xlabel="time (s)", ylabel="number of clusters K", ylim=(0.5, 6.5))
     return figure
 
 
@@ -258,32 +241,19 @@ def pulses(simulated: dict[str, dict[str, np.ndarray]]):
 def bins(table: pd.DataFrame):
     """(h) Rates in the states and switch rate of the true circuit against the bin; lines: the network."""
     figure, axes = style.panels(1, 2, height=2.6)
+    rates, switches = axes[0]
     network = table[table["model"] == "network"].iloc[0]
-    for name, marker in (("exact", "o"), ("compat", "s")):
-        part = table[table["model"] == name].sort_values("dt")
-        for column, color in (("up", COLORS[0]), ("down", COLORS[1]), ("others", COLORS[2])):
-            label = f"{ {'up': 'winner', 'down': 'loser', 'others': 'I'}[column] }, {name}"
-            axes[0, 0].plot(
-                1000 * part["dt"],
-                part[column],
-                marker=marker,
-                color=color,
-                label=label,
-                fillstyle="full" if marker == "o" else "none",
-            )
-        axes[0, 1].plot(
-            1000 * part["dt"],
-            part["switch_rate"],
-            marker=marker,
-            color="black",
-            label=name,
-            fillstyle="full" if marker == "o" else "none",
-        )
-    for column, color in (("up", COLORS[0]), ("down", COLORS[1]), ("others", COLORS[2])):
-        axes[0, 0].axhline(network[column], color=color, linestyle=":", linewidth=1)
-    axes[0, 1].axhline(network["switch_rate"], color="black", linestyle=":", linewidth=1, label="network")
-    axes[0, 0].set(xlabel="bin (ms)", ylabel="rate (Hz)", ylim=(0, None))
-    axes[0, 0].legend(fontsize=5, ncols=2)
-    axes[0, 1].set(xlabel="bin (ms)", ylabel="switches of the winner (1/s)", ylim=(0, None))
-    axes[0, 1].legend()
+    columns = {"up": ("winner", COLORS[0]), "down": ("loser", COLORS[1]), "others": ("I", COLORS[2])}
+    for scheme, marker, fill in (("exact", "o", "full"), ("compat", "s", "none")):
+        part, look = table[table["model"] == scheme].sort_values("dt"), {"marker": marker, "fillstyle": fill}
+        for column, (label, color) in columns.items():
+            rates.plot(1000 * part["dt"], part[column], color=color, label=f"{label}, {scheme}", **look)
+        switches.plot(1000 * part["dt"], part["switch_rate"], color="black", label=scheme, **look)
+    for column, (_, color) in columns.items():
+        rates.axhline(network[column], color=color, linestyle=":", linewidth=1)
+    switches.axhline(network["switch_rate"], color="black", linestyle=":", linewidth=1, label="network")
+    rates.set(xlabel="bin (ms)", ylabel="rate (Hz)", ylim=(0, None))
+    rates.legend(fontsize=5, ncols=2)
+    switches.set(xlabel="bin (ms)", ylabel="switches of the winner (1/s)", ylim=(0, None))
+    switches.legend()
     return figure

@@ -1,6 +1,5 @@
 """Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,119 +10,108 @@ from scipy.ndimage import gaussian_filter1d
 
 from respike.core import files, measures, seeds
 from respike.core.measures import Measure
-from respike.neulvm import models, particles, partition, states, trials
+from respike.neulvm import clusters as cluster_states
+from respike.neulvm import fitted, states
+from respike.neulvm import trials as recorded_bins
+from respike.neulvm.fitted import Fitted
+from respike.neulvm.inference import particles as filtering
+from respike.neulvm.inference import partition
 from respike.neulvm.params import GROUPS, Circuit, Particles
-from respike.neulvm.stages import clusters as cluster_states
+from respike.neulvm.trials import Trials
 
 SMOOTH = 0.02  # s, for correlations
+Activity = Float[np.ndarray, "batch bin population"]
 
 
 def run(
     *, trial: Path, fits: list[Path], best: Path, refined: Path, latent: Path, known: list[Path], samples: Path,
     calibration: Path, recovery: list[Path], runs: list[Path], baselines: Path, clusters: Path, binning: Path, out: Path,
-    circuit: Circuit, particle: Particles, embedded: bool, seed: int,
+    circuit: Circuit, particles: Particles, embedded: bool, seed: int,
 ) -> None:  # fmt: skip
     """Write the table. `circuit` is the truth if `embedded`.
 
     `known`: fits to the true activity. `samples`, `calibration`: of the posterior; `recovery`: of those of other recordings.
     `runs`: free simulations, named by their model.
     """
-    recorded = trials.read(trial)
-    rows = _Rows(recorded.dataset, seed)
-    rows.add(inferred(recorded, files.read_arrays(latent, "first", "last")))
-    rows.add(partitioned(recorded, seed))
-    found = {"em": models.read(best), "refined": models.read(refined)}
-    rows.add(fitted([models.read(path) for path in fits], found, circuit if embedded else None, recorded))
-    for path in known:
-        rows.add(ratios(f"known {path.stem.removeprefix('known_')}", models.read(path).circuit, circuit))
-    rows.add(sampled(files.read_table(samples), files.read_table(calibration), circuit if embedded else None))
-    for path in recovery:
-        rows.add(recovered(files.read_table(path), circuit))
+    recorded, truth = recorded_bins.read(trial), circuit if embedded else None
+    models = {"em": fitted.read(best), "refined": fitted.read(refined)}
     simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    for name, arrays in simulated.items():
-        rows.add(free_run(name, arrays["free"], float(arrays["dt"])))
-    rows.add(perturbed(simulated))
-    rows.add(compared(files.read_arrays(baselines)))
-    rows.add(held_out(recorded, found, particle, seed, float(files.read_arrays(baselines)["constant.score"])))
-    if embedded:
-        found["true"] = replace(found["em"], circuit=circuit)
-    rows.add(likely(recorded, found, particle, seed))
-    rows.add(clustered(files.read_arrays(clusters)))
-    rows.add(binned(files.read_table(binning)))
-    files.write_table(out, measures.table("neulvm", rows.made))
+    rivals = files.read_arrays(baselines)
+    rows = [
+        *inferred(recorded, files.read_arrays(latent, "first", "last")),
+        *partitioned(recorded, seed),
+        *parameters([fitted.read(path) for path in fits], models, truth, recorded),
+        *(row for path in known for row in ratios(path.stem.replace("_", " "), fitted.read(path).circuit, circuit)),
+        *sampled(files.read_table(samples), files.read_table(calibration), truth),
+        *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
+        *(row for name, arrays in simulated.items() for row in free_run(name, arrays["free"], float(arrays["dt"]))),
+        *perturbed(simulated),
+        *compared(rivals),
+        *held_out(recorded, models, particles, seed, float(rivals["constant.score"])),
+        *log_likelihoods(recorded, models, truth, particles, seed),
+        *clustered(files.read_arrays(clusters)),
+        *binned(files.read_table(binning)),
+    ]
+    files.write_table(out, measures.table("neulvm", [_measure(recorded.dataset, seed, *row) for row in rows]))
 
 
-class _Rows:
-    """Collects measures of one data set; the cluster states are no recording and say so."""
-
-    def __init__(self, dataset: str, seed: int) -> None:
-        self.made: list[Measure] = []
-        self.dataset, self.seed = dataset, seed
-
-    def add(self, found: Iterator[tuple[str, str, float, str, int]]) -> None:
-        """Measures as variant, metric, value, unit, n."""
-        for variant, metric, value, unit, n in found:
-            dataset = "embedded cluster network" if variant.startswith("clusters") else self.dataset
-            self.made.append(Measure(variant, self.seed, dataset, metric, float(value), unit, n))
+def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, unit: str, n: int) -> Measure:
+    """The cluster states are no recording and say so."""
+    clusters = variant.startswith("clusters")
+    return Measure(variant, seed, "embedded cluster network" if clusters else dataset, metric, float(value), unit, n)
 
 
-def correlations(
-    a: Float[np.ndarray, "batch bin population"], b: Float[np.ndarray, "batch bin population"], sigma: float
-) -> Float[np.ndarray, " population"]:
+def correlations(a: Activity, b: Activity, sigma: float) -> Float[np.ndarray, " population"]:
     """Correlation of each population's activity in all batches, after a Gaussian filter of `sigma` bins (0: none)."""
     if sigma:
         a, b = (gaussian_filter1d(x, sigma, axis=1) for x in (a, b))
-    flat = [x.reshape(-1, x.shape[2]) for x in (a, b)]
-    return np.array([np.corrcoef(flat[0][:, m], flat[1][:, m])[0, 1] for m in range(a.shape[2])])
+    return np.array([np.corrcoef(a[:, :, m].ravel(), b[:, :, m].ravel())[0, 1] for m in range(a.shape[2])])
 
 
-def inferred(recorded: trials.Recorded, latent: dict[str, np.ndarray]):
+def inferred(recorded: Trials, latent: dict[str, np.ndarray]):
     """Latent activity against the truth, before and after EM."""
-    if not np.isfinite(recorded.rates).all():
+    if recorded.truth is None:
         return
-    first = recorded.trial.history
-    truth = recorded.rates[:, first:] * recorded.trial.dt
-    for variant, name in (("start", "first"), ("em", "last")):
+    truth, begin, end = (array[:, recorded.trial.history :] for array in (recorded.truth, latent["first"], latent["last"]))
+    for variant, activity in (("start", begin), ("em", end)):
         for label, sigma in (("z_corr", 0.0), ("z_corr_20ms", SMOOTH / recorded.trial.dt)):
-            found = correlations(latent[name][:, first:], truth, sigma)
-            for m, value in enumerate(found):
+            for m, value in enumerate(correlations(activity, truth, sigma)):
                 yield variant, f"{label}_{m}", value, "", truth.shape[0] * truth.shape[1]
-    yield from inferred_states(latent["last"][:, first:], truth, recorded.trial.dt)
+    yield from inferred_states(end, truth, recorded.trial.dt)
 
 
 def inferred_states(latent: np.ndarray, truth: np.ndarray, dt: float):
     """Levels in the states, and how far the switches are from the true ones (s; only if there are as many)."""
     if latent.shape[2] < 2:
         return
-    found, true = (states.find(x.reshape(-1, x.shape[2]) / dt, dt) for x in (latent, truth))
-    for name, value in (("winner", found.up), ("loser", found.down), ("last", found.others)):
+    here, true = (states.find(x.reshape(-1, x.shape[2]) / dt, dt) for x in (latent, truth))
+    for name, value in (("winner", here.up), ("loser", here.down), ("last", here.others)):
         if np.isfinite(value):
             yield "em", f"rate_{name}_inferred", value, "Hz", latent.shape[1]
     yield "data", "switches", true.n_switches, "", 1
-    if true.n_switches and found.n_switches == true.n_switches:
-        yield "em", "switch_error", np.abs(found.times - true.times).max(), "s", true.n_switches
+    if true.n_switches and here.n_switches == true.n_switches:
+        yield "em", "switch_error", np.abs(here.times - true.times).max(), "s", true.n_switches
 
 
-def partitioned(recorded: trials.Recorded, seed: int):
+def partitioned(recorded: Trials, seed: int):
     """Share of neurons whose population is found from the spikes alone."""
-    spikes = recorded.trial.spikes[:, recorded.trial.history :].reshape(-1, recorded.trial.spikes.shape[2])
-    rng = seeds.generator(seed, "neulvm", "partition")
-    found = partition.find(spikes, recorded.trial.shape[2], recorded.trial.dt, rng)
-    yield "data", "partition_accuracy", partition.accuracy(found, recorded.trial.population), "", len(found)
+    trial, rng = recorded.trial, seeds.generator(seed, "neulvm", "partition")
+    group = partition.find(recorded_bins.joined(trial), trial.shape[2], trial.dt, rng)
+    yield "data", "partition_accuracy", partition.accuracy(group, trial.population), "", len(group)
 
 
-def fitted(fits: list[models.Model], found: dict[str, models.Model], truth: Circuit | None, recorded: trials.Recorded):
-    """Losses of the starts, and the parameters that were found, by name, over the true ones."""
+def parameters(fits: list[Fitted], models: dict[str, Fitted], truth: Circuit | None, recorded: Trials):
+    """Losses of the starts, and the parameters of the models, by name, over the true ones."""
     losses = [fit.about["loss"] for fit in fits]
     for fit in fits:
         yield f"start{fit.about['start']}", "loss", fit.about["loss"], "nats", 1
-    yield "em", "loss", found["em"].about["loss"], "nats", len(fits)
+    yield "em", "loss", models["em"].about["loss"], "nats", len(fits)
     yield "em", "loss_worst", max(losses), "nats", len(fits)
-    for name, held in found.items():
-        yield name, "at_bound", len(held.about["at_bound"]), "", len(held.circuit.vector())
+    for name, model in models.items():
+        yield name, "at_bound", len(model.about["at_bound"]), "", len(model.circuit.vector())
         if truth is not None:
-            yield from ratios(name, held.circuit, truth)
-            yield from pulls(name, held.circuit, truth, recorded)
+            yield from ratios(name, model.circuit, truth)
+            yield from pulls(name, model.circuit, truth, recorded)
 
 
 def ratios(variant: str, circuit: Circuit, truth: Circuit):
@@ -181,13 +169,11 @@ def recovered(table: pd.DataFrame, truth: Circuit):
         yield "recovery", f"within_90_{name}", table.loc[table["name"].isin(columns), "inside"].mean(), "", n * len(columns)
 
 
-def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: trials.Recorded):
+def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: Trials):
     """Error of the potential to which each population relaxes at the mean rates of the data: what the data do tell."""
     rates = np.nanmean(recorded.rates, axis=(0, 1))
     if np.isfinite(rates).all():
-        h = [
-            np.asarray(c.rest) + rates @ c.weights / np.asarray(c.mem_rate) - np.asarray(c.threshold) for c in (circuit, truth)
-        ]
+        h = [each.asymptote(rates) - np.asarray(each.threshold) for each in (circuit, truth)]
         for m, error in enumerate(h[0] - h[1]):
             yield variant, f"h_error_{m}", error, "noise widths", 1
 
@@ -198,14 +184,14 @@ def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float
     yield variant, "rate_last", rates[:, -1].mean(), "Hz", seconds
     if rates.shape[1] < 2:
         return
-    found = states.find(rates, dt)
-    yield variant, "switch_rate", found.n_switches / found.duration, "1/s", seconds
-    yield variant, "switches_per_200s", 200 * found.n_switches / found.duration, "", seconds
-    for name, value, unit in (("rate_up", found.up, "Hz"), ("rate_down", found.down, "Hz")):
+    run = states.find(rates, dt)
+    yield variant, "switch_rate", run.switch_rate, "1/s", seconds
+    yield variant, "switches_per_200s", 200 * run.n_switches / run.duration, "", seconds
+    for name, value in (("rate_up", run.up), ("rate_down", run.down)):
         if np.isfinite(value):
-            yield variant, name, value, unit, seconds
-    if len(found.dwell):
-        yield variant, "dwell_mean", found.dwell.mean(), "s", len(found.dwell)
+            yield variant, name, value, "Hz", seconds
+    if len(run.dwell):
+        yield variant, "dwell_mean", run.dwell.mean(), "s", len(run.dwell)
 
 
 def perturbed(simulated: dict[str, dict[str, np.ndarray]]):
@@ -228,39 +214,46 @@ def wins(arrays: dict[str, np.ndarray]) -> float:
     return float(np.mean(means[:, target] > means[:, first]))
 
 
-def compared(held: dict[str, np.ndarray]):
+def bits_per_spike(log_likelihood: float, base: float, n_spikes: int) -> float:
+    """What a model tells about each spike beyond another one; log-likelihoods in nats."""
+    return (log_likelihood - base) / (n_spikes * np.log(2))
+
+
+def compared(rivals: dict[str, np.ndarray]):
     """Baselines: held-out information per spike beyond a constant rate, and free runs."""
-    base, n = float(held["constant.score"]), int(held["n_spikes"])
-    for name in held["names"]:
-        yield from free_run(f"baseline {name}", held[f"{name}.free"], float(held["dt"]))
-        yield f"baseline {name}", "held_out", (float(held[f"{name}.score"]) - base) / (n * np.log(2)), "bits/spike", n
+    base, n = float(rivals["constant.score"]), int(rivals["n_spikes"])
+    for name in rivals["names"]:
+        yield from free_run(f"baseline {name}", rivals[f"{name}.free"], float(rivals["dt"]))
+        yield f"baseline {name}", "held_out", bits_per_spike(float(rivals[f"{name}.score"]), base, n), "bits/spike", n
 
 
-def held_out(recorded: trials.Recorded, found: dict[str, models.Model], settings: Particles, seed: int, base: float):
+def held_out(recorded: Trials, models: dict[str, Fitted], settings: Particles, seed: int, base: float):
     """The same for the mesoscopic model: likelihood of each bin given the bins before it, by the particle filter."""
     later = recorded.held_out
     n = int(later.spikes[:, later.history :].sum())
-    for name, held in found.items():
+    for name, model in models.items():
         rng = seeds.generator(seed, "neulvm", "held out")
-        total = particles.sample(held.circuit, later, 0, settings.particles, 1, rng, held.kind).log_likelihood
-        yield name, "held_out", (total - base) / (n * np.log(2)), "bits/spike", n
+        total = filtering.sample(model.circuit, later, 0, settings.particles, 1, rng, model.kind).log_likelihood
+        yield name, "held_out", bits_per_spike(total, base, n), "bits/spike", n
 
 
-def likely(recorded: trials.Recorded, found: dict[str, models.Model], settings: Particles, seed: int):
-    """Log-likelihood of the spikes in the fitted window, the latent activity integrated out by the particle filter."""
+def log_likelihoods(recorded: Trials, models: dict[str, Fitted], truth: Circuit | None, settings: Particles, seed: int):
+    """Log-likelihood of the spikes in the fitted window, the latent activity integrated out; also at the true parameters."""
     trial = recorded.trial
+    if truth is not None:
+        models = {**models, "true": replace(models["em"], circuit=truth)}
     n = int(trial.spikes[:, trial.history :].sum())
-    for name, held in found.items():
+    for name, model in models.items():
         rng = seeds.generator(seed, "neulvm", "likely")
         batches = range(trial.shape[0])
-        runs = (particles.sample(held.circuit, trial, b, settings.particles, 1, rng, held.kind) for b in batches)
+        runs = (filtering.sample(model.circuit, trial, b, settings.particles, 1, rng, model.kind) for b in batches)
         yield name, "log_likelihood", sum(each.log_likelihood for each in runs), "nats", n
 
 
-def clustered(held: dict[str, np.ndarray]):
+def clustered(cases: dict[str, np.ndarray]):
     """Cluster states: share of the windows with K clusters, and changes of K per minute."""
-    for name in held["names"]:
-        k, activity, dt = held[f"{name}.k"], held[f"{name}.activity"], float(held[f"{name}.dt"])
+    for name in cases["names"]:
+        k, activity, dt = cases[f"{name}.k"], cases[f"{name}.activity"], float(cases[f"{name}.dt"])
         variant, seconds = f"clusters {name}", round(len(activity) * dt)
         yield variant, "rate", activity.mean(), "Hz", seconds
         yield variant, "switches_per_minute", 60 * cluster_states.switches(k) / (len(activity) * dt), "", seconds

@@ -4,8 +4,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from respike.core import files, training
-from respike.neulvm import ascent, box, model, models, trials
-from respike.neulvm.params import Prior, Refine
+from respike.neulvm import fitted, trials
+from respike.neulvm.inference import ascent, box
+from respike.neulvm.params import Prior, Refine, age_bins
 
 
 def run(*, trial: Path, best: Path, out: Path, log: Path, prior: Prior, refine: Refine, seed: int) -> None:
@@ -13,21 +14,19 @@ def run(*, trial: Path, best: Path, out: Path, log: Path, prior: Prior, refine: 
 
     A run that was cut off goes on after the last round that was saved.
     """
-    recorded, found = trials.read(trial), models.read(best)
-    short = recorded.trial.shortened(model.bins(refine.history, recorded.trial.dt))
-    search = box.build(found.circuit, prior)
-    state = ascent.begin(found.circuit, search)
-    place = (seed, "neulvm", "refine")
+    recorded, model = trials.read(trial).trial, fitted.read(best)
+    short = recorded.shortened(age_bins("neulvm.refine.history", refine.history, recorded.dt, model.circuit))
+    search = box.build(model.circuit, prior)
+    state = ascent.begin(model.circuit, search)
 
     def step(number: int) -> dict[str, float]:
-        ascent.advance(state, number, found.circuit, short, search, found.kind, refine, place)
-        return {"log_likelihood": state.likelihood[-1]}
+        ascent.advance(state, number, model.circuit, short, search, model.kind, refine, (seed, "neulvm", "refine"))
+        return {"log_likelihood": state.log_likelihood[-1]}
 
-    key = {**asdict(refine), "seed": seed, "trial": files.digest(trial), "best": files.digest(best)}
-    key["box"] = repr((search.low.tolist(), search.high.tolist()))
+    key = {**asdict(refine), "seed": seed, "prior": asdict(prior)}
     rounds = training.train({"ascent": state}, step, refine.rounds, out, key, report_every=1)
-    circuit = ascent.result(state, found.circuit, search)
-    about = {"start": found.about["start"], "rounds": ascent.counted(state), "at_bound": search.at_bound(circuit)}
-    models.write(out, replace(found, circuit=circuit, about=about))
+    circuit = ascent.result(state, model.circuit, search)
+    about = {"start": model.about["start"], "rounds": ascent.counted(state), "at_bound": search.at_bound(circuit)}
+    fitted.write(out, replace(model, circuit=circuit, about=about))
     files.write_table(log, rounds)
     training.forget(out)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from respike.neulvm import model, models
-from respike.neulvm.params import Circuit, Window
+from respike.neulvm import fitted
+from respike.neulvm.params import Circuit, Window, window_bins
 
 
 def run(*, network: Path, meso: Path, dataset: str, circuit: Circuit, window: Window) -> None:
     """Write the two models."""
-    history = model.bins(window.history, window.dt)
-    models.write(network, models.Model(circuit, "network", window.dt, history, dataset))
-    models.write(meso, models.Model(circuit, "exact", window.dt, history, dataset))
+    history = window_bins(window, circuit).history
+    fitted.write(network, fitted.Fitted(circuit, "network", window.dt, history, dataset))
+    fitted.write(meso, fitted.Fitted(circuit, "exact", window.dt, history, dataset))

@@ -1,10 +1,10 @@
-"""Draw the figures: networks one by one (here) and variants side by side (`comparisons`).
+"""Draw the figures: networks by themselves, and variants side by side.
 
 Which variant plays which part is the config block `rate2lif.figures`. Each function names the paper's figure it answers.
 """
 
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,9 @@ from matplotlib.axes import Axes
 
 from respike.core import files, measures, spikes, style
 from respike.core.style import EXCITATORY, INHIBITORY
-from respike.rate2lif import archives, comparisons, tasks
-from respike.rate2lif import network as networks
-from respike.rate2lif.comparisons import Roles
+from respike.rate2lif import archives, fitted, tasks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import RATE_STEP
+from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
 from respike.rate2lif.tasks import TASKS
 
 OUTPUT_STEP = 0.001  # s between two kept samples of a LIF output
@@ -28,12 +26,27 @@ AXES_FROM = 0.5  # share of the trial from which the targeted axes are estimated
 
 
 @dataclass(frozen=True)
-class Files:
-    """What is known of one network."""
+class Roles:
+    """Which variant stands for what; lists are drawn side by side."""
+
+    example: str  # Fig. 1B, 2B, S1, S2, evaluation script
+    contextual: str  # Fig. 3, 4, S5
+    motif: str  # Fig. S3
+    sizes: tuple[str, ...]  # Fig. 1C, 2C
+    largest_taus: tuple[str, ...]  # Fig. 2D, 2E
+    decay: tuple[str, ...]  # Fig. 5
+    activations: tuple[str, ...]  # Fig. 7
+    tasks: tuple[str, ...]  # all tasks side by side
+    conditions: str  # Fig. 6: the variant whose conditions are compared
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network that is drawn by itself."""
 
     network: Network
     history: pd.DataFrame
-    played: dict[str, np.ndarray]  # rate model
+    activity: dict[str, np.ndarray]  # rate model
     shown: dict[str, np.ndarray]  # LIF network
     search: pd.DataFrame
     trials: pd.DataFrame
@@ -41,53 +54,55 @@ class Files:
     dataset: str
 
 
-def run(*, folder: Path, chunks: list[str], metrics: Path, roles: Roles, out: Path) -> None:
-    """Draw every figure into `out`; of the networks that are shown one by one, the first of their chunk in `chunks`."""
+def run(*, example: list[Path], contextual: list[Path], motif: list[Path], metrics: Path, roles: Roles, folder: Path) -> None:
+    """Draw every figure into `folder`. Of the networks that are drawn by themselves the archives of all stages are given."""
     table = files.read_table(metrics, measures.COLUMNS)
-    first = {archives.Chunk.named(chunk).variant: chunk for chunk in reversed(chunks)}
-    example, contextual, motif = (opened(folder, first[name]) for name in (roles.example, roles.contextual, roles.motif))
-    training(example, out)
-    scales(example, out)
-    evaluation(example, out)
-    rates(example, out)
-    components(example, out)
-    motifs(motif, table[table["variant"] == roles.motif], out)
-    contexts(contextual, out)
-    contextual_cells(contextual, out)
-    targeted_axes(contextual, out)
-    comparisons.draw(table, roles, out)
+    case = opened(example)
+    for draw in (training, scales, evaluation, rates, components):
+        draw(case, folder)
+    case = opened(contextual)
+    for draw in (contexts, contextual_cells, targeted_axes):
+        draw(case, folder)
+    motifs(opened(motif), table[table["variant"] == roles.motif], folder)
+    sizes(table, roles.sizes, folder)
+    largest_taus(table, roles.largest_taus, folder)
+    bars(table, roles.decay, "fig5_decay", "fixed and tuned decay constants", folder)
+    bars(table, roles.activations, "fig7_activations", "activation functions", folder)
+    bars(table, roles.tasks, "tasks", "tasks", folder)
+    conditions(table, roles.conditions, folder)
 
 
-def opened(folder: Path, chunk: str) -> Files:
-    """The files of the first network of a chunk."""
-    with closing(archives.read(folder, chunk)) as networks_of_chunk:
-        stem, its = next(networks_of_chunk)
-        played = files.read_arrays(its / "activity.npz")
-        return Files(
-            network=networks.read(its / "scaled.mat"),
-            history=files.read_table(its / "history.parquet"),
-            played=played,
-            shown=files.read_arrays(its / "shown.npz"),
-            search=files.read_table(its / "search.parquet"),
-            trials=files.read_table(its / "trials.parquet"),
-            fired=spikes.read(its / "spikes.npz"),
-            dataset=f"{stem.rsplit('_', 1)[0]}, {played['origin']}",
+def opened(paths: list[Path]) -> Case:
+    """The first network in the archives of its chunk."""
+    source = archives.Archives(*paths)
+    name = source.names[0]
+    with source.unpacked(name) as folder:
+        activity = files.read_arrays(folder / "activity.npz")
+        return Case(
+            network=fitted.read(folder / "scaled.mat"),
+            history=files.read_table(folder / "history.parquet"),
+            activity=activity,
+            shown=files.read_arrays(folder / "shown.npz"),
+            search=files.read_table(folder / "search.parquet"),
+            trials=files.read_table(folder / "trials.parquet"),
+            fired=spikes.read(folder / "spikes.npz"),
+            dataset=f"{name.variant}, {activity['origin']}",
         )
 
 
-def training(one: Files, out: Path) -> None:
+def training(case: Case, out: Path) -> None:
     """Fig. 1B: decay constants before and after training, mean outputs of the rate model; and the learning curve."""
     figure, ((left, middle, right),) = style.panels(1, 3)
-    decay_constants(left, one.network)
-    time = RATE_STEP * np.arange(1, len(one.played["output"]) + 1)
-    by_group(middle, time, one.played["output"].T, one.played["group"])
+    decay_constants(left, case.network)
+    time = RATE_STEP * np.arange(1, len(case.activity["output"]) + 1)
+    by_group(middle, time, case.activity["output"].T, case.activity["group"])
     middle.set(xlabel="time (s)", ylabel="output", title="rate model, mean ± sd over trials")
-    right.plot(one.history["trials"], one.history["loss"], color="0.7", linewidth=0.5, label="training trials")
-    checks = one.history.dropna(subset="check_loss")
+    right.plot(case.history["trials"], case.history["loss"], color="0.7", linewidth=0.5, label="training trials")
+    checks = case.history.dropna(subset="check_loss")
     right.plot(checks["trials"], checks["check_loss"], "o-", markersize=2, label="fresh trials")
     right.set(xlabel="trials seen", ylabel="loss", title="learning curve")
     right.legend()
-    style.save(figure, out, "fig1_training", one.dataset)
+    style.save(figure, out, "fig1_training", case.dataset)
 
 
 def decay_constants(axes: Axes, network: Network) -> None:
@@ -96,8 +111,8 @@ def decay_constants(axes: Axes, network: Network) -> None:
     bins = np.linspace(5 * network.taus[0], 5 * network.taus[-1] + 1e-6, 21)
     axes.hist(tau, bins, color=EXCITATORY, label=f"trained, {tau.mean():.1f} ± {tau.std():.1f} ms")
     if "taus_gaus0" in network.extra:
-        before = networks.decay(network.extra["taus_gaus0"].ravel(), network.taus)
-        axes.hist(1000 * before, bins, histtype="step", color="black", label="before training")
+        before = replace(network, taus_gaus=network.extra["taus_gaus0"].ravel())
+        axes.hist(1000 * before.decay(), bins, histtype="step", color="black", label="before training")
     axes.set(xlabel="synaptic decay constant (ms)", ylabel="cells", title=f"{network.n_cells} cells")
     axes.margins(y=0.3)
     axes.legend()
@@ -112,64 +127,64 @@ def by_group(axes: Axes, time: np.ndarray, output: Float[np.ndarray, "trial time
     axes.legend()
 
 
-def scales(one: Files, out: Path) -> None:
+def scales(case: Case, out: Path) -> None:
     """Fig. 2B: the LIF output at several scales; and accuracy over the scales of the search."""
     figure, ((left, right),) = style.panels(1, 2)
-    time = OUTPUT_STEP * np.arange(one.shown["scale_output"].shape[1])
-    for scale, output in zip(one.shown["shown_scales"], one.shown["scale_output"], strict=True):
+    time = OUTPUT_STEP * np.arange(case.shown["scale_output"].shape[1])
+    for scale, output in zip(case.shown["shown_scales"], case.shown["scale_output"], strict=True):
         left.plot(time, output, label=f"1/λ = {scale:g}", linewidth=0.8)
     left.set(xlabel="time (s)", ylabel="LIF output", title="same trial, three scales")
     left.set_yscale("symlog", linthresh=2)
     left.legend(loc="lower right", bbox_to_anchor=(1, 0.14))
-    shares = 100 * one.search.groupby("scale")[["correct", "decided"]].mean()
+    shares = 100 * case.search.groupby("scale")[["correct", "decided"]].mean()
     right.plot(shares.index, shares["correct"], "o-", label="published criterion")
     right.plot(shares.index, shares["decided"], "s--", color="0.5", label="mean output")
-    right.axvline(float(one.shown["scale"]), color="black", linewidth=0.6, linestyle=":", label="chosen")
-    n = one.search["trial"].nunique()
+    right.axvline(float(case.shown["scale"]), color="black", linewidth=0.6, linestyle=":", label="chosen")
+    n = case.search["trial"].nunique()
     right.set(xlabel="1/λ", ylabel="correct trials (%)", ylim=(-3, 103), title=f"search, {n} trials per scale")
     right.legend()
-    style.save(figure, out, "fig2_scale", one.dataset)
+    style.save(figure, out, "fig2_scale", case.dataset)
 
 
-def evaluation(one: Files, out: Path) -> None:
+def evaluation(case: Case, out: Path) -> None:
     """The published evaluation script: LIF outputs of a trial with and one without a response, and their rasters."""
-    group, wanted = one.shown["group"], one.played["wanted"]
+    group, wanted = case.shown["group"], case.activity["wanted"]
     chosen = [int(np.argmax(wanted[: len(group)] != 0)), int(np.argmax(wanted[: len(group)] == 0))]
     figure, ((left, middle, right),) = style.panels(1, 3)
-    time = OUTPUT_STEP * np.arange(one.shown["output"].shape[1])
+    time = OUTPUT_STEP * np.arange(case.shown["output"].shape[1])
     for trial, axes, color in zip(chosen, (middle, right), COLORS, strict=False):
-        left.plot(time, one.shown["output"][trial], color=color, label=str(group[trial]))
-        raster(axes, one, trial)
+        left.plot(time, case.shown["output"][trial], color=color, label=str(group[trial]))
+        raster(axes, case, trial)
         axes.set_title(f"{group[trial]}: excitatory red, inhibitory blue")
-    left.set(xlabel="time (s)", ylabel="LIF output", title=f"1/λ = {float(one.shown['scale']):g}")
+    left.set(xlabel="time (s)", ylabel="LIF output", title=f"1/λ = {float(case.shown['scale']):g}")
     left.legend()
-    style.save(figure, out, "evaluation", one.dataset)
+    style.save(figure, out, "evaluation", case.dataset)
 
 
-def raster(axes: Axes, one: Files, trial: int) -> None:
+def raster(axes: Axes, case: Case, trial: int) -> None:
     """Raster of one trial, inhibitory cells below, excitatory above."""
-    place = np.argsort(np.argsort(~one.network.inhibitory, kind="stable"))
-    here = one.fired.trial == trial
-    for cells, color in ((~one.network.inhibitory, EXCITATORY), (one.network.inhibitory, INHIBITORY)):
-        kind = here & cells[one.fired.cells]
-        style.raster(axes, one.fired.times[kind], place[one.fired.cells[kind]], color)
+    height = np.argsort(np.argsort(~case.network.inhibitory, kind="stable"))
+    here = case.fired.trial == trial
+    for cells, color in ((~case.network.inhibitory, EXCITATORY), (case.network.inhibitory, INHIBITORY)):
+        kind = here & cells[case.fired.cells]
+        style.raster(axes, case.fired.times[kind], height[case.fired.cells[kind]], color)
 
 
-def rates(one: Files, out: Path) -> None:
+def rates(case: Case, out: Path) -> None:
     """Fig. S1: mean rates of each cell in the rate model and in the LIF network, and their distributions."""
     figure, ((left, right),) = style.panels(1, 2)
-    lif = cell_by_cell(left, one)
-    for name, cells, color in kinds(one.network):
+    lif = cell_by_cell(left, case)
+    for name, cells, color in kinds(case.network):
         right.hist(lif[cells], np.linspace(0, lif.max() + 1e-9, 25), histtype="step", color=color, label=name)
-    right.set(xlabel="LIF firing rate (Hz)", ylabel="cells", title=f"mean over {one.fired.n_trials} trials", yscale="log")
-    style.save(figure, out, "figS1_rates", one.dataset)
+    right.set(xlabel="LIF firing rate (Hz)", ylabel="cells", title=f"mean over {case.fired.n_trials} trials", yscale="log")
+    style.save(figure, out, "figS1_rates", case.dataset)
 
 
-def cell_by_cell(axes: Axes, one: Files) -> Float[np.ndarray, " cell"]:
+def cell_by_cell(axes: Axes, case: Case) -> Float[np.ndarray, " cell"]:
     """Mean rate of each cell in the LIF network against the one in the rate model; returns the LIF rates in Hz."""
-    model = one.played["mean_rate"][: one.fired.n_trials].mean(0)
-    lif = np.bincount(one.fired.cells, minlength=one.fired.n_cells) / (one.fired.duration * one.fired.n_trials)
-    for name, cells, color in kinds(one.network):
+    model = case.activity["mean_rate"][: case.fired.n_trials].mean(0)
+    lif = np.bincount(case.fired.cells, minlength=case.fired.n_cells) / (case.fired.duration * case.fired.n_trials)
+    for name, cells, color in kinds(case.network):
         axes.plot(model[cells], lif[cells], "o", markersize=2.5, color=color, label=name)
     r = np.corrcoef(model, lif)[0, 1]
     axes.set(xlabel="mean rate in the rate model", ylabel="LIF firing rate (Hz)", title=f"cell by cell, r = {r:.2f}")
@@ -184,13 +199,18 @@ def kinds(network: Network) -> list[tuple[str, np.ndarray, str]]:
     return [kind for kind in every if kind[1].any()]
 
 
-def components(one: Files, out: Path) -> None:
+def mean_courses(case: Case) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
+    """Kinds of trial, and their mean rates (kind, step, cell) in the rate model and in the LIF network."""
+    groups, shown = sorted(set(case.shown["group"].tolist())), case.shown
+    lif = np.stack([shown["filtered"][shown["group"] == name].mean(0) for name in groups])
+    return groups, (case.activity["course"][[case.activity["groups"].tolist().index(name) for name in groups]], lif)
+
+
+def components(case: Case, out: Path) -> None:
     """Fig. S2: mean courses of each kind of trial in the first two principal components of each network."""
     figure, (panels,) = style.panels(1, 2)
-    groups = sorted(set(one.shown["group"].tolist()))
-    lif = np.stack([one.shown["filtered"][one.shown["group"] == name].mean(0) for name in groups])
-    rate = one.played["course"][[one.played["groups"].tolist().index(name) for name in groups]]
-    for axes, name, course in zip(panels, ("rate model", "LIF network"), (rate, lif), strict=True):
+    groups, courses = mean_courses(case)
+    for axes, name, course in zip(panels, ("rate model", "LIF network"), courses, strict=True):
         flat = course.reshape(-1, course.shape[-1])
         _, size, directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
         share = 100 * (size**2)[:3].sum() / (size**2).sum()
@@ -199,23 +219,23 @@ def components(one: Files, out: Path) -> None:
             axes.plot(*path[0], "o", color=color)
         axes.set(xlabel="component 1", ylabel="component 2", title=f"{name}: 3 components hold {share:.1f}%")
         axes.legend()
-    style.save(figure, out, "figS2_components", one.dataset)
+    style.save(figure, out, "figS2_components", case.dataset)
 
 
-def motifs(one: Files, table: pd.DataFrame, out: Path) -> None:
+def motifs(case: Case, table: pd.DataFrame, out: Path) -> None:
     """Fig. S3: LIF rates of excitatory, other inhibitory (PV) and SST cells by kind of trial."""
     figure, ((left, right),) = style.panels(1, 2)
-    present = kinds(one.network)
-    groups = sorted(set(one.shown["group"].tolist()), reverse=True)
+    present = kinds(case.network)
+    groups = sorted(set(case.shown["group"].tolist()), reverse=True)
     for shift, (name, _, color) in enumerate(present):
         values = [mean_of(table, f"mean rate, {name}, {group}") for group in groups]
         left.bar(np.arange(len(groups)) + 0.27 * (shift - 1), values, 0.25, color=color, label=name)
     left.set(xticks=range(len(groups)), xticklabels=groups, ylabel="LIF firing rate (Hz)", title="rates by kind of cell")
     left.legend()
-    time = OUTPUT_STEP * np.arange(one.shown["output"].shape[1])
-    by_group(right, time, one.shown["output"], one.shown["group"])
-    right.set(xlabel="time (s)", ylabel="LIF output", title=f"mean ± sd, 1/λ = {float(one.shown['scale']):g}")
-    style.save(figure, out, "figS3_motif", one.dataset)
+    time = OUTPUT_STEP * np.arange(case.shown["output"].shape[1])
+    by_group(right, time, case.shown["output"], case.shown["group"])
+    right.set(xlabel="time (s)", ylabel="LIF output", title=f"mean ± sd, 1/λ = {float(case.shown['scale']):g}")
+    style.save(figure, out, "figS3_motif", case.dataset)
 
 
 def mean_of(table: pd.DataFrame, metric: str) -> float:
@@ -223,56 +243,50 @@ def mean_of(table: pd.DataFrame, metric: str) -> float:
     return table.loc[table["metric"] == metric, "value"].mean()
 
 
-def contexts(one: Files, out: Path) -> None:
+def contexts(case: Case, out: Path) -> None:
     """Fig. 3B, 4A: contextual integration, outputs of the rate model and of the LIF network, and a raster per context."""
     figure, panels = style.panels(2, 2)
     (top_left, top_right), rasters = panels
-    rate_time = RATE_STEP * np.arange(1, len(one.played["output"]) + 1)
-    by_group(top_left, rate_time, one.played["output"].T, one.played["group"])
-    lif_time = OUTPUT_STEP * np.arange(one.shown["output"].shape[1])
-    by_group(top_right, lif_time, one.shown["output"], one.shown["group"])
+    rate_time = RATE_STEP * np.arange(1, len(case.activity["output"]) + 1)
+    by_group(top_left, rate_time, case.activity["output"].T, case.activity["group"])
+    lif_time = OUTPUT_STEP * np.arange(case.shown["output"].shape[1])
+    by_group(top_right, lif_time, case.shown["output"], case.shown["group"])
     top_left.set(xlabel="time (s)", ylabel="output", title="rate model, mean ± sd")
-    top_right.set(xlabel="time (s)", ylabel="output", title=f"LIF network, mean ± sd, 1/λ = {float(one.shown['scale']):g}")
-    group = one.shown["group"].tolist()
-    for axes, name in zip(rasters, sorted({one_of[: len("context 1")] for one_of in group}), strict=False):
-        trial = next(i for i, one_of in enumerate(group) if one_of.startswith(name))
-        raster(axes, one, trial)
+    top_right.set(xlabel="time (s)", ylabel="output", title=f"LIF network, mean ± sd, 1/λ = {float(case.shown['scale']):g}")
+    group = case.shown["group"].tolist()
+    for axes, name in zip(rasters, sorted({label[: len("context 1")] for label in group}), strict=False):
+        trial = next(i for i, label in enumerate(group) if label.startswith(name))
+        raster(axes, case, trial)
         axes.set_title(f"{group[trial]}: excitatory red, inhibitory blue")
-    style.save(figure, out, "fig4_contextual", one.dataset)
+    style.save(figure, out, "fig4_contextual", case.dataset)
 
 
-def contextual_cells(one: Files, out: Path) -> None:
+def contextual_cells(case: Case, out: Path) -> None:
     """Fig. 4C-E: correct trials in each context, decay constants, and rates of the contextual network."""
     figure, ((left, middle, right),) = style.panels(1, 3)
-    standard = one.trials[one.trials["condition"] == "standard"]
-    task, wanted = TASKS["mante"], one.played["wanted"]
-    seen = tasks.responses(one.played["output"], task.rate_window, task.end)
-    correct = pd.Series(tasks.is_correct(seen, wanted, quiet_both_ways=True)).groupby(one.played["group"])
+    standard = case.trials[case.trials["condition"] == STANDARD]
+    task, wanted = TASKS["mante"], case.activity["wanted"]
+    responses = tasks.responses(case.activity["output"], task.rate_window, task.end)
+    correct = pd.Series(tasks.is_correct(responses, wanted, quiet_both_ways=True)).groupby(case.activity["group"])
     groups = sorted(set(standard["group"]))
     shares = {"rate model": correct.mean(), "LIF network": standard.groupby("group")["correct"].mean()}
     for shift, (name, share) in zip((-0.2, 0.2), shares.items(), strict=True):
         left.bar(np.arange(len(groups)) + shift, 100 * share[groups], 0.38, label=name, alpha=0.7)
     left.set_xticks(range(len(groups)), [group.replace("context ", "context\n") for group in groups])
-    left.set(
-        ylabel="correct trials (%)",
-        yticks=range(0, 101, 20),
-        ylim=(0, 125),
-        title=f"{len(standard)} trials of the LIF network",
-    )
+    left.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125))
+    left.set_title(f"{len(standard)} trials of the LIF network")
     left.legend(ncols=2, loc="upper center")
-    decay_constants(middle, one.network)
-    cell_by_cell(right, one)
-    style.save(figure, out, "fig4_cells", one.dataset)
+    decay_constants(middle, case.network)
+    cell_by_cell(right, case)
+    style.save(figure, out, "fig4_cells", case.dataset)
 
 
-def targeted_axes(one: Files, out: Path) -> None:
+def targeted_axes(case: Case, out: Path) -> None:
     """Fig. S5: mean courses along the axes of choice and context, estimated from the response, in both networks."""
     figure, (panels,) = style.panels(1, 2)
-    groups = sorted(set(one.shown["group"].tolist()))
-    lif = np.stack([one.shown["filtered"][one.shown["group"] == name].mean(0) for name in groups])
-    rate = one.played["course"][[one.played["groups"].tolist().index(name) for name in groups]]
+    groups, courses = mean_courses(case)
     signs = np.array([[1 if name.endswith("+") else -1, 1 if name.startswith("context 1") else -1] for name in groups])
-    for axes, name, course in zip(panels, ("rate model", "LIF network"), (rate, lif), strict=True):
+    for axes, name, course in zip(panels, ("rate model", "LIF network"), courses, strict=True):
         late = course[:, int(AXES_FROM * course.shape[1]) :].mean(1)
         directions, _ = np.linalg.qr(np.linalg.lstsq(signs, late - late.mean(0), rcond=None)[0].T)
         paths = (course - course.mean((0, 1))) @ directions
@@ -282,4 +296,103 @@ def targeted_axes(one: Files, out: Path) -> None:
             axes.plot(*path[-1], "o", color=color)
         axes.set(xlabel="choice axis", ylabel="context axis", title=name)
         axes.legend()
-    style.save(figure, out, "figS5_axes", one.dataset)
+    style.save(figure, out, "figS5_axes", case.dataset)
+
+
+def values(table: pd.DataFrame, variant: str, metric: str) -> np.ndarray:
+    """The values of all replicas of a variant."""
+    return table.loc[(table["variant"] == variant) & (table["metric"] == metric), "value"].to_numpy()
+
+
+def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metric: str, label: str) -> None:
+    """Mean and sd over replicas of `metric` against the metric `of`, one point per variant."""
+    rows = [(values(table, variant, of).mean(), values(table, variant, metric)) for variant in variants]
+    x, y = [row[0] for row in rows], [row[1].mean() for row in rows]
+    axes.errorbar(x, y, [row[1].std() for row in rows], fmt="o-", capsize=2, label=label)
+
+
+def sizes(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
+    """Fig. 1C and 2C: training and conversion against the number of cells."""
+    figure, ((left, middle, right),) = style.panels(1, 3)
+    spread(left, table, variants, "cells", "rate accuracy", "rate model")
+    spread(left, table, variants, "cells", "LIF accuracy", "LIF network")
+    left.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
+    left.set(ylabel="correct trials (%)", ylim=(-3, 103), title="accuracy, mean ± sd over networks")
+    left.legend()
+    spread(middle, table, variants, "cells", "trained", "trained")
+    spread(middle, table, variants, "cells", "converted", "converted (≥ 95%)")
+    middle.set(ylabel="networks (%)", ylim=(-3, 103), title=f"{replicas(table, variants)} per size")
+    middle.legend()
+    spread(right, table, variants, "cells", "trials to train", "")
+    right.set(ylabel="trials to train")
+    for axes in (left, middle, right):
+        axes.set_xlabel("cells")
+    style.save(figure, out, "fig1_fig2_sizes", dataset(table, variants))
+
+
+def largest_taus(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
+    """Fig. 2D, 2E: decay constants and conversion against the largest decay constant allowed."""
+    figure, ((left, right),) = style.panels(1, 2)
+    spread(left, table, variants, "largest tau", "mean tau", "")
+    left.set(ylabel="mean decay constant (ms)", title=f"{replicas(table, variants)} per point")
+    spread(right, table, variants, "largest tau", "LIF accuracy", "")
+    right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
+    right.set(ylabel="LIF accuracy (%)", ylim=(-3, 103), title="mean ± sd over networks")
+    for axes in (left, right):
+        axes.set_xlabel("largest decay constant (ms)")
+    style.save(figure, out, "fig2_tau", dataset(table, variants))
+
+
+def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, out: Path) -> None:
+    """Fig. 5 and 7: accuracy of rate model and LIF network of several variants; a dot for each network."""
+    figure, ((axes,),) = style.panels(1, 1)
+    for shift, metric in ((-0.2, "rate accuracy"), (0.2, "LIF accuracy")):
+        shares = [values(table, variant, metric) for variant in variants]
+        x = np.arange(len(variants)) + shift
+        axes.bar(x, [share.mean() for share in shares], 0.38, label=metric.removesuffix(" accuracy"), alpha=0.6)
+        for at, share in zip(x, shares, strict=True):
+            axes.plot(np.full(len(share), at), share, "k.", markersize=3)
+    axes.axhline(100 * CONVERTED, color="0.4", linewidth=0.6, linestyle=":")
+    axes.set(
+        xticks=range(len(variants)),
+        ylabel="correct trials (%)",
+        yticks=range(0, 101, 20),
+        ylim=(0, 125),
+        title=f"{title}, {replicas(table, variants)}",
+    )
+    axes.set_xticks(range(len(variants)), [labelled(table, variant) for variant in variants])
+    axes.legend(ncols=2, loc="upper center")
+    style.save(figure, out, name, dataset(table, variants))
+
+
+def labelled(table: pd.DataFrame, variant: str) -> str:
+    """Variant and the scale that was chosen for it."""
+    return f"{variant.replace('_', ' ')}\n1/λ = {values(table, variant, 'best scale').mean():.3g}"
+
+
+def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
+    """Fig. 6: the same networks with other LIF settings: refractory period, filter, lesions, ..."""
+    start = "LIF accuracy, mean output"
+    rows = table[table["variant"] == variant]
+    names = [m.removeprefix(start).removeprefix(", ") for m in rows["metric"].unique() if m.startswith(start)]
+    figure, ((axes,),) = style.panels(1, 1, height=0.6 + 0.28 * max(4, len(names)))
+    for shift, (first, label) in enumerate((("LIF accuracy", "published criterion"), (start, "mean output"))):
+        shares = [values(rows, variant, f"{first}, {name}" if name else first) for name in names]
+        y, means, spreads = np.arange(len(names)) + 0.4 * shift - 0.2, [s.mean() for s in shares], [s.std() for s in shares]
+        axes.barh(y, means, 0.38, xerr=spreads, label=label, alpha=0.7)
+    axes.set_yticks(range(len(names)), [name or "standard" for name in names])
+    axes.set(xlabel="correct trials (%)", xlim=(0, 104), title=f"{variant.replace('_', ' ')}: LIF settings")
+    axes.invert_yaxis()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), ncols=2)
+    style.save(figure, out, "fig6_conditions", dataset(rows, [variant]))
+
+
+def replicas(table: pd.DataFrame, variants: Sequence[str]) -> str:
+    """How many networks of each variant there are, in words."""
+    counts = sorted({len(values(table, variant, "cells")) for variant in variants})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + (" network" if counts == [1] else " networks")
+
+
+def dataset(table: pd.DataFrame, variants: Sequence[str]) -> str:
+    """The data sets of the variants."""
+    return "; ".join(sorted(table.loc[table["variant"].isin(variants), "dataset"].unique()))

@@ -1,19 +1,21 @@
-"""The figures of the study: recording and fitted networks side by side.
-
-`shown` names the variants in figures that show a few; of each the first replicate is drawn.
-"""
+"""Recording, free runs and measures in, the figures of the study out: recording and fitted networks side by side."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from respike.core import files, statistics, style
+from respike.v1 import recorded, simulated, truth
+from respike.v1.agreement import Raster
+from respike.v1.recorded import Recording
+from respike.v1.simulated import Simulation
+from respike.v1.truth import Truth
 
 DATA_COLOR = "black"
 COLORS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
@@ -22,93 +24,77 @@ COLORS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
 class Shown(NamedTuple):
     """What the figures draw: the recording, and some networks with their names."""
 
-    movie: Float[np.ndarray, "frame row column"]
-    train: Bool[np.ndarray, "trial step cell"]
-    test: Bool[np.ndarray, "trial step cell"]
-    models: dict[str, dict[str, np.ndarray]]
-    logs: dict[str, pd.DataFrame]
+    recording: Recording
+    simulations: dict[str, Simulation]
+    histories: dict[str, pd.DataFrame]
     measures: pd.DataFrame
-    truth: dict[str, np.ndarray] | None
-    dataset: str
-    bin_seconds: float
+    truth: Truth | None
 
     @property
     def n_cells(self) -> int:
         """Recorded cells."""
-        return self.test.shape[2]
+        return self.recording.spikes.shape[2]
 
     @property
     def n_runs(self) -> int:
         """Free runs of each network."""
-        return max(len(model["spikes"]) for model in self.models.values())
+        return max(len(simulation.spikes) for simulation in self.simulations.values())
 
-    def runs(self, name: str) -> Bool[np.ndarray, "trial step cell"]:
-        """Free runs of the recorded cells of a model."""
-        return self.models[name]["spikes"][:, :, : self.n_cells]
+    def of(self, split: str) -> Raster:
+        """Recorded trials of a split, over the bins that free runs have."""
+        n_steps = next(iter(self.simulations.values())).spikes.shape[1]
+        return self.recording.of(split)[:, -n_steps:]
+
+    def runs(self, name: str) -> Raster:
+        """Free runs of the recorded cells of a network."""
+        return self.simulations[name].recorded_spikes
 
 
 def run(
     *,
     recording: Path,
     runs: list[Path],
-    logs: list[Path],
+    histories: list[Path],
     names: list[str],
-    shown: list[str],
     metrics: Path,
-    ground_truth: list[Path],
+    ground_truth: Path | None,
     folder: Path,
 ) -> None:
-    """Draw every figure into `folder`. `runs`, `logs` and `names` (variant_replicate) go together; `ground_truth` is empty
-    for recorded data."""
-    drawn = gather(recording, dict(zip(names, zip(runs, logs, strict=True), strict=True)), shown, metrics, ground_truth)
+    """Draw every figure into `folder`: free `runs` and training `histories` of networks called `names`.
+
+    `metrics` is the table of all networks, `ground_truth` the file of the network behind a stand-in, None for recorded data.
+    """
+    shown = Shown(
+        recorded.read(recording),
+        {name: simulated.read(path) for name, path in zip(names, runs, strict=True)},
+        {name: files.read_table(path) for name, path in zip(names, histories, strict=True)},
+        files.read_table(metrics),
+        None if ground_truth is None else truth.read(ground_truth),
+    )
     draw = (movie, rasters, training, psth, correlation_matrices, correlation_scatter)
     draw += (couplings, self_couplings, methods, pareto, hidden_cells)
     for figure in draw:
-        style.save(figure(drawn), folder, figure.__name__, drawn.dataset)
+        style.save(figure(shown), folder, figure.__name__, shown.recording.dataset)
 
 
-def gather(
-    recording: Path, made: dict[str, tuple[Path, Path]], shown: list[str], metrics: Path, ground_truth: list[Path]
-) -> Shown:
-    """Read what the figures need; ValueError for a variant in `shown` that was not fitted."""
-    unknown = [name for name in shown if f"{name}_0" not in made]
-    if unknown:
-        raise ValueError(f"v1.shown: {unknown} are not among v1.variants, {sorted({n.rsplit('_', 1)[0] for n in made})}")
-    stored = files.read_arrays(recording, "movie", "spikes", "split", "dataset", "bin_ms")
-    models = {name: files.read_arrays(made[f"{name}_0"][0], "spikes", "w_rec", "threshold") for name in shown}
-    first = stored["spikes"].shape[1] - next(iter(models.values()))["spikes"].shape[1]
-    train, test = (stored["spikes"][stored["split"] == part, first:] for part in ("train", "test"))
-    return Shown(
-        stored["movie"],
-        train,
-        test,
-        models,
-        {name: files.read_table(made[f"{name}_0"][1]) for name in shown},
-        files.read_table(metrics),
-        next((files.read_arrays(path, "couplings", "n_visible") for path in ground_truth), None),
-        str(stored["dataset"]),
-        float(stored["bin_ms"]) / 1000,
-    )
-
-
-def movie(drawn: Shown) -> plt.Figure:
+def movie(shown: Shown) -> plt.Figure:
     """Six frames of the movie as the network sees it."""
     figure, axes = style.panels(1, 6, height=1.3)
     figure.set_size_inches(2 * style.WIDTH, 1.4)
-    for panel, frame in zip(axes[0], np.linspace(0, len(drawn.movie) - 1, 6).astype(int), strict=True):
-        panel.imshow(drawn.movie[frame], cmap="gray", vmin=0, vmax=1)
-        panel.set(title=f"{frame * drawn.bin_seconds:.2f} s", xticks=[], yticks=[])
+    for panel, frame in zip(axes[0], np.linspace(0, len(shown.recording.movie) - 1, 6).astype(int), strict=True):
+        panel.imshow(shown.recording.movie[frame], cmap="gray", vmin=0, vmax=1)
+        panel.set(title=f"{frame * shown.recording.bin_seconds:.2f} s", xticks=[], yticks=[])
     return figure
 
 
-def rasters(drawn: Shown) -> plt.Figure:
+def rasters(shown: Shown) -> plt.Figure:
     """Figure 1: one trial of the data above, one free run of the last shown network below; training left, test right."""
-    name = list(drawn.models)[-1]
+    name = list(shown.simulations)[-1]
     figure, axes = style.panels(2, 2, height=2.0, sharex=True, sharey=True)
-    columns = ((drawn.train[0], "data, training trial"), (drawn.test[0], "data, test trial"))
+    columns = ((shown.of("train")[0], "data, training trial"), (shown.of("test")[0], "data, test trial"))
     for column, (trial, title) in enumerate(columns):
-        _raster(axes[0, column], trial, drawn.bin_seconds, title)
-        _raster(axes[1, column], drawn.runs(name)[column], drawn.bin_seconds, f"{name}, free run {column + 1}")
+        _raster(axes[0, column], trial, shown.recording.bin_seconds, title)
+        _raster(axes[1, column], shown.runs(name)[column], shown.recording.bin_seconds, f"{name}, free run {column + 1}")
     for panel in axes[0]:
         panel.set(xlabel="")
     for panel in axes[:, 1]:
@@ -123,10 +109,10 @@ def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: floa
     panel.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def training(drawn: Shown) -> plt.Figure:
+def training(shown: Shown) -> plt.Figure:
     """Figure 2: training and validation loss of each shown network, and the best step."""
-    figure, axes = style.panels(1, len(drawn.logs), height=2.2)
-    for panel, (name, log) in zip(axes[0], drawn.logs.items(), strict=True):
+    figure, axes = style.panels(1, len(shown.histories), height=2.2)
+    for panel, (name, log) in zip(axes[0], shown.histories.items(), strict=True):
         seen = log.dropna(subset=["validation"])
         best = seen.loc[seen["validation"].idxmin()]
         panel.plot(log["step"] + 1, log["train"], color=COLORS[1], linewidth=0.7, label="training batch")
@@ -139,28 +125,29 @@ def training(drawn: Shown) -> plt.Figure:
     return figure
 
 
-def psth(drawn: Shown) -> plt.Figure:
+def psth(shown: Shown) -> plt.Figure:
     """Figure 3: trial mean of the most active cells, test data against the free runs of each network."""
-    cells = np.argsort(-drawn.test.mean((0, 1)), kind="stable")[:8]
+    test = shown.of("test")
+    cells = np.argsort(-test.mean((0, 1)), kind="stable")[:8]
     rows = -(-len(cells) // 2)
     figure, axes = style.panels(rows, 2, height=1.2, sharex=True)
-    time = np.arange(drawn.test.shape[1]) * drawn.bin_seconds
+    time = np.arange(test.shape[1]) * shown.recording.bin_seconds
     for panel, cell in zip(axes.flat, cells, strict=False):
-        panel.plot(time, drawn.test[:, :, cell].mean(0), color="0.7", linewidth=0.8, label="data (test)")
-        for color, name in zip(COLORS, drawn.models, strict=False):
-            panel.plot(time, drawn.runs(name)[:, :, cell].mean(0), color=color, linewidth=0.8, label=name)
+        panel.plot(time, test[:, :, cell].mean(0), color="0.7", linewidth=0.8, label="data (test)")
+        for color, name in zip(COLORS, shown.simulations, strict=False):
+            panel.plot(time, shown.runs(name)[:, :, cell].mean(0), color=color, linewidth=0.8, label=name)
         panel.set(title=f"cell {cell}", ylim=(0, None))
     for panel in axes[-1]:
         panel.set(xlabel="time (s)")
     figure.supylabel("spike probability per bin", fontsize=8)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(drawn.models) + 1)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(shown.simulations) + 1)
     return figure
 
 
-def correlation_matrices(drawn: Shown) -> plt.Figure:
+def correlation_matrices(shown: Shown) -> plt.Figure:
     """Figure 4: noise correlations, lower triangle, of the data and each network on one scale."""
-    matrices = {"data (test)": statistics.noise_correlation(drawn.test)}
-    matrices |= {name: statistics.noise_correlation(drawn.runs(name)) for name in drawn.models}
+    matrices = {"data (test)": statistics.noise_correlation(shown.of("test"))}
+    matrices |= {name: statistics.noise_correlation(shown.runs(name)) for name in shown.simulations}
     limit = np.nanpercentile(np.abs(statistics.lower_triangle(matrices["data (test)"])), 98)
     figure, axes = style.panels(1, len(matrices), height=2.2)
     figure.set_size_inches(2.0 * len(matrices) + 0.6, 2.1)
@@ -173,14 +160,14 @@ def correlation_matrices(drawn: Shown) -> plt.Figure:
     return figure
 
 
-def correlation_scatter(drawn: Shown) -> plt.Figure:
+def correlation_scatter(shown: Shown) -> plt.Figure:
     """Figure 7: noise correlation of each pair, network against data."""
-    data = statistics.lower_triangle(statistics.noise_correlation(drawn.test))
-    found = {name: statistics.lower_triangle(statistics.noise_correlation(drawn.runs(name))) for name in drawn.models}
-    found["training trials (ceiling)"] = statistics.lower_triangle(statistics.noise_correlation(drawn.train))
-    figure, axes = style.panels(1, len(found), height=2.2, sharex=True, sharey=True)
-    figure.set_size_inches(1.9 * len(found) + 0.4, 2.2)
-    for panel, (name, values) in zip(axes[0], found.items(), strict=True):
+    data = statistics.lower_triangle(statistics.noise_correlation(shown.of("test")))
+    pairs = {name: statistics.lower_triangle(statistics.noise_correlation(shown.runs(name))) for name in shown.simulations}
+    pairs["training trials (ceiling)"] = statistics.lower_triangle(statistics.noise_correlation(shown.of("train")))
+    figure, axes = style.panels(1, len(pairs), height=2.2, sharex=True, sharey=True)
+    figure.set_size_inches(1.9 * len(pairs) + 0.4, 2.2)
+    for panel, (name, values) in zip(axes[0], pairs.items(), strict=True):
         panel.axline((0, 0), slope=1, color="0.8", linewidth=0.7)
         panel.plot(data, values, ".", markersize=3)
         panel.set(title=f"{name}\nR² {statistics.r2(data, values):.2f}", xlabel="data (test)")
@@ -188,19 +175,19 @@ def correlation_scatter(drawn: Shown) -> plt.Figure:
     return figure
 
 
-def couplings(drawn: Shown) -> plt.Figure:
+def couplings(shown: Shown) -> plt.Figure:
     """Figure 5: summed couplings in logit units, from (to the right) and to (downwards); recorded cells before the line."""
-    found = {name: model["w_rec"].sum(2) / model["threshold"] for name, model in drawn.models.items()}
-    if drawn.truth is not None:
-        found = {"truth": drawn.truth["couplings"].sum(2)} | found
-    figure, axes = style.panels(1, len(found), height=2.2)
-    figure.set_size_inches(2.3 * len(found) + 0.2, 2.1)
-    for panel, (name, matrix) in zip(axes[0], found.items(), strict=True):
+    matrices = {name: simulation.logit_couplings for name, simulation in shown.simulations.items()}
+    if shown.truth is not None:
+        matrices = {"truth": shown.truth.couplings.sum(2)} | matrices
+    figure, axes = style.panels(1, len(matrices), height=2.2)
+    figure.set_size_inches(2.3 * len(matrices) + 0.2, 2.1)
+    for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         limit = np.percentile(np.abs(matrix), 98) or 1.0
         image = panel.imshow(matrix, cmap="bwr", vmin=-limit, vmax=limit)
-        if len(matrix) > drawn.n_cells:
-            panel.axvline(drawn.n_cells - 0.5, color="black", linewidth=0.6)
-            panel.axhline(drawn.n_cells - 0.5, color="black", linewidth=0.6)
+        if len(matrix) > shown.n_cells:
+            panel.axvline(shown.n_cells - 0.5, color="black", linewidth=0.6)
+            panel.axhline(shown.n_cells - 0.5, color="black", linewidth=0.6)
         panel.set(title=name, xlabel="from cell")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -209,9 +196,9 @@ def couplings(drawn: Shown) -> plt.Figure:
     return figure
 
 
-def self_couplings(drawn: Shown) -> plt.Figure:
+def self_couplings(shown: Shown) -> plt.Figure:
     """Figure 6: how a cell's own spike acts on it in the following bins, logit units."""
-    cells = range(min(drawn.n_cells, 50))
+    cells = range(min(shown.n_cells, 50))
     columns = min(10, len(cells))
     rows = -(-len(cells) // columns)
     figure, axes = style.panels(rows, columns, height=0.9, sharex=True, sharey=True)
@@ -220,13 +207,14 @@ def self_couplings(drawn: Shown) -> plt.Figure:
         panel.set_visible(False)
     for panel, cell in zip(axes.flat, cells, strict=False):
         panel.axhline(0, color="0.8", linewidth=0.5)
-        if drawn.truth is not None and drawn.truth["n_visible"] == drawn.n_cells:
-            known = drawn.truth["couplings"][cell, cell]
-            panel.plot(np.arange(1, len(known) + 1), known, color=DATA_COLOR, linewidth=0.9, label="truth")
-        for color, (name, model) in zip(COLORS, drawn.models.items(), strict=False):
-            own = model["w_rec"][cell, cell, ::-1] / model["threshold"]
-            panel.plot(np.arange(1, len(own) + 1), own, color=color, linewidth=0.8, label=name)
-            panel.set_xticks([1, len(own)])
+        if shown.truth is not None:
+            unit = shown.recording.units[cell]
+            true = shown.truth.couplings[unit, unit]
+            panel.plot(np.arange(1, len(true) + 1), true, color=DATA_COLOR, linewidth=0.9, label="truth")
+        for color, (name, simulation) in zip(COLORS, shown.simulations.items(), strict=False):
+            fitted = simulation.w_rec[cell, cell, ::-1] / simulation.threshold
+            panel.plot(np.arange(1, len(fitted) + 1), fitted, color=color, linewidth=0.8, label=name)
+            panel.set_xticks([1, len(fitted)])
         panel.set_title(f"cell {cell}", fontsize=6)
     figure.supxlabel("lag (bins)", fontsize=8)
     figure.supylabel("self-coupling (logit)", fontsize=8)
@@ -235,35 +223,35 @@ def self_couplings(drawn: Shown) -> plt.Figure:
     return figure
 
 
-def methods(drawn: Shown) -> plt.Figure:
+def methods(shown: Shown) -> plt.Figure:
     """Figure 8: each way of fitting by likelihood, PSTH and noise correlation; mean over replicates, each one a dot."""
-    table = drawn.measures[~drawn.measures["variant"].str.contains("@")]
+    table = shown.measures[~shown.measures["variant"].str.contains("@")]
     wanted = {
         "nll": "test NLL (nat/bin/cell)",
-        f"psth r ({drawn.n_runs} trials)": "PSTH r",
-        f"noise correlation R2 ({drawn.n_runs} trials)": "noise correlation R²",
+        f"psth r ({shown.n_runs} trials)": "PSTH r",
+        f"noise correlation R2 ({shown.n_runs} trials)": "noise correlation R²",
     }
     order = list(dict.fromkeys(table.loc[table["metric"].isin(wanted), "variant"]))
     figure, axes = style.panels(1, 3, height=0.25 * len(order) + 0.7, sharey=True)
     figure.set_size_inches(2.2 * style.WIDTH, 0.22 * len(order) + 0.8)
     for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
-        for place, variant in enumerate(order):
+        for row, variant in enumerate(order):
             values = table.loc[(table["metric"] == metric) & (table["variant"] == variant), "value"]
             if len(values):
-                panel.barh(place, values.mean(), color=COLORS[0] if variant in drawn.models else "0.7", height=0.7)
-                panel.plot(values, [place] * len(values), ".", color="black", markersize=3)
+                panel.barh(row, values.mean(), color=COLORS[0] if variant in shown.simulations else "0.7", height=0.7)
+                panel.plot(values, [row] * len(values), ".", color="black", markersize=3)
         panel.set(xlabel=label)
     axes[0, 0].set(yticks=range(len(order)), yticklabels=order)
     axes[0, 0].invert_yaxis()
-    shown = table.loc[table["metric"] == "nll", "value"]
-    axes[0, 0].set_xlim(0.95 * shown.min(), min(1.02 * shown.max(), 1.5 * shown.median()))
+    nll = table.loc[table["metric"] == "nll", "value"]
+    axes[0, 0].set_xlim(0.95 * nll.min(), min(1.02 * nll.max(), 1.5 * nll.median()))
     return figure
 
 
-def pareto(drawn: Shown) -> plt.Figure:
+def pareto(shown: Shown) -> plt.Figure:
     """Noise correlation against likelihood, over the weight of the noise correlation, and the rate that comes with it."""
-    table = drawn.measures.pivot_table(index="variant", columns="metric", values="value", sort=False)
-    score, wide = f"noise correlation R2 ({drawn.n_runs} trials)", table.index.to_series().str.split("@nc", expand=True)
+    table = shown.measures.pivot_table(index="variant", columns="metric", values="value", sort=False)
+    score, wide = f"noise correlation R2 ({shown.n_runs} trials)", table.index.to_series().str.split("@nc", expand=True)
     wide = wide.reindex(columns=[0, 1])
     swept = list(dict.fromkeys(wide.loc[wide[1].notna(), 0]))
     figure, axes = style.panels(1, 2, height=2.6)
@@ -278,22 +266,22 @@ def pareto(drawn: Shown) -> plt.Figure:
         axes[0, 0].plot(*table.loc["mle", ["nll", score]], "k*", label="mle")
         axes[0, 1].plot(*table.loc["mle", ["nll", "rate ratio"]], "k*")
     axes[0, 1].axhspan(0.9, 1.1, color="0.92", zorder=0)
-    axes[0, 0].set(xlabel="test NLL (nat/bin/cell)", ylabel=f"noise correlation R² ({drawn.n_runs} trials)")
+    axes[0, 0].set(xlabel="test NLL (nat/bin/cell)", ylabel=f"noise correlation R² ({shown.n_runs} trials)")
     axes[0, 1].set(xlabel="test NLL (nat/bin/cell)", ylabel="rate / rate of the data")
     axes[0, 0].legend()
     return figure
 
 
-def hidden_cells(drawn: Shown) -> plt.Figure:
+def hidden_cells(shown: Shown) -> plt.Figure:
     """Figure 9: recovery of couplings and of noise correlations against the number of hidden cells behind the data."""
-    table = drawn.measures[drawn.measures["variant"].str.contains("@hidden")]
+    table = shown.measures[shown.measures["variant"].str.contains("@hidden")]
     wide = table["variant"].str.split("@hidden", expand=True).reindex(columns=[0, 1])
     table = table.assign(family=wide[0], hidden=pd.to_numeric(wide[1]))
-    if drawn.truth is not None:  # the study's own stand-in is one more point
-        own = drawn.measures[drawn.measures["variant"].isin(table["family"]) & (drawn.measures["seed"] == 0)]
-        n_hidden = len(drawn.truth["couplings"]) - int(drawn.truth["n_visible"])
-        table = pd.concat([table, own.assign(family=own["variant"], hidden=n_hidden)])
-    wanted = {"coupling r": "coupling r", f"noise correlation R2 ({drawn.n_runs} trials)": "noise correlation R²"}
+    if shown.truth is not None:  # the study's own stand-in is one more point
+        here = shown.measures[shown.measures["variant"].isin(table["family"]) & (shown.measures["seed"] == 0)]
+        n_hidden = len(shown.truth.couplings) - shown.truth.n_visible
+        table = pd.concat([table, here.assign(family=here["variant"], hidden=n_hidden)])
+    wanted = {"coupling r": "coupling r", f"noise correlation R2 ({shown.n_runs} trials)": "noise correlation R²"}
     figure, axes = style.panels(1, 2, height=2.4)
     for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
         for color, family in zip(COLORS, dict.fromkeys(table["family"]), strict=False):

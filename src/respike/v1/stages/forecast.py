@@ -7,9 +7,7 @@ import torch
 from jaxtyping import Float
 
 from respike.core import files, training
-from respike.v1 import fitted, recording, trials
-
-CHUNK = 40  # trials at once; the results do not depend on it
+from respike.v1 import fitted, recorded, recording, simulation, trials
 
 
 @torch.no_grad()
@@ -22,28 +20,15 @@ def run(*, fit: Path, movie: Path, out: Path, trials_wanted: int, seed: int, dev
         raise ValueError(f"--trials-wanted {trials_wanted}: expected 1 or more")
     network = fitted.read(fit, training.device(device))
     model = network.model
-    frames = recording.resize(read_frames(movie), model.pixels).transpose(2, 0, 1)
-    windows = trials.movie_windows(frames, model.network).to(model.bias.device)
-    drive = model.drive(windows)
-    spikes, probabilities = [], []
-    for start in range(0, trials_wanted, CHUNK):
-        numbers = range(start, min(start + CHUNK, trials_wanted))
-        draw = torch.stack([fitted.uniforms(seed, ("forecast", r), *drive.shape) for r in numbers]).to(drive.device)
-        ran = model.free(drive, draw)
-        spikes.append(ran.spikes.cpu().numpy() > 0)
-        probabilities.append(ran.probabilities.cpu().numpy())
-    files.write_arrays(
-        out,
-        spikes=np.concatenate(spikes),
-        probabilities=np.concatenate(probabilities),
-        n_recorded=model.n_recorded,
-        first_frame=len(frames) - len(drive),
-        fitted_to=network.dataset,
-    )
+    frames = recorded.resize(read_movie(movie), model.pixels).transpose(2, 0, 1)
+    drive = model.drive(trials.movie_windows(frames, model.network).to(model.bias.device))
+    runs = simulation.free_runs(model, drive, trials_wanted, seed, ("forecast",), n_probabilities=trials_wanted)
+    about = {"n_recorded": model.n_recorded, "first_frame": trials.first_step(model.network), "fitted_to": network.dataset}
+    files.write_arrays(out, **dict(zip(("spikes", "probabilities"), runs, strict=True)), **about)
 
 
-def read_frames(path: Path) -> Float[np.ndarray, "row column frame"]:
-    """Grey values 0 to 1 of the movie in `path`; ValueError that says what is wrong with it."""
+def read_movie(path: Path) -> Float[np.ndarray, "row column frame"]:
+    """Frames in a .mat file (variable M) or a .npy file, grey values 0 to 1; ValueError that says what is wrong with them."""
     if path.suffix == ".mat":
         return recording.read_movie(files.checked(path))
     try:

@@ -1,0 +1,119 @@
+"""What the workflow rules of barrel are asked for: sweep files, trainings, and the settings that each stage reads."""
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from respike.barrel import params
+from respike.core.config import build
+
+FIGURES = (
+    *("array", "encoding", "initialisation", "raster", "selectivity", "time_constants", "time_constants_all"),
+    *("rates", "degrees", "deprivation", "ablation", "training"),
+)
+Config = Mapping[str, Any]
+
+
+def check(config: Config) -> None:
+    """ValueError for a config of which no data set can be made."""
+    sweeps, recorded = build(params.Sweeps, config["sweeps"]), any(config["recording"].values())
+    if recorded:
+        return
+    if config["real"]["encoding"]["normalise"] == "reference" and sweeps.sweeps == 1:
+        raise ValueError(
+            f"barrel.sweeps.sweeps is 1, expected {params.SWEEPS} with barrel.real.encoding.normalise: reference, "
+            "which divides by the norm over the sweeps of an object"
+        )
+    folds, objects = config["crossval"]["folds"], sweeps.objects_per_class
+    if folds > objects:
+        raise ValueError(f"barrel.crossval.folds is {folds}, expected at most barrel.sweeps.objects_per_class, {objects}")
+
+
+def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, str]:
+    """Paths of the training and the test file: the user's, or simulated ones in `folder`; ValueError when one is named."""
+    named = {name: path for name, path in recording.items() if path}
+    if len(named) == 1:
+        ((name, path),) = named.items()
+        other = "test" if name == "train" else "train"
+        raise ValueError(
+            f"config: barrel.recording.{name} is {path} but barrel.recording.{other} is empty; name both files or none"
+        )
+    return named or {name: f"{folder}/{name}.h5" for name in ("train", "test")}
+
+
+def mesh_files(folder: str) -> list[str]:
+    """The user's .obj files, which the simulation reads; none without a folder (a stage says what a folder lacks)."""
+    return sorted(str(path) for name in params.CLASSES for path in Path(folder, name).glob("*.obj")) if folder else []
+
+
+def simulation(sweeps: Config) -> dict[str, Any]:
+    """Settings that a simulated sweep depends on: not how the sweeps are divided afterwards."""
+    return {key: value for key, value in sweeps.items() if key != "test_share"}
+
+
+def coding(config: Config, form: str) -> dict[str, Any]:
+    """Settings of the encoding that the networks of one form of the input read; `barrel.data` reads the normalisation."""
+    read = {"spiking": ("frame_stride", "repeats"), "real": ("frame_stride",)}[form]
+    return {key: config[form]["encoding"][key] for key in read}
+
+
+def training(config: Config, form: str) -> dict[str, Any]:
+    """Settings of the trainings on one form of the input, as `params.Fit` reads them."""
+    return {"network": config[form]["network"], "training": config[form]["training"], "encoding": coding(config, form)}
+
+
+def scan(config: Config) -> dict[str, Any]:
+    """Settings of the scan of initial values: how the network is trained, and from which points, is none of them."""
+    fixed = {key: value for key, value in config["spiking"]["network"].items() if key not in {"initial_weight", "baseline"}}
+    grid = {key: config["scan"][key] for key in ("weights", "baselines", "samples")}
+    return {"coding": coding(config, "spiking"), "network": fixed, **grid}
+
+
+def trainings(config: Config) -> dict[str, dict[str, Any]]:
+    """All trainings by name: variants as `params.Variant` reads them."""
+    return {**fits(config), **folds(config), **wirings(config), **starts(config)}
+
+
+def histories(config: Config, folder: str) -> dict[str, list[str]]:
+    """Files with the courses of all trainings, by what they are for."""
+    kept = fits(config)
+    parts = {"histories": kept, "folds": folds(config), "wirings": wirings(config), "starts": starts(config)}
+    return {
+        key: [f"{folder}/{'fits' if name in kept else 'courses'}/{name}.parquet" for name in part]
+        for key, part in parts.items()
+    }
+
+
+def fits(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings whose networks are kept."""
+    pairs = [(form, number) for form in ("spiking", "real") for number in range(config["seeds"][form])]
+    return {f"{form}_{number}": {"form": form, "replicate": number} for form, number in pairs}
+
+
+def folds(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings of the cross-validation; each repeat has random numbers of its own."""
+    repeats, of = (config["crossval"][key] for key in ("repeats", "folds"))
+    return {
+        f"fold_{form}_{k}_{number}": {"form": form, "replicate": k, "fold": {"repeat": k, "number": number, "of": of}}
+        for form, k, number in product(config["crossval"]["forms"], range(repeats), range(of))
+    }
+
+
+def wirings(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings of networks under each rule of connection; under that of the anatomy they are those of `fits` and more."""
+    variants = {}
+    for wiring, number in product(config["ablation"]["wirings"], range(config["ablation"]["networks"])):
+        variant = {"form": "spiking", "replicate": number}
+        if wiring == "anatomical" and number < config["seeds"]["spiking"]:
+            variants[f"spiking_{number}"] = variant
+        else:
+            variants[f"wiring_{wiring}_{number}"] = {**variant, "wiring": wiring}
+    return variants
+
+
+def starts(config: Config) -> dict[str, dict[str, Any]]:
+    """Trainings from initial values of the scan, from the lowest to the highest irregularity."""
+    grid = config["scan"]
+    n = min(grid["trained"], len(grid["weights"]) * len(grid["baselines"]))
+    return {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}

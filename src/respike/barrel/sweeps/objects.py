@@ -1,0 +1,75 @@
+"""An object on its way through the whiskers: drawn as in the published generator (Zhuang et al., NeurIPS 2017)."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from respike.barrel import params
+from respike.barrel.sweeps import meshes, shapes
+from respike.barrel.sweeps.whiskers import array_centre, euler, whiskers
+from respike.core import seeds
+
+START, START_SPREAD = (13.0, -8.0), (10.0, 4.0, 10.0)  # mm: y, and z below the array's centre; half widths of x, y, z
+SPEED = (7.0, 14.0)  # mm / s
+OFFSETS = (0.0, -20.0, 20.0)  # mm, sideways, of the three groups of four sweeps
+CLEARANCE, CLEARANCE_WIDTH = 5.0, 10.0  # mm below a whisker's base, and sideways, where the object must not be
+LID = 9  # points along each side of the upper face of the bounding box that are looked at
+
+
+class Object(NamedTuple):
+    """What one sample is: a shape in its pose, and where it starts and how fast it moves."""
+
+    shape: shapes.Shape
+    rotation: Float[np.ndarray, "3 3"]
+    start: Float[np.ndarray, " 3"]  # mm
+    speed: float  # mm / s
+
+
+class Placed(NamedTuple):
+    """An object in one sweep: its pose, where its centre starts, and its velocity."""
+
+    shape: shapes.Shape
+    rotation: Float[np.ndarray, "3 3"]
+    position: Float[np.ndarray, " 3"]  # mm
+    velocity: Float[np.ndarray, " 3"]  # mm / s
+
+
+def draw(kind: int, index: int, seed: int, settings: params.Sweeps) -> Object:
+    """Object number `index` of class `kind`; with a folder of meshes the shape is file number `index` of the class."""
+    rng = seeds.generator(seed, "barrel", "object", kind, index)
+    shape = shapes.draw(kind, rng)
+    if settings.meshes:
+        files = meshes.files(Path(settings.meshes))[kind]
+        shape = meshes.read(files[index % len(files)])
+    diagonal = rng.uniform(settings.smallest_mm, settings.largest_mm)
+    rotation = shapes.orientation(rng, settings.max_tilt_deg)
+    centre = array_centre()
+    start = np.array([centre[0], START[0], centre[2] + START[1]]) + rng.uniform(-1, 1, 3) * START_SPREAD
+    return Object(shapes.scaled(shape, diagonal), rotation, start, rng.uniform(*SPEED))
+
+
+def place(drawn: Object, sweep: int) -> Placed:
+    """The object in sweep number `sweep` (0 to 11): three sideways offsets times four quarter turns about its own axis."""
+    shift = np.array([OFFSETS[sweep // 4], 0, 0])
+    rotation = drawn.rotation @ euler(0, 0, sweep % 4 * np.pi / 2)
+    start, aim = drawn.start + shift, array_centre() + shift + (0, 0, -4)
+    direction = (aim - start) / np.linalg.norm(aim - start)
+    points = shapes.corners(drawn.shape) @ rotation.T
+    position = start - direction * (points @ direction).max()
+    position[2] -= _excess_height(position, points, direction)
+    return Placed(drawn.shape, rotation, position, drawn.speed * direction)
+
+
+def _excess_height(position, points, direction) -> float:
+    """How far the bounding box must go down so that it passes below the bases of the whiskers, mm."""
+    low, high = position + points.min(0), position + points.max(0)
+    across = np.linspace(low[:2], high[:2], LID)
+    box = np.array([[x, y, high[2]] for x in across[:, 0] for y in across[:, 1]])
+    bases = np.array([whisker.base for whisker in whiskers()])
+    travelled = (bases[:, None, 1] - box[None, :, 1]) / direction[1]
+    passing = box + travelled[..., None] * direction
+    near = np.abs(passing[..., 0] - bases[:, None, 0]) < CLEARANCE_WIDTH
+    above = passing[..., 2] - (bases[:, None, 2] - CLEARANCE)
+    return float(max(0, np.where(near, above, 0).max()))

@@ -1,0 +1,176 @@
+"""A compiled network: the folder in which it lies, how a rule is run by it, and what a run leaves.
+
+The folder holds `main`, and `manifest.json`, which says what the binary leaves and which bytes it has.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from respike.core import files
+from respike.fsbi.mlp import fixed_layers
+from respike.fsbi.params import (
+    DT,
+    METRICS,
+    N_SAMPLES,
+    OUTCOMES,
+    PLASTIC,
+    SAMPLE_EVERY,
+    THETA,
+    Network,
+    Simulation,
+    recorded_cells,
+)
+from respike.fsbi.recording import Recording
+from respike.fsbi.rules import IDENTITY
+from respike.fsbi.simulator import command
+from respike.fsbi.summary import summarise
+
+ADVICE = "(if the disk of the scratch folder is full, set TMPDIR to another folder)"
+GRACE = 60.0  # s of wall time beyond twice the CPU limit before a binary that does not answer is ended
+
+
+def seal(home: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of the binary that was compiled into `home`."""
+    facts = {**manifest, "sha256": files.digest(home / "main")}
+    (home / "manifest.json").write_text(json.dumps(facts, indent=1))
+
+
+def manifest(home: Path) -> dict[str, Any] | None:
+    """What `seal` was given; None when the binary or its manifest is missing or damaged."""
+    try:
+        facts = json.loads((home / "manifest.json").read_text())
+        whole = facts.pop("sha256") == files.digest(home / "main")
+    except (OSError, ValueError, KeyError):
+        return None
+    return facts if whole else None
+
+
+class Simulator:
+    """A binary and the constants it is run with.
+
+    `description` is the JSON file that `build` wrote, `hidden` a text file of the two fixed layers of the mlp rule; without
+    one they are drawn. Raises FileNotFoundError when the binary is missing and CorruptFile when it was changed.
+    """
+
+    def __init__(self, description: Path, settings: Simulation, hidden: Path | None = None) -> None:
+        facts = json.loads(files.checked(description).read_text())
+        self.network = Network(**facts["network"])
+        self.settings = settings
+        self.key = facts["key"]
+        self.results = facts["results"]
+        self.folder = (Path(description).resolve().parent / facts["folder"]).resolve()
+        again = f"delete {description} and run the workflow rule fsbi_build again"
+        if not (self.folder / "main").is_file():
+            raise FileNotFoundError(f"{self.folder}/main does not exist; {again}")
+        if manifest(self.folder) is None:
+            raise files.CorruptFile(f"{self.folder}/main is not the binary that was built; {again}")
+        self.hidden = fixed_layers(settings.wiring, hidden) if self.network.family == "mlp" else None
+
+    def row(self, rule: Mapping, recording: Recording, cpu: float) -> dict[str, Any]:
+        """Row of a table of simulated rules: the rule, its metrics, outcome, stop time (s) and CPU time (s)."""
+        protocol, finished = self.settings.protocol, recording.blow_up == -1
+        return {
+            **{name: int(rule[name]) for name in IDENTITY},
+            **{name: float(rule[name]) for name in THETA[self.network.family]},
+            **summarise(recording, self.settings.wiring.w_max),
+            "outcome": recording.outcome,
+            "stop_time": protocol.settle + protocol.record if finished else recording.blow_up,
+            "cpu_s": cpu,
+        }
+
+    def columns(self) -> list[str]:
+        """Names in a row, in their order."""
+        return [*IDENTITY, *THETA[self.network.family], *METRICS, "outcome", "stop_time", "cpu_s"]
+
+    def record(self, rule: Mapping, **more: float) -> tuple[Recording, float]:
+        """What one simulation of `rule` leaves, and its CPU seconds; `more` are further values for the command line."""
+        values = command.arguments(self.network, self.settings, rule, int(rule["seed"])) | more
+        with tempfile.TemporaryDirectory(prefix="fsbi-") as scratch:
+            before = cpu_of_children()
+            answered = self.launch(Path(scratch), values)
+            cpu = cpu_of_children() - before
+            return (self.read(Path(scratch)) if answered else self.stopped_from_outside()), cpu
+
+    def launch(self, scratch: Path, values: Mapping[str, object]) -> bool:
+        """Run the binary so that it leaves its results in `scratch`; False when it had to be ended."""
+        if self.hidden is not None:
+            self.hidden.astype(np.float32).tofile(scratch / "hidden")
+            values = {**values, "hidden.weight": scratch / "hidden"}
+        return launch(self.folder, scratch, values, self.settings.protocol.wall_limit)
+
+    def stopped_from_outside(self) -> Recording:
+        """What is known of a run that did not answer."""
+        none, start = np.zeros(0), self.settings.protocol.settle
+        n_e, n_i = recorded_cells(self.network, self.settings.protocol)
+        return Recording(none, none, n_e, none, none, n_i, start, start, blow_up=np.nan, outcome="wall_limit")
+
+    def read(self, scratch: Path) -> Recording:
+        """Spikes and weight samples of the recorded window, as the binary left them in `scratch`."""
+        start = self.settings.protocol.settle
+        outcome = OUTCOMES[int(self.array(scratch, "control.outcome")[0])]
+        kinds = PLASTIC[self.network.family]
+        times = self.array(scratch, f"weights_{kinds[0]}.t")
+        inside = times > start - SAMPLE_EVERY / 2
+        weights = {kind: self.array(scratch, f"weights_{kind}.w").reshape(-1, N_SAMPLES)[inside] for kind in kinds}
+        return Recording(
+            *self.spikes(scratch, "E"),
+            *self.spikes(scratch, "I"),
+            start,
+            start + self.settings.protocol.record,
+            weight_times=times[inside],
+            weights={kind: samples.astype(float) for kind, samples in weights.items()},
+            blow_up=-1.0 if outcome == "finished" else float(self.array(scratch, "control.stop_step")[0]) * DT,
+            outcome=outcome,
+        )
+
+    def spikes(self, scratch: Path, name: str) -> tuple[np.ndarray, np.ndarray, int]:
+        """Times (s) and cells of the recorded spikes of E or I, and how many cells were recorded."""
+        cells, times = (self.array(scratch, f"spikes_{name}.{part}") for part in ("i", "t"))
+        expected = self.array(scratch, f"spikes_{name}.N")[0]
+        if not len(cells) == len(times) == expected:
+            raise OSError(f"{scratch} holds {len(cells)} cells and {len(times)} times of {expected} spikes {ADVICE}")
+        n = recorded_cells(self.network, self.settings.protocol)[name == "I"]
+        inside = (cells < n) & (times > self.settings.protocol.settle - DT / 2)
+        return times[inside], cells[inside].astype(np.int64), n
+
+    def array(self, scratch: Path, name: str) -> np.ndarray:
+        """One array that the binary left; OSError when it is missing."""
+        path = scratch / self.results[name]["file"]
+        if not path.is_file():
+            raise OSError(f"the simulation left no {name} in {scratch} {ADVICE}")
+        return np.fromfile(path, self.results[name]["dtype"])
+
+
+def launch(folder: Path, scratch: Path, values: Mapping[str, object], limit: float) -> bool:
+    """Run the binary in `folder`; False when it had to be ended, OSError when it failed."""
+    try:
+        done = subprocess.run(
+            [folder / "main", "--results_dir", f"{scratch}/", *(f"{name}={value}" for name, value in values.items())],
+            check=False,
+            cwd=folder,
+            env={**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=2 * limit + GRACE,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode or done.stdout:
+        said = done.stdout[-500:].strip() or "nothing"
+        raise OSError(f"{folder}/main ended with status {done.returncode} and said: {said} {ADVICE}")
+    return True
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all processes that this one started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,255 @@
+"""The whole network of one study as a Brian2 project: populations, input, connections, what is recorded, what ends a run.
+
+Everything that may differ between two runs of a binary (rule, seed, constants, durations, connection probabilities) is a
+shared variable, set on its command line before cells are wired and initial values drawn.
+"""
+
+import itertools
+
+import brian2
+import numpy as np
+
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_HIDDEN, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
+from respike.fsbi.simulator import codegen, model
+from respike.fsbi.simulator.codegen import Loops, deferral, is_null
+
+LONGEST = 1e5  # s; a run ends when `control` says so
+DELAY = DELAY_STEPS * DT * brian2.second
+INPUT = """
+next_step : integer
+gap : 1 (shared)  # 1/log(1 - rate*dt)
+"""
+GAP = "int(log(1 - rand())*gap)"  # steps without a spike: geometric, as for one Bernoulli draw per step
+DRAW = f"next_step = t_in_timesteps + 1 + {GAP}"
+CONTROL = """
+rate : 1  # running rate of E, Hz
+arrived : 1  # E spikes that arrived in this step
+quiet : integer  # steps since the last one
+outcome : integer  # index in OUTCOMES
+looks : integer  # the same, from the last look at cells and weights
+stop_step : integer  # -1 while the run goes on
+keep_rate : 1 (shared)  # exp(-dt/tau_rate)
+per_spike : 1 (shared)  # 1/(tau_rate*n_e)
+rate_max : 1 (shared)
+w_max : 1 (shared)
+end_step : integer (shared)
+quiet_max : integer (shared)
+full_share : 1 (shared)  # share of sampled weights at a bound that counts as saturated
+full_samples : integer (shared)  # samples in a row
+cpu_limit : 1 (shared)  # s
+record_step : integer (shared)
+n_recorded_e : integer (shared)
+n_recorded_i : integer (shared)
+seed_low : integer (shared)
+seed_high : integer (shared)
+keep_weights : integer (shared)  # whether all weights are written at the end
+"""
+CHECK = """
+rate = rate*keep_rate + arrived*per_spike
+quiet = int(arrived == 0)*(quiet + 1)
+arrived = 0
+outcome = verdict(rate >= rate_max, quiet > quiet_max, looks, t_in_timesteps + 1 >= end_step)
+stop_step = t_in_timesteps + 1
+"""
+LOOK = "looks = inspect(w_max, full_share, full_samples, cpu_limit)"
+# The generator takes 32 bits; the rest of the seed says how far to go on in its sequence.
+SEED = """
+brian::_random_generators[0].seed((unsigned long)(uint32_t)_array_control_seed_low[0]);
+for (int _skip = 0; _skip < _array_control_seed_high[0]; _skip++) brian::_random_generators[0].rand();
+"""
+FLUSH_DENORMALS = """
+#if defined(__SSE__)
+_mm_setcsr(_mm_getcsr() | 0x8040);  // decayed conductances would otherwise cost ten times the time
+#endif
+"""
+
+
+@brian2.implementation("cpp", codegen.source("verdict.h"))
+@brian2.check_units(blown_up=bool, silent=bool, looks=1, over=bool, result=1)
+def verdict(blown_up, silent, looks, over):
+    """Index in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
+    raise NotImplementedError
+
+
+@brian2.implementation("cpp", codegen.source("wired.h"))
+@brian2.declare_types(p="float", k="integer", result="boolean")
+@brian2.check_units(p=1, k=1, result=bool)
+def wired(p, k):  # k, the postsynaptic cell, only makes Brian2 ask for every pair
+    """Whether the next pair of cells is connected, of pairs that follow one another presynaptic cell first.
+
+    The gap between two synapses is 1 + an exponential with mean 1/p - 1, and what rounding leaves over goes into the next
+    one, as in the published program. Each pair is connected with probability p, but the number of synapses among n pairs has
+    the variance n p (1 - p)^2, where that of independent pairs is n p (1 - p): in the reduced network, with p = 0.8, this
+    halves the spread of rates between seeds; with the published p = 0.1 it hardly matters.
+    """
+    raise NotImplementedError
+
+
+def inspector(family: str) -> brian2.Function:
+    """The function that looks at cells and sampled weights of a network of this family of rules."""
+    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[family])
+    code = codegen.source("control.h").replace("MONITORS}", monitors + "}")
+
+    @brian2.implementation("cpp", code)
+    @brian2.check_units(high=1, full_share=1, full_samples=1, cpu_limit=1, result=1)
+    def inspect(high, full_share, full_samples, cpu_limit):
+        raise NotImplementedError
+
+    return inspect
+
+
+def assemble(network: Network) -> None:
+    """Put the network on the present Brian2 device, with a run of no definite length.
+
+    The order counts: the command line is read before the seed is set, and that before anything random is drawn.
+    """
+    populations = {name: population(network, name) for name in "EI"}
+    inputs = brian2.NeuronGroup(
+        network.n_input, INPUT, threshold="int(t_in_timesteps) >= next_step", reset=DRAW, name="inputs"
+    )
+    controls = control(network)
+    others = []
+    if network.family == "mlp":
+        others.append(brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden"))
+    external, recurrent, counters = connections(network, populations, inputs)
+    rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
+    rate.connect()
+    others += [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+
+    brian2.device.insert_code("before_start", FLUSH_DENORMALS)
+    brian2.device.apply_run_args()
+    brian2.device.insert_code("main", SEED)
+    wire(external, recurrent)
+    others += [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.family]]
+    start(populations, recurrent, inputs, controls)
+
+    everything = [*populations.values(), inputs, controls, *external, *recurrent, *counters, rate, *others]
+    net = brian2.Network(*(part for part in everything if part is not None), name="network")
+    tidy(network, external, recurrent)
+    net.run(LONGEST * brian2.second)
+
+
+def connections(
+    network: Network, populations: dict[str, brian2.NeuronGroup], inputs: brian2.NeuronGroup
+) -> tuple[list[brian2.Synapses], list[brian2.Synapses], list[brian2.Synapses | None]]:
+    """Synapses of the input and of the network, and the counters of arrivals, in the order in which they run in a step."""
+    order = itertools.count(step=2)
+    external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
+    recurrent = [
+        model.connection(populations[kind[0]], populations[kind[1]], network.family, kind, next(order), name=kind)
+        for kind in TYPES
+    ]
+    pre = {name: model.population_traces(network.family, name)[0] for name in "EI"}
+    counters = [model.arrival_traces(populations[name], pre[name], next(order), name=f"arrivals_{name}") for name in "EI"]
+    return external, recurrent, counters
+
+
+def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
+    """Draw which cells are connected: of the input each pair on its own, in the network as `wired` says, no cell to itself."""
+    for synapses in external:
+        synapses.connect(j="k for k in sample(N_post, p=p)")
+    for synapses in recurrent:
+        itself = " and k != i" if synapses.source is synapses.target else ""
+        synapses.connect(j=f"k for k in range(N_post) if wired(p, k){itself}", namespace={"wired": wired})
+
+
+def tidy(network: Network, external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
+    """Free what the fast loops do not need, bring all weights up to date at the end, and free those that nobody asked for."""
+    insert, fast = brian2.device.insert_code, network.templates == "fast"
+    for synapses in external + recurrent if fast else ():
+        insert("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
+    for kind in PLASTIC[network.family] if fast and network.family == "poly" else ():
+        insert("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
+    for synapses in recurrent:
+        insert("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
+
+
+def forget(synapses: brian2.Synapses, variable: str) -> str:
+    """C++ that frees an array of a connection."""
+    name = f"brian::_dynamic_array_{synapses.name}_{variable}"
+    return f"std::remove_reference<decltype({name})>::type().swap({name});"
+
+
+def loops(network: Network) -> Loops:
+    """What the fast loops must know of this network."""
+    sizes = {"E": network.n_e, "I": network.n_i}
+    recorded = {
+        f"spikes_{name}": {
+            "from_step": "_array_control_record_step[0]",
+            "cells": f"_array_control_n_recorded_{name.lower()}[0]",
+        }
+        for name in "EI"
+    }
+    if network.family == "mlp":
+        return Loops(recorded=recorded, results=frozenset(results(network)))
+    return Loops(
+        deferred={f"{kind}_post": deferral(kind, f"x_pre_{kind}", sizes[kind[1]], ("beta", "gamma")) for kind in TYPES},
+        null_arrival={f"{kind}_pre": is_null(kind, ("alpha", "kappa")) for kind in TYPES},
+        recorded=recorded,
+        results=frozenset(results(network)),
+    )
+
+
+def results(network: Network) -> list[str]:
+    """Variables whose values a run leaves in files."""
+    names = ["control.outcome", "control.stop_step", "control.rate"]
+    names += [f"spikes_{name}.{part}" for name in "EI" for part in ("i", "t", "N")]
+    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.family] for part in ("w", "t")]
+    return names + [f"{kind}.w" for kind in TYPES]
+
+
+def population(network: Network, name: str) -> brian2.NeuronGroup:
+    """E or I, with the traces that its connections need."""
+    pre, post = model.population_traces(network.family, name)
+    return model.cells(network.family, network.n_e if name == "E" else network.n_i, pre, post, name=name)
+
+
+def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:
+    """External input: all synapses of one fixed weight."""
+    synapses = brian2.Synapses(
+        inputs,
+        target,
+        "p : 1 (shared)\nw_input : 1 (shared)",
+        on_pre="g_ampa_post += w_input",
+        delay=DELAY,
+        name=f"inputs_{target.name}",
+    )
+    synapses.pre.order = order
+    return synapses
+
+
+def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
+    """Samples of the weights of synapses that are equally spaced in the order of storage (presynaptic cell first)."""
+    name = f"weights_{synapses.name}"
+    first = np.arange(N_SAMPLES)  # replaced when the binary knows how many synapses there are
+    monitor = brian2.StateMonitor(
+        synapses, "w", record=first, dt=SAMPLE_EVERY * brian2.second, when="end", order=-1, name=name
+    )
+    brian2.device.insert_code(
+        "main",
+        f"for (int _k = 0; _k < {N_SAMPLES}; _k++) _array_{name}__indices[_k] ="
+        f" (int32_t)((int64_t)_k * _array_{synapses.name}_N[0] / {N_SAMPLES});",
+    )
+    return monitor
+
+
+def control(network: Network) -> brian2.NeuronGroup:
+    """The one unit that follows the running rate of E and stops the run."""
+    group = brian2.NeuronGroup(
+        1, CONTROL, name="control", namespace={"verdict": verdict, "inspect": inspector(network.family)}
+    )
+    group.run_regularly(LOOK, dt=SAMPLE_EVERY * brian2.second, when="end", order=0, name="control_look")
+    group.run_regularly(CHECK, when="end", order=1, name="control_check")
+    return group
+
+
+def start(populations, recurrent, inputs, controls) -> None:
+    """Initial values, drawn after the command line has been read."""
+    for synapses in recurrent:
+        synapses.w = "w_start"
+    for group in populations.values():
+        group.v = "v_rest"
+        if "v_trace" in group.variables:
+            group.v_trace = "v_rest"
+    inputs.next_step = GAP
+    controls.rate = "rate_max/2"

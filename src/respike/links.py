@@ -1,0 +1,41 @@
+"""Links in place of what is meant: copies of a project that hold no copies, and paths under a name that Snakemake can take."""
+
+import os
+import re
+from collections.abc import Container
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+LINKS = Path(".snakemake/linked")
+SPECIAL = re.compile(r"\{.*\}|<.*>")
+SIGNS = str.maketrans("{}<>", "()()")
+
+
+def linked(config: Any) -> Any:
+    """`config` in which each text that is an existing path with {} or <> is the path of a link to it.
+
+    To Snakemake what stands in braces is a wildcard, and what stands between < and > a variable.
+    """
+    if isinstance(config, dict):
+        return {key: linked(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [linked(value) for value in config]
+    if not isinstance(config, str) or not SPECIAL.search(config) or not Path(config).expanduser().exists():
+        return config
+    path = Path(config).expanduser().absolute()
+    link = LINKS / sha256(config.encode()).hexdigest()[:8] / path.name.translate(SIGNS)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        link.symlink_to(path)
+    return str(link)
+
+
+def fill(folder: Path, source: Path, but: Container[str] = ()) -> None:
+    """Make `folder` hold links to all that is in `source`, but for some names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        link = folder / entry.name
+        if entry.name not in but and not link.is_symlink():
+            link.symlink_to(os.path.relpath(entry.absolute(), folder.resolve()))

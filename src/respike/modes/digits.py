@@ -1,0 +1,98 @@
+"""Digits in the four IDX files of MNIST: a big-endian header (magic number, sizes), then bytes; plain or gzipped."""
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from respike.core import files, sources
+
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+OBTAIN = (
+    "The four files of MNIST are free, without an account; `python -m respike modes.download --folder FOLDER` fetches them."
+)
+MAGIC = {3: 2051, 1: 2049}  # number of dimensions -> magic number of unsigned bytes
+SIDE = 28
+MNIST_LABELS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)  # digits 0-9 in MNIST's training set
+
+
+class Digits(NamedTuple):
+    """Images as bytes, 0 is background, and the digit on each."""
+
+    train_images: UInt8[np.ndarray, "image pixel"]
+    train_labels: UInt8[np.ndarray, " image"]
+    test_images: UInt8[np.ndarray, "image pixel"]
+    test_labels: UInt8[np.ndarray, " image"]
+
+    def name(self, folder: Path) -> str:
+        """MNIST if the numbers of training labels are those of MNIST, else the name of the user's folder."""
+        counts = tuple(np.bincount(self.train_labels, minlength=10).tolist())
+        return "MNIST" if counts == MNIST_LABELS else f"digits in {folder.name}"
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Where the file `name` may stand in a user's folder: as published, as other sites spell it, as torchvision unpacks it."""
+    dotted = name.replace("-idx", ".idx")
+    return tuple(f"{folder}{stem}{end}" for folder in ("", "MNIST/raw/") for stem in (name, dotted) for end in ("", ".gz"))
+
+
+def read(folder: Path) -> Digits:
+    """Digits in the user's folder, the config value modes.digits_dir.
+
+    Raises FileNotFoundError or ValueError that names the file and what is missing or wrong.
+    """
+    paths = [
+        sources.find(folder, sources.Source(name, "MNIST in IDX format, plain or .gz", OBTAIN), "modes.digits_dir", also)
+        for name, *also in map(spellings, FILES)
+    ]
+    return Digits(*_pair(*paths[:2]), *_pair(*paths[2:]))
+
+
+def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (image, pixel) and their labels; ValueError when they do not belong together."""
+    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    if images.shape[1:] != (SIDE, SIDE):
+        raise ValueError(f"{images_path}: images of {images.shape[1]} x {images.shape[2]} pixels, expected {SIDE} x {SIDE}")
+    if len(images) != len(labels):
+        raise ValueError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}")
+    if labels.max() > 9:
+        raise ValueError(f"{labels_path}: label {labels.max()} at position {int(labels.argmax())}, expected digits 0 to 9")
+    return images.reshape(len(images), -1), labels
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """IDX file of bytes with 3 dimensions (images) or 1 (labels)."""
+    header = np.array([MAGIC[array.ndim], *array.shape], dtype=">i4").tobytes()
+    with files.whole(path) as temporary:
+        temporary.write_bytes(header + np.ascontiguousarray(array, dtype=np.uint8).tobytes())
+
+
+def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
+    """Bytes of an IDX file with 3 (images) or 1 (labels) dimensions, gzipped or not.
+
+    Raises ValueError for a wrong magic number, a size that the header does not announce, or a broken archive.
+    """
+    content = _content(files.checked(path))
+    head = 4 * (dimensions + 1)
+    if len(content) < head:
+        raise ValueError(f"{path}: {len(content)} bytes, expected a header of {head} bytes; the file is cut off")
+    magic, *shape = np.frombuffer(content[:head], dtype=">i4").tolist()
+    if magic != MAGIC[dimensions]:
+        expected = f"{MAGIC[dimensions]} for {'images' if dimensions == 3 else 'labels'}"
+        raise ValueError(f"{path}: magic number {magic}, expected {expected}; is it another file?")
+    if min(shape) < 1 or len(content) - head != int(np.prod(shape, dtype=np.int64)):
+        raise ValueError(f"{path}: {len(content) - head} bytes after the header, expected {'x'.join(map(str, shape))}")
+    return np.frombuffer(content[head:], dtype=np.uint8).reshape(shape)
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: broken gzip archive ({error}); copy or download it again") from error

@@ -1,0 +1,93 @@
+"""Training of one network by back-propagation through time: batches, losses, Adam steps."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from respike.core import seeds, training
+from respike.core.tasks import contextual
+from respike.modes import model
+from respike.modes.fitted import Fitted
+from respike.modes.params import Training, Variant
+
+Images = tuple[UInt8[np.ndarray, "image pixel"], UInt8[np.ndarray, " image"]]  # and their labels
+Loss = Callable[[], Tensor]  # of one batch, with new input spikes at each call
+Stream = tuple[str | int, ...]  # seed and path of a network's random numbers
+
+
+def train(
+    variant: Variant, replica: int, settings: Training, images: Images | None, seed: int, out: Path, device: torch.device
+) -> Fitted:
+    """Network number `replica` of its variant after `settings.batches` batches; `images` are those of the digits task.
+
+    The unfinished training is saved beside `out` (see core.training). Raises ValueError when there are fewer images than
+    one batch takes.
+    """
+    stream = (seed, "modes", *variant, replica)
+    generator = torch.Generator().manual_seed(seeds.of(*stream, "weights"))
+    output_sd = None if variant.task == "digits" else settings.output_sd
+    network = model.Network(variant.size, generator, output_sd, settings.train_scores).to(device)
+    fitted = Fitted(network, variant.task, variant.cell, replica, settings, torch.zeros(0))
+    loss_of_batch = batches(fitted, images, stream)
+    trainable = [weight for weight in network.parameters() if weight.requires_grad]
+    optimiser = training.Adam(trainable, settings.learning_rate)
+
+    def step(number: int) -> dict[str, float]:
+        loss_of = loss_of_batch(number)
+        for _ in range(settings.repeats):
+            optimiser.zero_grad()
+            loss = loss_of()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trainable, settings.clip)
+            optimiser.step()
+        return {"loss": float(loss.detach())}
+
+    key = {"stream": stream, **asdict(settings)}
+    table = training.train({"network": network, "optimiser": optimiser}, step, settings.batches, out, key)
+    return fitted._replace(loss=torch.tensor(table["loss"].to_numpy()))
+
+
+def batches(fitted: Fitted, images: Images | None, stream: Stream) -> Callable[[int], Loss]:
+    """Function of the number of a batch that draws the batch and gives its loss."""
+    network, settings = fitted.network, fitted.settings
+
+    def contextual_batch(number: int) -> Loss:
+        rng = seeds.generator(*stream, "batch", number)
+        trials = contextual(rng, settings.steps, settings.batch, settings.switch_probability, settings.switch_steps)
+        inputs, target = (torch.from_numpy(part).to(network.win.device) for part in (trials.inputs, trials.target))
+
+        def loss() -> Tensor:
+            _, source = fitted.run(model.drive_of(network, inputs))
+            return model.step_loss(model.read_steps(network, source)[..., 0], target)
+
+        return loss
+
+    def digit_batch(number: int) -> Loss:
+        chosen = image_order(number, settings.batch, len(labels), stream)
+        rng = seeds.generator(*stream, "batch", number)
+        target = torch.from_numpy(labels[chosen].astype(np.int64)).to(network.win.device)
+
+        def loss() -> Tensor:
+            _, source = fitted.run(model.encoded_drive(network, pixels[chosen], settings.steps, rng))
+            return model.digit_loss(model.read_peaks(network, source), target, settings.loss)
+
+        return loss
+
+    if images is None:
+        return contextual_batch
+    pixels, labels = images
+    if settings.batch > len(labels):
+        raise ValueError(f"modes.digits.batch = {settings.batch}: expected at most {len(labels)}, the training images")
+    return digit_batch
+
+
+def image_order(number: int, batch: int, n_images: int, stream: Stream) -> Int[np.ndarray, " batch"]:
+    """Images of batch `number`: each epoch is a new permutation, its incomplete last batch left out."""
+    epoch, within = divmod(number, n_images // batch)
+    order = seeds.generator(*stream, "epoch", epoch).permutation(n_images)
+    return order[within * batch : (within + 1) * batch]

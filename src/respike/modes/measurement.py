@@ -1,0 +1,133 @@
+"""Measures of single networks, of the replicas of a variant, and of the trend over numbers of modes, as rows of the table."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from respike.core import spikes, statistics
+from respike.core.measures import Measure
+from respike.modes import analysis
+from respike.modes.params import DT
+from respike.modes.trials import Trials
+
+LEARNED = 1.7  # loss (reference) below which a digit network has learned something
+FEWEST_ACCURATE = 0.89  # digit replicas below are left out of the paper's figures
+LARGEST_LOSS = 80.0  # contextual replicas at or above are left out of the paper's figure 3a
+FIRST_BELOW = 100.0
+FINAL_DIGIT_BATCHES, FINAL_TRIALS = 100, 20  # of the mean final loss
+
+Value = tuple[str, float, str, int]  # metric, value, unit, n
+
+
+def measures(networks: Mapping[str, Trials]) -> list[Measure]:
+    """All measures of `networks`, which are named digits_spike_N100_P3_replica0 and so on."""
+    variants: dict[str, list[Trials]] = defaultdict(list)
+    rows = []
+    for name, trials in networks.items():
+        variant, replica = re.fullmatch(r"(.+)_replica(\d+)", name).groups()
+        variants[variant].append(trials)
+        rows += [Measure(variant, int(replica), str(trials["dataset"]), *value) for value in network_values(trials)]
+    table = pd.DataFrame(rows)
+    for variant, members in variants.items():
+        values = [*exclusions(table[table["variant"] == variant], str(members[0]["task"])), *importance_values(members)]
+        rows += [Measure(variant, -1, str(members[0]["dataset"]), *value, len(members)) for value in values]
+    return rows + trends(table)
+
+
+def network_values(trials: Trials) -> list[Value]:
+    """Measures of one network: its task, and its activity if it spikes."""
+    values = digit_values(trials) if trials["task"] == "digits" else contextual_values(trials)
+    return values + activity_values(trials) if "sample_spikes" in trials else values
+
+
+def digit_values(trials: Trials) -> list[Value]:
+    """Accuracy over fresh spikes, final loss, and batches until the loss first falls below 1.7."""
+    correct, loss = trials["predicted"] == trials["labels"], trials["loss"]
+    final = loss[-FINAL_DIGIT_BATCHES:]
+    return [
+        ("accuracy", float(correct.mean()), "", correct.size),
+        ("final_loss", float(final.mean()), "nats", len(final)),
+        ("batches_to_1.7", first_below(loss, LEARNED), "batches", len(loss)),
+    ]
+
+
+def contextual_values(trials: Trials) -> list[Value]:
+    """Error and decisions of the contextual task, on switched and plain trials, and the course of the loss."""
+    output, target, loss = trials["output"], trials["target"], trials["loss"]
+    n = output.shape[1]
+    correct = analysis.correct_decisions(output, target)
+    values = [
+        ("mse", analysis.squared_error(output, target), "", n),
+        ("decision_accuracy", float(correct.mean()), "", n),
+        ("kim_accuracy", float(analysis.kim_criterion(output, target).mean()), "", n),
+        ("final_loss", float(loss[-FINAL_TRIALS:].mean()), "", FINAL_TRIALS),
+        ("lowest_loss", float(loss.min()), "", len(loss)),
+        ("trials_to_100", first_below(loss, FIRST_BELOW), "trials", len(loss)),
+    ]
+    switched = trials["switched"]
+    if switched.any():
+        values += [
+            ("decision_accuracy_switched", float(correct[switched].mean()), "", int(switched.sum())),
+            ("decision_accuracy_plain", float(correct[~switched].mean()), "", int((~switched).sum())),
+        ]
+    return values
+
+
+def first_below(loss: np.ndarray, level: float) -> float:
+    """Number of the first batch, counted from 1, whose loss is below `level`; nan when there is none."""
+    below = np.flatnonzero(loss < level)
+    return float(below[0] + 1) if len(below) else np.nan
+
+
+def activity_values(trials: Trials) -> list[Value]:
+    """Mean rate over all trials, and irregularity in the sample trial."""
+    cv = statistics.isi_cv(spikes.from_raster(trials["sample_spikes"][None], DT))
+    return [
+        ("rate", float(trials["rates"].mean()), "Hz", len(trials["rates"])),
+        ("isi_cv", float(np.nanmean(cv)) if np.isfinite(cv).any() else np.nan, "", int(np.isfinite(cv).sum())),
+    ]
+
+
+def exclusions(rows: pd.DataFrame, task: str) -> list[tuple[str, float, str]]:
+    """How many of a variant's networks, whose measures are `rows`, the paper would have left out of its figures."""
+    if task == "digits":
+        excluded = rows.loc[rows["metric"] == "accuracy", "value"] < FEWEST_ACCURATE
+    else:
+        excluded = rows.loc[rows["metric"] == "final_loss", "value"] >= LARGEST_LOSS
+    return [("replicas_the_paper_would_drop", float(excluded.sum()), "networks")]
+
+
+def importance_values(members: Sequence[Trials]) -> list[tuple[str, float, str]]:
+    """The two log-log slopes of mode importance, when the networks have modes enough, and the scores at both ends."""
+    importance, scores = ranked_importance(members)
+    ranges = analysis.slope_ranks(members[0]["pin"].shape[0])
+    slopes = [
+        (f"importance_slope_{part}", analysis.log_slope(importance, *ranks), "")
+        for part, ranks in zip(("head", "tail"), ranges, strict=True)
+        if ranks[1] <= len(importance)
+    ]
+    return [*slopes, ("score_first", float(scores[0]), ""), ("score_last", float(scores[-1]), "")]
+
+
+def ranked_importance(members: Sequence[Trials]) -> tuple[np.ndarray, np.ndarray]:
+    """Importance of modes by rank, averaged over the replicas `members`, and the size of their scores in the same order."""
+    tau = np.stack([analysis.importance(one["pin"], one["scores"], one["pout"]) for one in members])
+    return analysis.ranked(tau, np.stack([one["scores"] for one in members]))
+
+
+def trends(rows: pd.DataFrame) -> list[Measure]:
+    """Change of mean accuracy from the fewest to the most modes, for each kind of cell and number of neurons."""
+    accuracy = rows[rows["metric"] == "accuracy"].copy()
+    if accuracy.empty:
+        return []
+    accuracy[["group", "modes"]] = accuracy["variant"].str.extract(r"(.+)_P(\d+)$")
+    measured = []
+    for group, part in accuracy.astype({"modes": int}).groupby("group"):
+        mean = part.groupby("modes")["value"].mean().sort_index()
+        if len(mean) > 1:
+            change = float(mean.iloc[-1] - mean.iloc[0])
+            measured.append(Measure(group, -1, part["dataset"].iloc[0], "accuracy_change_with_modes", change, "", len(part)))
+    return measured

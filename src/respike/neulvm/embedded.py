@@ -1,0 +1,48 @@
+"""Recordings of the hidden network in place of real ones.
+
+The fitted window of a spontaneous recording must hold a switch of the winner, or nothing could tell how strong the
+excitatory coupling is; so runs are drawn until one has a switch well inside it.
+"""
+
+import numpy as np
+from jaxtyping import Int
+
+from respike.core import seeds
+from respike.neulvm import drives, microscopic
+from respike.neulvm.params import Circuit, Data, Window
+from respike.neulvm.recording import Recording
+
+
+def record(circuit: Circuit, data: Data, window: Window, seed: int) -> tuple[Recording, np.ndarray]:
+    """A recording of the hidden network, and the chance of a spike of each sampled cell (population, step, cell).
+
+    The drive is held for one bin of the model; under a drive the window need not hold a switch. Raises ValueError when no
+    spontaneous run of many has one, or when the recording is too short or the network too small for what it should hold.
+    """
+    data.check(circuit, window)
+    every, n_steps, m = round(window.dt / window.fine), round(data.seconds / window.fine), len(circuit.sizes)
+    currents = {}
+
+    def draw(attempt: int) -> microscopic.Run:
+        rng = seeds.generator(seed, "neulvm", "data", attempt)
+        currents[attempt] = drives.draw(data.drive, rng, -(-n_steps // every), m, window.dt)
+        return microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, currents[attempt], every)
+
+    run = draw(0) if data.drive != "none" else microscopic.first_with_switch(draw, circuit, window)
+    drive = np.repeat(currents[max(currents)], every, axis=0)[:n_steps]
+    spikes, probabilities = (array.reshape(n_steps, m, -1).transpose(1, 0, 2) for array in run[1:])
+    return Recording(run.counts / (np.asarray(circuit.sizes) * window.fine), spikes, drive), probabilities
+
+
+def window_spikes(circuit: Circuit, cells: int, window: Window, rng: np.random.Generator) -> Int[np.ndarray, "bin cell"]:
+    """Spikes (0 or 1) of some cells of each population in the fitted window, which holds a switch, of another recording.
+
+    Raises ValueError when no run of many has a switch.
+    """
+
+    def draw(_: int) -> microscopic.Run:
+        return microscopic.simulate(circuit, window.end, rng, window.fine, n_sampled=cells)
+
+    run = microscopic.first_with_switch(draw, circuit, window)
+    per, first = round(window.dt / window.fine), round((window.end - window.length) / window.fine)
+    return run.sampled[first:].reshape(-1, per, run.sampled.shape[1]).any(1).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""From spikes to circuits: EM, its refinement by a particle filter, and a posterior by simulation and regression."""

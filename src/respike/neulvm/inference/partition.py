@@ -1,0 +1,35 @@
+"""Which recorded neurons belong together, when nobody says: clusters of similar, slowly changing rates."""
+
+from itertools import permutations
+
+import numpy as np
+from jaxtyping import Int
+from scipy.cluster.vq import kmeans2
+from scipy.ndimage import gaussian_filter1d
+
+SMOOTHING = 0.1  # s
+STARTS = 20
+
+
+def find(
+    spikes: Int[np.ndarray, "bin neuron"], n_populations: int, dt: float, rng: np.random.Generator
+) -> Int[np.ndarray, " neuron"]:
+    """Group of each neuron, by k-means on its correlations with all others and on its mean rate."""
+    rates = gaussian_filter1d(spikes.astype(float), SMOOTHING / dt, axis=0) / dt
+    correlation = np.corrcoef(rates.T)
+    np.fill_diagonal(correlation, 0.0)
+    mean = rates.mean(0)
+    features = np.column_stack([correlation, (mean - mean.mean()) / max(mean.std(), 1e-9) * correlation.std()])
+    best, label = np.inf, np.zeros(len(mean), dtype=int)
+    for _ in range(STARTS):
+        centres, group = kmeans2(features, n_populations, minit="++", seed=rng)
+        spread = np.sum((features - centres[group]) ** 2)
+        if spread < best:
+            best, label = spread, group
+    return label
+
+
+def accuracy(group: Int[np.ndarray, " neuron"], truth: Int[np.ndarray, " neuron"]) -> float:
+    """Share of neurons in the right group, under the best naming of the groups."""
+    n = int(max(group.max(), truth.max())) + 1
+    return max(float(np.mean(np.asarray(names)[group] == truth)) for names in permutations(range(n)))

@@ -1,0 +1,1 @@
+"""Other models of the same spike trains, fitted and run as the mesoscopic model is."""

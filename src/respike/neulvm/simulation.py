@@ -1,0 +1,34 @@
+"""Free runs of a model, whatever its kind: the mesoscopic equation, or the network cell by cell."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from respike.neulvm import drives, freerun, microscopic
+from respike.neulvm.fitted import Fitted
+from respike.neulvm.params import FINE, Free
+
+CELLS, SECONDS = 3, 20.0  # cells of each population whose spikes are kept, and how long
+
+
+def rates(
+    model: Fitted, current: Float[np.ndarray, "bin population"], rng: np.random.Generator
+) -> Float[np.ndarray, "bin population"]:
+    """Population rates (Hz) in each bin under a current (potential/s)."""
+    if model.kind != "network":
+        return freerun.simulate(model.circuit, current, rng, model.dt, model.history, model.kind) / model.dt
+    per = round(model.dt / FINE)
+    run = microscopic.simulate(model.circuit, len(current) * model.dt, rng, FINE, current=current, every=per)
+    return microscopic.rates(run.counts, model.circuit, FINE, per)
+
+
+def pulses(free: Free, m: int, dt: float) -> Float[np.ndarray, "bin population"]:
+    """Current (potential/s) of one trial: a pulse that makes a winner, then the one that is evaluated."""
+    n_bins = round(free.trial / dt)
+    first = drives.step(n_bins, m, dt, free.pulse_first, free.pulse_size, free.pulse_start / 3, free.pulse_length)
+    return first + drives.step(n_bins, m, dt, free.pulse_target, free.pulse_size, free.pulse_start, free.pulse_length)
+
+
+def cells(model: Fitted, free: Free, rng: np.random.Generator) -> Bool[np.ndarray, "step cell"]:
+    """Spikes of some cells, in steps of FINE, of the network that has the model's parameters."""
+    n_cells = min(CELLS, *model.circuit.sizes)
+    return microscopic.simulate(model.circuit, min(SECONDS, free.seconds), rng, FINE, n_cells).sampled

@@ -1,0 +1,106 @@
+"""What the workflow rules of rate2lif are asked for: networks that can be, in chunks of replicas that one job treats."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from respike.core import chunks
+from respike.rate2lif.params import Training
+
+KINDS = ("networks", "searches", "trials")  # folders of archives: of fit or data, of search, of simulate
+EXAMPLES = ("example", "contextual", "motif")  # roles of networks that the figures show one by one
+FIGURES = {  # name of each figure, and what it answers
+    "fig1_training": "Fig. 1B",
+    "fig1_fig2_sizes": "Fig. 1C, 2C",
+    "fig2_scale": "Fig. 2B",
+    "fig2_tau": "Fig. 2D, 2E",
+    "fig4_contextual": "Fig. 3B, 3C, 4A",
+    "fig4_cells": "Fig. 4C-E",
+    "fig5_decay": "Fig. 5",
+    "fig6_conditions": "Fig. 6",
+    "fig7_activations": "Fig. 7",
+    "figS1_rates": "Fig. S1",
+    "figS2_components": "Fig. S2",
+    "figS3_motif": "Fig. S3",
+    "figS5_axes": "Fig. S5",
+    "evaluation": "evaluation script",
+    "tasks": "all tasks",
+}
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """ValueError with key, value and what was expected, when networks or figures are asked for that cannot be."""
+    variants, figures = config["variants"], config["figures"]
+    for name, variant in variants.items():
+        _known(f"variants.{name}.conditions", variant["conditions"], "conditions", config)
+        try:
+            Training(**variant["training"])
+        except ValueError as error:
+            raise ValueError(f"config: rate2lif.variants.{name}.training: {error}") from None
+    for role, names in figures.items():
+        _known(f"figures.{role}", [names] if isinstance(names, str) else names, "variants", config)
+    task = training(config, figures["contextual"])["task"]
+    if task != "mante":
+        raise ValueError(
+            f"config: rate2lif.figures.contextual = {figures['contextual']!r}, whose task is {task}: expected mante"
+        )
+
+
+def _known(key: str, names: Iterable[str], part: str, config: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in config[part]:
+            raise ValueError(
+                f"config: rate2lif.{key} names {name!r}: expected one of rate2lif.{part}, {', '.join(config[part])}"
+            )
+
+
+def pattern(config: Mapping[str, Any], given: bool) -> str:
+    """Regular expression of the variants whose network is `given` in a file of the user's, or of those that are trained."""
+    return "|".join(name for name, variant in config["variants"].items() if bool(variant["file"]) == given) or "none"
+
+
+def archives(config: Mapping[str, Any], results: str) -> dict[str, list[str]]:
+    """Archives of all networks by KINDS, chunk by chunk."""
+    return {kind: [path for name in config["variants"] for path in _of(name, kind, config, results)] for kind in KINDS}
+
+
+def of_examples(config: Mapping[str, Any], results: str) -> dict[str, list[str]]:
+    """By role in EXAMPLES the archives of all KINDS that hold the network which plays it, the first of its variant."""
+    return {role: [_of(config["figures"][role], kind, config, results)[0] for kind in KINDS] for role in EXAMPLES}
+
+
+def of_tasks(config: Mapping[str, Any], results: str) -> list[str]:
+    """Archives of trials that hold the first network of each variant which the figures show for its task."""
+    return [_of(name, "trials", config, results)[0] for name in config["figures"]["tasks"]]
+
+
+def _of(variant: str, kind: str, config: Mapping[str, Any], results: str) -> list[str]:
+    """Archives of a variant. Chunks whose networks are finished stay as they are."""
+    done = _finished(f"{results}/networks").get(variant, [])
+    ranges = chunks.ranges(done, config["variants"][variant]["replicas"], config["chunk"])
+    return [f"{results}/{kind}/{variant}_{first}-{last}.zip" for first, last in ranges]
+
+
+@cache  # what a run has made by and by does not change its plan
+def _finished(folder: str) -> dict[str, list[chunks.Range]]:
+    return chunks.finished(folder, "zip")
+
+
+def file(config: Mapping[str, Any], variant: str) -> str:
+    """File of a variant's network."""
+    return config["variants"][variant]["file"]
+
+
+def training(config: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """How a variant is trained."""
+    return config["variants"][variant]["training"]
+
+
+def search(config: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """How the scale of a variant is found: its own values take the place of the common ones."""
+    return {**config["search"], "scales": config["variants"][variant]["scales"] or config["search"]["scales"]}
+
+
+def conditions(config: Mapping[str, Any], variant: str) -> list[dict[str, Any]]:
+    """The LIF networks to be run for a variant, in the order of the config."""
+    return [{"name": name, "lif": config["conditions"][name]} for name in config["variants"][variant]["conditions"]]

@@ -1,0 +1,81 @@
+"""What the workflow rules of v1 are asked for: ways of fitting, their fits, and the study once more for other stand-ins."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from respike.core import config as configs
+from respike.v1.params import Network, Variant
+
+FIGURES = ("movie", "rasters", "training", "psth", "correlation_matrices", "correlation_scatter", "couplings")
+FIGURES += ("self_couplings", "methods", "pareto", "hidden_cells")
+Config = Mapping[str, Any]  # the block `v1` of config.yaml, checked against the schema
+
+
+def is_standin(config: Config) -> bool:
+    """Whether the recording is the embedded one, whose couplings are known."""
+    return config["data_dir"] == "standin"
+
+
+def dataset(config: Config) -> str:
+    """Name of the recording in tables and figures."""
+    return config.get("standin_name", "stand-in") if is_standin(config) else config["dataset"]
+
+
+def raw_files(config: Config) -> list[str]:
+    """Files in the user's folder that `v1.data` may read; it says itself which are missing and where to get them."""
+    paths = Path(config["data_dir"]).glob("*")
+    return sorted(str(path) for path in paths if path.suffix in {".mat", ".npy"})
+
+
+def variants(config: Config) -> dict[str, dict[str, Any]]:
+    """Every way of fitting by name: v1.variants, and those of v1.pareto with another weight of the noise correlation.
+
+    ValueError for settings that no network can have, and for a name in another key that v1.variants lacks.
+    """
+    given, study = config["variants"], config["hidden_study"]["variants"]
+    for key, chosen in (("shown", config["shown"]), ("pareto", config["pareto"]), ("hidden_study.variants", study)):
+        unknown = sorted(set(chosen) - set(given))
+        if unknown:
+            raise ValueError(f"config: v1.{key} = {unknown}: expected names among v1.variants, {sorted(given)}")
+    swept = {
+        f"{name}@nc{weight:g}": {**given[name], "objective": {**given[name]["objective"], "noise_correlation": weight}}
+        for name, weights in config["pareto"].items()
+        for weight in weights
+    }
+    configs.build(Network, config["network"])
+    for variant in (*given.values(), *swept.values()):
+        configs.build(Variant, variant)
+    return {**given, **swept}
+
+
+def fits(config: Config) -> list[str]:
+    """Names of all fits, variant_replicate: each variant as often as v1.seeds says, each point of v1.pareto once."""
+    every = variants(config)
+    return [f"{name}_{k}" for name in every for k in range(config["seeds"] if name in config["variants"] else 1)]
+
+
+def hidden_studies(config: Config) -> dict[int, Config]:
+    """The config of the study on a stand-in with another number of hidden cells, for each number in v1.hidden_study.
+
+    Each variant of v1.hidden_study is fitted once. Nothing for recorded data.
+    """
+    study, every = config["hidden_study"], variants(config)
+    chosen = {name: every[name] for name in study["variants"]}
+    changed = {"variants": chosen, "shown": list(chosen), "seeds": 1, "pareto": {}, "hidden_study": {**study, "hidden": []}}
+    return {
+        hidden: {
+            **config,
+            **changed,
+            "standin": {**config["standin"], "hidden": hidden, "least_correlation": 0.0},
+            "standin_name": f"stand-in with {hidden} hidden cells",
+            "suffix": f"@hidden{hidden}",
+        }
+        for hidden in (study["hidden"] if is_standin(config) else [])
+    }
+
+
+def names(config: Config) -> list[str]:
+    """Names of all fits in tables, in the order of `fits`: variant_replicate, the variant with the suffix of a sub-study."""
+    split = (fit.rsplit("_", 1) for fit in fits(config))
+    return [f"{variant}{config.get('suffix', '')}_{replicate}" for variant, replicate in split]

@@ -1,0 +1,101 @@
+"""The recording that networks are fitted to and measured against: frames of one size, binary spikes, splits of the trials.
+
+Made of the raw files of the data set (`recording`) or of the arrays that the published program reads; kept in one file.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage
+
+from respike.core import files
+from respike.v1 import recording
+from respike.v1.params import Preprocessing
+
+SPLITS = ("train", "test", "validation")
+
+
+class Recording(NamedTuple):
+    """Binary spikes of repeated trials under one movie; a bin lasts as long as a frame."""
+
+    movie: Float[np.ndarray, "frame row column"]  # grey values 0 to 1
+    spikes: Bool[np.ndarray, "trial frame cell"]
+    split: np.ndarray  # train, test or validation, per trial
+    units: Int[np.ndarray, " cell"]  # numbers of the cells among the units of the raw files
+    bin_ms: float
+    late: int  # spikes after the last bin, dropped
+    merged: int  # second and further spikes in a bin, dropped
+    dataset: str
+
+    @property
+    def bin_seconds(self) -> float:
+        return self.bin_ms / 1000
+
+    def of(self, split: str) -> Bool[np.ndarray, "trial frame cell"]:
+        """Spikes of the trials of a split."""
+        return self.spikes[self.split == split]
+
+
+def write(path: Path, content: Recording) -> None:
+    """npz file of a recording."""
+    files.write_arrays(path, **content._asdict())
+
+
+def read(path: Path) -> Recording:
+    """Recording in a file of `write`; ValueError when it is another file."""
+    stored = files.read_arrays(path, *Recording._fields)
+    scalars = {"bin_ms": float, "late": int, "merged": int, "dataset": str}
+    return Recording(**{name: scalars.get(name, np.asarray)(stored[name]) for name in Recording._fields})
+
+
+class Binned(NamedTuple):
+    """Spikes with one bin per frame, and how many got lost on the way."""
+
+    spikes: Bool[np.ndarray, "trial bin unit"]
+    late: int
+    merged: int
+
+
+def resize(frames: Float[np.ndarray, "row column frame"], pixels: int) -> Float[np.ndarray, "pixel pixel frame"]:
+    """Frames of pixels x pixels: blurred by (f - 1) / 2 for a factor f > 1, then linear on the grid of pixel centres."""
+    factors = np.array(frames.shape[:2]) / pixels
+    blur = np.maximum((factors - 1) / 2, 0)
+    zoom = (*(1 / factors), 1)
+    blurred = ndimage.gaussian_filter(frames, (*blur, 0), mode="mirror")
+    return ndimage.zoom(blurred, zoom, order=1, mode="mirror", grid_mode=True)
+
+
+def bin_spikes(spikes: recording.SpikeTimes, n_bins: int, bin_seconds: float) -> Binned:
+    """Whether a unit fired in each bin. The bin is int(time / width), so a time on an edge may fall one bin early."""
+    index = (spikes.times / bin_seconds).astype(np.int64)
+    inside = index < n_bins
+    binned = np.zeros((spikes.n_trials, n_bins, spikes.n_units), dtype=bool)
+    binned[spikes.trials[inside], index[inside], spikes.units[inside]] = True
+    return Binned(binned, int(np.sum(~inside)), int(inside.sum() - binned.sum()))
+
+
+def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.ndarray:
+    """Name of the split of each trial; trials beyond the last split are left out."""
+    sizes = [getattr(preprocessing, name) for name in SPLITS]
+    if sum(sizes) > n_trials:
+        asked = " + ".join(f"v1.data.{name} {size}" for name, size in zip(SPLITS, sizes, strict=True))
+        raise ValueError(f"{path}: data/EVENTS has {n_trials} trials, fewer than the split asks for ({asked} = {sum(sizes)})")
+    return np.repeat(SPLITS, sizes)
+
+
+def chosen_units(
+    spikes: Bool[np.ndarray, "trial bin unit"], preprocessing: Preprocessing, folder: Path
+) -> Int[np.ndarray, " cell"]:
+    """Numbers of the units to keep, in their order; ValueError when `folder` has no such units."""
+    n_units = spikes.shape[2]
+    if preprocessing.units:
+        wrong = [unit for unit in preprocessing.units if not 0 <= unit < n_units]
+        if wrong:
+            raise ValueError(f"v1.data.units: {wrong} are not among the {n_units} units of {folder}, counted from 0")
+        return np.array(preprocessing.units)
+    if preprocessing.most_active > n_units:
+        raise ValueError(f"{folder}: {n_units} units; v1.data.most_active asks for {preprocessing.most_active}")
+    by_rate = np.argsort(-spikes.mean((0, 1)), kind="stable")
+    return np.sort(by_rate[: preprocessing.most_active or n_units])

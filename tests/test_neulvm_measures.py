@@ -1,0 +1,139 @@
+"""neuLVM's table of measures and its spikes for the reports: each number from inputs whose answer is plain."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from respike.core import files, spikes
+from respike.neulvm import trials
+from respike.neulvm.fitted import Fitted
+from respike.neulvm.model import Trial
+from respike.neulvm.params import Circuit, Particles
+from respike.neulvm.stages import metrics
+from respike.neulvm.stages import spikes as spikes_stage
+
+TRUE = Circuit()
+DT = 0.004
+
+
+def numbers(rows):
+    """Values by variant and metric."""
+    return {(variant, metric): value for variant, metric, value, _, _ in rows}
+
+
+@pytest.fixture
+def recorded(rng):
+    """Two batches of 20 bins of nine neurons, a history of 5, 30 bins held out, and rates of 10 Hz."""
+    population = np.repeat(np.arange(3), 3)
+    parts = [
+        Trial(DT, 5, (rng.random((n, 5 + bins, 9)) < 0.2).astype(np.uint8), population, np.zeros((n, bins, 3)))
+        for n, bins in ((2, 20), (1, 30))
+    ]
+    return trials.Trials("test", parts[0], np.full((2, 25, 3), 10.0), parts[1])
+
+
+class TestBits:
+    def test_of_a_coin(self):
+        """Ten spikes in ten bins: with chance 1/2 instead of 1/4 each is worth one bit."""
+        assert metrics.bits_per_spike(10 * np.log(0.5), 10 * np.log(0.25), 10) == pytest.approx(1)
+
+    def test_of_baselines(self):
+        free = np.tile([[20.0, 5.0, 24.0]], (100, 1))
+        rivals = {"names": np.array(["constant", "a"]), "n_spikes": 8, "dt": DT, "constant.free": free, "a.free": free}
+        found = numbers(metrics.compared({**rivals, "constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}))
+        assert found["baseline constant", "held_out"] == 0
+        assert found["baseline a", "held_out"] == pytest.approx(3)
+        assert found["baseline a", "rate_up"] == pytest.approx(20)
+        assert found["baseline a", "rate_last"] == pytest.approx(24)
+
+    def test_of_models_without_coupling(self, recorded):
+        """Nobody tells them anything: the filter's likelihood is that of each neuron on its own, here by hand."""
+        circuit = replace(TRUE, coupling=(0.0,) * 3, rest=(1e-9,) * 3, threshold=(-2.0,) * 3, refractory=0.0)
+        models = {"em": Fitted(circuit, "exact", DT, 5, "test")}
+        p = -np.expm1(-np.exp(2.0) * DT)
+        later = recorded.held_out.spikes[0, 5:]
+        total = later.sum() * np.log(p) + (1 - later).sum() * np.log1p(-p)
+        (row,) = metrics.held_out(recorded, models, Particles(5), 0, -50.0)
+        assert row[2] == pytest.approx((total + 50) / later.sum() / np.log(2), rel=1e-6)
+        fitted = recorded.trial.spikes[:, 5:]
+        total = fitted.sum() * np.log(p) + (1.0 - fitted).sum() * np.log1p(-p)
+        (row,) = metrics.log_likelihoods(recorded, models, None, Particles(5), 0)
+        assert row[2] == pytest.approx(total, rel=1e-6)
+
+
+class TestParameters:
+    def test_ratios(self):
+        circuit = replace(TRUE, coupling=(2 * 9.984, 4 * 9.984, 19.968 / 2), rest=(7.2, 14.4, 28.8))
+        found = numbers(metrics.ratios("em", circuit, TRUE))
+        assert found["em", "ratio_coupling_excitatory"] == pytest.approx(3)  # of 2, 2, 4, 4
+        assert found["em", "ratio_coupling_inhibitory"] == pytest.approx(0.5)
+        assert found["em", "ratio_rest"] == pytest.approx(1)
+        assert found["em", "ratio_threshold"] == 1
+
+    def test_error_of_the_potential(self, recorded):
+        """Every population fires at 10 Hz; a coupling stronger by 1 pulls its targets by 10 / alpha more."""
+        circuit = replace(TRUE, coupling=(10.984, 9.984, 19.968), threshold=(TRUE.threshold[0] + 1, *TRUE.threshold[1:]))
+        found = numbers(metrics.pulls("em", circuit, TRUE, recorded))
+        assert [found["em", f"h_error_{m}"] for m in range(3)] == pytest.approx([10 / 50 - 1, 0, 10 / 50])
+
+    def test_recovery(self):
+        names = [f"{group}_{m}" for group in ("mem_rate", "coupling", "rest", "threshold") for m in range(3)]
+        parts = [pd.DataFrame({"recording": k, "name": names, "mean": mean, "low": mean - 0.3, "high": mean + 0.3})
+                 for k, mean in enumerate((0.9, 1.5))]  # fmt: skip
+        found = numbers(metrics.recovered(pd.concat(parts), TRUE))
+        assert found["recovery", "ratio_coupling_excitatory"] == pytest.approx(1.2)
+        assert found["recovery", "sd_rest"] == pytest.approx(0.6 / np.sqrt(2))
+        assert found["recovery", "within_90_threshold"] == 0.5
+
+
+class TestActivity:
+    def test_correlation_of_what_is_turned_over(self, rng):
+        a = rng.standard_normal((2, 50, 2))
+        b = np.stack([3 * a[..., 0] + 1, -a[..., 1]], axis=2)
+        np.testing.assert_allclose(metrics.correlations(a, b, 0.0), [1, -1])
+        np.testing.assert_allclose(metrics.correlations(a, b, 2.0), [1, -1])
+
+    def test_switch_error(self):
+        """Both switch once, 0.096 s apart, two bins of 0.048 s."""
+        truth = np.repeat([[20.0, 5, 24], [5, 20, 24]], 240, axis=0)[None] * DT
+        found = numbers(metrics.inferred_states(np.roll(truth, 24, axis=1)[:, 24:], truth[:, 24:], DT))
+        assert found["data", "switches"] == 1
+        assert found["em", "switch_error"] == pytest.approx(0.096)
+        assert found["em", "rate_winner_inferred"] == pytest.approx(20)
+
+    def test_who_wins_after_the_pulse(self):
+        """Three trials; what happens before the pulse ends does not count."""
+        pulse = np.zeros((10, 3))
+        pulse[4:6, 1] = 1
+        pulsed = np.zeros((3, 10, 3))
+        pulsed[:, :6, 0] = 100.0
+        pulsed[:2, 6:, 1] = 20.0
+        pulsed[2, 6:, 0] = 20.0
+        assert metrics.wins({"target": 1, "first": 0, "pulse": pulse, "pulsed": pulsed}) == pytest.approx(2 / 3)
+
+    def test_clusters(self):
+        cases = {"names": ["a"], "a.k": np.array([3, 3, 4, 3]), "a.activity": np.full(2000, 17.0), "a.dt": 0.005}
+        found = numbers(metrics.clustered(cases))
+        assert found["clusters a", "share_k3"] == 0.75
+        assert found["clusters a", "switches_per_minute"] == pytest.approx(2 * 60 / 10)
+        assert found["clusters a", "rate"] == 17
+
+
+def test_spikes_of_the_recording_and_of_a_model(recorded, tmp_path):
+    """The fitted batches and the held-out window follow each other, without their histories; then the cells of a run."""
+    trials.write(tmp_path / "trial.npz", recorded)
+    raster = np.zeros((1000, 9), bool)
+    raster[500, 4] = True
+    files.write_arrays(tmp_path / "best.npz", spikes=raster, fine=0.0002, dataset="test")
+    spikes_stage.run(trial=tmp_path / "trial.npz", runs=[tmp_path / "best.npz"], out=tmp_path / "spikes.npz")
+    data, model = spikes.read_networks(tmp_path / "spikes.npz")
+    assert (data.name, data.recorded, data.spikes.n_trials, data.spikes.n_cells) == ("recording", True, 1, 9)
+    assert data.spikes.duration == pytest.approx((2 * 20 + 30) * DT)
+    counts = spikes.bin_counts(data.spikes, DT)[0]
+    np.testing.assert_array_equal(counts[:20], recorded.trial.spikes[0, 5:])
+    np.testing.assert_array_equal(counts[20:40], recorded.trial.spikes[1, 5:])
+    np.testing.assert_array_equal(counts[40:], recorded.held_out.spikes[0, 5:])
+    assert (model.study, model.name, model.recorded, model.step) == ("neulvm", "best", False, 0.0002)
+    assert (model.spikes.times.tolist(), model.spikes.cells.tolist()) == ([pytest.approx(0.1001)], [4])

@@ -1,0 +1,187 @@
+"""Recordings of V1 in the files that users bring: what is read, what is counted, and what the messages say."""
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from respike.v1 import recorded, trials
+from respike.v1 import recording as reader
+from respike.v1.params import Network, Preprocessing
+from respike.v1.stages import data
+
+
+def cells_of(rng, trials=3, units=2, n=4):
+    return [[np.sort(rng.uniform(0, 1.6, n)) for _ in range(units)] for _ in range(trials)]
+
+
+def write_raw(folder, frames=None, cells=None):
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (9, 9, 40), dtype=np.uint8) if frames is None else frames
+    reader.write_mat(folder / "natural_movie.mat", frames)
+    reader.write_events(folder / "data_monkey1_natural_movie.mat", cells_of(rng) if cells is None else cells)
+    return folder
+
+
+def load(folder, preprocessing=None):
+    out = folder / "recording.npz"
+    split = preprocessing or Preprocessing(pixels=9, train=1, test=1, validation=1)
+    data.run(folder=folder, out=out, preprocessing=split, dataset="test")
+    return dict(np.load(out))
+
+
+def test_late_and_merged_spikes_are_counted(tmp_path, rng):
+    cells = cells_of(rng, units=60)
+    cells[0][0] = np.array([0.001, 0.002, 0.003, 1.59])  # three in the first of 40 bins of 40 ms
+    cells[1][1] = np.array([0.5, 1.6, 1.65])  # two past the end
+    expected = np.zeros((3, 40, 60), dtype=bool)
+    for trial, row in enumerate(cells):
+        for unit, times in enumerate(row):
+            expected[trial, [int(t / 0.04) for t in times if t < 1.6], unit] = True
+    found = load(write_raw(tmp_path / "raw", cells=cells))
+    np.testing.assert_array_equal(found["spikes"], expected)
+    assert found["late"] == 2
+    assert found["merged"] == sum(len(times) for row in cells for times in row) - 2 - expected.sum()
+
+
+def test_last_frames_and_most_active_units(tmp_path, rng):
+    cells = [[np.sort(rng.uniform(0, 1.6, n)) for n in (3, 30, 1, 20)] for _ in range(3)]
+    folder = write_raw(tmp_path / "raw", cells=cells)
+    everything = load(folder)
+    some = load(folder, Preprocessing(pixels=9, train=1, test=1, validation=1, last_frames=30, most_active=2))
+    np.testing.assert_array_equal(some["spikes"], everything["spikes"][:, 10:][:, :, [1, 3]])
+    np.testing.assert_array_equal(some["movie"], everything["movie"][10:])
+
+
+def test_arrays_of_the_published_program_are_read(tmp_path, rng):
+    movie, spikes = rng.random((5, 5, 20)), rng.random((6, 20, 3)) < 0.2
+    np.save(tmp_path / "M_train(last)_natural.npy", movie)
+    for part, name in zip((spikes[:3], spikes[3:5], spikes[5:]), ("first80", "mid30", "last10"), strict=True):
+        np.save(tmp_path / f"S_1_train(last)_natural_{name}.npy", part.reshape(-1, 3))
+    found = load(tmp_path)
+    np.testing.assert_array_equal(found["spikes"], spikes)
+    np.testing.assert_allclose(found["movie"], movie.transpose(2, 0, 1), rtol=1e-6)
+    assert found["split"].tolist() == ["train"] * 3 + ["test"] * 2 + ["validation"]
+
+
+def refused(folder, *words, preprocessing=None):
+    """`data` stops with a message that holds all `words`, and leaves nothing behind."""
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        load(folder, preprocessing)
+    for word in words:
+        assert word in str(error.value), str(error.value)
+    assert not (folder / "recording.npz").exists()
+    assert not list(folder.glob(".tmp*"))
+
+
+def test_missing_files_say_where_to_get_them(tmp_path):
+    refused(tmp_path, "natural_movie.mat", "crcns.org", "v1.data_dir")
+
+
+def test_events_of_an_older_matlab_version(tmp_path, rng):
+    folder = write_raw(tmp_path / "raw")
+    with (folder / "data_monkey1_natural_movie.mat").open("wb") as file:
+        scipy.io.savemat(file, {"data": 1})
+    refused(folder, "data_monkey1_natural_movie.mat", "older than v7.3", "-v7.3")
+
+
+def test_events_without_the_field(tmp_path):
+    folder = write_raw(tmp_path / "raw")
+    with h5py.File(folder / "data_monkey1_natural_movie.mat", "w") as file:
+        file["data/SPIKES"] = 1.0
+    refused(folder, "data_monkey1_natural_movie.mat", "data/EVENTS", "SPIKES")
+
+
+def test_events_that_are_numbers(tmp_path):
+    folder = write_raw(tmp_path / "raw")
+    with h5py.File(folder / "data_monkey1_natural_movie.mat", "w") as file:
+        file["data/EVENTS"] = np.zeros((3, 2))
+    refused(folder, "data/EVENTS", "float64", "cell array")
+
+
+def test_empty_cells_are_silent_units_but_not_all_of_them(tmp_path, rng):
+    cells = cells_of(rng)
+    cells[1][0] = np.empty(0)
+    assert not load(write_raw(tmp_path / "some", cells=cells))["spikes"][1, :, 0].any()
+    refused(write_raw(tmp_path / "all", cells=[[np.empty(0)] * 2] * 3), "data/EVENTS", "6 cells", "empty")
+
+
+def test_spike_times_in_milliseconds(tmp_path, rng):
+    cells = [[1000 * times for times in row] for row in cells_of(rng)]
+    refused(write_raw(tmp_path / "raw", cells=cells), "data/EVENTS", "milliseconds", "1.6 s")
+
+
+@pytest.mark.parametrize("wrong", [-0.1, np.nan])
+def test_spike_times_below_zero_or_nan(tmp_path, rng, wrong):
+    cells = cells_of(rng)
+    cells[2][1][0] = wrong
+    refused(write_raw(tmp_path / "raw", cells=cells), "data/EVENTS", "unit 2, trial 3", str(wrong), "seconds")
+
+
+@pytest.mark.parametrize(("frames", "hint"), [(30, "does the movie have all its frames"), (80, "is it the movie")])
+def test_movie_with_another_frame_count(tmp_path, frames, hint):
+    movie = np.zeros((9, 9, frames), dtype=np.uint8)
+    refused(write_raw(tmp_path / "raw", frames=movie), "natural_movie.mat", f"{frames} frames", "v1.data.bin_ms", hint)
+
+
+def test_movie_with_nan(tmp_path):
+    movie = np.zeros((9, 9, 40))
+    movie[2, 3, 7] = np.nan
+    refused(write_raw(tmp_path / "raw", frames=movie), "natural_movie.mat", "M has 1 frames", "first frame 7")
+
+
+def test_movie_without_its_variable_or_with_a_wrong_shape(tmp_path):
+    folder = write_raw(tmp_path / "raw", frames=np.zeros((9, 40)))
+    refused(folder, "natural_movie.mat", "M is", "(9, 40)", "row x column x frame")
+    with (folder / "natural_movie.mat").open("wb") as file:
+        scipy.io.savemat(file, {"movie": np.zeros((9, 9, 40))})
+    refused(folder, "natural_movie.mat", "'M'", "movie")
+
+
+def test_fewer_trials_than_the_split_asks_for(tmp_path):
+    split = Preprocessing(pixels=9, train=2, test=1, validation=1)
+    refused(write_raw(tmp_path / "raw"), "3 trials", "v1.data.train 2", "= 4", preprocessing=split)
+
+
+def test_units_and_frames_that_are_not_there(tmp_path):
+    folder, split = write_raw(tmp_path / "raw"), {"pixels": 9, "train": 1, "test": 1, "validation": 1}
+    refused(folder, "v1.data.units", "[7]", "2 units", preprocessing=Preprocessing(units=(0, 7), **split))
+    refused(folder, "v1.data.most_active", "3", preprocessing=Preprocessing(most_active=3, **split))
+    refused(folder, "v1.data.last_frames", "50", preprocessing=Preprocessing(last_frames=50, **split))
+
+
+def test_movie_shorter_than_the_history_in_view():
+    with pytest.raises(ValueError, match=r"movie_frames = 9: 8 frames .*history = 9 bins; expected .* at least 10"):
+        Network(movie_frames=9)
+
+
+def test_broken_bytes_never_end_in_another_error(tmp_path, rng):
+    """One region of a good file overwritten, 60 times: read as before, or refused with a message that names the file."""
+    folder = write_raw(tmp_path / "raw", cells=cells_of(rng, trials=2, units=2))
+    good = (folder / "data_monkey1_natural_movie.mat").read_bytes()
+    broken, refusals = tmp_path / "broken.mat", 0
+    for _ in range(60):
+        start, length = rng.integers(len(good)), rng.integers(1, 64)
+        broken.write_bytes(good[:start] + rng.bytes(length) + good[start + length :])
+        try:
+            reader.read_spike_times(broken)
+        except ValueError as error:
+            refusals += 1
+            assert str(broken) in str(error)  # noqa: PT017
+    assert refusals
+
+
+def test_resize_of_a_constant_and_of_a_ramp():
+    """A constant stays, and a linear ramp is sampled at the centres of the new pixels (away from the mirrored edge)."""
+    row = np.arange(64.0)[:, None, None] + np.zeros((1, 64, 1))
+    found = recorded.resize(row, 16)[:, :, 0]
+    centres = (np.arange(16) + 0.5) * 4 - 0.5
+    np.testing.assert_allclose(found[3:-3], centres[3:-3, None] + np.zeros((1, 16)), atol=1e-3)
+    np.testing.assert_allclose(recorded.resize(np.full((40, 30, 2), 0.3), 13), 0.3)
+
+
+def test_windows_end_with_the_frame_of_their_step():
+    movie = np.arange(20.0)[:, None, None]
+    windows = trials.movie_windows(movie, Network(movie_frames=12, history=4))
+    np.testing.assert_array_equal(windows[:, :, 0, 0], [list(range(k - 11, k + 1)) for k in range(11, 20)])

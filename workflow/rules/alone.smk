@@ -1,0 +1,29 @@
+# A Snakemake that was started by hand is alone in this folder, as `respike run` is: a later run knows it by its note and its jobs
+# by their mark. No rule.
+import threading
+from contextlib import ExitStack
+
+alone = ExitStack()
+
+
+def leave():
+    """End being alone. Snakemake's timers (profiles/default: max-jobs-per-timespan) would hold up the end of the process."""
+    alone.close()
+    for timer in threading.enumerate():
+        if isinstance(timer, threading.Timer):
+            timer.cancel()
+
+
+onstart:
+    if "RESPIKE_RUN" not in os.environ:
+        from respike.workflow import head
+
+        os.environ["RESPIKE_RUN"] = alone.enter_context(head.only_one())
+
+
+onsuccess:
+    leave()
+
+
+onerror:
+    leave()
