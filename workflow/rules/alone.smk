@@ -18,7 +18,7 @@ onstart:
     if "RESPIKE_RUN" not in os.environ:
         from respike.workflow import head
 
-        os.environ["RESPIKE_RUN"] = alone.enter_context(head.only_one())
+        os.environ.update(RESPIKE_RUN=alone.enter_context(head.only_one()))
 
 
 onsuccess:
