@@ -160,6 +160,7 @@ def test_a_direction_between_two_kinds_of_networks(better, verdict):
     assert (row["low"], row["high"]) == pytest.approx(expected)
     assert row["verdict"] == verdict
     assert row["value"] == pytest.approx(np.mean(better) - np.mean(other))
+    assert row["paper"] == "≥ 0"
     assert row["compared"].startswith(f"mean of {len(better)} networks minus mean of 4 networks: ")
 
 

@@ -206,7 +206,8 @@ def overview(published: Path) -> str:
             "# Results of one run",
             "Made by `make publish` from the files of the run; nothing here is typed. The same command makes the same numbers "
             "again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the run, or "
-            "the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both answers.",
+            "the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both answers. "
+            "An interval misses once in twenty; nothing is corrected for the number of claims.",
             run(published),
             f"## Verdicts\n\n{verdicts(published)}",
             "## Claims with a verdict",

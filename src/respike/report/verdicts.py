@@ -6,6 +6,7 @@ The rule, the same for every claim, with its margin written down before the run:
   undecided       it holds both answers: too few replicas
   not comparable  what ran was something else than the claim is about; every reason is told
   not measured    this run has no value for it
+Each interval misses once in twenty; nothing is corrected for the number of claims.
 """
 
 from collections import defaultdict
@@ -119,7 +120,7 @@ def with_like(found: list[Evidence]) -> list[Evidence]:
 def judge(found: Evidence) -> dict[str, Any]:
     """Row of the scorecard: value, interval of the difference, verdict, and what was compared with what."""
     claim, rows = found.claim, found.rows
-    row = {name: getattr(claim, name) for name in ("whose", "item", "source", "unit", "group", "margin", "note")}
+    row = {name: getattr(claim, name) for name in ("whose", "item", "source", "unit", "group", "direction", "margin", "note")}
     row |= {"paper_value": claim.value, "value": np.nan, "low": np.nan, "high": np.nan, "compared": ""}
     row["dataset"] = ", ".join(sorted({name for part in rows for name in part["dataset"]}))
     row["why"] = "; ".join(found.why_not)
@@ -242,8 +243,9 @@ def whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     """The row with both values as texts."""
-    texts = {"paper": row["paper_value"], "ours": row["value"]}
-    return row | {name: "" if np.isnan(number) else f"{number:.4g}" for name, number in texts.items()}
+    signs = {"paper": {"at least": "≥ ", "at most": "≤ "}.get(row["direction"], ""), "ours": ""}
+    numbers = {"paper": row["paper_value"], "ours": row["value"]}
+    return row | {name: "" if np.isnan(number) else f"{signs[name]}{number:.4g}" for name, number in numbers.items()}
 
 
 def together(group: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
