@@ -15,7 +15,7 @@ unexport PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONINSPECT PYTHONPROFILEIMP
 export PYTHONUTF8 := 1
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean asked check-newest newest
+.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish verdicts lock clean asked check-newest newest
 
 help:  ## list the targets
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ {printf "%-15s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ publish: $(VENV)/ready  ## copy the small results of a finished run to docs/resu
 	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
 	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"
+
+verdicts: $(VENV)/ready  ## judge the published results anew after an edit of a claims.csv, and fill the pages
+	@$(BIN)/python -m respike report.judge --out docs/results --fill README.md docs \
+	  --claims $(foreach study,modes v1 fsbi rate2lif barrel neulvm,src/respike/$(study)/claims.csv)
 
 lock: $(VENV)/ready  ## resolve the packages of pyproject.toml for every Python into requirements.lock and environment.yml (UV=/path/to/uv)
 	$(BIN)/python workflow/lock.py $(UV)

@@ -199,6 +199,7 @@ def test_measures_of_the_scan_rest_on_the_test_samples():
         ("init_w 0.6 init_b 0.1", "test accuracy, best epoch"): (pytest.approx(0.8), 30),
         ("cv scan", "test accuracy from the start with lowest cv"): (0.7, 30),
         ("cv scan", "test accuracy from the start with highest cv"): (pytest.approx(0.8), 30),
+        ("cv scan", "gain of the start with highest cv over that with lowest"): (pytest.approx(0.1), 30),
     }
 
 

@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -89,8 +90,11 @@ def test_stages_from_end_to_end_give_the_same_bytes_twice(digits, tmp_path, task
         source = ["--digits", str(digits / "digits.npz")] if task == "digits" else ["--digits"]
         where = ["--networks", str(network), *source, "--out", str(trials)]
         assert main(["modes.simulate", *where, "--seed", "0", "--steps", "20", "--settings", evaluation]) == 0
-        assert main(["modes.metrics", "--simulations", str(trials), "--out", str(folder / "metrics.parquet")]) == 0
-        written.append([path.read_bytes() for path in (network, trials, folder / "metrics.parquet")])
+        tables = [folder / "metrics.parquet", folder / "facts.parquet"]
+        assert main(["modes.metrics", "--simulations", str(trials), "--out", str(tables[0]), "--facts", str(tables[1])]) == 0
+        told = pd.read_parquet(tables[1]).set_index(["variant", "fact"])["value"]
+        assert told[trials.stem.rpartition("_")[0], "steps"] == told[trials.stem.rpartition("_P")[0], "steps"] == "20"
+        written.append([path.read_bytes() for path in (network, trials, *tables)])
     assert written[0] == written[1]
 
 
@@ -181,7 +185,8 @@ def test_figures_and_spikes_of_every_task(digits, tmp_path, monkeypatch):
         where = ["--networks", str(tmp_path / f"{name}_replica0.pt"), *source, "--out", str(paths[-1])]
         assert main(["modes.simulate", *where, "--seed", "0", "--steps", "20", "--settings", evaluation]) == 0
     simulations = ["--simulations", *map(str, paths)]
-    assert main(["modes.metrics", *simulations, "--out", str(tmp_path / "metrics.parquet")]) == 0
+    tables = ["--out", str(tmp_path / "metrics.parquet"), "--facts", str(tmp_path / "facts.parquet")]
+    assert main(["modes.metrics", *simulations, *tables]) == 0
     rest = ["--metrics", str(tmp_path / "metrics.parquet"), "--folder", str(tmp_path / "figures")]
     assert main(["modes.figures", *simulations, *rest]) == 0
     expected = {f"fig{number}.{suffix}" for number in plan.FIGURES for suffix in ("png", "pdf")}

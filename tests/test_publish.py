@@ -10,17 +10,28 @@ from PIL import Image
 from respike.core import files, measures
 from respike.core.measures import Measure
 from respike.report import activity, cards, markdown, marks, pictures, published, records
+from respike.report.claims import Claim
+from respike.report.stages import judge as stage
 from respike.report.stages import publish
 
 MEASURED = measures.table(
     "modes", [Measure("a_P1", seed, "digits", "accuracy", value, "1", 10) for seed, value in ((0, 0.86), (1, 0.9))]
 )
-CLAIMS = [
-    ("modes", "a | b", "table 1", 0.9, 0.88, "1", "digits", "quick", "met", ""),
-    ("modes", "c", "table 2", 0.5, 0.4, "Hz", "digits", "quick", "not comparable", "the claim is about MNIST; seeds: 1, 2"),
-    ("modes", "d", "table 3", 0.5, np.nan, "", "", "quick", "not comparable", "not measured"),
-    ("v1", "e", "abstract", 1.0, 2.0, "s", "stand-in", "quick", "not met", ""),
-]
+CLAIMS = {
+    "whose": ["paper", "paper", "paper", "paper", "goal", "paper"],
+    "study": ["modes", "modes", "modes", "modes", "v1", "v1"],
+    "item": ["a | b", "c", "c2", "d", "e", "f"],
+    "source": ["table 1", "table 2", "table 2", "table 3", "abstract", "abstract"],
+    "verdict": ["reproduced", "not comparable", "not comparable", "not measured", "not reproduced", "not reproduced"],
+    "paper": ["0.9", "0.5", "0.6", "0.5", "1", "1"],
+    "ours": ["0.88", "0.4", "0.5", "", "2", "2"],
+    "unit": ["1", "Hz", "Hz", "", "s", "s"],
+    "low": [-0.05, np.nan, np.nan, np.nan, 0.5, -np.inf],
+    "high": [0.01, np.nan, np.nan, np.nan, 1.5, -0.25],
+    "compared": ["this with that", "", "", "", "this with that", "this with that"],
+    "why": ["", "batches 200, needed 3000", "batches 200, needed 3000", "not measured in this run", "", ""],
+    "size": ["quick"] * 6,
+}
 
 
 def job(folder, stage: str, number: int, cost: tuple[float, float, float], *names: str) -> None:
@@ -40,6 +51,7 @@ def results(tmp_path):
     files.maker.update(seed=3, time="2026-01-02T03:04:05", versions={"numpy": "2.3"})
     files.maker["host"] = {"system": "Linux-6-x", "processor": "x86_64", "name": "secret", "user": "me"}
     card = pd.DataFrame(CLAIMS, columns=list(cards.COLUMNS))
+    files.write_table(folder / "modes" / "facts.parquet", measures.facts("modes", [("a_P1", {"loss": "logits"})]))
     files.write_text(folder / "scorecard.csv", card.to_csv(index=False))
     files.write_table(folder / "metrics.parquet", MEASURED)
     rates = {"recording": 4.0, "mle": 5.0}
@@ -80,7 +92,7 @@ def part(docs, mark: str) -> str:
 
 def test_a_run_leaves_its_tables_and_its_captioned_figures(docs):
     names = {str(path.relative_to(docs / "results")) for path in (docs / "results").rglob("*") if path.is_file()}
-    csv = {"scorecard.csv", "activity.csv", "costs.csv", "run.csv", "figures.csv", "metrics/modes.csv"}
+    csv = {"scorecard.csv", "facts.csv", "activity.csv", "costs.csv", "run.csv", "figures.csv", "metrics/modes.csv"}
     assert names == {*csv, "README.md", "figures/activity.png", "figures/modes_fig1.png"}
     assert pd.read_csv(docs / "results/metrics/modes.csv")["value"].tolist() == MEASURED["value"].tolist()
     assert [path.name for path in docs.iterdir()] == ["results"]  # no temporary folder stays
@@ -92,16 +104,16 @@ def test_a_second_run_takes_the_place_of_the_first_and_a_failed_one_leaves_it(do
     (results / "activity.parquet").rename(tmp_path / "activity.parquet")
     with pytest.raises(FileNotFoundError, match="activity.parquet does not exist"):
         publish.run(**arguments, commit="new")
-    assert markdown.facts(docs / "results")["commit"] == "abc"
+    assert markdown.provenance(docs / "results")["commit"] == "abc"
     (tmp_path / "activity.parquet").rename(results / "activity.parquet")
     publish.run(**arguments, commit="new")
-    assert markdown.facts(docs / "results")["commit"] == "new"
+    assert markdown.provenance(docs / "results")["commit"] == "new"
     assert not (docs / "results" / "old.csv").exists()
     assert [path.name for path in docs.iterdir()] == ["results"]
 
 
 def test_what_made_the_run_is_told_without_names_of_people_and_machines(docs):
-    facts = markdown.facts(docs / "results")
+    facts = markdown.provenance(docs / "results")
     assert (facts["command"], facts["commit"], facts["seed"]) == ("make reproduce", "abc", "3")
     assert (facts["machine"], facts["finished"], facts["numpy"]) == ("Linux x86_64", "2026-01-02", "2.3")
     assert "secret" not in "".join(path.read_text() for path in docs.rglob("*.csv"))
@@ -125,12 +137,65 @@ def test_several_machines_and_versions_are_all_told_and_the_lowest_seed_is_the_r
     assert records.provenance([])["seed"] == records.provenance([])["machine"] == "unknown"
 
 
-def test_claims_give_value_verdict_and_reason(docs):
+def test_claims_with_a_verdict_are_shown_and_the_others_fold_into_a_line(docs):
     lines = part(docs, "claims | modes").splitlines()
-    assert lines[2] == "| a &#124; b | table 1 | 0.9 | 0.88 | **met** |"
-    assert lines[3] == "| c | table 2 | 0.5 Hz | 0.4 Hz | not comparable: the claim is about MNIST |"
-    assert lines[-1] == "1 more claim was not measured in this run."
-    assert part(docs, "claims | modes | c").count("\n") == 2
+    assert lines[2:] == [
+        "| a &#124; b | table 1 | 0.9 | 0.88 | -0.05 to 0.01 | **reproduced** |",
+        "",
+        "Without a verdict in this run: 2 not comparable and 1 not measured; "
+        "[why](results/README.md#modes-claims-without-a-verdict).",
+    ]
+    assert part(docs, "claims | modes | c").startswith("No claim has a verdict in this run.\n\n")
+    lines = part(docs, "claims | v1").splitlines()  # the paper's first
+    assert lines[2].startswith("| f | abstract | 1 s | 2 s | −∞ to -0.25 | **not reproduced** |")
+    assert lines[3].startswith("| e | abstract | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |")
+    assert len(lines) == 4
+
+
+def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(docs):
+    text = (docs / "results" / "README.md").read_text()
+    assert text.index("## Claims with a verdict") < text.index("## Cost") < text.index("## Claims without a verdict")
+    folded = text[text.index("### `modes`: claims without a verdict") :]
+    assert "<details><summary>3 claims</summary>" in folded
+    assert "| not comparable: batches 200, needed 3000 | 2 | c; c2 |" in folded
+    assert "| not measured: not measured in this run | 1 | d |" in folded
+    assert "### `v1`: claims without a verdict" not in text
+
+
+def test_headlines_show_the_first_claim_of_a_study_and_the_most_important_that_failed(docs, monkeypatch):
+    listed = docs / "headlines.csv"
+    monkeypatch.setattr(markdown, "HEADLINES", listed)
+    listed.write_text("study,question,item\nmodes,Why?,c\nmodes,,a | b\nv1,How?,e\n")
+    assert part(docs, "headlines").splitlines()[2:] == [
+        "| [`modes`](docs/modes.md) | Why? | c | 0.5 Hz | 0.4 Hz |  | not comparable: batches 200, needed 3000 |",
+        "| [`v1`](docs/v1.md) | How? | e | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |",
+    ]
+    listed.write_text("study,question,item\nmodes,Why?,c\nv1,How?,f\nv1,,e\n")
+    assert "| f | 1 s |" in part(docs, "headlines")
+    listed.write_text("study,question,item\nmodes,Why?,nothing\n")
+    with pytest.raises(ValueError, match=r"modes has no claim \['nothing'\]"):
+        part(docs, "headlines")
+
+
+def test_published_tables_are_judged_anew_after_an_edit_of_a_claim(docs, tmp_path):
+    def judge(margin: float, condition: str) -> list[str]:
+        claim = Claim(
+            "paper", "a", "t", "", "a_P1", "accuracy", "mean", "equal", 0.9, np.nan, np.nan, margin, condition, *[""] * 3
+        )
+        files.write_text(tmp_path / "modes" / "claims.csv", pd.DataFrame([claim]).to_csv(index=False))
+        page = docs / "page.md"
+        page.write_text("<!-- results: claims | modes -->\n<!-- end -->\n")
+        stage.run(out=docs / "results", fill=[page], claims=[tmp_path / "modes" / "claims.csv"])
+        assert marks.filled(page, docs / "results") == page.read_text()
+        return cards.read(docs / "results" / "scorecard.csv")["verdict"].tolist()
+
+    assert judge(0.5, "loss=logits") == ["reproduced"]
+    assert judge(0.1, "loss=logits") == ["undecided"]
+    assert judge(0.5, "loss=reference") == ["not comparable"]
+    (docs / "results" / "facts.csv").unlink()
+    assert judge(0.5, "loss=logits") == ["not comparable"]
+    assert "the run does not say loss (logits)" in (docs / "results" / "README.md").read_text()
+    assert not list(docs.rglob(".made"))
 
 
 def test_measures_give_mean_and_sd_over_seeds(docs):
@@ -148,7 +213,13 @@ def test_variants_stand_in_the_order_of_their_numbers():
 
 def test_verdicts_costs_networks_and_figures(docs):
     lines = part(docs, "verdicts").splitlines()
-    assert lines[2:] == ["| `modes` | 1 | 0 | 1 | 1 |", "| `v1` | 0 | 1 | 0 | 0 |", "| all | 1 | 1 | 1 | 1 |"]
+    assert lines[2:] == [
+        "| `modes` | 1 | 0 | 0 | 2 | 1 |",
+        "| `v1` | 0 | 1 | 0 | 0 | 0 |",
+        "| **all papers** | 1 | 1 | 0 | 2 | 1 |",
+        "| re-implementations | 0 | 0 | 0 | 0 | 0 |",
+        "| our own goals | 0 | 1 | 0 | 0 | 0 |",
+    ]
     assert part(docs, "costs").splitlines()[2:] == ["| modes | 2 | 2 | 1.4 | 70 |", "| all | 2 | 2 | 1.4 | 70 |"]
     assert "0.033 hours of jobs" in part(docs, "run")
     assert "| v1 | recording (data) | 4 |" in part(docs, "activity")

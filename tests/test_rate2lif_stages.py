@@ -189,7 +189,7 @@ def test_simulation_needs_the_searched_network(files_of):
 
 def test_measures_are_those_of_the_files(results, files_of, tmp_path):
     kinds = {kind: [results / kind / ARCHIVE] for kind in ("networks", "searches", "trials")}
-    metrics.run(**kinds, training={"small": SMALL}, out=tmp_path / "metrics.parquet")
+    metrics.run(**kinds, training={"small": SMALL}, out=tmp_path / "metrics.parquet", facts=tmp_path / "facts.parquet")
     table = pd.read_parquet(tmp_path / "metrics.parquet")
     assert set(table["seed"]) == {0, 1}
     assert set(table["dataset"]) == {"go-nogo, network trained here"}

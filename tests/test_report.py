@@ -1,4 +1,4 @@
-"""The scorecard: verdicts by rule, reasons, and a claims file per study that can be judged. The pages that show it."""
+"""The scorecard: a claims file per study that can be judged, counts, and the pages that show it."""
 
 import re
 from pathlib import Path
@@ -9,120 +9,44 @@ import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import cards, html, markdown, rulegraph, verdicts
+from respike.report import cards, claims, html, markdown, rulegraph, verdicts
+from respike.report.claims import Claim
 from respike.report.stages import page, scorecard, tables, where
-from respike.report.verdicts import Claim
 
-CLAIM = Claim("accuracy", "table 1", 0.9, "", "a", "accuracy", "within", 0.05, "", "", "")
+CLAIM = Claim("paper", "accuracy", "table 1", "", "a", "accuracy", "mean", "equal", 0.9, np.nan, np.nan, 0.2, "", "", "", "")
 MEASURED = measures.table(
-    "modes", [Measure("a", seed, "digits", "accuracy", value, "", 10) for seed, value in ((0, 0.86), (1, 0.9))]
+    "modes", [Measure("a", seed, "digits", "accuracy", value, "", 10) for seed, value in ((0, 0.88), (1, 0.9))]
 )
-MIXED = measures.table(
-    "modes", [Measure("a", seed, name, "accuracy", 0.9, "", 10) for seed, name in enumerate(("MNIST", "digits"))]
-)
-
-
-def judged(measured=MEASURED, run_size="quick", **changes) -> dict:
-    return verdicts.judge("modes", CLAIM._replace(**changes), measured, run_size)
-
-
-@pytest.mark.parametrize(
-    ("rule", "tolerance", "holding", "failing"),
-    [  # values in binary fractions, so that those at the edge lie there exactly
-        ("within", 0.25, (0.25, 0.5, 0.75), (0.125, 0.875)),
-        ("within", np.nan, (0.5,), (0.375, 0.625)),
-        ("at least", 0.25, (0.25, 0.375, 0.5, 9.0), (0.125, -9.0)),
-        ("at least", np.nan, (0.5, 9.0), (0.375,)),
-        ("at most", 0.25, (0.75, 0.625, 0.5, -9.0), (0.875, 9.0)),
-        ("at most", np.nan, (0.5, -9.0), (0.625,)),
-    ],
-)
-def test_a_rule_holds_up_to_its_tolerance_and_not_beyond(rule, tolerance, holding, failing):
-    claim = CLAIM._replace(paper_value=0.5, rule=rule, tolerance=tolerance)
-    assert [verdicts.holds(claim, value) for value in holding] == [True] * len(holding)
-    assert [verdicts.holds(claim, value) for value in failing] == [False] * len(failing)
-
-
-@pytest.mark.parametrize(("tolerance", "verdict"), [(0.05, "met"), (0.01, "not met")])
-def test_the_mean_over_seeds_is_judged_and_each_seed_is_told(tolerance, verdict):
-    row = judged(tolerance=tolerance)
-    assert row["verdict"] == verdict
-    assert row["value"] == pytest.approx(0.88)
-    assert row["note"] == "seeds: 0.86, 0.9"
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"dataset": "MNIST"}, "the claim is about MNIST, measured on digits"),
-        ({"size": "paper"}, "the claim needs paper size, this run is quick"),
-        ({"variant": "b"}, "not measured in this run"),
-        ({"metric": ""}, "not measured"),
-        ({"rule": "none"}, "no verdict possible"),
-    ],
-)
-def test_claims_that_cannot_be_decided_say_why(changes, reason):
-    row = judged(note="a note", **changes)
-    assert row["verdict"] == "not comparable"
-    assert row["note"].startswith(f"{reason}; a note")
-
-
-def test_a_measure_of_another_study_answers_no_claim():
-    assert judged(MEASURED.assign(study="v1"))["note"] == "not measured in this run"
-
-
-def test_one_run_on_another_data_set_is_enough_to_leave_a_claim_open():
-    assert judged(MIXED)["verdict"] == "met"  # the claim is about any data
-    assert judged(MIXED)["dataset"] == "MNIST, digits"
-    assert "the claim is about MNIST, measured on MNIST, digits" in judged(MIXED, dataset="MNIST")["note"]
-    assert judged(MIXED.assign(dataset="MNIST, ten classes"), dataset="MNIST")["verdict"] == "met"
-
-
-def test_one_seed_without_a_value_leaves_a_claim_open():
-    broken = MEASURED.assign(value=[np.nan, 0.9])
-    assert judged(broken)["note"].startswith("no finite value in this run")
-
-
-@pytest.mark.parametrize(
-    ("needed", "run_size", "open_"), [("medium", "quick", True), ("medium", "medium", False), ("medium", "paper", False)]
-)
-def test_a_run_of_the_size_of_a_claim_or_above_decides_it(needed, run_size, open_):
-    assert (judged(size=needed, run_size=run_size)["verdict"] == "not comparable") is open_
-
-
+NO_FACTS = measures.facts("modes", [])
 CLAIMS = sorted((Path(verdicts.__file__).parents[1]).glob("*/claims.csv"))
 
 
+def judged(**changes) -> dict:
+    table = verdicts.card([("modes", [CLAIM._replace(**changes)])], MEASURED, NO_FACTS, "quick")
+    return table[list(cards.COLUMNS)].to_dict("records")[0]
+
+
 @pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.parent.name)
-def test_every_claim_says_what_and_where(path):
-    claims = verdicts.read_claims(path)
-    assert claims
-    for claim in claims:
-        assert claim.item, claim
-        assert claim.source, claim.item
-        assert claim.size in {"", *verdicts.SIZES}, claim.item
-        if claim.rule != "none":
-            assert claim.metric, claim.item
-            assert np.isfinite(claim.paper_value), claim.item
+def test_every_claim_can_be_judged_as_it_stands(path):
+    listed = claims.read(path)
+    groups = {claim.group for claim in listed if claim.group}
+    assert not groups & {claim.item for claim in listed}
+    for claim in listed:
+        if claim.group:
+            assert len({other.whose for other in listed if other.group == claim.group}) == 1, claim.group
+        if claim.statistic == "mean" and np.isfinite(claim.spread):
+            assert claim.spread <= 100 * abs(claim.value)
+        if claim.statistic in {"share", "share of networks"} and claim.metric and " - " not in claim.variant:
+            assert 0 <= claim.value <= verdicts.SCALE.get(claim.unit, 1.0), claim.item
 
 
 def test_headlines_are_claims():
-    items = {(path.parent.name, claim.item) for path in CLAIMS for claim in verdicts.read_claims(path)}
-    for line in pd.read_csv(markdown.HEADLINES).itertuples():
+    items = {(path.parent.name, name) for path in CLAIMS for claim in claims.read(path) for name in (claim.item, claim.group)}
+    lines = pd.read_csv(markdown.HEADLINES)
+    for line in lines.itertuples():
         assert (line.study, line.item) in items
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [("tolerance", "margin", "columns .*'margin'"), (",within,", ",about,", "rule 'about' of 'accuracy', expected one of")],
-)
-def test_claims_with_a_wrong_column_or_rule_are_refused(tmp_path, old, new, message):
-    text = ",".join(Claim._fields) + "\n" + ",".join(str(value) for value in CLAIM) + "\n"
-    (tmp_path / "claims.csv").write_text(text)
-    assert verdicts.read_claims(tmp_path / "claims.csv") == [CLAIM]
-    (tmp_path / "claims.csv").write_text(text.replace(old, new))
-    with pytest.raises(ValueError, match=message):
-        verdicts.read_claims(tmp_path / "claims.csv")
+    assert lines.groupby("study")["question"].first().notna().all()
+    assert set(lines["study"]) == {path.parent.name for path in CLAIMS}
 
 
 @pytest.fixture
@@ -130,52 +54,62 @@ def card() -> pd.DataFrame:
     """Claims of two studies with every kind of verdict."""
     rows = [
         judged(),
-        judged(tolerance=0.01),
-        judged(tolerance=0.01, item="missed again"),
-        judged(rule="none"),
-        judged(metric="", item="<b>"),
+        judged(value=0.0, margin=0.1, item="missed"),
+        judged(value=0.0, margin=0.1, item="missed again"),
+        judged(margin=0.01, item="open", whose="goal"),
+        judged(conditions="loss=reference", item="elsewhere"),
+        judged(metric="", item="<b>", note="<i>"),
     ]
     return pd.DataFrame([*rows, {**judged(), "study": "a study"}], columns=list(cards.COLUMNS))
 
 
-def test_verdicts_are_counted_by_study_those_without_a_value_apart(card):
+def test_verdicts_are_counted_by_study_and_by_whose_claim_they_are(card):
     counts = cards.counts(card)
-    assert counts.columns.tolist() == ["met", "not met", "not comparable", "not measured"]
+    assert counts.columns.tolist() == ["reproduced", "not reproduced", "undecided", "not comparable", "not measured"]
     assert counts.index.tolist() == ["modes", "a study"]  # in the order of the card
-    assert counts.values.tolist() == [[1, 2, 1, 1], [1, 0, 0, 0]]
+    assert counts.values.tolist() == [[1, 2, 1, 1, 1], [1, 0, 0, 0, 0]]
+    assert cards.counts(card, ["paper"]).values.tolist() == [[1, 2, 0, 1, 1], [1, 0, 0, 0, 0]]
+    assert cards.counts(card, cards.OURS).values.tolist() == [[0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
+
+
+def test_what_was_decided_stands_first_and_papers_before_ours(card):
+    ours_too = pd.concat([card.iloc[[3]], card.assign(whose="goal").iloc[[0]], card])
+    assert cards.in_order(ours_too)["verdict"].map(verdicts.VERDICTS.index).is_monotonic_increasing
+    assert cards.in_order(ours_too)["whose"].tolist()[:3] == ["paper", "paper", "goal"]
 
 
 def test_stages_write_csv_and_html(tmp_path):
-    claims = tmp_path / "modes" / "claims.csv"
-    files.write_text(claims, pd.DataFrame([CLAIM, CLAIM._replace(metric="")]).to_csv(index=False))
+    path = tmp_path / "modes" / "claims.csv"
+    listed = [CLAIM, CLAIM._replace(item="b", conditions="loss=x"), CLAIM._replace(item="c", metric="", note="-")]
+    files.write_text(path, pd.DataFrame(listed).to_csv(index=False))
     files.write_table(tmp_path / "a.parquet", MEASURED)
     files.write_table(tmp_path / "b.parquet", MEASURED.assign(study="v1"))
+    files.write_table(tmp_path / "facts.parquet", measures.facts("modes", [("a", {"loss": "x"})]))
     tables.run(tables=[tmp_path / "b.parquet", tmp_path / "a.parquet"], out=tmp_path / "all.parquet")
     assert files.read_table(tmp_path / "all.parquet")["study"].tolist() == ["v1", "v1", "modes", "modes"]
-    scorecard.run(
-        metrics=tmp_path / "all.parquet", claims=[claims], size="quick", csv=tmp_path / "s.csv", page=tmp_path / "s.html"
-    )
-    written = cards.read(tmp_path / "s.csv")
-    assert written.to_dict("records")[0] == judged()
-    assert written["verdict"].tolist() == ["met", "not comparable"]
-    assert "{{" not in (tmp_path / "s.html").read_text()
+    places = {"metrics": tmp_path / "all.parquet", "claims": [path], "csv": tmp_path / "s.csv", "page": tmp_path / "s.html"}
+    for facts, second in (([tmp_path / "facts.parquet"], "reproduced"), ([], "not comparable")):
+        scorecard.run(facts=facts, size="quick", **places)
+        written = cards.read(tmp_path / "s.csv")
+        assert written.to_dict("records")[0] == judged()
+        assert written["verdict"].tolist() == ["reproduced", second, "not measured"]
+        assert "{{" not in (tmp_path / "s.html").read_text()
 
 
-def test_the_scorecard_shows_every_claim_those_not_measured_folded_away(card):
+def test_the_scorecard_leads_with_what_was_decided_and_can_be_filtered(card):
     text = html.scorecard(card)
-    assert "<a href='#modes'>modes</a></th><td>1</td><td>2</td><td>1</td><td>1</td></tr>" in text
-    assert re.findall(r"<tr class='([a-z-]+)'", text) == [
-        "met",
-        "not-met",
-        "not-met",
-        "not-comparable",
-        "not-comparable",
-        "met",
-    ]
-    folded = text[text.index("<details>") : text.index("</details>")]
-    assert "1 claims not measured" in folded
-    assert "&lt;b&gt;" in folded
+    assert "<th scope='row'>modes</th><td>1</td><td>2</td><td>0</td><td>1</td><td>1</td></tr>" in text
+    assert "<th scope='row'>all papers</th><td>2</td><td>2</td><td>0</td><td>1</td><td>1</td></tr>" in text
+    assert "our goals</th><td>0</td><td>0</td><td>1</td><td>0</td><td>0</td></tr>" in text
+    kinds = ["reproduced", "reproduced", "not-reproduced", "not-reproduced", "undecided", "not-comparable", "not-measured"]
+    assert re.findall(r"<tr class='([a-z-]+)' data-verdict", text) == kinds
+    assert "data-verdict='undecided' data-study='modes' data-whose='goal'" in text
+    assert "mean of 2 networks: 0.89 ± 0.014 on digits; paper: 0.9; the same within 0.2?" in text
+    assert "the run does not say loss (reference)" in text
+    assert "&lt;b&gt;" in text
     assert "<b>&" not in text
+    for name in ("study", "whose", "verdict"):
+        assert f'<select id="{name}">' in text
 
 
 def test_a_measure_twice_is_refused():
@@ -226,9 +160,9 @@ def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path, 
     (tmp_path / "rules.dot").write_text(DOT)
     page.run(results=results, captions=tmp_path, graph=tmp_path / "rules.dot", out=results / "report.html")
     text = (results / "report.html").read_text()
-    assert text.count("data-measured='yes'") == 5
-    assert text.count("data-measured='no'") == 1
-    assert "<span class='not-met' style='width:40.0%'>" in text
+    assert text.count("data-whose='paper'") == 6
+    assert text.count("data-whose='goal'") == 1
+    assert "<span class='not-reproduced' style='width:40.0%'>" in text  # two of five claims of the paper
     assert text.count("A caption with code &amp; &lt;signs&gt; {{size}}.") == 2  # for eyes and for ears; and nothing fills it
     assert "modes_fit" in text
     assert "modes: a step" in text
@@ -250,5 +184,5 @@ def test_where_says_what_there_is(tmp_path, capsys, card):
     (tmp_path / "modes" / "figures" / "a.png").touch()
     where.run(results=tmp_path)
     printed = capsys.readouterr().out
-    assert "2 met, 2 not met, 1 not comparable, 1 not measured" in printed
+    assert "of the papers' claims: 2 reproduced, 2 not reproduced, 0 undecided, 1 not comparable, 1 not measured" in printed
     assert "modes/figures" in printed

@@ -63,7 +63,8 @@ def test_all_stages(raw, recording, tmp_path):
     np.testing.assert_array_equal(simulated.read(runs[0]).nll, simulated.read(runs[0]).nll_marginal)  # nothing is hidden
     table, ground_truth = tmp_path / "metrics.parquet", raw / "ground_truth.npz"
     names = [f"{name}_0" for name in variants]
-    metrics.run(recording=recording, runs=runs, names=names, ground_truth=ground_truth, also=[], out=table)
+    told = {"also": [], "also_facts": [], "out": table, "facts": tmp_path / "facts.parquet"}
+    metrics.run(recording=recording, runs=runs, names=names, ground_truth=ground_truth, **told)
     measured = pd.read_parquet(table)
     assert {"mle", "sm-h", "constant rate", "psth", "generator", "training trials", "data"} == set(measured["variant"])
     shown = {"recording": recording, "runs": runs, "names": list(variants)}
@@ -312,7 +313,8 @@ def test_measures_by_hand(raw, recording, tmp_path):
     runs = np.concatenate([test, known.spikes[8:12, 9:, 4:5]], 2)
     fit_ = (np.full(4, 0.5), np.full(4, 0.4), 0.4 * known.couplings[cells][:, :, ::-1], np.zeros(4), np.float64(0.4), 3, 1)
     simulated.write(tmp_path / "run.npz", Simulation(runs, runs[:, :, :3] + 0.0, *fit_, "stand-in"))
-    made = {"runs": [tmp_path / "run.npz"], "names": ["copy_1"], "also": [], "out": tmp_path / "metrics.parquet"}
+    made = {"runs": [tmp_path / "run.npz"], "names": ["copy_1"], "out": tmp_path / "metrics.parquet"}
+    made |= {"also": [], "also_facts": [], "facts": tmp_path / "facts.parquet"}
     metrics.run(recording=tmp_path / "recording.npz", ground_truth=raw / "ground_truth.npz", **made)
     table = pd.read_parquet(tmp_path / "metrics.parquet").set_index(["variant", "seed", "metric"])["value"].sort_index()
     found = table["copy", 1]

@@ -265,7 +265,16 @@ def test_sampling_improves_noise_correlations_at_no_loss_of_likelihood(case, tmp
     fits, runs = ([tmp_path / f"{name}.{kind}" for name in names] for kind in ("pt", "npz"))
     simulate.run(fits=fits, recording=recording_path, runs=runs, sampling=Sampling(), seed=0, device="cpu")
     out = tmp_path / "metrics.parquet"
-    metrics.run(recording=recording_path, runs=runs, names=names, ground_truth=truth_path, also=[], out=out)
+    metrics.run(
+        recording=recording_path,
+        runs=runs,
+        names=names,
+        ground_truth=truth_path,
+        also=[],
+        also_facts=[],
+        out=out,
+        facts=out.with_name("facts.parquet"),
+    )
     found = pd.read_parquet(out).groupby(["variant", "metric"])["value"].mean()
 
     assert found["constant rate", "nll"] == pytest.approx(0.3952, abs=5e-5)

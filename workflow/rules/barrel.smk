@@ -173,6 +173,7 @@ use rule stage as metrics with:
         responses=RESPONSES,
     output:
         out="<results>/metrics.parquet",
+        facts="<results>/facts.parquet",
     log:
         "<logs>/metrics.txt",
     resources:

@@ -189,6 +189,7 @@ use rule stage as metrics with:
         compare=rules.compare.output.out,
     output:
         out="<results>/metrics.parquet",
+        facts="<results>/facts.parquet",
     log:
         "<logs>/metrics.txt",
     params:

@@ -84,6 +84,7 @@ use rule stage as metrics with:
         simulations=SIMULATIONS,
     output:
         out="<results>/metrics.parquet",
+        facts="<results>/facts.parquet",
     log:
         "<logs>/metrics.txt",
     params:

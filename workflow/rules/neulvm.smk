@@ -229,6 +229,7 @@ use rule stage as metrics with:
         recovery=[rules.recovery.output.out] if RECORDING.embedded else [],
     output:
         out="<results>/metrics.parquet",
+        facts="<results>/facts.parquet",
     log:
         "<logs>/metrics.txt",
     resources:

@@ -80,6 +80,7 @@ use rule stage as metrics with:
         **plan.archives(config, RESULTS),
     output:
         out="<results>/metrics.parquet",
+        facts="<results>/facts.parquet",
     log:
         "<logs>/metrics.txt",
     resources:

@@ -24,6 +24,7 @@ use rule stage as metrics_table with:
 use rule stage as scorecard with:
     input:
         metrics=rules.metrics_table.output.out,
+        facts=[f"<results>/{study}/facts.parquet" for study in STUDIES],
         claims=[f"src/respike/{study}/claims.csv" for study in STUDIES],
     output:
         csv=report("<results>/scorecard.csv", caption="../report/scorecard.rst", category="scorecard"),

@@ -102,8 +102,10 @@ use rule stage as metrics with:
         runs=rules.simulate.output.runs,
         ground_truth=TRUTH,
         also=[f"<results>/hidden/{hidden}/metrics.parquet" for hidden in HIDDEN],
+        also_facts=[f"<results>/hidden/{hidden}/facts.parquet" for hidden in HIDDEN],
     output:
         out="<results>/metrics.parquet",
+        facts="<results>/facts.parquet",
     log:
         "<logs>/metrics.txt",
     resources:

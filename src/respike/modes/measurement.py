@@ -2,15 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from respike.core import spikes, statistics
-from respike.core.measures import Measure
+from respike.core.config import build
+from respike.core.measures import Measure, ran
 from respike.modes import analysis
-from respike.modes.params import DT
+from respike.modes.params import DT, Training
 from respike.modes.trials import Trials
 
 LEARNED = 1.7  # loss (reference) below which a digit network has learned something
@@ -18,6 +21,9 @@ FEWEST_ACCURATE = 0.89  # digit replicas below are left out of the paper's figur
 LARGEST_LOSS = 80.0  # contextual replicas at or above are left out of the paper's figure 3a
 FIRST_BELOW = 100.0
 FINAL_DIGIT_BATCHES, FINAL_TRIALS = 100, 20  # of the mean final loss
+
+ACROSS_MODES = ("batches_to_1.7", "final_loss")  # measures of digit networks whose mean over all numbers of modes is one too
+TOLD = ("loss", "batches", "batch", "repeats", "steps", "learning_rate", "filter")  # settings that claims ask for
 
 Value = tuple[str, float, str, int]  # metric, value, unit, n
 
@@ -29,12 +35,25 @@ def measures(networks: Mapping[str, Trials]) -> list[Measure]:
     for name, trials in networks.items():
         variant, replica = re.fullmatch(r"(.+)_replica(\d+)", name).groups()
         variants[variant].append(trials)
-        rows += [Measure(variant, int(replica), str(trials["dataset"]), *value) for value in network_values(trials)]
+        values = network_values(trials) + [(f"{name}, each network", x, u, 1) for name, x, u in importance_values([trials])]
+        rows += [Measure(variant, int(replica), str(trials["dataset"]), *value) for value in values]
     table = pd.DataFrame(rows)
     for variant, members in variants.items():
         values = [*exclusions(table[table["variant"] == variant], str(members[0]["task"])), *importance_values(members)]
         rows += [Measure(variant, -1, str(members[0]["dataset"]), *value, len(members)) for value in values]
-    return rows + trends(table)
+    return rows + trends(table) + means_across_modes(table)
+
+
+def facts(simulations: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How each network was trained, by variant, and of all variants of a cell and size together; with the numbers of modes."""
+    modes = defaultdict(set)
+    for job in (job for path in simulations for job in ran(path, "modes.fit")):
+        settings, size = build(Training, job["settings"]), f"{job['task']}_{job['cell']}_N{job['neurons']}"
+        modes[size].add(job["modes"])
+        for variant in (f"{size}_P{job['modes']}", size):
+            yield variant, {name: getattr(settings, name) for name in TOLD}
+    for size, numbers in modes.items():
+        yield size, {"modes": " ".join(map(str, sorted(numbers)))}
 
 
 def network_values(trials: Trials) -> list[Value]:
@@ -131,3 +150,14 @@ def trends(rows: pd.DataFrame) -> list[Measure]:
             change = float(mean.iloc[-1] - mean.iloc[0])
             measured.append(Measure(group, -1, part["dataset"].iloc[0], "accuracy_change_with_modes", change, "", len(part)))
     return measured
+
+
+def means_across_modes(rows: pd.DataFrame) -> list[Measure]:
+    """Means over the numbers of modes, for each kind of cell, number of neurons and replica; several numbers needed."""
+    chosen = rows[rows["metric"].isin(ACROSS_MODES) & rows["variant"].str.startswith("digits")].copy()
+    chosen["group"] = chosen["variant"].str.replace(r"_P\d+$", "", regex=True)
+    return [
+        Measure(group, int(seed), dataset, f"{metric}, mean over modes", float(part["value"].mean()), unit, len(part))
+        for (group, seed, dataset, metric, unit), part in chosen.groupby(["group", "seed", "dataset", "metric", "unit"])
+        if len(part) > 1
+    ]

@@ -85,6 +85,15 @@ class Prior:
     threshold: tuple[tuple[float, ...], ...] = ((1.5, 8.0),)
     weights: Literal["row", "full"] = "row"  # one coupling per presynaptic population, or one per connection
 
+    def is_centred(self, truth: "Circuit") -> bool:
+        """Whether this is the published box for a circuit whose parameters are `truth`."""
+        groups = {name: self.pairs(name, len(truth.sizes)) for name in GROUPS}
+        return self.weights == "row" and all(
+            math.isclose(low, 0.4 * value, rel_tol=1e-3) and math.isclose(high, 2 * value, rel_tol=1e-3)
+            for name, pairs in groups.items()
+            for (low, high), value in zip(pairs, getattr(truth, name), strict=True)
+        )
+
     def pairs(self, group: str, m: int) -> list[tuple[float, ...]]:
         """Bounds of a group of parameters in each of m populations; ValueError when they are none."""
         bounds = getattr(self, group)

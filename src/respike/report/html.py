@@ -7,27 +7,30 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from respike.core import files
 from respike.report import cards, pictures
 from respike.report.pictures import Picture
+from respike.report.verdicts import VERDICTS
 
 SCORECARD = Path(__file__).with_name("scorecard.html")
 PAGE = Path(__file__).with_name("page.html")
-HEADS = {  # of the table of claims on the page of all results
+FILTERS = Path(__file__).with_name("filters.html")  # and the script that sorts and filters
+HEADS = {  # of the table of claims, on both pages
     "study": "study",
     "item": "claim",
-    "paper_value": "paper or goal",
-    "value": "ours",
-    "unit": "unit",
+    "whose": "whose",
     "verdict": "verdict",
-    "dataset": "data",
+    "paper": "paper or goal",
+    "ours": "ours",
+    "unit": "unit",
+    "interval": "difference (95 %)",
+    "reason": "what was compared, or why it was not",
     "source": "source",
     "note": "note",
 }
-SIGNS = dict(zip(cards.VERDICTS, "✓✗–", strict=True))  # so that colour is not all that tells them apart
+SIGNS = dict(zip(VERDICTS, "✓✗?–·", strict=True))  # so that colour is not all that tells them apart
 
 
 def filled(template: Path, **parts: str) -> str:
@@ -54,50 +57,36 @@ def plain_table(rows: pd.DataFrame) -> str:
 
 
 def scorecard(card: pd.DataFrame) -> str:
-    """The scorecard: a summary, then a section per study."""
-    sections = [_claims_of(str(study), rows) for study, rows in card.groupby("study", sort=False)]
-    return filled(SCORECARD, summary=summary(card), sections="\n".join(sections))
+    """The scorecard: a summary, then every claim, what was decided first, with filters by study, whose claim and verdict."""
+    return filled(SCORECARD, summary=summary(card), claims=sortable_claims(card), filters=FILTERS.read_text(encoding="utf-8"))
 
 
 def summary(card: pd.DataFrame, anchor: str = "", bars: bool = False) -> str:
-    """How many claims of each study have which verdict, with links to `anchor` and the study; `bars` show the shares."""
-    counts = cards.counts(card)
-    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("study", *counts.columns))
+    """How many claims of each paper have which verdict, and of ours; links to `anchor` and the study; bars show shares."""
+    theirs, ours = cards.counts(card, cards.WHOSE[:1]), cards.counts(card, cards.OURS).sum()
+    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("claims of the papers", *VERDICTS))
     heads += "<th scope='col' class='share'>of all claims</th>" if bars else ""
     lines = []
-    for study, numbers in counts.iterrows():
-        cells = f"<th scope='row'><a href='#{anchor}{escape(study)}'>{escape(study)}</a></th>"
-        cells += "".join(f"<td>{number}</td>" for number in numbers)
-        lines.append(f"<tr>{cells}{_bar(numbers) if bars else ''}</tr>")
+    for study, numbers in theirs.iterrows():
+        link = f"<a href='#{anchor}{escape(study)}'>{escape(study)}</a>" if anchor else escape(study)
+        lines.append(_counts(link, numbers, bars))
+    lines += [_counts("all papers", theirs.sum(), bars), _counts("re-implementations and our goals", ours, bars)]
     return scrolled(table("summary", heads, lines))
 
 
+def _counts(name: str, numbers: pd.Series, bars: bool) -> str:
+    cells = f"<th scope='row'>{name}</th>" + "".join(f"<td>{number}</td>" for number in numbers)
+    return f"<tr>{cells}{_bar(numbers) if bars else ''}</tr>"
+
+
 def _bar(numbers: pd.Series) -> str:
-    shares = 100 * numbers[list(cards.VERDICTS)] / numbers.sum()
+    shares = 100 * numbers[list(VERDICTS[:4])] / max(numbers.sum(), 1)
     parts = "".join(f"<span class='{_class(name)}' style='width:{share:.1f}%'></span>" for name, share in shares.items())
     return f"<td class='share' aria-hidden='true'><div>{parts}</div></td>"
 
 
 def _class(verdict: str) -> str:
     return verdict.replace(" ", "-")
-
-
-def _claims_of(study: str, rows: pd.DataFrame) -> str:
-    """What was measured, in the order of the verdicts; what was not measured folded away."""
-    rows = rows.sort_values("verdict", key=lambda verdicts: verdicts.map(cards.VERDICTS.index), kind="stable")
-    measured, rest = rows[rows["value"].notna()], rows[rows["value"].isna()]
-    folded = f"<details><summary>{len(rest)} claims not measured in this run</summary>{_claims(rest)}</details>"
-    return f"<section id='{escape(study)}'><h2>{escape(study)}</h2>{_claims(measured)}{folded if len(rest) else ''}</section>"
-
-
-def _claims(rows: pd.DataFrame) -> str:
-    names = [name for name in cards.COLUMNS if name not in {"study", "size"}]
-    heads = "".join(f"<th scope='col'>{escape(name.replace('_', ' '))}</th>" for name in names)
-    lines = []
-    for _, row in rows.iterrows():
-        cells = "".join(f"<td class='{name}'>{escape(cards.text(row[name]))}</td>" for name in names)
-        lines.append(f"<tr class='{_class(row['verdict'])}'>{cells}</tr>")
-    return scrolled(table("claims", heads, lines))
 
 
 def page(
@@ -114,6 +103,7 @@ def page(
         size=escape(str(card["size"].iloc[0])),
         summary=summary(card, "figures-", bars=True),
         claims=sortable_claims(card),
+        filters=FILTERS.read_text(encoding="utf-8"),
         figures="\n".join(
             figures_of(study, list(group)) for study, group in itertools.groupby(figures, key=lambda picture: picture.study)
         ),
@@ -124,18 +114,19 @@ def page(
 
 
 def sortable_claims(card: pd.DataFrame) -> str:
-    """Every claim in one table that the page can sort and filter."""
+    """Every claim in one table that the page can sort and filter; what was decided first."""
     heads = "".join(f"<th scope='col' aria-sort='none'><button type='button'>{head}</button></th>" for head in HEADS.values())
-    return table("claims", heads, [_sortable(row) for _, row in card.iterrows()], "claims")
+    return table("claims", heads, [_sortable(row) for _, row in cards.in_order(card).iterrows()], "claims")
 
 
 def _sortable(row: pd.Series) -> str:
-    texts = {name: escape(cards.text(row[name])) for name in HEADS}
+    made = {"interval": cards.interval(row), "reason": cards.reason(row)}
+    made["note"] = "" if made["reason"] == row["note"] else row["note"]
+    texts = {name: escape(made.get(name, row.get(name, ""))) for name in HEADS}
     sign = f"<span aria-hidden='true'>{SIGNS[row['verdict']]}</span> "
     texts["verdict"] = f"<span class='pill'>{sign}{texts['verdict']}</span>"
     cells = "".join(f"<td class='{name}' data-label='{HEADS[name]}'>{text}</td>" for name, text in texts.items())
-    measured = "no" if np.isnan(row["value"]) else "yes"
-    data = f"data-verdict='{row['verdict']}' data-study='{row['study']}' data-measured='{measured}'"
+    data = " ".join(f"data-{name}='{escape(row[name])}'" for name in ("verdict", "study", "whose"))
     return f"<tr class='{_class(row['verdict'])}' {data}>{cells}</tr>"
 
 

@@ -1,9 +1,9 @@
 """Parts of pages as Markdown, made from the published results (see `published`); `marks` says how a page asks for them.
 
 run                              command, size, commit, machine and time
-verdicts                         how many claims of each study were met, missed, or could not be judged
-headlines                        a few claims of each study: the paper's value, ours, the verdict
-claims | study | item pattern    claims of a study that were measured: paper, ours, verdict, why
+verdicts                         how many claims of each paper have which verdict, and how many of ours
+headlines                        of each study the claim that matters most, and the most important one that is not reproduced
+claims | study | item pattern    claims of a study with a verdict; the others in one line, with a link
 measures | study | variant pattern | metric pattern
                                  mean and standard deviation over seeds
 activity | study pattern         spike statistics of the networks, all studies side by side
@@ -23,8 +23,13 @@ import pandas as pd
 
 from respike.report import cards, pictures
 from respike.report.pictures import ALL_STUDIES
+from respike.report.verdicts import VERDICTS
 
 HEADLINES = Path(__file__).with_name("headlines.csv")
+SILENT = """
+
+This run was made before runs told what they did (loss, batches, cells ...): claims that ask for it cannot be judged by it."""
+JUDGED = ("paper or goal", "ours", "difference (95 %)", "verdict")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -39,14 +44,14 @@ def scorecard(published: Path) -> pd.DataFrame:
     return cards.read(published / "scorecard.csv")
 
 
-def facts(published: Path) -> dict[str, str]:
+def provenance(published: Path) -> dict[str, str]:
     """What made the run."""
     return dict(pd.read_csv(published / "run.csv", dtype=str).itertuples(index=False, name=None))
 
 
 def run(published: Path) -> str:
     """One line: what made the numbers."""
-    of = facts(published)
+    of = provenance(published)
     hours = pd.read_csv(published / "costs.csv")["wall_s"].sum() / 3600
     return (
         f"*{of['size'].capitalize()} size: `{of['command']}` at commit {of['commit']}, seed {of['seed']}, {of['machine']}, "
@@ -55,42 +60,66 @@ def run(published: Path) -> str:
 
 
 def verdicts(published: Path) -> str:
-    """Counts of claims by study and verdict."""
-    counts = cards.counts(scorecard(published)).rename(index="`{}`".format)
-    counts.loc["all"] = counts.sum()
-    heads = {"not comparable": "measured, not comparable"}
-    return table(["study", *(heads.get(name, name) for name in counts.columns)], counts.itertuples())
+    """Counts of claims by verdict: the papers' by study, then ours."""
+    card = scorecard(published)
+    counts = cards.counts(card, cards.WHOSE[:1]).rename(index="`{}`".format)
+    counts.loc["**all papers**"] = counts.sum()
+    for whose in cards.OURS:
+        counts.loc[{"goal": "our own goals"}.get(whose, f"{whose}s")] = cards.counts(card, [whose]).sum()
+    return table(["claims of", *counts.columns], counts.itertuples()) + ("" if (published / "facts.csv").exists() else SILENT)
 
 
 def headlines(published: Path) -> str:
-    """The claims of headlines.csv with question and verdict; ValueError when the scorecard has no such claim."""
-    card, rows = scorecard(published).set_index(["study", "item"]), []
-    for line in pd.read_csv(HEADLINES, keep_default_na=False).itertuples():
-        if (line.study, line.item) not in card.index:
-            raise ValueError(f"{HEADLINES.name}: {line.study} has no claim {line.item!r} in its claims.csv")
-        study = f"[`{line.study}`](docs/{line.study}.md)" if line.question else ""  # one question, several claims
-        rows.append([study, line.question, line.item, *judged(card.loc[(line.study, line.item)])])
-    return table(["study", "question", "claim", "paper or goal", "ours", "verdict"], rows)
+    """The first claim of each study in headlines.csv and its most important one that is not reproduced, with the question.
+
+    That is the first of headlines.csv or else of claims.csv. ValueError when the scorecard has no such claim.
+    """
+    card, rows = scorecard(published), []
+    for study, listed in pd.read_csv(HEADLINES, keep_default_na=False).groupby("study", sort=False):
+        theirs = card[card["study"] == study].set_index("item")
+        missing = set(listed["item"]) - set(theirs.index)
+        if missing:
+            raise ValueError(f"{HEADLINES.name}: {study} has no claim {sorted(missing)} in its claims.csv")
+        ordered = pd.concat([theirs.loc[listed["item"]], theirs[theirs["whose"] == cards.WHOSE[0]]])
+        failed = ordered[ordered["verdict"] == VERDICTS[1]].index[:1]
+        questions = [f"[`{study}`](docs/{study}.md)", listed["question"].iloc[0]]
+        for item in dict.fromkeys([listed["item"].iloc[0], *failed]):
+            rows.append([*questions, item, *judged(theirs.loc[item])])
+            questions = ["", ""]  # one question, two claims
+    return table(["study", "question", "claim", *JUDGED], rows)
 
 
 def judged(claim: pd.Series) -> list[str]:
-    """Paper's value, ours and the verdict, with the reason when there is none."""
+    """Paper's value, ours, the interval of their difference, and the verdict with the reasons when there is none."""
     unit = "" if claim["unit"] in {"", "1", "r", "R2"} else f" {claim['unit']}"
-    values = ["" if np.isnan(value) else f"{value:.4g}{unit}" for value in (claim["paper_value"], claim["value"])]
-    if claim["verdict"] == "not comparable":
-        return [*values, f"{claim['verdict']}: {claim['note'].split('; ')[0]}"]
-    return [*values, f"**{claim['verdict']}**"]
+    values = [f"{claim[name]}{unit}" if claim[name] else "" for name in ("paper", "ours")]
+    whose = "" if claim["whose"] == cards.WHOSE[0] else f" ({claim['whose']})"
+    if claim["verdict"] in cards.OPEN:
+        return [values[0] + whose, values[1], "", f"{claim['verdict']}: {cards.reason(claim)}"]
+    return [values[0] + whose, values[1], cards.interval(claim), f"**{claim['verdict']}**"]
 
 
-def claims(published: Path, study: str, item: str = "*") -> str:
-    """Claims of a study that were measured, and how many were not."""
+def claims(published: Path, study: str, item: str = "*", *, way: str = ".") -> str:
+    """Claims of a study with a verdict, in the order of the verdicts; how many have none, with a link to the reasons."""
     card = scorecard(published)
-    rows = card[(card["study"] == study) & card["item"].map(lambda text: fnmatchcase(text, item))]
-    measured = rows[rows["value"].notna()]
-    lines = [[claim["item"], claim["source"], *judged(claim)] for _, claim in measured.iterrows()]
-    rest = len(rows) - len(measured)
-    more = f"\n\n{rest} more {'claim was' if rest == 1 else 'claims were'} not measured in this run." if rest else ""
-    return table(["claim", "where it stands", "paper or goal", "ours", "verdict"], lines) + more
+    rows = cards.in_order(card[(card["study"] == study) & card["item"].map(lambda text: fnmatchcase(text, item))])
+    without = rows["verdict"].isin(cards.OPEN)
+    lines = [[claim["item"], claim["source"], *judged(claim)] for _, claim in rows[~without].iterrows()]
+    decided = table(["claim", "where it stands", *JUDGED], lines) if lines else "No claim has a verdict in this run."
+    counts = rows.loc[without, "verdict"].value_counts()
+    if counts.empty:
+        return decided
+    told = " and ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    return f"{decided}\n\nWithout a verdict in this run: {told}; [why]({way}/README.md#{study}-claims-without-a-verdict)."
+
+
+def without_verdict(published: Path, study: str) -> str:
+    """Claims of a study without a verdict, folded away, a line for each set of reasons."""
+    card = scorecard(published)
+    rows = card[(card["study"] == study) & card["verdict"].isin(cards.OPEN)]
+    reasons = rows.apply(lambda row: f"{row['verdict']}: {cards.reason(row)}", axis=1)
+    lines = [[reason, len(part), "; ".join(part["item"])] for reason, part in rows.groupby(reasons, sort=False)]
+    return f"<details><summary>{len(rows)} claims</summary>\n\n{table(['why', 'number', 'claims'], lines)}\n\n</details>"
 
 
 def measures(published: Path, study: str, variant: str = "*", metric: str = "*") -> str:
@@ -161,7 +190,7 @@ def figure_names(published: Path, study: str) -> list[str]:
     return list(rows.loc[rows["study"] == study, "name"])
 
 
-PARTS = {part.__name__: part for part in (run, verdicts, headlines, claims, measures, activity, costs)}
+PARTS = {part.__name__: part for part in (run, verdicts, headlines, measures, activity, costs)}
 
 
 def overview(published: Path) -> str:
@@ -171,22 +200,27 @@ def overview(published: Path) -> str:
         return "\n\n".join(figure(published, ".", study, name) for name in figure_names(published, study))
 
     studies = scorecard(published)["study"].unique()
+    open_ = scorecard(published).loc[lambda card: card["verdict"].isin(cards.OPEN), "study"].unique()
     return "\n\n".join(
         [
             "# Results of one run",
             "Made by `make publish` from the files of the run; nothing here is typed. The same command makes the same numbers "
-            "again. A claim is *not comparable* when the data or the size of the run cannot decide it.",
+            "again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the run, or "
+            "the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both answers. "
+            "An interval misses once in twenty; nothing is corrected for the number of claims.",
             run(published),
             f"## Verdicts\n\n{verdicts(published)}",
+            "## Claims with a verdict",
+            *(f"### `{study}`\n\n{claims(published, study)}" for study in studies),
             f"## Cost\n\n{costs(published)}",
             "## All networks side by side",
             figures(ALL_STUDIES),
             activity(published),
-            "## Claims that were measured",
-            *(f"### `{study}`\n\n{claims(published, study)}" for study in studies),
             "## Figures",
             *(f"### `{study}`: figures\n\n{figures(study)}" for study in studies),
+            "## Claims without a verdict",
+            *(f"### `{study}`: claims without a verdict\n\n{without_verdict(published, study)}" for study in open_),
             "## Provenance",
-            f"{table(['fact', 'value'], facts(published).items())}\n",
+            f"{table(['fact', 'value'], provenance(published).items())}\n",
         ]
     )

@@ -55,6 +55,8 @@ def made(what: str, published: Path, way: str) -> str:
     kind, *arguments = (word.strip() for word in what.split("|"))
     if kind == "figure":
         return markdown.figure(published, way, *arguments)
+    if kind == "claims":
+        return markdown.claims(published, *arguments, way=way)
     if kind not in markdown.PARTS:
-        raise ValueError(f"expected one of figure, {', '.join(markdown.PARTS)}")
+        raise ValueError(f"expected one of figure, claims, {', '.join(markdown.PARTS)}")
     return markdown.PARTS[kind](published, *arguments)

@@ -1,6 +1,7 @@
 """The small results of a run, in a folder that can be kept with the sources (docs/results); pages are filled from there.
 
-scorecard.csv, activity.csv, metrics/<study>.csv: tables of the run.  costs.csv: jobs, time and memory per study and stage.
+scorecard.csv, activity.csv, metrics/<study>.csv: tables of the run.  facts.csv: what ran, by study and variant.
+costs.csv: jobs, time and memory per study and stage.
 run.csv: what made the run, a fact per row.  figures/, figures.csv: figures with captions, drawn smaller.
 """
 
@@ -14,11 +15,12 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from respike.core import files
+from respike.core import files, measures
 from respike.report import cards, pictures, records
 
 LARGEST = 300_000  # bytes of a figure
 LARGEST_TABLE = 500_000  # bytes: what code hosts still show as a table
+NO_FACTS = pd.DataFrame(columns=list(measures.FACTS), dtype=str)
 WIDTHS = (1500, 1200, 1000, 800, 640)  # pixels tried for a figure
 
 
@@ -44,6 +46,8 @@ def write(results: Path, captions: Path, commit: str, folder: Path) -> None:
     (folder / "metrics").mkdir()
     for study, rows in files.read_table(results / "metrics.parquet").groupby("study", sort=False):
         _write_table(rows, folder / "metrics" / f"{study}.csv")
+    told = [files.read_table(path, measures.FACTS) for path in sorted(results.glob("*/facts.parquet"))]
+    _write_table(pd.concat([NO_FACTS, *told]), folder / "facts.csv")
     _write_table(files.read_table(results / "activity.parquet"), folder / "activity.csv")
     made = records.read(results)
     _write_table(records.costs(made), folder / "costs.csv")
@@ -55,6 +59,18 @@ def write(results: Path, captions: Path, commit: str, folder: Path) -> None:
         content = small(files.checked(picture.path))
         (folder / "figures" / pictures.published_name(picture.study, picture.name)).write_bytes(content)
     _write_table(pd.DataFrame(figures).drop(columns="path"), folder / "figures.csv")
+
+
+def measured(folder: Path) -> pd.DataFrame:
+    """The published measures of all studies, to six digits."""
+    how = {"keep_default_na": False, "na_values": {"value": [""]}, "dtype": {"unit": str}}
+    return pd.concat([pd.read_csv(path, **how) for path in sorted((folder / "metrics").glob("*.csv"))], ignore_index=True)
+
+
+def facts(folder: Path) -> pd.DataFrame:
+    """What the published run says it did; nothing, when it was made before runs said so."""
+    path = folder / "facts.csv"
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else NO_FACTS
 
 
 def _write_table(rows: pd.DataFrame, path: Path) -> None:

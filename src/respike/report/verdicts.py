@@ -1,104 +1,265 @@
-"""Claims of the papers, and the verdict on each from what a run has measured."""
+"""The verdict on each claim from what a run has measured: by intervals, and only where its conditions were met.
 
-from pathlib import Path
+The rule, the same for every claim, with its margin written down before the run:
+  reproduced      the 95 % interval of the difference lies inside the margin, or the claim's direction holds all over it
+  not reproduced  the interval lies outside
+  undecided       it holds both answers: too few replicas
+  not comparable  what ran was something else than the claim is about; every reason is told
+  not measured    this run has no value for it
+Each interval misses once in twenty; nothing is corrected for the number of claims.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from respike.core import files
+from respike.core.measures import SURROGATE
+from respike.report import intervals
+from respike.report.claims import Claim, Condition, conditions
+from respike.report.intervals import Limits, Side
 
-SIZES = ("quick", "medium", "paper")
-RULES = ("within", "at least", "at most", "none")
-
-
-class Claim(NamedTuple):
-    """A row of a study's claims.csv."""
-
-    item: str  # what the paper reports
-    source: str  # where: paper section, figure, stored result, code
-    paper_value: float  # nan for a claim in words
-    unit: str
-    variant: str  # with `metric`: which rows of the study's metrics table answer the claim
-    metric: str  # empty: we do not measure it, `note` says why
-    rule: str  # within, at least, at most (of paper_value, give or take `tolerance`), or none: no verdict is possible
-    tolerance: float  # in the unit of the claim; nan: none
-    dataset: str  # beginning of the name of the data set that the claim is about; empty: any
-    size: str  # run size from which the claim can be judged: quick, medium or paper; empty: any
-    note: str  # what a reader must know
+VERDICTS = ("reproduced", "not reproduced", "undecided", "not comparable", "not measured")
+REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_COMPARABLE, NOT_MEASURED = VERDICTS
+SCALE = {"%": 100.0}  # of shares in that unit
+EDGE = 1e-9  # of the margin or the value: what lies just at the margin is inside
 
 
-def read_claims(path: Path) -> list[Claim]:
-    """Claims of a study in the order of its file; ValueError for a wrong column or rule."""
-    numbers = ("paper_value", "tolerance")
-    table = pd.read_csv(
-        files.checked(path),
-        dtype={name: float if name in numbers else str for name in Claim._fields},
-        keep_default_na=False,
-        na_values={name: [""] for name in numbers},
-    )
-    if tuple(table.columns) != Claim._fields:
-        raise ValueError(f"{path}: columns {list(table.columns)}, expected {list(Claim._fields)}")
-    claims = [Claim(*row) for row in table.itertuples(index=False, name=None)]
-    for claim in claims:
-        if claim.rule not in RULES:
-            raise ValueError(f"{path}: rule {claim.rule!r} of {claim.item!r}, expected one of {RULES}")
-    return claims
+class Evidence(NamedTuple):
+    """What a run says about a claim."""
+
+    claim: Claim
+    rows: list[pd.DataFrame]  # measures of the kind of networks, or of the two whose difference is claimed
+    why_not: list[str]  # all reasons why they do not answer it
+    ours: list[Side]  # mean of each kind, with the spread of like networks where that is known better
+    paper: Side  # the same of the paper
 
 
-def judge(study: str, claim: Claim, measured: pd.DataFrame, size: str) -> dict[str, Any]:
-    """Row of the scorecard (see `cards`): mean over seeds of what the metrics table `measured` says, and the verdict.
-
-    `size` is that of the run. The note holds the reason when there is no verdict, and the value of each seed.
-    """
-    rows = measured[
-        (measured["study"] == study) & (measured["variant"] == claim.variant) & (measured["metric"] == claim.metric)
-    ]
-    value = rows["value"].mean()
-    reason = why_not_comparable(claim, rows, size)
-    verdict = "not comparable" if reason else "met" if holds(claim, value) else "not met"
-    seeds = "seeds: " + ", ".join(f"{of_seed:.4g}" for of_seed in rows["value"]) if len(rows) > 1 else ""
-    return {
-        "study": study,
-        "item": claim.item,
-        "source": claim.source,
-        "paper_value": claim.paper_value,
-        "value": value,
-        "unit": claim.unit,
-        "dataset": _datasets(rows),
-        "size": size,
-        "verdict": verdict,
-        "note": "; ".join(part for part in (reason, claim.note, seeds) if part),
-    }
+def card(studies: Iterable[tuple[str, list[Claim]]], measured: pd.DataFrame, facts: pd.DataFrame, size: str) -> pd.DataFrame:
+    """The scorecard (`cards.COLUMNS`): a row per claim, parts of one sentence in one row. `size` is the name of the run's."""
+    rows = []
+    for study, claims in studies:
+        mine = [table[table["study"] == study] for table in (measured, facts)]
+        found = with_like([evidence(claim, *mine) for claim in claims])
+        rows += [{"study": study, "size": size, **row} for row in whole([judge(each) for each in found])]
+    return pd.DataFrame(rows)
 
 
-def _datasets(rows: pd.DataFrame) -> str:
-    return ", ".join(sorted(rows["dataset"].unique()))
+def evidence(claim: Claim, measured: pd.DataFrame, facts: pd.DataFrame) -> Evidence:
+    """The measures that answer a claim, and the reasons why they do not."""
+    asked = conditions(claim.conditions)
+    variants = kinds_of(claim)
+    rows = [measures_of(claim, variant, asked, measured) for variant in variants]
+    told: dict[str, list[str]] = {}
+    for variant, part in zip(variants, rows, strict=True):
+        known = facts[facts["variant"] == variant].groupby("fact")["value"].agg(list).to_dict()
+        for reason in reasons(part, asked, known):
+            told.setdefault(reason, []).append(variant)
+    why_not = [] if claim.direction else ["there is no number to hold it against"]
+    why_not += [reason if of == variants else f"{of[0]}: {reason}" for reason, of in told.items()]
+    ours = [intervals.sample(part["value"]) if len(part) else Side(np.nan) for part in rows]
+    n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
+    return Evidence(claim, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
 
 
-def why_not_comparable(claim: Claim, rows: pd.DataFrame, size: str) -> str:
-    """The first reason why a claim cannot be judged by the measures `rows` of a run of that `size`; empty when it can."""
-    if not claim.metric:
-        return "not measured"
-    if claim.rule == "none":
-        return "no verdict possible"
+def kinds_of(claim: Claim) -> list[str]:
+    """The kind of networks that a claim is about, or the two whose difference is claimed."""
+    return claim.variant.split(" - ")
+
+
+def measures_of(claim: Claim, variant: str, asked: list[Condition], measured: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a claim; of several data sets, those that the claim is about. A surrogate answers for itself alone."""
+    rows = measured[(measured["variant"] == variant) & (measured["metric"] == claim.metric)]
+    wanted = [condition for condition in asked if condition.fact == "dataset"]
+    on_it = rows["dataset"].map(lambda name: any(condition.holds(name) for condition in wanted)).astype(bool)
+    rows, on_it = (part[on_it | (rows["dataset"] != SURROGATE)] for part in (rows, on_it))
+    return rows[on_it] if on_it.any() else rows
+
+
+def reasons(rows: pd.DataFrame, asked: list[Condition], known: dict[str, list[str]]) -> list[str]:
+    """Every reason why the measures `rows` of one kind of networks, with the facts `known`, do not answer a claim."""
     if rows.empty:
-        return "not measured in this run"
-    if not rows["dataset"].str.startswith(claim.dataset).all():
-        return f"the claim is about {claim.dataset}, measured on {_datasets(rows)}"
-    if claim.size and SIZES.index(size) < SIZES.index(claim.size):
-        return f"the claim needs {claim.size} size, this run is {size}"
+        return []
+    names = sorted(rows["dataset"].unique())
+    told = {**known, "dataset": names, "replicas": [str(len(rows))], "n": [str(rows["n"].min())]}
+    unknown = [f"{each.fact} ({each.wanted})" for each in asked if not told.get(each.fact)]
+    found = [f"the run does not say {', '.join(unknown)}"] if unknown else []
+    for each in asked:
+        if not all(map(each.holds, told.get(each.fact, []))):
+            found.append(f"{each.fact} {', '.join(told[each.fact])}, needed {each.wanted}")
+    if len(names) > 1 and not any(condition.fact == "dataset" for condition in asked):
+        found.append(f"measured on {' and '.join(names)}, and the claim does not say on which")
     if not np.isfinite(rows["value"]).all():
-        return "no finite value in this run"
-    return ""
+        found.append(f"{int((~np.isfinite(rows['value'])).sum())} of {len(rows)} values are not finite")
+    return found
 
 
-def holds(claim: Claim, value: float) -> bool:
-    """Whether `value` agrees with the claim by its rule. What lies just at the tolerance agrees."""
-    tolerance = 0.0 if np.isnan(claim.tolerance) else claim.tolerance
-    above = value - claim.paper_value
-    if claim.rule == "at least":
-        return above >= -tolerance
-    if claim.rule == "at most":
-        return above <= tolerance
-    return abs(above) <= tolerance
+def with_like(found: list[Evidence]) -> list[Evidence]:
+    """The same, means with the spread of all like networks: of ours those that can be judged, of the paper's all."""
+    grids = defaultdict(list)
+    for number, each in enumerate(found):
+        if each.claim.like and each.claim.statistic == "mean":
+            grids[each.claim.like].append(number)
+    found = list(found)
+    for grid in grids.values():
+        judged = [number for number in grid if all(map(len, found[number].rows)) and not found[number].why_not]
+        kinds = {number: [(kind, found[number].claim.metric) for kind in kinds_of(found[number].claim)] for number in judged}
+        ours = {kind: side for number in judged for kind, side in zip(kinds[number], found[number].ours, strict=True)}
+        ours = dict(
+            zip(ours, intervals.pooled(list(ours.values())), strict=True)
+        )  # a kind that is asked for twice counts once
+        for number in judged:
+            found[number] = found[number]._replace(ours=[ours[kind] for kind in kinds[number]])
+        for number, side in zip(grid, intervals.pooled([found[number].paper for number in grid]), strict=True):
+            found[number] = found[number]._replace(paper=side)
+    return found
+
+
+def judge(found: Evidence) -> dict[str, Any]:
+    """Row of the scorecard: value, interval of the difference, verdict, and what was compared with what."""
+    claim, rows = found.claim, found.rows
+    row = {name: getattr(claim, name) for name in ("whose", "item", "source", "unit", "group", "direction", "margin", "note")}
+    row |= {"paper_value": claim.value, "value": np.nan, "low": np.nan, "high": np.nan, "compared": ""}
+    row["dataset"] = ", ".join(sorted({name for part in rows for name in part["dataset"]}))
+    row["why"] = "; ".join(found.why_not)
+    if not all(map(len, rows)):
+        return row | {"verdict": NOT_MEASURED, "why": "" if claim.note and not claim.metric else "not measured in this run"}
+    row["value"] = value(found)
+    if found.why_not:
+        return row | {"verdict": NOT_COMPARABLE}
+    low, high = difference(found)
+    verdict = decided(claim, low, high)
+    if (low, high) == intervals.UNKNOWN:
+        row["why"] = "one number on either side, or all alike: nothing tells how far chance carries them"
+    return row | {"low": low, "high": high, "verdict": verdict, "compared": sentence(found, row["value"], low, high)}
+
+
+def value(found: Evidence) -> float:
+    """Our value: over all networks as the claim's statistic says; of a claim about two kinds, their difference."""
+    ours = [counted(found.claim, part) for part in found.rows]
+    return float(ours[0] - ours[1] if len(ours) == 2 else ours[0])
+
+
+def counted(claim: Claim, rows: pd.DataFrame) -> float:
+    """Mean of the values, each weighted by what it counts; or their minimum."""
+    if claim.statistic == "minimum":
+        return rows["value"].min()
+    weighted = claim.statistic in {"share", "count"} and rows["n"].gt(0).all()
+    return np.average(rows["value"], weights=rows["n"] if weighted else None)
+
+
+def difference(found: Evidence) -> Limits:
+    """95 % interval of ours minus the paper's value; of a claim about two kinds, of their difference minus the paper's."""
+    claim, rows, two = found.claim, found.rows, len(found.rows) == 2
+    if claim.statistic == "exact":
+        return value(found) - claim.value, value(found) - claim.value
+    if claim.statistic == "minimum":
+        low, high = intervals.minimum(rows[0]["value"], claim.n)
+        return low - claim.value, high - claim.value
+    compare = {"mean": intervals.means, "count": intervals.counts}.get(claim.statistic, intervals.shares)
+    scale = SCALE.get(claim.unit, 1.0) if compare is intervals.shares else 1.0
+    if compare is intervals.means:
+        sides = found.ours if two else [*found.ours, found.paper]
+    else:
+        sides = [Side(counted(claim, part) / scale, size_of(claim, part)) for part in rows]
+        sides += [] if two else [Side(claim.value / scale, claim.n)]
+    low, high = (scale * limit for limit in compare(*sides))
+    return (low - claim.value, high - claim.value) if two else (low, high)
+
+
+def size_of(claim: Claim, rows: pd.DataFrame) -> float:
+    """How many items, or units of time, the measures rest on; ValueError for networks that count in part."""
+    if claim.statistic != "share of networks":
+        return float(rows["n"].sum())
+    if not rows["value"].isin([0.0, SCALE.get(claim.unit, 1.0)]).all():
+        raise ValueError(f"{claim.item!r}: {claim.metric} has values {sorted(set(rows['value']))}, expected yes or no of each")
+    return float(len(rows))
+
+
+def decided(claim: Claim, low: float, high: float) -> str:
+    """The verdict by the interval of the difference; what lies just at the margin is inside."""
+    margin = claim.margin + EDGE * max(claim.margin, abs(claim.value))
+    below, above = claim.direction != "at most", claim.direction != "at least"  # on which sides a difference counts
+    if (below and high < -margin) or (above and low > margin):
+        return NOT_REPRODUCED
+    inside = (low >= -margin or not below) and (high <= margin or not above)
+    return REPRODUCED if inside else UNDECIDED
+
+
+def sentence(found: Evidence, ours: float, low: float, high: float) -> str:
+    """What was compared with what: n, spread, interval, margin."""
+    claim, rows = found.claim, found.rows
+    spread = found.ours[0].spread if claim.statistic == "mean" and len(rows) == 1 else np.nan
+    data = ", ".join(dict.fromkeys(name for part in rows for name in part["dataset"]))
+    mine = f"{' minus '.join(of_what(claim, part) for part in rows)}: {ours:.4g}{_more(spread, np.nan)} on {data}"
+    theirs = f"{claim.value:.4g}{_more(claim.spread, claim.n)}"
+    wanted = {"equal": "the same", "at least": "as much", "at most": "as little"}[claim.direction]
+    within = f"{wanted} within {claim.margin:.3g}" if claim.margin else f"{claim.direction} that"
+    return (
+        f"{mine}; {claim.whose}: {theirs}; {within}? Difference {ours - claim.value:.3g}, 95 % interval {interval(low, high)}"
+    )
+
+
+def _more(spread: float, n: float) -> str:
+    """Spread and number behind a value, as far as they are known."""
+    return ("" if np.isnan(spread) else f" ± {spread:.2g}") + ("" if np.isnan(n) else f" (n = {n:g})")
+
+
+def interval(low: float, high: float) -> str:
+    """The interval in words."""
+    return f"{low:.3g} to {high:.3g}".replace("-inf", "−∞").replace("inf", "∞")
+
+
+def of_what(claim: Claim, rows: pd.DataFrame) -> str:
+    """What our number is: the mean of so many networks, a share of so many items."""
+    many, items = f"{len(rows)} network{'s' if len(rows) > 1 else ''}", rows["n"].sum()
+    return {
+        "mean": f"mean of {many}",
+        "share of networks": f"share of {many}",
+        "share": f"share of {items}",
+        "count": f"{counted(claim, rows) * items:.0f} events in {items}",
+        "minimum": f"smallest of {many}",
+        "exact": f"counted over {items}",
+    }[claim.statistic]
+
+
+def whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, those that are parts of one sentence in one: it holds when every part does, and fails when one fails."""
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        parts[row["group"]].append(row)
+    done, found = set(), []
+    for row in rows:
+        group = row.pop("group")
+        if not group:
+            found.append(shown(row))
+        elif group not in done:
+            done.add(group)
+            found.append(together(group, [shown(part) for part in parts[group]]))
+    return found
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with both values as texts."""
+    signs = {"paper": {"at least": "≥ ", "at most": "≤ "}.get(row["direction"], ""), "ours": ""}
+    numbers = {"paper": row["paper_value"], "ours": row["value"]}
+    return row | {name: "" if np.isnan(number) else f"{signs[name]}{number:.4g}" for name, number in numbers.items()}
+
+
+def together(group: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row for a sentence of several parts."""
+    verdicts = [part["verdict"] for part in parts]
+    order = (NOT_REPRODUCED, NOT_COMPARABLE, NOT_MEASURED, UNDECIDED, REPRODUCED)
+    row = parts[0] | dict.fromkeys(("paper_value", "value", "low", "high", "margin"), np.nan)
+    row |= {"item": group, "verdict": next(verdict for verdict in order if verdict in verdicts)}
+    row |= {name: ", ".join(part[name] or "?" for part in parts) for name in ("paper", "ours")}
+    row["unit"] = parts[0]["unit"] if len({part["unit"] for part in parts}) == 1 else ""
+    for name in ("compared", "why"):
+        told = defaultdict(list)
+        for part in parts:
+            told[part["verdict"], part[name]].append(part["item"])
+        row[name] = ". ".join(f"{', '.join(items)}: {verdict}; {text}" for (verdict, text), items in told.items() if text)
+    row["note"] = "; ".join(dict.fromkeys(part["note"] for part in parts if part["note"]))
+    return row

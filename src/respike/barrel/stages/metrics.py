@@ -9,6 +9,7 @@ from scipy import stats
 
 from respike.barrel import analysis, anatomy, params
 from respike.core import files, measures
+from respike.core.config import build
 from respike.core.measures import Measure
 
 STUDY = "barrel"
@@ -28,6 +29,7 @@ def run(
     responses: list[Path],
     seed: int,
     out: Path,
+    facts: Path,
 ) -> None:
     """Accuracies, deprivation, irregularity, selectivity, degrees, time constants and driven rates."""
     rows: list[Measure] = []
@@ -48,6 +50,22 @@ def run(
     n_synapses = len(anatomy.column(1, "anatomical", seed)[1].sender)
     rows.append(Measure("anatomy", seed, "none", "synapses of the whole column", n_synapses, "1", n_synapses))
     files.write_table(out, measures.table(STUDY, rows))
+    files.write_table(facts, measures.facts(STUDY, trained([*histories, *wirings, *starts])))
+
+
+def trained(courses: list[Path]) -> Iterator[tuple[str, dict]]:
+    """How the networks behind each variant of the table were trained, on which part of the column and of the sweeps."""
+    for job in (job for path in courses for job in measures.ran(path, "barrel.fit")):
+        variant, settings = build(params.Variant, job["variant"]), build(params.Fit, job["settings"])
+        about = {"divide_by": settings.network.divide_by, "frame_stride": settings.encoding.frame_stride}
+        about |= {"epochs": settings.training.epochs}
+        tabled = [f"wiring {variant.wiring}"] if variant.form == "spiking" and not variant.start else []
+        if variant.start:
+            tabled = ["cv scan"]
+        elif variant.wiring == "anatomical":
+            tabled += [variant.form, *(f"{variant.form} {each}" for each in ("initial", "trained", "deprived"))]
+        for name in tabled:
+            yield name, about
 
 
 def joined(paths: list[Path]) -> pd.DataFrame:
@@ -124,6 +142,9 @@ def wired(table: pd.DataFrame) -> Iterator[Measure]:
         values = chosen[metric].to_numpy()
         yield from summary(variant, -1, dataset, metric, values)
         yield Measure(variant, -1, dataset, f"{metric}, lowest", values.min(), "1", len(values))
+        for number, part in table.groupby("replicate"):
+            n = int(part["n_test"].iloc[0])
+            yield Measure(variant, int(number), dataset, f"{metric}, each network", selected(part)[metric], "1", n)
 
 
 def others(table: pd.DataFrame) -> Iterator[Measure]:
@@ -161,6 +182,8 @@ def started(table: pd.DataFrame) -> Iterator[Measure]:
         yield row._replace(variant=f"init_w {weight:g} init_b {baseline:g}")
     for name, row in (("lowest", best[0]), ("highest", best[-1])):
         yield row._replace(metric=f"test accuracy from the start with {name} cv")
+    gain = best[-1].value - best[0].value
+    yield best[0]._replace(metric="gain of the start with highest cv over that with lowest", value=gain)
 
 
 def deprived(table: pd.DataFrame) -> Iterator[Measure]:

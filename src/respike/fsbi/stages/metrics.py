@@ -1,6 +1,6 @@
 """Everything measured in the study as one tidy table: who meets what, round by round, and how good the inference is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import pandas as pd
 from scipy import stats
 
 from respike.core import files, measures
+from respike.core.config import build
 from respike.core.measures import Measure
 from respike.fsbi.inference.targets import GROUPS, Interval, Target, group, meets, plausible
 from respike.fsbi.inference.whitening import components, whiten
-from respike.fsbi.params import FAMILIES, FINISHED, OUTCOMES, THETA, metrics_of
+from respike.fsbi.params import FAMILIES, FINISHED, OUTCOMES, THETA, Simulation, metrics_of
 
 TUTORIAL_RATE = (5.0, 10.0)  # Hz, the aim of the published tutorial
 TUTORIAL_MARGIN = (3.0, 15.0)  # Hz, of its training set
@@ -42,6 +43,7 @@ def run(
     posteriors: list[Path],
     compare: Path,
     out: Path,
+    facts: Path,
     settings: Measured,
     seed: int,
 ) -> None:
@@ -58,6 +60,16 @@ def run(
         ),
     ]
     files.write_table(out, measures.table("fsbi", rows))
+    files.write_table(facts, measures.facts("fsbi", simulated(zip(tables, rounds, strict=True))))
+
+
+def simulated(rounds: Iterable[tuple[Path, pd.DataFrame]]) -> Iterator[tuple[str, dict]]:
+    """How long the rules of each round were simulated and recorded, in s."""
+    for path, table in rounds:
+        for job in measures.ran(path, "fsbi.simulate"):
+            protocol = build(Simulation, job["settings"]).protocol
+            variant = f"{family_of(table)}_pi{table['round'].iloc[0]}"
+            yield variant, {"settle": protocol.settle, "record": protocol.record}
 
 
 def family_of(table: pd.DataFrame) -> str:

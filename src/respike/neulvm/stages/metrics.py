@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from respike.core import files, measures, seeds
+from respike.core.config import build
 from respike.core.measures import Measure
 from respike.neulvm import clusters as cluster_states
 from respike.neulvm import fitted, states
@@ -16,7 +17,7 @@ from respike.neulvm import trials as recorded_bins
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import particles as filtering
 from respike.neulvm.inference import partition
-from respike.neulvm.params import GROUPS, Circuit, Particles
+from respike.neulvm.params import GROUPS, Circuit, Fit, Particles, Prior
 from respike.neulvm.trials import Trials
 
 SMOOTH = 0.02  # s, for correlations
@@ -26,7 +27,7 @@ Activity = Float[np.ndarray, "batch bin population"]
 def run(
     *, trial: Path, fits: list[Path], best: Path, refined: Path, latent: Path, known: list[Path], samples: Path,
     calibration: Path, recovery: list[Path], runs: list[Path], baselines: Path, clusters: Path, binning: Path, out: Path,
-    circuit: Circuit, particles: Particles, embedded: bool, seed: int,
+    facts: Path, circuit: Circuit, particles: Particles, embedded: bool, seed: int,
 ) -> None:  # fmt: skip
     """Write the table. `circuit` is the truth if `embedded`.
 
@@ -44,6 +45,7 @@ def run(
         *(row for path in known for row in ratios(path.stem.replace("_", " "), fitted.read(path).circuit, circuit)),
         *sampled(files.read_table(samples), files.read_table(calibration), truth),
         *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
+        *(row for path in recovery for row in each_coupling(files.read_table(path), circuit)),
         *(
             r
             for name, arrays in simulated.items()
@@ -56,13 +58,35 @@ def run(
         *clustered(files.read_arrays(clusters)),
         *binned(files.read_table(binning)),
     ]
+    rows += against_network(rows)
     files.write_table(out, measures.table("neulvm", [_measure(recorded.dataset, seed, *row) for row in rows]))
+    files.write_table(facts, measures.facts("neulvm", inferred_by(fits)))
 
 
-def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, unit: str, n: int) -> Measure:
-    """The cluster states are no recording and say so."""
-    clusters = variant.startswith("clusters")
-    return Measure(variant, seed, "embedded cluster network" if clusters else dataset, metric, float(value), unit, n)
+def inferred_by(fits: list[Path]):
+    """By which rules the models were fitted: scheme, E-step, box of the parameters, number of starts."""
+    jobs = [job for path in fits for job in measures.ran(path, "neulvm.fit")]
+    for job in jobs:
+        centred = build(Prior, job["prior"]).is_centred(build(Circuit, job["circuit"]))
+        fit = build(Fit, job["fit"])
+        about = {"scheme": fit.scheme, "e_step": fit.e_step, "iterations": fit.iterations}
+        for variant in ("em", "best"):
+            yield variant, {**about, "box": "published" if centred else "another", "starts": len(jobs)}
+
+
+def against_network(rows: list[tuple]):
+    """Free runs of all models minus that of the network: rates, switches."""
+    names = ("rate_up", "rate_down", "rate_last", "switches_per_200s")
+    network = {metric: value for variant, metric, value, *_ in rows if variant == "network" and metric in names}
+    for variant, metric, value, unit, n, *_ in list(rows):
+        if variant != "network" and metric in network:
+            yield variant, f"{metric} over network", value - network[metric], unit, n
+
+
+def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, unit: str, n: int, recording=None) -> Measure:
+    """A row of the table; for further recordings their number is the seed. The cluster states are no recording and say so."""
+    name = "embedded cluster network" if variant.startswith("clusters") else dataset
+    return Measure(variant, seed if recording is None else int(recording), name, metric, float(value), unit, n)
 
 
 def correlations(a: Activity, b: Activity, sigma: float) -> Float[np.ndarray, " population"]:
@@ -170,6 +194,13 @@ def recovered(table: pd.DataFrame, truth: Circuit):
         yield "recovery", f"ratio_{name}", means.mean(), "", n
         yield "recovery", f"sd_{name}", means.std(), "", n
         yield "recovery", f"within_90_{name}", table.loc[table["name"].isin(columns), "inside"].mean(), "", n * len(columns)
+
+
+def each_coupling(table: pd.DataFrame, truth: Circuit):
+    """The same for each recording, whose number stands last: its excitatory coupling over the true one."""
+    excitatory = table["name"].isin([f"coupling_{m}" for m in np.flatnonzero(truth.weights.sum(1) > 0)])
+    for number, value in table[excitatory].groupby("recording")["mean"].mean().items():
+        yield "recovery", "ratio_coupling_excitatory, each recording", value, "", 1, number
 
 
 def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: Trials):

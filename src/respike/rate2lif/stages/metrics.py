@@ -12,14 +12,16 @@ import numpy as np
 import pandas as pd
 
 from respike.core import files, measures, spikes, statistics
+from respike.core.config import build
 from respike.core.measures import Measure
 from respike.rate2lif import archives, conversion, fitted, tasks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import CONVERTED, LIF_STEP, STANDARD, UNCOUNTED, Training, scheduled
+from respike.rate2lif.params import CONVERTED, LIF_STEP, RATE_STEP, STANDARD, UNCOUNTED, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 STUDY = "rate2lif"
 COMPONENTS = 3  # whose share of the variance is measured
+AT_SCALE = "LIF accuracy at scale "
 
 
 class Origin(NamedTuple):
@@ -34,11 +36,32 @@ class Origin(NamedTuple):
         return Measure(self.variant, self.replica, self.dataset, metric, float(value), unit, n)
 
 
-def run(*, networks: list[Path], searches: list[Path], trials: list[Path], training: dict[str, Training], out: Path) -> None:
+def run(
+    *, networks: list[Path], searches: list[Path], trials: list[Path], training: dict[str, Training], out: Path, facts: Path
+) -> None:
     """Measure the networks of all archives, listed chunk by chunk; `training` holds the settings by variant."""
     chunks = [archives.Archives(*paths) for paths in zip(networks, searches, trials, strict=True)]
     rows = [row for chunk in chunks for name, folder in chunk for row in of_network(name, folder, training[name.variant])]
     files.write_table(out, measures.table(STUDY, rows))
+    files.write_table(facts, measures.facts(STUDY, [*trained(networks), *found(pd.DataFrame(rows))]))
+
+
+def trained(networks: list[Path]) -> Iterator[tuple[str, dict]]:
+    """How the networks of each variant were trained; decay constants in ms. Nothing of networks that were given."""
+    for job in (job for path in networks for job in measures.ran(path, "rate2lif.fit")):
+        settings = build(Training, job["settings"])
+        taus = [1000 * RATE_STEP * tau for tau in settings.taus]
+        about = {name: getattr(settings, name) for name in ("trainer", "cells", "activation")}
+        yield job["variant"], {**about, "smallest_tau": taus[0], "largest_tau": taus[-1]}
+
+
+def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
+    """Of each variant: how many networks met the stop rule (%), and how many best scales lie at an end of the grid."""
+    for variant, part in rows.groupby("variant"):
+        grid = [float(name.removeprefix(AT_SCALE)) for name in part["metric"].unique() if name.startswith(AT_SCALE)]
+        best = part.loc[part["metric"] == "best scale", "value"]
+        about = {"trained": part.loc[part["metric"] == "trained", "value"].mean()}
+        yield variant, {**about, "at_edge": int(best.isin([min(grid), max(grid)]).sum())}
 
 
 def of_network(name: archives.Name, folder: Path, training: Training) -> Iterator[Measure]:
@@ -92,7 +115,7 @@ def of_search(origin: Origin, search: pd.DataFrame) -> Iterator[Measure]:
     yield origin.measure("best scale", conversion.best(search), "1", n)
     yield origin.measure("best accuracy in the search", 100 * accuracy.max(), "%", n)
     for scale, share in accuracy.items():
-        yield origin.measure(f"LIF accuracy at scale {scale:g}", 100 * share, "%", n)
+        yield origin.measure(f"{AT_SCALE}{scale:g}", 100 * share, "%", n)
 
 
 def of_trials(origin: Origin, trials: pd.DataFrame) -> Iterator[Measure]:

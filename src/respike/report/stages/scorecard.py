@@ -6,16 +6,17 @@ import pandas as pd
 
 from respike.core import files, measures
 from respike.report import cards, html, verdicts
+from respike.report.claims import read
 
 
-def run(*, metrics: Path, claims: list[Path], size: str, csv: Path, page: Path) -> None:
+def run(*, metrics: Path, facts: list[Path], claims: list[Path], size: str, csv: Path, page: Path) -> None:
     """Judge the claims in the files <study>/claims.csv by the joined table `metrics`; write the scorecard as CSV and HTML.
 
-    `size` is that of the run: quick, medium or paper.
+    `facts` says of each study what ran (see `core.measures.facts`); `size` is the name of the size of the run.
     """
-    measured = files.read_table(metrics, measures.COLUMNS)
-    studies = [(path.parent.name, verdicts.read_claims(path)) for path in claims]
-    rows = [verdicts.judge(study, claim, measured, size) for study, listed in studies for claim in listed]
-    card = pd.DataFrame(rows, columns=list(cards.COLUMNS))
+    studies = [(path.parent.name, read(path)) for path in claims]
+    told = [files.read_table(path, measures.FACTS) for path in facts]
+    told = pd.concat(told) if told else pd.DataFrame(columns=list(measures.FACTS), dtype=str)
+    card = verdicts.card(studies, files.read_table(metrics, measures.COLUMNS), told, size)[list(cards.COLUMNS)]
     files.write_text(csv, card.to_csv(index=False))
     files.write_text(page, html.scorecard(card))

@@ -17,5 +17,6 @@ def run(*, results: Path = Path("results")) -> None:
 
 
 def _verdicts(card: Path) -> str:
-    counts = cards.counts(cards.read(card)).sum()
-    return f"{card.with_suffix('.html')} (and .csv): " + ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    counts = cards.counts(cards.read(card), cards.WHOSE[:1]).sum()
+    told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    return f"{card.with_suffix('.html')} (and .csv); of the papers' claims: {told}"

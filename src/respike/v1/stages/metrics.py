@@ -12,10 +12,12 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import special
 
-from respike.core import files, statistics
+from respike.core import files, measures, statistics
+from respike.core.config import build
 from respike.core.measures import COLUMNS, Measure, table
 from respike.v1 import agreement, recorded, simulated, truth
 from respike.v1.agreement import Raster
+from respike.v1.params import Training
 from respike.v1.recorded import Recording
 from respike.v1.simulated import Simulation
 from respike.v1.truth import Truth
@@ -24,12 +26,20 @@ RUNAWAY = 3.0  # a cell that fires so many times its recorded rate has run away
 
 
 def run(
-    *, recording: Path, runs: list[Path], names: list[str], ground_truth: Path | None, also: list[Path], out: Path
+    *,
+    recording: Path,
+    runs: list[Path],
+    names: list[str],
+    ground_truth: Path | None,
+    also: list[Path],
+    also_facts: list[Path],
+    out: Path,
+    facts: Path,
 ) -> None:
     """Write the table of all `runs`, called `names` (variant_replicate), and of the baselines and ceilings.
 
     `ground_truth` is the file of the network behind a stand-in, None for recorded data. From the tables `also`, made from
-    other recordings, the fits are taken over.
+    other recordings, the fits are taken over, and from `also_facts` what is known of them.
     """
     record = recorded.read(recording)
     generator = None if ground_truth is None else truth.read(ground_truth)
@@ -52,6 +62,16 @@ def run(
     others = [files.read_table(path, COLUMNS) for path in also]
     fits_of_others = [other[other["variant"].str.contains("@")] for other in others]
     files.write_table(out, pd.concat([table("v1", rows), *fits_of_others], ignore_index=True))
+    told = measures.facts("v1", trained(runs, names, len(record.units)))
+    files.write_table(facts, pd.concat([told, *map(files.read_table, also_facts)], ignore_index=True))
+
+
+def trained(runs: list[Path], names: list[str], cells: int) -> Iterator[tuple[str, dict]]:
+    """Gradient steps and recorded cells of each fit, by variant."""
+    for path, name in zip(runs, names, strict=True):
+        fits = {Path(job["fit"]).stem: job for job in measures.ran(path, "v1.fit")}
+        if path.stem in fits:
+            yield name.rsplit("_", 1)[0], {"steps": build(Training, fits[path.stem]["optimiser"]).steps, "cells": cells}
 
 
 def of_data(record: Recording) -> Iterator[Measure]:

@@ -1,0 +1,131 @@
+"""The claims of a study: the one place that says what the columns of claims.csv mean.
+
+A row is one sentence that can turn out true or false, its margin written down before the run that judges it. What a paper says
+without a number that could be judged has no direction. A sentence with several parts (rates and switches) is a row for each,
+with the sentence itself under `group`: it holds when every part does.
+"""
+
+import operator
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args, get_type_hints
+
+import numpy as np
+import pandas as pd
+
+from respike.core import files
+
+Whose = Literal["paper", "re-implementation", "goal"]
+Statistic = Literal["mean", "share of networks", "share", "count", "minimum", "exact"]
+Direction = Literal["equal", "at least", "at most", ""]
+COMPARE = {"=": operator.eq, ">=": operator.ge, "<=": operator.le}
+
+
+class Claim(NamedTuple):
+    """A row of a study's claims.csv."""
+
+    whose: Whose  # the paper's; of a re-implementation or a run of the published program by others; a goal of ours
+    item: str  # the sentence
+    source: str  # where it stands: section, figure, stored result, code
+    unit: str
+    variant: str  # with `metric`: the measures that answer it; "a - b": the difference of two kinds of networks
+    metric: str  # empty: nothing measures it, `note` says why
+    statistic: Statistic  # what the value is a number of:
+    #   mean               over networks, each measured alike (Welch)
+    #   share of networks  each network counts or does not: measures of 0 or 1 (0 or 100 %) (binomial)
+    #   share              of n items (rules, trials), n of each measure (binomial)
+    #   count              of events per unit of time, n units of it (Poisson)
+    #   minimum            over networks
+    #   exact              no chance in it: the same files counted again
+    direction: Direction  # equal, at least or at most `value`; empty: there is no number to hold ours against
+    value: float  # what the paper reports
+    spread: float  # its standard deviation between networks; empty: not stated
+    n: float  # networks, items or units it rests on; 1: one example network; empty: a bound. With a spread: as many as ours
+    margin: float  # in the unit of the claim: a reader of the paper would call two values that differ by this the same
+    conditions: str  # facts of what ran: dataset=MNIST; loss=reference; batches>=3000; replicas>=3 (see `core.measures.facts`)
+    like: str  # grid of like networks whose spreads are pooled where replicas are few
+    group: str  # the sentence that this is a part of
+    note: str  # what a reader must know
+
+
+class Condition(NamedTuple):
+    """One condition under which a claim can be judged."""
+
+    fact: str
+    relation: str  # a key of COMPARE
+    needed: str
+
+    def holds(self, found: str) -> bool:
+        """Whether what was found agrees: as numbers where both are, else as text, which may end in `*`."""
+        try:
+            return COMPARE[self.relation](float(found), float(self.needed))
+        except ValueError:
+            return self.relation == "=" and fnmatchcase(found, self.needed)
+
+    @property
+    def wanted(self) -> str:
+        """What is needed, in words."""
+        return {"=": "", ">=": "at least ", "<=": "at most "}[self.relation] + self.needed
+
+
+def conditions(text: str) -> list[Condition]:
+    """The conditions in a cell of claims.csv; ValueError for one that says nothing.
+
+    >>> [(each.fact, each.wanted) for each in conditions("dataset=MNIST; replicas>=3")]
+    [('dataset', 'MNIST'), ('replicas', 'at least 3')]
+    """
+    found = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        match = re.fullmatch(r"(\w+) *(>=|<=|=) *(.+)", part)
+        if not match:
+            raise ValueError(f"condition {part!r}, expected for instance batches>=3000; replicas=3")
+        found.append(Condition(*match.groups()))
+    return found
+
+
+NUMBERS = {name for name, kind in get_type_hints(Claim).items() if kind is float}
+CHOICES = {"whose": get_args(Whose), "statistic": get_args(Statistic), "direction": get_args(Direction)}
+
+
+def read(path: Path) -> list[Claim]:
+    """Claims of a study in the order of its file; ValueError with the line of one that cannot be judged as it stands."""
+    table = pd.read_csv(
+        files.checked(path),
+        dtype={name: float if name in NUMBERS else str for name in Claim._fields},
+        keep_default_na=False,
+        na_values={name: [""] for name in NUMBERS},
+    )
+    if tuple(table.columns) != Claim._fields:
+        raise ValueError(f"{path}: columns {list(table.columns)}, expected {list(Claim._fields)}")
+    claims = [Claim(*row) for row in table.itertuples(index=False, name=None)]
+    for line, claim in enumerate(claims, 2):
+        wrong = fault(claim)
+        if wrong:
+            raise ValueError(f"{path}, line {line}, {claim.item!r}: {wrong}")
+    twice = table[table.duplicated(["group", "item"])]
+    if len(twice):
+        raise ValueError(f"{path}: {twice['item'].iloc[0]!r} stands there twice, expected a sentence for each claim")
+    return claims
+
+
+def fault(claim: Claim) -> str:
+    """What keeps a claim from being judged; empty when nothing does."""
+    for name, allowed in CHOICES.items():
+        if getattr(claim, name) not in allowed:
+            return f"{name} {getattr(claim, name)!r}, expected one of {list(allowed)}"
+    try:
+        conditions(claim.conditions)
+    except ValueError as error:
+        return str(error)
+    if not claim.item or not claim.source:
+        return "no item or no source, expected what is claimed and where"
+    if not claim.direction:
+        return "" if claim.note else "no direction, expected a note that says why it cannot be judged"
+    if not claim.metric:
+        return "" if claim.note else "no metric, expected a note that says why it is not measured"
+    if not np.isfinite([claim.value, claim.margin]).all() or claim.margin < 0:
+        return f"value {claim.value}, margin {claim.margin}, expected a number, and a margin of 0 or more"
+    if claim.spread <= 0 or claim.n < 1 or (claim.n < 2 and claim.spread > 0):
+        return f"spread {claim.spread} of n = {claim.n}, expected a positive spread of two or more, or none"
+    return ""

@@ -1,0 +1,123 @@
+"""95 % intervals of the difference between two sides: what we measured, and what a paper reports or another kind of ours.
+
+Means are compared by Welch's t, shares by exact binomial limits (Clopper, Pearson), counts by exact Poisson limits (Garwood);
+the limits of two shares or counts make those of their difference by adding squares (Zou, Donner, Stat Med 27:1693, 2008).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+UPPER = 0.5 + LEVEL / 2
+NOT_ALIKE = 0.99  # a spread above this quantile of F is not that of like networks
+
+Limits = tuple[float, float]
+UNKNOWN: Limits = (-np.inf, np.inf)
+
+
+class Side(NamedTuple):
+    """A number and what it rests on."""
+
+    value: float
+    n: float = np.nan  # networks of a mean, items of a share, units of time of a count; nan: a bound, no sample
+    spread: float = np.nan  # standard deviation between networks; nan: not known
+    freedom: float = np.nan  # degrees of freedom of the spread
+
+
+def sample(values: Sequence[float]) -> Side:
+    """Mean of several networks. A spread of 0 is not known: a measure at its ceiling, or too coarse to tell them apart."""
+    found = np.asarray(values, float)
+    spread = float(found.std(ddof=1)) if len(found) > 1 and np.ptp(found) > 0 else np.nan
+    return Side(float(found.mean()), len(found), spread, len(found) - 1)
+
+
+def means(ours: Side, other: Side) -> Limits:
+    """Interval of ours - other by Welch.
+
+    A side whose spread is not known (one network; all alike; not stated) is taken to spread like the other one; against one
+    network this is the prediction interval of a further network. With no spread on either side nothing is known: no limits.
+    """
+    sides = [side for side in (ours, other) if not np.isnan(side.n)]
+    known = [side for side in sides if not np.isnan(side.spread)]
+    if not known:
+        return UNKNOWN
+    if len(known) < len(sides):
+        variance = sum(known[0].spread ** 2 / side.n for side in sides)
+        freedom = known[0].freedom
+    else:
+        parts = [side.spread**2 / side.n for side in sides]
+        variance = sum(parts)
+        freedom = variance**2 / sum(part**2 / side.freedom for part, side in zip(parts, sides, strict=True))
+    half = stats.t.ppf(UPPER, freedom) * np.sqrt(variance)
+    return ours.value - other.value - half, ours.value - other.value + half
+
+
+def shares(ours: Side, other: Side) -> Limits:
+    """Interval of ours - other for two shares of n; each between 0 and 1."""
+    return added(ours.value, binomial(ours), other.value, binomial(other))
+
+
+def counts(ours: Side, other: Side) -> Limits:
+    """Interval of ours - other for two counts per unit of time (or of anything) in n units."""
+    return added(ours.value, poisson(ours), other.value, poisson(other))
+
+
+def binomial(side: Side) -> Limits:
+    """Exact limits of a share; the share itself when it is a bound."""
+    if np.isnan(side.n):
+        return side.value, side.value
+    limits = stats.binomtest(round(side.value * side.n), round(side.n)).proportion_ci(LEVEL, "exact")
+    return float(limits.low), float(limits.high)
+
+
+def poisson(side: Side) -> Limits:
+    """Exact limits of a count per unit, from value * n events in n units."""
+    if np.isnan(side.n):
+        return side.value, side.value
+    events = round(side.value * side.n)
+    low = stats.chi2.ppf(1 - UPPER, 2 * events) / 2 if events else 0.0
+    return low / side.n, stats.chi2.ppf(UPPER, 2 * events + 2) / 2 / side.n
+
+
+def added(value: float, limits: Limits, other: float, others: Limits) -> Limits:
+    """Limits of the difference of two independent values from the limits of each."""
+    difference = value - other
+    low = difference - np.hypot(value - limits[0], others[1] - other)
+    return low, difference + np.hypot(limits[1] - value, other - others[0])
+
+
+def minimum(values: Sequence[float], n: float) -> Limits:
+    """Where the smallest of `n` networks like ours lies (nan: as many as ours), whatever the distribution.
+
+    From below: our own smallest, when we have as many networks; nothing otherwise, for fewer cannot show it. From above: the
+    j-th smallest of ours, j the lowest number for which n more networks have one below it with a chance of 97.5 %: all n lie
+    above the j-th of our m with a chance of m/(m+n) (m-1)/(m+n-1) ... (j factors).
+    """
+    ranked, m = np.sort(np.asarray(values, float)), len(values)
+    n = m if np.isnan(n) else n
+    j = np.arange(m)
+    above = np.cumprod((m - j) / (m + n - j))
+    enough = np.flatnonzero(above <= 1 - UPPER)
+    return (float(ranked[0]) if m >= n else -np.inf), (float(ranked[enough[0]]) if len(enough) else np.inf)
+
+
+def pooled(sides: Sequence[Side]) -> list[Side]:
+    """Each of a grid of like networks with the spread of them all, weighted by degrees of freedom.
+
+    A spread that chance does not make of theirs (F test, 1 %, against the median of the variances, which a failed network does
+    not move) stays as it is and out of the pool. Sides without a spread get that of the pool.
+    """
+    known = [side for side in sides if not np.isnan(side.spread)]
+    if len(known) < 2:
+        return list(sides)
+    variance = np.array([side.spread**2 for side in known])
+    freedom = np.array([side.freedom for side in known])
+    middle = np.median(variance * freedom / stats.chi2.median(freedom))
+    alike = variance <= middle * stats.f.ppf(NOT_ALIKE, freedom, freedom.sum())
+    all_freedom = float(freedom[alike].sum())
+    spread = float(np.sqrt((variance * freedom)[alike].sum() / all_freedom))
+    odd = {side for side, like in zip(known, alike, strict=True) if not like}
+    return [side if side in odd else side._replace(spread=spread, freedom=all_freedom) for side in sides]

@@ -1,0 +1,399 @@
+"""Verdicts by hand: every kind of claim on both sides of its rule, all reasons, parts of a sentence, facts of what ran."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from respike.core import files, measures
+from respike.core.measures import Measure
+from respike.report import claims, verdicts
+from respike.report.claims import Claim
+from respike.report.verdicts import NOT_COMPARABLE, NOT_MEASURED, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+
+NAN = float("nan")
+CLAIM = Claim("paper", "accuracy", "table 1", "", "a", "acc", "mean", "equal", 0.9, NAN, NAN, 0.05, "", "", "", "")
+NO_FACTS = measures.facts("modes", [])
+
+
+def rows(values, variant="a", metric="acc", dataset="MNIST", n=100, first=0) -> list[Measure]:
+    return [Measure(variant, seed, dataset, metric, value, "", n) for seed, value in enumerate(values, first)]
+
+
+def judged(made: list[Measure], facts=NO_FACTS, **changes) -> pd.Series:
+    """The scorecard's row for CLAIM with some columns changed, from these measures."""
+    return card(made, [CLAIM._replace(**changes)], facts).iloc[0]
+
+
+def card(made, of_study, facts=NO_FACTS) -> pd.DataFrame:
+    return verdicts.card([("modes", of_study)], measures.table("modes", made), facts, "quick")
+
+
+# margin 0.25 around 0; values in binary fractions, so that those at the edge lie there exactly
+@pytest.mark.parametrize(
+    ("direction", "low", "high", "verdict"),
+    [
+        ("equal", -0.25, 0.25, REPRODUCED),
+        ("equal", 0.125, 0.1875, REPRODUCED),  # another value, but a reader would call it the same
+        ("equal", -0.25, 0.375, UNDECIDED),
+        ("equal", -9.0, 9.0, UNDECIDED),
+        ("equal", 0.25, 0.375, UNDECIDED),
+        ("equal", 0.375, 9.0, NOT_REPRODUCED),
+        ("equal", -9.0, -0.375, NOT_REPRODUCED),
+        ("at least", -0.25, 0.0, REPRODUCED),
+        ("at least", 1.0, 9.0, REPRODUCED),
+        ("at least", -0.375, 9.0, UNDECIDED),
+        ("at least", -9.0, -0.25, UNDECIDED),
+        ("at least", -9.0, -0.375, NOT_REPRODUCED),
+        ("at most", 0.0, 0.25, REPRODUCED),
+        ("at most", -9.0, -1.0, REPRODUCED),
+        ("at most", -9.0, 0.375, UNDECIDED),
+        ("at most", 0.25, 9.0, UNDECIDED),
+        ("at most", 0.375, 9.0, NOT_REPRODUCED),
+        ("equal", -np.inf, np.inf, UNDECIDED),
+    ],
+)
+def test_the_interval_decides(direction, low, high, verdict):
+    assert verdicts.decided(CLAIM._replace(direction=direction, margin=0.25), low, high) == verdict
+
+
+def test_an_edge_that_only_rounding_passes_is_inside():
+    claim = CLAIM._replace(value=0.3, margin=0.1)
+    assert 0.1 + 0.2 - 0.2 > 0.1
+    assert verdicts.decided(claim, 0.0, 0.1 + 0.2 - 0.2) == REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "verdict"),
+    [
+        ([0.90, 0.91, 0.92], {}, REPRODUCED),
+        ([0.80, 0.81, 0.82], {}, NOT_REPRODUCED),
+        ([0.98, 0.99, 1.00], {}, NOT_REPRODUCED),  # the claim has two sides
+        ([0.98, 0.99, 1.00], {"direction": "at least"}, REPRODUCED),
+        ([0.80, 0.90, 0.97], {}, UNDECIDED),
+        ([0.92], {}, UNDECIDED),  # one network, nothing tells how far chance carries it
+        ([0.92], {"spread": 0.001, "n": 100.0}, REPRODUCED),  # it does as the paper's networks do
+        ([0.92] * 3, {}, UNDECIDED),
+        ([0.905, 0.91, 0.915], {"n": 1.0}, REPRODUCED),
+        ([0.90, 0.93, 0.87], {"n": 1.0, "margin": 0.07}, UNDECIDED),  # the mean is theirs; one network lies further off
+        ([0.90, 0.93, 0.87] * 3, {"margin": 0.03}, REPRODUCED),
+    ],
+)
+def test_means_of_networks(values, changes, verdict):
+    assert judged(rows(values), **changes)["verdict"] == verdict
+
+
+def test_the_row_tells_values_interval_and_what_was_compared():
+    values = [0.90, 0.91, 0.92]
+    row = judged(rows(values), spread=0.02, n=5.0)
+    variance = 0.01**2 / 3 + 0.02**2 / 5
+    freedom = variance**2 / ((0.01**2 / 3) ** 2 / 2 + (0.02**2 / 5) ** 2 / 4)
+    low, high = 0.01 + stats.t.ppf([0.025, 0.975], freedom) * np.sqrt(variance)
+    assert row[["paper_value", "value", "low", "high"]].tolist() == pytest.approx([0.9, 0.91, low, high])
+    assert (row["paper"], row["ours"], row["dataset"], row["size"], row["whose"]) == ("0.9", "0.91", "MNIST", "quick", "paper")
+    assert row["compared"] == (
+        "mean of 3 networks: 0.91 ± 0.01 on MNIST; paper: 0.9 ± 0.02 (n = 5); the same within 0.05? "
+        f"Difference 0.01, 95 % interval {low:.3g} to {high:.3g}"
+    )
+
+
+def test_a_mean_whose_number_of_networks_is_not_stated_rests_on_as_many_as_ours():
+    stated, unstated = (judged(rows([0.90, 0.91, 0.92]), spread=0.02, n=n) for n in (3.0, NAN))
+    assert (stated["low"], stated["high"]) == (unstated["low"], unstated["high"])
+
+
+def test_shares_of_items_are_pooled_and_exact():
+    made = rows([0.10, 0.20], n=50) + rows([0.30], n=100, first=2)
+    row = judged(made, statistic="share", value=0.2, margin=0.2)
+    exact = stats.binomtest(45, 200).proportion_ci(0.95, "exact")
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((0.225, exact.low - 0.2, exact.high - 0.2))
+    assert row["verdict"] == REPRODUCED
+    assert judged(made, statistic="share", value=0.5, margin=0.1)["verdict"] == NOT_REPRODUCED
+    assert "share of 200" in row["compared"]
+
+
+@pytest.mark.parametrize(
+    ("converted", "verdict"), [(10, UNDECIDED), (7, UNDECIDED), (3, NOT_REPRODUCED)]
+)  # 94 of 100 against ours of 10
+def test_shares_of_networks_in_per_cent(converted, verdict):
+    made = rows([100.0] * converted + [0.0] * (10 - converted))
+    row = judged(made, statistic="share of networks", unit="%", value=94.0, n=100.0, margin=10.0)
+    assert (row["value"], row["verdict"]) == (10 * converted, verdict)
+    mine, theirs = (stats.binomtest(k, n).proportion_ci(0.95, "exact") for k, n in ((converted, 10), (94, 100)))
+    low = 10 * converted - 94 - 100 * np.hypot(converted / 10 - mine.low, theirs.high - 0.94)
+    assert row["low"] == pytest.approx(low)
+    with pytest.raises(ValueError, match="expected yes or no of each"):
+        judged(rows([50.0]), statistic="share of networks", unit="%", value=94.0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "verdict"), [(0.09, REPRODUCED), (0.5, NOT_REPRODUCED), (0.0, NOT_REPRODUCED), (0.115, UNDECIDED)]
+)  # no switches at all are as wrong as too many
+def test_counts_per_unit_of_time(rate, verdict):
+    row = judged(rows([rate], n=1000), statistic="count", value=0.083, n=5760.0, margin=0.03)
+    assert row["verdict"] == verdict
+    assert f"{1000 * rate:.0f} events in 1000" in row["compared"]
+
+
+def test_a_minimum_is_that_of_as_many_networks():
+    accuracies = np.linspace(96, 100, 100)
+    claim = {"statistic": "minimum", "direction": "at least", "value": 96.0, "n": 100.0, "margin": 0.0}
+    assert judged(rows(accuracies), **claim)["verdict"] == REPRODUCED
+    assert judged(rows(accuracies[:50]), **claim)["verdict"] == UNDECIDED  # fifty networks cannot show the lowest of 100
+    assert judged(rows([90.0, *accuracies[1:]]), **claim)["verdict"] == UNDECIDED  # chance makes one
+    assert judged(rows([90.0] * 10 + [*accuracies[10:]]), **claim)["verdict"] == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(60004.0, REPRODUCED), (60003.0, NOT_REPRODUCED)])
+def test_what_is_counted_again_has_no_interval(value, verdict):
+    row = judged(rows([60004.0]), statistic="exact", value=value, margin=0.0)
+    assert (row["verdict"], row["low"], row["high"]) == (verdict, 60004 - value, 60004 - value)
+
+
+@pytest.mark.parametrize(
+    ("better", "verdict"), [([0.9, 0.91, 0.92], REPRODUCED), ([0.8, 0.9, 0.85], UNDECIDED), ([0.5, 0.51], NOT_REPRODUCED)]
+)
+def test_a_direction_between_two_kinds_of_networks(better, verdict):
+    other = [0.80, 0.81, 0.83, 0.82]
+    row = judged(rows(better) + rows(other, "b"), variant="a - b", value=0.0, margin=0.0, direction="at least")
+    expected = stats.ttest_ind(better, other, equal_var=False).confidence_interval(0.95)
+    assert (row["low"], row["high"]) == pytest.approx(expected)
+    assert row["verdict"] == verdict
+    assert row["value"] == pytest.approx(np.mean(better) - np.mean(other))
+    assert row["paper"] == "≥ 0"
+    assert row["compared"].startswith(f"mean of {len(better)} networks minus mean of 4 networks: ")
+
+
+def test_a_difference_of_two_shares_or_counts_and_a_value_of_the_paper_for_it():
+    made = rows([0.5], n=100) + rows([0.2], "b", n=100)
+    row = judged(made, variant="a - b", statistic="share", value=0.3, margin=0.2)
+    assert (row["value"], row["verdict"]) == (pytest.approx(0.3), REPRODUCED)
+    assert row["low"] < 0 < row["high"]
+    row = judged(made, variant="a - b", statistic="count", value=0.0, margin=0.1)
+    assert row["verdict"] == NOT_REPRODUCED  # 50 events and 20
+    assert judged(rows([0.5]), variant="a - b", value=0.0)["verdict"] == NOT_MEASURED
+
+
+def test_few_replicas_take_the_spread_of_the_grid():
+    rng = np.random.default_rng(1)
+    names = [f"P{modes}" for modes in range(8)]
+    values = 0.9 + rng.normal(0, 0.01, (8, 2))
+    made = [row for name, of_one in zip(names, values, strict=True) for row in rows(of_one, name)]
+    of_grid = [CLAIM._replace(item=name, variant=name, spread=0.01, n=3.0, margin=0.04) for name in names]
+    alone, grid = (card(made, [claim._replace(like=like) for claim in of_grid]) for like in ("", "a grid"))
+    assert (alone["verdict"] == UNDECIDED).any()
+    assert (grid["verdict"] == REPRODUCED).all()
+    widths = (grid["high"] - grid["low"]).to_numpy()
+    parts = values.var(1, ddof=1).mean() / 2, 0.01**2 / 3
+    variance = sum(parts)
+    freedom = variance**2 / (parts[0] ** 2 / 8 + parts[1] ** 2 / 16)
+    assert widths == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(variance))
+
+
+def test_what_cannot_be_judged_does_not_lend_its_spread():
+    made = rows([0.90, 0.92], "a") + rows([0.1, 0.9], "b", "acc", "digits")
+    both = [CLAIM._replace(item=name, variant=name, conditions="dataset=MNIST", like="grid") for name in "ab"]
+    alone = judged(rows([0.90, 0.92]), conditions="dataset=MNIST")
+    assert card(made, both)[["low", "high"]].iloc[0].tolist() == alone[["low", "high"]].tolist()
+
+
+FACTS = measures.facts(
+    "modes",
+    [
+        ("a", {"loss": "logits", "batches": 200, "learning_rate": 1e-3}),
+        ("a", {"loss": "logits", "batches": 300, "cells": 100}),
+    ],
+)
+
+
+def test_facts_are_text_and_those_in_which_networks_differ_are_all_told():
+    assert FACTS.to_dict("list") == {
+        "study": ["modes"] * 5,
+        "variant": ["a"] * 5,
+        "fact": ["loss", "batches", "learning_rate", "batches", "cells"],
+        "value": ["logits", "200", "0.001", "300", "100"],
+    }
+
+
+def test_what_ran_is_read_off_the_records_of_a_file_and_of_what_it_was_made_from(tmp_path):
+    def made(name: str, stage: str, arguments: list[str], *inputs: str) -> None:
+        files.maker.clear()
+        digests = {str(tmp_path / each): "" for each in inputs}
+        files.maker.update(stage=stage, arguments=arguments, inputs=digests)
+        files.write_text(tmp_path / name, name)
+        files.maker.clear()
+
+    made("a.pt", "modes.fit", ["--settings", '{"loss": "x", "batches": 3}', "--neurons", "30", "--task", "digits", "--digits"])
+    made("b.pt", "modes.fit", ["--settings", '{"loss": "y"}', "--scan-of", "1", "two"])
+    made("ab.npz", "modes.simulate", ["--seed", "0"], "a.pt", "b.pt", "digits.npz")
+    first = {"settings": {"loss": "x", "batches": 3}, "neurons": 30, "task": "digits", "digits": []}
+    second = {"settings": {"loss": "y"}, "scan_of": [1, "two"]}
+    assert measures.ran(tmp_path / "ab.npz", "modes.fit") == [first, second]
+    assert measures.ran(tmp_path / "a.pt", "modes.fit") == [first]
+    assert measures.ran(tmp_path / "ab.npz", "modes.data") == []
+    (tmp_path / "mine.npz").touch()
+    assert measures.ran(tmp_path / "mine.npz", "modes.fit") == []  # no record: made elsewhere
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reasons"),
+    [
+        ("loss=logits; cells=100; learning_rate=0.0010; dataset=MN*; replicas=3; n>=100", []),
+        ("loss=reference", ["loss logits, needed reference"]),
+        ("batches=200", ["batches 200, 300, needed 200"]),  # not every network had as many
+        ("batches>=200", []),
+        ("batches>=250", ["batches 200, 300, needed at least 250"]),
+        ("cells<=99", ["cells 100, needed at most 99"]),
+        ("loss>=3", ["loss logits, needed at least 3"]),  # not a number
+        ("clip=20; rule=x", ["the run does not say clip (20), rule (x)"]),
+        ("n>=101", ["n 100, needed at least 101"]),
+        (
+            "dataset=digits; loss=reference; steps=50; replicas>=5",
+            [
+                "the run does not say steps (50)",
+                "dataset MNIST, needed digits",
+                "loss logits, needed reference",
+                "replicas 3, needed at least 5",
+            ],
+        ),
+    ],
+)
+def test_a_claim_is_judged_under_its_conditions_alone_and_every_reason_is_told(conditions, reasons):
+    row = judged(rows([0.90, 0.91, 0.92]), FACTS, conditions=conditions)
+    assert (row["why"], row["verdict"]) == ("; ".join(reasons), NOT_COMPARABLE if reasons else REPRODUCED)
+    assert np.isnan(row["low"]) == bool(reasons)
+    assert row["value"] == pytest.approx(0.91)
+
+
+def test_facts_of_another_kind_or_study_do_not_count():
+    other = FACTS.assign(variant="b")
+    assert "does not say loss" in judged(rows([0.9]), other, conditions="loss=logits")["why"]
+    assert "does not say loss" in judged(rows([0.9]), FACTS.assign(study="v1"), conditions="loss=logits")["why"]
+    made = rows([0.9, 0.91]) + rows([0.8, 0.82], "b")
+    row = judged(made, pd.concat([FACTS, other]), variant="a - b", conditions="loss=reference")
+    assert row["why"] == "loss logits, needed reference"  # both
+    mixed = pd.concat([FACTS, other.replace("logits", "reference")])
+    assert judged(made, mixed, variant="a - b", conditions="loss=reference")["why"] == "a: loss logits, needed reference"
+
+
+def test_a_claim_on_two_data_sets_takes_its_own_and_never_their_mean():
+    made = rows([0.90, 0.91, 0.92]) + rows([0.1, 0.2, 0.3], dataset="digits", first=3)
+    row = judged(made, conditions="dataset=MNIST; replicas=3")
+    assert (row["value"], row["verdict"], row["dataset"]) == (pytest.approx(0.91), REPRODUCED, "MNIST")
+    assert judged(made, conditions="dataset=digits")["verdict"] == NOT_REPRODUCED
+    row = judged(made)
+    assert (row["verdict"], row["why"]) == (
+        NOT_COMPARABLE,
+        "measured on MNIST and digits, and the claim does not say on which",
+    )
+    assert judged(made, conditions="dataset=faces")["why"] == "dataset MNIST, digits, needed faces"
+
+
+def test_a_surrogate_answers_the_claims_about_it_alone():
+    made = rows([0.9, 0.91], dataset=measures.SURROGATE)
+    row = judged(made, conditions="dataset=released")
+    assert (row["verdict"], row["ours"], row["dataset"]) == (NOT_MEASURED, "", "")
+    assert judged(made)["verdict"] == NOT_MEASURED
+    assert judged(made, conditions="dataset=surrogate", margin=0.2)["verdict"] == REPRODUCED
+    beside = made + rows([0.92, 0.93], first=2)
+    assert judged(beside, conditions="dataset=released")["value"] == pytest.approx(0.925)
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "verdict", "why"),
+    [
+        ([], {}, NOT_MEASURED, "not measured in this run"),
+        ([], {"metric": "", "note": "not built"}, NOT_MEASURED, ""),
+        (rows([0.9], "b"), {}, NOT_MEASURED, "not measured in this run"),
+        (rows([0.9, 0.91]), {"direction": "", "note": "a"}, NOT_COMPARABLE, "there is no number to hold it against"),
+        (rows([0.9, NAN, 0.91]), {}, NOT_COMPARABLE, "1 of 3 values are not finite"),
+    ],
+)
+def test_what_was_not_measured_or_cannot_be_judged_says_so(made, changes, verdict, why):
+    row = judged(made, **changes)
+    assert (row["verdict"], row["why"]) == (verdict, why)
+
+
+def test_measures_of_another_study_answer_nothing():
+    table = measures.table("v1", rows([0.9, 0.91]))
+    assert verdicts.card([("modes", [CLAIM])], table, NO_FACTS, "quick")["verdict"].tolist() == [NOT_MEASURED]
+
+
+GOOD, BAD, OPEN, ELSEWHERE, MISSING = "good", "bad", "open", "elsewhere", "missing"
+MIXED = [
+    *rows([0.90, 0.91, 0.92], GOOD),
+    *rows([0.5, 0.51, 0.52], BAD),
+    *rows([0.9], OPEN),
+    *rows([0.9, 0.91], ELSEWHERE, dataset="digits"),
+]
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ([GOOD, GOOD], REPRODUCED),
+        ([GOOD, BAD], NOT_REPRODUCED),
+        ([BAD, MISSING, ELSEWHERE, OPEN], NOT_REPRODUCED),  # one part is enough
+        ([GOOD, OPEN], UNDECIDED),
+        ([OPEN, ELSEWHERE], NOT_COMPARABLE),
+        ([GOOD, MISSING], NOT_MEASURED),
+    ],
+)
+def test_a_sentence_holds_when_all_its_parts_do(parts, verdict):
+    of_group = [
+        CLAIM._replace(item=f"{number}: {name}", variant=name, group="all of it", conditions="dataset=MNIST", note="once")
+        for number, name in enumerate(parts)
+    ]
+    found = card(MIXED, [CLAIM._replace(item="before"), *of_group, CLAIM._replace(item="after")])
+    assert found["item"].tolist() == ["before", "all of it", "after"]
+    row = found.iloc[1]
+    assert (row["verdict"], row["note"], row["whose"]) == (verdict, "once", "paper")
+    assert np.isnan(row[["value", "paper_value", "low", "high", "margin"]].astype(float)).all()
+    assert row["paper"] == ", ".join(["0.9"] * len(parts))
+    for number, name in enumerate(parts):
+        assert f"{number}: {name}" in (row["why"] if name in {ELSEWHERE, MISSING} else row["compared"])
+
+
+def test_parts_that_fail_alike_are_told_once():
+    both = [CLAIM._replace(item=name, variant=name, group="both", conditions="loss=x") for name in (GOOD, BAD)]
+    assert card(MIXED, both)["why"].tolist() == ["good, bad: not comparable; the run does not say loss (x)"]
+
+
+def write(path, *listed: Claim, **renamed) -> None:
+    files.write_text(path, pd.DataFrame(listed, columns=list(Claim._fields)).rename(columns=renamed).to_csv(index=False))
+
+
+def test_claims_are_read_as_they_were_written(tmp_path):
+    listed = [CLAIM, CLAIM._replace(item="b", value=0.5, spread=0.1, n=3.0, conditions="loss=x; n>=2", group="g", like="l")]
+    write(tmp_path / "claims.csv", *listed)
+    assert [str(claim) for claim in claims.read(tmp_path / "claims.csv")] == [str(claim) for claim in listed]  # nan is not nan
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"whose": "mine"}, r"line 3, 'b': whose 'mine', expected one of \['paper', 're-implementation', 'goal'\]"),
+        ({"statistic": "median"}, "statistic 'median', expected one of"),
+        ({"direction": "within"}, "direction 'within', expected one of"),
+        ({"conditions": "large"}, r"condition 'large', expected for instance batches>=3000"),
+        ({"source": ""}, "no item or no source"),
+        ({"direction": ""}, "no direction, expected a note"),
+        ({"metric": ""}, "no metric, expected a note"),
+        ({"margin": NAN}, "margin nan, expected a number"),
+        ({"margin": -1.0}, "a margin of 0 or more"),
+        ({"value": NAN}, "value nan"),
+        ({"spread": 0.0, "n": 3.0}, "spread 0.0 of n = 3.0"),
+        ({"spread": 0.1, "n": 1.0}, "spread 0.1 of n = 1.0"),
+        ({"item": "accuracy"}, "'accuracy' stands there twice"),
+    ],
+)
+def test_a_claim_that_could_not_be_judged_as_it_stands_is_refused(tmp_path, changes, message):
+    write(tmp_path / "claims.csv", CLAIM, CLAIM._replace(**{"item": "b", **changes}))
+    with pytest.raises(ValueError, match=message):
+        claims.read(tmp_path / "claims.csv")
+
+
+def test_a_wrong_column_is_refused(tmp_path):
+    write(tmp_path / "claims.csv", CLAIM, margin="tolerance")
+    with pytest.raises(ValueError, match=r"columns .*'tolerance'.*, expected .*'margin'"):
+        claims.read(tmp_path / "claims.csv")
