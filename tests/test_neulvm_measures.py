@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from respike.core import files, spikes
-from respike.neulvm import trials
+from respike.neulvm import simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Particles
@@ -45,8 +45,24 @@ class TestBits:
         found = numbers(metrics.compared({**rivals, "constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}))
         assert found["baseline constant", "held_out"] == 0
         assert found["baseline a", "held_out"] == pytest.approx(3)
+
+    def test_baselines_run_beside_the_models(self):
+        """Same statistics: rates, switches, who wins; trials of 20 bins are stretches of the free run."""
+        free = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 60, axis=0)
+        rivals = {"names": np.array(["a"]), "n_spikes": 8, "dt": DT, "a.free": free}
+        pulse = np.zeros((20, 3))
+        pulse[4:6, 1] = 1
+        model_run = {"dt": DT, "free": free, "pulse": pulse, "pulsed": np.ones((4, 20, 3)), "target": 1, "first": 0}
+        runs = simulation.beside({"network": model_run}, rivals)
+        assert list(runs) == ["network", "baseline a"]
+        np.testing.assert_array_equal(runs["baseline a"]["pulsed"].reshape(-1, 3), free)
+        found = numbers(metrics.perturbed(runs))
+        assert found["baseline a", "win_probability"] == 0.5
+        assert ("baseline a", "response_corr") not in found  # nothing to correlate with: this network is constant
+        found = numbers(metrics.free_run("baseline a", runs["baseline a"]["free"], DT))
         assert found["baseline a", "rate_up"] == pytest.approx(20)
         assert found["baseline a", "rate_last"] == pytest.approx(24)
+        assert found["baseline a", "switches_per_200s"] == pytest.approx(200 / 0.48)
 
     def test_of_models_without_coupling(self, recorded):
         """Nobody tells them anything: the filter's likelihood is that of each neuron on its own, here by hand."""

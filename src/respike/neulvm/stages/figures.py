@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import gaussian_kde
 
 from respike.core import files, style
-from respike.neulvm import fitted, states, trials
+from respike.neulvm import fitted, simulation, states, trials
 from respike.neulvm.inference.box import value
 from respike.neulvm.params import GROUPS, Circuit
 
@@ -28,7 +28,8 @@ def run(
 ) -> None:  # fmt: skip
     """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
     recorded = trials.read(trial)
-    simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    simulated = simulation.beside(models_run, files.read_arrays(baselines))
     models, end, truth = [fitted.read(path) for path in fits], fitted.read(refined), circuit if embedded else None
     drawn = {
         "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
@@ -37,7 +38,7 @@ def run(
         "parameters": parameters(models, end, truth),
         "likelihood": likelihood(files.read_table(rounds), end.about["rounds"]),
         "posterior": posterior(files.read_table(samples), models, truth),
-        "dwell": dwell(simulated, files.read_arrays(baselines)),
+        "dwell": dwell(simulated),
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
     }
@@ -105,8 +106,8 @@ def losses(logs: list[pd.DataFrame], best: int):
 
 
 def free(simulated: dict[str, dict[str, np.ndarray]]):
-    """(c) Free simulation of 100 s of each model: smoothed rates of the populations."""
-    figure, axes = style.plt.subplots(len(simulated), 1, figsize=(7.2, 1.5 * len(simulated)), sharex=True, squeeze=False)
+    """(c) Free simulation of 100 s of each model and baseline: smoothed rates of the populations."""
+    figure, axes = style.plt.subplots(len(simulated), 1, figsize=(7.2, 1.2 * len(simulated)), sharex=True, squeeze=False)
     for axis, (name, arrays) in zip(axes[:, 0], simulated.items(), strict=True):
         dt = float(arrays["dt"])
         rates = gaussian_filter1d(arrays["free"][: round(100 / dt)].astype(float), 0.08 / dt, axis=0)
@@ -183,11 +184,10 @@ def _regions(axis, points: np.ndarray) -> None:
     axis.contour(*grid, density(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape), levels, colors="#CC79A7")
 
 
-def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray]):
+def dwell(simulated: dict[str, dict[str, np.ndarray]]):
     """(e) How long a winner stays: share of visits longer than a time, for network, models and baselines."""
     figure, axes = style.plt.subplots(1, 1, figsize=(5.8, 2.8), squeeze=False)
     curves = {LOOK.get(name, (name, None)): (arrays["free"], float(arrays["dt"])) for name, arrays in simulated.items()}
-    curves |= {(str(name), None): (baselines[f"{name}.free"], float(baselines["dt"])) for name in baselines["names"]}
     for (label, color), (rates, dt) in curves.items():
         visits = np.sort(states.find(rates, dt).dwell)
         if len(visits) > 1:
@@ -219,7 +219,7 @@ def cluster_states(cases: dict[str, np.ndarray]):
 
 
 def pulses(simulated: dict[str, dict[str, np.ndarray]]):
-    """(g) Mean response of each population to the pulses (grey: where a population receives one), network and models."""
+    """(g) Mean response of each population to the pulses (grey: where a population receives one), network, models, baselines."""
     n = next(iter(simulated.values()))["pulsed"].shape[2]
     figure, axes = style.plt.subplots(1, n, figsize=(2.4 * n, 2.4), sharey=True, squeeze=False)
     for name, arrays in simulated.items():
@@ -227,14 +227,15 @@ def pulses(simulated: dict[str, dict[str, np.ndarray]]):
         label, color = LOOK.get(name, (name, None))
         means = gaussian_filter1d(arrays["pulsed"].mean(0).astype(float), 0.02 / dt, axis=0)
         for m, axis in enumerate(axes[0]):
-            axis.plot(np.arange(len(means)) * dt, means[:, m], color=color, linewidth=1, label=label)
+            line = "-" if color else ":"
+            axis.plot(np.arange(len(means)) * dt, means[:, m], line, color=color, linewidth=1, label=label)
     for m, axis in enumerate(axes[0]):
         on = np.flatnonzero(arrays["pulse"][:, m])
         if len(on):
             axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
         axis.set(xlabel="time in the trial (s)", title=_population(m, n))
     axes[0, 0].set(ylabel="mean rate over trials (Hz)")
-    axes[0, -1].legend(fontsize=6, loc="center")
+    axes[0, -1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
 
 

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from respike.core import files, measures, seeds
 from respike.core.measures import Measure
 from respike.neulvm import clusters as cluster_states
-from respike.neulvm import fitted, states
+from respike.neulvm import fitted, simulation, states
 from respike.neulvm import trials as recorded_bins
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import particles as filtering
@@ -35,8 +35,9 @@ def run(
     """
     recorded, truth = recorded_bins.read(trial), circuit if embedded else None
     models = {"em": fitted.read(best), "refined": fitted.read(refined)}
-    simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
     rivals = files.read_arrays(baselines)
+    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    simulated = simulation.beside(models_run, rivals)
     rows = [
         *inferred(recorded, files.read_arrays(latent, "first", "last")),
         *partitioned(recorded, seed),
@@ -195,7 +196,10 @@ def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float
 
 
 def perturbed(simulated: dict[str, dict[str, np.ndarray]]):
-    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are."""
+    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are.
+
+    A constant rate has no correlation with anything.
+    """
     reference = simulated.get("network")
     for name, arrays in simulated.items():
         pulsed, dt = arrays["pulsed"], float(arrays["dt"])
@@ -203,7 +207,8 @@ def perturbed(simulated: dict[str, dict[str, np.ndarray]]):
             yield name, "win_probability", wins(arrays), "", len(pulsed)
         if reference is not None and name != "network":
             means = [gaussian_filter1d(a["pulsed"].mean(0), SMOOTH / dt, axis=0) for a in (arrays, reference)]
-            yield name, "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
+            if min(mean.std() for mean in means) > 0:
+                yield name, "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
 
 
 def wins(arrays: dict[str, np.ndarray]) -> float:
@@ -220,10 +225,9 @@ def bits_per_spike(log_likelihood: float, base: float, n_spikes: int) -> float:
 
 
 def compared(rivals: dict[str, np.ndarray]):
-    """Baselines: held-out information per spike beyond a constant rate, and free runs."""
+    """Baselines: held-out information per spike beyond a constant rate."""
     base, n = float(rivals["constant.score"]), int(rivals["n_spikes"])
     for name in rivals["names"]:
-        yield from free_run(f"baseline {name}", rivals[f"{name}.free"], float(rivals["dt"]))
         yield f"baseline {name}", "held_out", bits_per_spike(float(rivals[f"{name}.score"]), base, n), "bits/spike", n
 
 
