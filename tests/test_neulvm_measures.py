@@ -103,6 +103,19 @@ class TestParameters:
         assert found["recovery", "sd_rest"] == pytest.approx(0.6 / np.sqrt(2))
         assert found["recovery", "within_90_threshold"] == 0.5
 
+    def test_further_recordings(self):
+        """The network switches once in 0.96 s: 195 to 251 times in 200 s by chance; two recordings, one outside."""
+        run = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 120, axis=0)
+        runs = {"network": {"free": run, "dt": DT}}
+        common = {"model": "chosen", "up": 20.0, "down": 5.1, "others": 24.0, "seconds": 200.0}
+        rows = [{**common, "recording": k, "switch_rate": rate, "coupling": 1 + k} for k, rate in enumerate((1.0, 0.1))]
+        found = numbers(metrics.tried(pd.DataFrame(rows), runs))
+        assert found["recording 1 chosen", "switches"] == pytest.approx(20)
+        assert found["recordings chosen", "switches_inside"] == 0.5
+        assert found["recordings chosen", "rates_inside"] == 1
+        assert found["recordings chosen", "coupling_median"] == 1.5
+        assert numbers(metrics.tried(pd.DataFrame(rows[:0]), runs)) == {}
+
 
 class TestActivity:
     def test_correlation_of_what_is_turned_over(self, rng):
