@@ -712,13 +712,16 @@ def test_chain_twice_gives_the_same_bytes(recording, tmp_path):
         for start in ("0", "1"):
             assert main(["neulvm.fit", "--trial", f"{out}/t.npz", "--out", f"{out}/{start}.json", "--latent",
                          f"{out}/{start}.npz", "--log", f"{out}/{start}.parquet", "--prior", "{}", "--fit", quick,
-                         "--start", start, *common]) == 0  # fmt: skip
-        assert main(["neulvm.select", "--fits", f"{out}/0.json", f"{out}/1.json", "--latents", f"{out}/0.npz", f"{out}/1.npz",
-                     "--out", f"{out}/best.json", "--latent", f"{out}/best.npz"]) == 0  # fmt: skip
+                         "--form", "start", "--start", start, *common]) == 0  # fmt: skip
+        pairs = {kind: [f"{out}/0.{kind}", f"{out}/1.{kind}"] for kind in ("json", "npz")}
+        assert main(["neulvm.select", "--trial", f"{out}/t.npz", "--fits", *pairs["json"], "--latents", *pairs["npz"],
+                     "--shared", *pairs["json"], "--shared-latents", *pairs["npz"], "--out", f"{out}/best.json",
+                     "--latent", f"{out}/best.npz", "--chosen", f"{out}/chosen.json", "--candidates", f"{out}/c.parquet",
+                     "--prior", "{}", "--choose", '{"seconds": 5, "factors": [1, 1.1]}', "--seed", "3"]) == 0  # fmt: skip
         assert main(["neulvm.simulate", "--model", f"{out}/best.json", "--out", f"{out}/run.npz", "--free",
                      json.dumps({"seconds": 2, "pulses": 2}), "--seed", "3"]) == 0  # fmt: skip
     names = sorted(path.name for path in (tmp_path / "a").iterdir() if path.is_file())
-    assert len(names) == 10
+    assert len(names) == 12
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from respike.core import files, spikes
-from respike.neulvm import trials
+from respike.neulvm import simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Particles
@@ -45,8 +45,24 @@ class TestBits:
         found = numbers(metrics.compared({**rivals, "constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}))
         assert found["baseline constant", "held_out"] == 0
         assert found["baseline a", "held_out"] == pytest.approx(3)
+
+    def test_baselines_run_beside_the_models(self):
+        """Same statistics: rates, switches, who wins; trials of 20 bins are stretches of the free run."""
+        free = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 60, axis=0)
+        rivals = {"names": np.array(["a"]), "n_spikes": 8, "dt": DT, "a.free": free}
+        pulse = np.zeros((20, 3))
+        pulse[4:6, 1] = 1
+        model_run = {"dt": DT, "free": free, "pulse": pulse, "pulsed": np.ones((4, 20, 3)), "target": 1, "first": 0}
+        runs = simulation.beside({"network": model_run}, rivals)
+        assert list(runs) == ["network", "baseline a"]
+        np.testing.assert_array_equal(runs["baseline a"]["pulsed"].reshape(-1, 3), free)
+        found = numbers(metrics.perturbed(runs))
+        assert found["baseline a", "win_probability"] == 0.5
+        assert ("baseline a", "response_corr") not in found  # nothing to correlate with: this network is constant
+        found = numbers(metrics.free_run("baseline a", runs["baseline a"]["free"], DT))
         assert found["baseline a", "rate_up"] == pytest.approx(20)
         assert found["baseline a", "rate_last"] == pytest.approx(24)
+        assert found["baseline a", "switches_per_200s"] == pytest.approx(200 / 0.48)
 
     def test_of_models_without_coupling(self, recorded):
         """Nobody tells them anything: the filter's likelihood is that of each neuron on its own, here by hand."""
@@ -86,6 +102,19 @@ class TestParameters:
         assert found["recovery", "ratio_coupling_excitatory"] == pytest.approx(1.2)
         assert found["recovery", "sd_rest"] == pytest.approx(0.6 / np.sqrt(2))
         assert found["recovery", "within_90_threshold"] == 0.5
+
+    def test_further_recordings(self):
+        """The network switches once in 0.96 s: 195 to 251 times in 200 s by chance; two recordings, one outside."""
+        run = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 120, axis=0)
+        runs = {"network": {"free": run, "dt": DT}}
+        common = {"model": "chosen", "up": 20.0, "down": 5.1, "others": 24.0, "seconds": 200.0}
+        rows = [{**common, "recording": k, "switch_rate": rate, "coupling": 1 + k} for k, rate in enumerate((1.0, 0.1))]
+        found = numbers(metrics.tried(pd.DataFrame(rows), runs))
+        assert found["recording 1 chosen", "switches"] == pytest.approx(20)
+        assert found["recordings chosen", "switches_inside"] == 0.5
+        assert found["recordings chosen", "rates_inside"] == 1
+        assert found["recordings chosen", "coupling_median"] == 1.5
+        assert numbers(metrics.tried(pd.DataFrame(rows[:0]), runs)) == {}
 
 
 class TestActivity:

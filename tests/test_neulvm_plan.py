@@ -33,13 +33,13 @@ class TestPlan:
     def test_embedded_recording(self):
         found = plan.recording(settings(), "results/neulvm")
         assert found == ("results/neulvm/recording.pickle", "embedded winner-take-all network", True)
-        assert found.runs == ("network", "true", "best", "refined", "posterior")
+        assert found.runs == ("network", "true", "best", "refined", "chosen", "posterior")
         assert found.known == ("exact", "compat")
 
     def test_recording_of_a_user_has_no_truth(self):
         found = plan.recording(settings(data={"recording": "mine/spikes.pickle"}), "results/neulvm")
         assert found == ("mine/spikes.pickle", "spikes.pickle", False)
-        assert found.runs == ("best", "refined", "posterior")
+        assert found.runs == ("best", "refined", "chosen", "posterior")
         assert found.known == ()
 
     def test_settings_of_a_stage(self):

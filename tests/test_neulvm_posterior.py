@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from respike.core import files
+from respike.core import calibration, files
 from respike.neulvm import fitted, freerun, trials
-from respike.neulvm.inference import box, meanfield, posterior, summaries
+from respike.neulvm.inference import box, diagnostics, meanfield, posterior, summaries
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Posterior, Prior, Window
+from respike.neulvm.params import Choice, Circuit, Fit, Posterior, Prior, Window
 from respike.neulvm.stages import posterior as posterior_stage
 from respike.neulvm.stages import recovery
 
@@ -137,6 +137,27 @@ class TestRegression:
         np.testing.assert_allclose(found["within_50"], 0.5, atol=0.08)
         np.testing.assert_allclose(found["within_90"], 0.9, atol=0.05)
 
+    def test_diagnostics_where_the_posterior_is_right_and_where_its_errors_are_too_small(self, gaussian, rng):
+        """Calibrated: every curve in the band of chance; errors halved: joint coverage leaves it."""
+        _, learnt = gaussian
+        joint = []
+        for factor in (1.0, 0.5):
+            truth, draws = diagnostics.cases(learnt, np.zeros(3), 0.25)
+            draws = draws.mean(0) + factor * (draws - draws.mean(0))
+            joint.append(calibration.deviation(calibration.coverage(calibration.joint_ranks(truth, draws))))
+            assert truth.shape == (posterior.JUDGED, 2)
+        assert joint[0] < calibration.band(posterior.JUDGED, 0.999) < joint[1]
+
+    def test_which_combination_is_known(self, rng):
+        """The sum of two parameters of unlike scale is known ten times as well as before, their difference not at all."""
+        prior = rng.standard_normal((20000, 2))
+        total, difference = 0.1 * prior.sum(1), prior[:, 0] - prior[:, 1]
+        draws = np.stack([total + difference, total - difference], axis=1) / 2
+        left, weights = diagnostics.combinations(prior * [1, 50], draws * [1, 50])
+        np.testing.assert_allclose(left, [0.1, 1], rtol=0.03)
+        np.testing.assert_allclose(np.abs(weights), np.sqrt(0.5), atol=0.02)
+        assert weights[0].prod() > 0 > weights[1].prod()
+
     def test_logits_there_and_back(self, rng):
         search = box.build(TRUE, Prior())
         theta = rng.uniform(search.low, search.high, (5, 12))
@@ -151,16 +172,19 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
     trials.write(path, trials.Trials("test", trial, np.full((1, 625, 3), np.nan), trial))
     settings = Posterior(simulations=60, recordings=2)
     window = Window(history=0.5, end=2.5, length=2.0, batch=2.0)
-    names = ("pairs.npz", "samples.parquet", "model.json", "calibration.parquet", "recovery.parquet")
+    names = ("pairs.npz", "samples.parquet", "model.json", "calibration.parquet", "recovery.parquet", "diagnostics.npz",
+             "recordings.parquet")  # fmt: skip
+    fit, choose = Fit(m_steps=3, e_steps=3), Choice(starts=1, factors=(1.0,), seconds=5, recordings=1)
     for run in ("a", "b"):
         out = [tmp_path / run / name for name in names]
         posterior_stage.run(
-            trial=path, pairs=out[0], out=out[1], nearest=out[2], calibration=out[3], circuit=TRUE, prior=Prior(),
-            posterior=settings, seed=1,
+            trial=path, pairs=out[0], out=out[1], nearest=out[2], calibration=out[3], diagnostics=out[5],
+            circuit=TRUE, prior=Prior(), posterior=settings, seed=1,
         )  # fmt: skip
         recovery.run(
-            trial=path, pairs=out[0], out=out[4], circuit=TRUE, prior=Prior(), posterior=settings, window=window, seed=1
-        )
+            trial=path, pairs=out[0], out=out[4], models=out[6], circuit=TRUE, prior=Prior(), posterior=settings,
+            window=window, fit=fit, choose=choose, seed=1,
+        )  # fmt: skip
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     theta = files.read_arrays(Path(out[0]), "theta")["theta"]
@@ -168,3 +192,4 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
     table = files.read_table(out[4])
     assert len(table) == 2 * 12
     assert (table["low"] < table["mean"]).all()
+    assert files.read_table(out[6])["model"].tolist() == ["em", "shared", "chosen", "hmm", "plds2"]

@@ -11,6 +11,7 @@ plan.check(config)
 settings = partial(plan.settings, config)
 RECORDING = plan.recording(config, RESULTS)
 FITS = [f"<results>/fits/start{start}" for start in range(config["starts"])]
+SHARED = [f"<results>/fits/shared{start}" for start in range(config["choose"]["starts"])]
 FIGURES = {name: f"<results>/figures/{name}.png" for name in plan.FIGURES}
 
 
@@ -51,32 +52,37 @@ use rule stage as fit with:
     input:
         trial=rules.preprocess.output.out,
     output:
-        out="<results>/fits/start{start}.json",
-        latent="<results>/fits/start{start}.npz",
-        log="<results>/fits/start{start}.parquet",
+        out="<results>/fits/{form,[a-z]+}{start,[0-9]+}.json",
+        latent="<results>/fits/{form,[a-z]+}{start,[0-9]+}.npz",
+        log="<results>/fits/{form,[a-z]+}{start,[0-9]+}.parquet",
     log:
-        "<logs>/fit_start{start}.txt",
+        "<logs>/fit_{form}{start}.txt",
     resources:
         runtime=120,
         mem_mb=2000,
     params:
-        **stage("neulvm.fit", "start", **settings("circuit", "prior", "fit")),
+        **stage("neulvm.fit", "form", "start", **settings("circuit", "prior", "fit")),
 
 
 use rule stage as select with:
     input:
+        trial=rules.preprocess.output.out,
         fits=[f"{fit}.json" for fit in FITS],
         latents=[f"{fit}.npz" for fit in FITS],
+        shared=[f"{fit}.json" for fit in SHARED],
+        shared_latents=[f"{fit}.npz" for fit in SHARED],
     output:
         out="<results>/models/best.json",
         latent="<results>/best.npz",
+        chosen="<results>/models/chosen.json",
+        candidates="<results>/candidates.parquet",
     log:
         "<logs>/select.txt",
     resources:
-        runtime=5,
-        mem_mb=1000,
+        runtime=30,
+        mem_mb=2000,
     params:
-        **stage("neulvm.select"),
+        **stage("neulvm.select", **settings("prior", "choose")),
 
 
 use rule stage as refine with:
@@ -103,6 +109,7 @@ use rule stage as posterior with:
         out="<results>/posterior.parquet",
         nearest="<results>/models/posterior.json",
         calibration="<results>/calibration.parquet",
+        diagnostics="<results>/diagnostics.npz",
     log:
         "<logs>/posterior.txt",
     resources:
@@ -118,13 +125,14 @@ use rule stage as recovery with:
         pairs=rules.posterior.output.pairs,
     output:
         out="<results>/recovery.parquet",
+        models="<results>/recordings.parquet",
     log:
         "<logs>/recovery.txt",
     resources:
         runtime=60,
         mem_mb=2000,
     params:
-        **stage("neulvm.recovery", **settings("circuit", "prior", "posterior", "window")),
+        **stage("neulvm.recovery", **settings("circuit", "prior", "posterior", "window", "fit", "choose")),
 
 
 use rule stage as known with:
@@ -212,6 +220,8 @@ JUDGED = {  # what measures and figures are made of
     "fits": [f"{fit}.json" for fit in FITS],
     "best": rules.select.output.out,
     "refined": rules.refine.output.out,
+    "chosen": rules.select.output.chosen,
+    "diagnostics": rules.posterior.output.diagnostics,
     "latent": rules.select.output.latent,
     "samples": rules.posterior.output.out,
     "runs": [f"<results>/runs/{model}.npz" for model in RECORDING.runs],
@@ -224,9 +234,10 @@ JUDGED = {  # what measures and figures are made of
 use rule stage as metrics with:
     input:
         **JUDGED,
-        calibration=rules.posterior.output.calibration,
+        intervals=rules.posterior.output.calibration,
         known=[f"<results>/known_{scheme}.json" for scheme in RECORDING.known],
         recovery=[rules.recovery.output.out] if RECORDING.embedded else [],
+        recordings=[rules.recovery.output.models] if RECORDING.embedded else [],
     output:
         out="<results>/metrics.parquet",
         facts="<results>/facts.parquet",

@@ -13,10 +13,13 @@ from respike.neulvm.params import Circuit, Data, Window
 from respike.neulvm.recording import Recording
 
 
-def record(circuit: Circuit, data: Data, window: Window, seed: int) -> tuple[Recording, np.ndarray]:
+def record(
+    circuit: Circuit, data: Data, window: Window, seed: int, stream: tuple = ("neulvm", "data")
+) -> tuple[Recording, np.ndarray]:
     """A recording of the hidden network, and the chance of a spike of each sampled cell (population, step, cell).
 
-    The drive is held for one bin of the model; under a drive the window need not hold a switch. Raises ValueError when no
+    `stream` names the random numbers. The drive is held for one bin of the model;
+    under a drive the window need not hold a switch. Raises ValueError when no
     spontaneous run of many has one, or when the recording is too short or the network too small for what it should hold.
     """
     data.check(circuit, window)
@@ -24,7 +27,7 @@ def record(circuit: Circuit, data: Data, window: Window, seed: int) -> tuple[Rec
     currents = {}
 
     def draw(attempt: int) -> microscopic.Run:
-        rng = seeds.generator(seed, "neulvm", "data", attempt)
+        rng = seeds.generator(seed, *stream, attempt)
         currents[attempt] = drives.draw(data.drive, rng, -(-n_steps // every), m, window.dt)
         return microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, currents[attempt], every)
 

@@ -58,6 +58,12 @@ class Circuit:
         """Whether the first two populations excite, so that one can win over the other."""
         return len(self.sizes) > 1 and all(sum(row) > 0 for row in self.connectivity[:2])
 
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """First population of each one's kind: as large, and with the same connections (in any order) and constants."""
+        rows = [(n, *sorted(row), rate) for n, row, rate in zip(self.sizes, self.connectivity, self.syn_rate, strict=True)]
+        return tuple(rows.index(row) for row in rows)
+
     def vector(self) -> np.ndarray:
         """The 4 M parameters in the order of GROUPS."""
         return np.concatenate([np.asarray(getattr(self, name), dtype=float) for name in GROUPS])
@@ -135,6 +141,17 @@ class Refine:
     history: float = 0.3  # s, longest age that is followed
     momentum: float = 0.7
     step: float = 0.7  # share of a Newton step
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Fits in which populations of a kind share their parameters, and the one that runs freely as the recording does."""
+
+    starts: int = 4  # fits
+    factors: tuple[float, ...] = (0.92, 0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06, 1.08)  # of the excitatory couplings
+    seconds: float = 400.0  # of each free run
+    history: float = 0.3  # s, longest age that it follows
+    recordings: int = 0  # further recordings of the hidden network on which all is tried (embedded only)
 
 
 @dataclass(frozen=True)

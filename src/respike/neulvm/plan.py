@@ -5,10 +5,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from respike.core.config import build
-from respike.neulvm.params import Circuit, Cluster, Data, Free, Posterior, Prior, Refine, Sweep, Window, age_bins, window_bins
+from respike.neulvm.params import (
+    Choice,
+    Circuit,
+    Cluster,
+    Data,
+    Free,
+    Posterior,
+    Prior,
+    Refine,
+    Sweep,
+    Window,
+    age_bins,
+    window_bins,
+)
 
-FIGURES = ("inferred", "losses", "free", "parameters", "dwell", "clusters", "pulses", "posterior", "likelihood", "bins")
-FITTED = ("best", "refined", "posterior")  # models that are made of the spikes
+FIGURES = (
+    "inferred", "losses", "free", "parameters", "dwell", "clusters", "pulses", "posterior", "likelihood", "bins",
+    "diagnostics", "combinations",
+)  # fmt: skip
+FITTED = ("best", "refined", "chosen", "posterior")  # models that are made of the spikes
 
 
 class Recording(NamedTuple):
@@ -92,7 +108,7 @@ def check(config: Mapping[str, Any]) -> None:
     circuit, window = build(Circuit, config["circuit"]), build(Window, config["window"])
     prior, sweep = build(Prior, config["prior"]), build(Sweep, config["binning"])
     window_bins(window, circuit)
-    for block, kind in (("refine", Refine), ("posterior", Posterior)):
+    for block, kind in (("refine", Refine), ("posterior", Posterior), ("choose", Choice)):
         age_bins(f"neulvm.{block}.history", build(kind, config[block]).history, window.dt, circuit)
     for dt in (*sweep.exact, *sweep.compat):
         age_bins("neulvm.binning.history", sweep.history, dt, circuit)

@@ -32,3 +32,18 @@ def cells(model: Fitted, free: Free, rng: np.random.Generator) -> Bool[np.ndarra
     """Spikes of some cells, in steps of FINE, of the network that has the model's parameters."""
     n_cells = min(CELLS, *model.circuit.sizes)
     return microscopic.simulate(model.circuit, min(SECONDS, free.seconds), rng, FINE, n_cells).sampled
+
+
+def beside(runs: dict[str, dict[str, np.ndarray]], rivals: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Runs of the models, then those of the baselines in the same form.
+
+    No pulse can reach a baseline: its trials are stretches of its free run.
+    """
+    all_runs = dict(runs)
+    like = next(iter(runs.values()))
+    n_bins, m = like["pulsed"].shape[1:]
+    for name in rivals["names"]:
+        free = rivals[f"{name}.free"]
+        pulsed = np.resize(free, (max(1, len(free) // n_bins), n_bins, m))
+        all_runs[f"baseline {name}"] = {**like, "dt": rivals["dt"], "free": free, "pulsed": pulsed}
+    return all_runs

@@ -43,8 +43,7 @@ class Box:
 
     def at_bound(self, circuit: Circuit) -> list[str]:
         """Names of the free numbers that lie on a bound."""
-        x = self.vector(circuit)
-        edge = np.isclose(x, self.low / self.high, rtol=1e-6) | np.isclose(x, 1.0, rtol=1e-6)
+        edge = np.isclose(self.vector(circuit)[:, None], self.bounds, rtol=1e-6).any(1)
         return [name for name, on in zip(self.names(circuit), edge, strict=True) if on]
 
     def pattern(self, circuit: Circuit) -> Float[np.ndarray, "coupling population population"]:
@@ -97,15 +96,56 @@ def _connections(circuit: Circuit) -> list[tuple[int, int]]:
     return [(a, m) for a, row in enumerate(circuit.connectivity) for m, value in enumerate(row) if value]
 
 
-def build(circuit: Circuit, prior: Prior) -> Box:
-    """Box of a prior: each group has one pair of bounds for all populations, or one pair for each."""
-    m, full = len(circuit.sizes), prior.weights == "full"
+@dataclass(frozen=True)
+class Shared(Box):
+    """Box in which populations of a kind have the same parameters, those of the kind's first; one coupling for each row."""
+
+    kinds: tuple[int, ...] = ()
+
+    @property
+    def _places(self) -> Float[np.ndarray, "place free"]:
+        """Which free number each parameter of a population is."""
+        kinds = np.asarray(self.kinds)
+        return np.kron(np.eye(len(GROUPS)), kinds[:, None] == np.unique(kinds))
+
+    @property
+    def bounds(self) -> Float[np.ndarray, "free 2"]:
+        return super().bounds[self._places.argmax(0)]
+
+    def names(self, circuit: Circuit) -> list[str]:
+        return [super(Shared, self).names(circuit)[place] for place in self._places.argmax(0)]
+
+    def vector(self, circuit: Circuit) -> Float[np.ndarray, " free"]:
+        return np.linalg.pinv(self._places) @ super().vector(circuit)
+
+    def inside(self, x: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
+        return np.clip(x, *self.bounds.T)
+
+    def circuit(self, circuit: Circuit, x: Float[np.ndarray, " free"]) -> Circuit:
+        return super().circuit(circuit, self._places @ x)
+
+    def gradient(self, circuit: Circuit, loss: Loss) -> Float[np.ndarray, " free"]:
+        return super().gradient(circuit, loss) @ self._places
+
+    def draw(self, circuit: Circuit, rng: np.random.Generator) -> Circuit:
+        return self.circuit(circuit, rng.uniform(*self.bounds.T))
+
+
+def build(circuit: Circuit, prior: Prior, shared: bool = False) -> Box:
+    """Box of a prior: each group has one pair of bounds for all populations, or one pair for each.
+
+    `shared`: populations of a kind (`Circuit.kinds`) share their parameters, in the bounds of the first of them.
+    """
+    m, full = len(circuit.sizes), prior.weights == "full" and not shared
     pairs = []
     for name in GROUPS:
         bounds = prior.pairs(name, m)
         pairs += [bounds[a] for a, _ in _connections(circuit)] if full and name == "coupling" else bounds
     low, high = np.array(pairs, dtype=float).T
-    return Box(low, high, full)
+    if not shared:
+        return Box(low, high, full)
+    first = np.concatenate([group * m + np.array(circuit.kinds) for group in range(len(GROUPS))])
+    return Shared(low[first], high[first], full, circuit.kinds)
 
 
 def around(truth: Circuit, low: float, high: float) -> Prior:

@@ -57,18 +57,25 @@ def simulated(
     circuit: Circuit, trial: Trial, search: Box, posterior: Posterior, seed: int
 ) -> tuple[Float[np.ndarray, "simulation free"], Float[np.ndarray, "simulation feature"]]:
     """Parameters, and summaries of recordings of such circuits: as long as the trial, with its drive and its cells."""
-    history = age_bins("neulvm.posterior.history", posterior.history, trial.dt, circuit)
     rng = seeds.generator(seed, "neulvm", "posterior")
     theta = meanfield.propose(circuit, trial, search, posterior.simulations, posterior.tolerance, rng)
+    return theta, predicted(circuit, trial, search, posterior, theta, (seed, "neulvm", "posterior"))
+
+
+def predicted(
+    circuit: Circuit, trial: Trial, search: Box, posterior: Posterior, theta: Float[np.ndarray, "draw free"], stream: tuple
+) -> Float[np.ndarray, "draw feature"]:
+    """Summaries of recordings of circuits with these parameters; `stream`: seed and names of their random numbers."""
+    history = age_bins("neulvm.posterior.history", posterior.history, trial.dt, circuit)
     start = at_recorded_rates(circuit, trial)
     settle = bins(SETTLE, trial.dt)
     current = np.concatenate([np.zeros((settle, trial.shape[2])), trial.drive.reshape(-1, trial.shape[2])])
     features = []
     for k, x in enumerate(theta):
-        rng = seeds.generator(seed, "neulvm", "posterior", k)
+        rng = seeds.generator(*stream, k)
         spikes = freerun.record(search.circuit(start, x / search.high), current, trial.population, rng, trial.dt, history)
         features.append(summaries.find(spikes[settle:], trial.population, trial.dt))
-    return theta, np.array(features)
+    return np.array(features)
 
 
 def at_recorded_rates(circuit: Circuit, trial: Trial) -> Circuit:

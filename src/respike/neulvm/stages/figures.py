@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import gaussian_kde
 
-from respike.core import files, style
-from respike.neulvm import fitted, states, trials
+from respike.core import calibration, files, style
+from respike.neulvm import fitted, simulation, states, trials
 from respike.neulvm.inference.box import value
 from respike.neulvm.params import GROUPS, Circuit
 
@@ -18,28 +18,33 @@ LOOK = {  # how each simulated model is drawn: label, colour
     "true": ("mesoscopic, true parameters", "#009E73"),
     "best": ("mesoscopic, fitted by EM", "#0072B2"),
     "refined": ("mesoscopic, refined by likelihood", "#D55E00"),
+    "chosen": ("mesoscopic, chosen by its free runs", "#E69F00"),
     "posterior": ("mesoscopic, nearest of the posterior", "#CC79A7"),
 }
 
 
 def run(
-    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, refined: Path, rounds: Path, latent: Path, samples: Path,
-    runs: list[Path], baselines: Path, clusters: Path, binning: Path, folder: Path, circuit: Circuit, embedded: bool,
+    *, trial: Path, logs: list[Path], fits: list[Path], best: Path, refined: Path, chosen: Path, rounds: Path, latent: Path,
+    samples: Path, diagnostics: Path, runs: list[Path], baselines: Path, clusters: Path, binning: Path, folder: Path,
+    circuit: Circuit, embedded: bool,
 ) -> None:  # fmt: skip
     """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
     recorded = trials.read(trial)
-    simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    simulated = simulation.beside(models_run, files.read_arrays(baselines))
     models, end, truth = [fitted.read(path) for path in fits], fitted.read(refined), circuit if embedded else None
     drawn = {
         "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
         "losses": losses([files.read_table(path) for path in logs], fitted.read(best).about["start"]),
         "free": free(simulated),
-        "parameters": parameters(models, end, truth),
+        "parameters": parameters(models, {"refined": end, "chosen": fitted.read(chosen)}, truth),
         "likelihood": likelihood(files.read_table(rounds), end.about["rounds"]),
         "posterior": posterior(files.read_table(samples), models, truth),
-        "dwell": dwell(simulated, files.read_arrays(baselines), circuit.has_rivals),
+        "dwell": dwell(simulated, circuit.has_rivals),
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
+        "diagnostics": calibrated(files.read_arrays(diagnostics)),
+        "combinations": combinations(files.read_arrays(diagnostics)),
     }
     for name, figure in drawn.items():
         style.save(figure, folder, name, recorded.dataset)
@@ -110,8 +115,8 @@ def losses(logs: list[pd.DataFrame], best: int):
 
 
 def free(simulated: dict[str, dict[str, np.ndarray]]):
-    """(c) Free simulation of 100 s of each model: smoothed rates of the populations."""
-    figure, axes = style.plt.subplots(len(simulated), 1, figsize=(7.2, 1.5 * len(simulated)), sharex=True, squeeze=False)
+    """(c) Free simulation of 100 s of each model and baseline: smoothed rates of the populations."""
+    figure, axes = style.plt.subplots(len(simulated), 1, figsize=(7.2, 1.2 * len(simulated)), sharex=True, squeeze=False)
     for axis, (name, arrays) in zip(axes[:, 0], simulated.items(), strict=True):
         dt = float(arrays["dt"])
         rates = gaussian_filter1d(arrays["free"][: round(100 / dt)].astype(float), 0.08 / dt, axis=0)
@@ -135,8 +140,8 @@ def likelihood(table: pd.DataFrame, counted: list[int]):
     return figure
 
 
-def parameters(fits: list[fitted.Fitted], refined: fitted.Fitted, truth: Circuit | None):
-    """(d) Parameters of every start over the true ones (or as they are), coloured by the loss; cross: refined."""
+def parameters(fits: list[fitted.Fitted], others: dict[str, fitted.Fitted], truth: Circuit | None):
+    """(d) Parameters of every start over the true ones (or as they are), coloured by the loss; crosses: refined, chosen."""
     figure, axes = style.panels(1, 1, height=3.0)
     axis, n, unit = axes[0, 0], len(fits[0].circuit.sizes), truth.vector() if truth else 1.0
     names = [f"{group.replace('_', ' ')} {_population(m, n)}" for group in GROUPS for m in range(n)]
@@ -147,8 +152,9 @@ def parameters(fits: list[fitted.Fitted], refined: fitted.Fitted, truth: Circuit
             np.arange(len(values)), values, c=np.full(len(values), fit.about["loss"]), vmin=losses.min(),
             vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3,
         )  # fmt: skip
-    share = refined.circuit.vector() / unit
-    axis.plot(np.arange(len(share)), share, "x", color=LOOK["refined"][1], label=LOOK["refined"][0], zorder=4)
+    for name, other in others.items():
+        share, (label, color) = other.circuit.vector() / unit, LOOK[name]
+        axis.plot(np.arange(len(share)), share, "x", color=color, label=label, zorder=4)
     axis.legend(loc="upper left")
     figure.colorbar(dots, ax=axis, label="loss (nats per bin)")
     axis.axhline(1, color="0.6", linewidth=0.7)
@@ -188,11 +194,44 @@ def _regions(axis, points: np.ndarray) -> None:
     axis.contour(*grid, density(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape), levels, colors="#CC79A7")
 
 
-def dwell(simulated: dict[str, dict[str, np.ndarray]], baselines: dict[str, np.ndarray], apart: bool):
+def calibrated(found: dict[str, np.ndarray]):
+    """(k) Coverage near the recording: each parameter, all jointly, TARP; grey: 95 % of what chance gives."""
+    figure, axes = style.panels(1, 3, height=2.5)
+    n = len(found["joint"])
+    curves = [
+        ("ranks of each parameter", [calibration.coverage(column) for column in found["ranks"].T]),
+        ("joint density", [calibration.coverage(found["joint"])]),
+        ("TARP", [calibration.Coverage(*found["tarp"])]),
+    ]
+    for axis, (title, lines) in zip(axes[0], curves, strict=True):
+        ends, width = np.array([0.0, 1.0]), calibration.band(n)
+        axis.fill_between(ends, ends - width, ends + width, color="0.9", zorder=0)
+        for line in lines:
+            axis.plot(line.credibility, line.coverage, color=LOOK["posterior"][1], linewidth=1)
+        axis.set(title=title, xlabel="credibility", xlim=(0, 1), ylim=(0, 1))
+    axes[0, 0].set(xlabel="rank", ylabel=f"share of {n} simulations")
+    return figure
+
+
+def combinations(found: dict[str, np.ndarray]):
+    """(l) What the spikes tell beyond the rates: spread that is left to combinations of parameters, and their weights."""
+    figure, axes = style.panels(1, 2, height=3.2)
+    left, weights = axes[0]
+    rows = np.arange(len(found["left"]))
+    left.barh(rows, found["left"], color=LOOK["posterior"][1])
+    left.axvline(1, color="0.6", linewidth=0.7)
+    left.set(xlabel="sd, posterior / prior", ylabel="combination", ylim=(len(rows) - 0.5, -0.5))
+    image = weights.imshow(found["weights"], cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    weights.set_xticks(rows, [str(name).replace("_", " ") for name in found["names"]], rotation=90)
+    weights.set(title="weights of the parameters")
+    figure.colorbar(image, ax=weights)
+    return figure
+
+
+def dwell(simulated: dict[str, dict[str, np.ndarray]], apart: bool):
     """(e) How long a winner stays: share of visits longer than a time, for network, models and baselines."""
     figure, axes = style.plt.subplots(1, 1, figsize=(5.8, 2.8), squeeze=False)
     curves = {LOOK.get(name, (name, None)): (arrays["free"], float(arrays["dt"])) for name, arrays in simulated.items()}
-    curves |= {(str(name), None): (baselines[f"{name}.free"], float(baselines["dt"])) for name in baselines["names"]}
     for (label, color), (rates, dt) in curves.items():
         visits = np.sort(states.find(rates, dt, apart).dwell)
         if len(visits) > 1:
@@ -226,7 +265,7 @@ def cluster_states(cases: dict[str, np.ndarray]):
 
 
 def pulses(simulated: dict[str, dict[str, np.ndarray]]):
-    """(g) Mean response of each population to the pulses (grey: where a population receives one), network and models."""
+    """(g) Mean response of each population to the pulses (grey: where one goes in); dotted: baselines."""
     n = next(iter(simulated.values()))["pulsed"].shape[2]
     figure, axes = style.plt.subplots(1, n, figsize=(2.4 * n, 2.4), sharey=True, squeeze=False)
     for name, arrays in simulated.items():
@@ -234,14 +273,15 @@ def pulses(simulated: dict[str, dict[str, np.ndarray]]):
         label, color = LOOK.get(name, (name, None))
         means = gaussian_filter1d(arrays["pulsed"].mean(0).astype(float), 0.02 / dt, axis=0)
         for m, axis in enumerate(axes[0]):
-            axis.plot(np.arange(len(means)) * dt, means[:, m], color=color, linewidth=1, label=label)
+            line = "-" if color else ":"
+            axis.plot(np.arange(len(means)) * dt, means[:, m], line, color=color, linewidth=1, label=label)
     for m, axis in enumerate(axes[0]):
         on = np.flatnonzero(arrays["pulse"][:, m])
         if len(on):
             axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
         axis.set(xlabel="time in the trial (s)", title=_population(m, n))
     axes[0, 0].set(ylabel="mean rate over trials (Hz)")
-    axes[0, -1].legend(fontsize=6, loc="center")
+    axes[0, -1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
 
 

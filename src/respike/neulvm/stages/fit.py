@@ -12,14 +12,16 @@ from respike.neulvm.params import Circuit, Fit, Prior
 
 
 def run(
-    *, trial: Path, out: Path, latent: Path, log: Path, circuit: Circuit, prior: Prior, fit: Fit, start: int, seed: int
-) -> None:
+    *, trial: Path, out: Path, latent: Path, log: Path, circuit: Circuit, prior: Prior, fit: Fit, form: str, start: int,
+    seed: int,
+) -> None:  # fmt: skip
     """Fit the recording `trial` from start number `start`; parameters of `circuit` that are fitted count only as a start.
 
-    A fit that was cut off goes on after its last whole step.
+    In the form `shared` populations of a kind share their parameters, in the form `start` each has its own. A fit that
+    was cut off goes on after its last whole step.
     """
     read = trials.read(trial)
-    recorded, search = read.trial, box.build(circuit, prior)
+    recorded, search = read.trial, box.build(circuit, prior, form == "shared")
     first = replace(circuit, typical_rates=tuple(recorded.early_rates.mean(0).tolist()))
     if fit.start == "circuit":
         box.check_start(first, search)
@@ -32,7 +34,7 @@ def run(
         em.advance(state, recorded, search, fit)
         return {"done": float(state.done)}
 
-    key = {"seed": seed, "start": start, "circuit": asdict(circuit), "prior": asdict(prior), "fit": asdict(fit)}
+    key = {"seed": seed, "form": form, "start": start, "circuit": asdict(circuit), "prior": asdict(prior), "fit": asdict(fit)}
     training.train({"fit": state}, step, 2 * fit.iterations, out, key, until=lambda row: bool(row["done"]))
     loss = model.loss(state.circuit, recorded, state.latent, fit.scheme)
     about = {

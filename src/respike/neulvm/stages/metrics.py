@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
+from scipy.stats import poisson
 
-from respike.core import files, measures, seeds
+from respike.core import calibration, files, measures, seeds
 from respike.core.config import build
 from respike.core.measures import Measure
 from respike.neulvm import clusters as cluster_states
-from respike.neulvm import fitted, states
+from respike.neulvm import fitted, simulation, states
 from respike.neulvm import trials as recorded_bins
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import particles as filtering
@@ -25,25 +26,29 @@ Activity = Float[np.ndarray, "batch bin population"]
 
 
 def run(
-    *, trial: Path, fits: list[Path], best: Path, refined: Path, latent: Path, known: list[Path], samples: Path,
-    calibration: Path, recovery: list[Path], runs: list[Path], baselines: Path, clusters: Path, binning: Path, out: Path,
-    facts: Path, circuit: Circuit, particles: Particles, embedded: bool, seed: int,
+    *, trial: Path, fits: list[Path], best: Path, refined: Path, chosen: Path, latent: Path, known: list[Path],
+    samples: Path, intervals: Path, diagnostics: Path, recovery: list[Path], recordings: list[Path], runs: list[Path],
+    baselines: Path, clusters: Path, binning: Path, out: Path, facts: Path, circuit: Circuit, particles: Particles,
+    embedded: bool, seed: int,
 ) -> None:  # fmt: skip
     """Write the table. `circuit` is the truth if `embedded`.
 
-    `known`: fits to the true activity. `samples`, `calibration`: of the posterior; `recovery`: of those of other recordings.
-    `runs`: free simulations, named by their model.
+    `known`: fits to the true activity. `samples`, `intervals`: of the posterior; `recovery`: of those of other recordings;
+    `recordings`: models fitted to further ones. `runs`: free simulations, named by their model.
     """
     recorded, truth = recorded_bins.read(trial), circuit if embedded else None
-    models = {"em": fitted.read(best), "refined": fitted.read(refined)}
-    simulated = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    models = {"em": fitted.read(best), "refined": fitted.read(refined), "chosen": fitted.read(chosen)}
     rivals = files.read_arrays(baselines)
+    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
+    simulated = simulation.beside(models_run, rivals)
     rows = [
         *inferred(recorded, files.read_arrays(latent, "first", "last"), circuit.has_rivals),
         *partitioned(recorded, seed),
         *parameters([fitted.read(path) for path in fits], models, truth, recorded),
         *(row for path in known for row in ratios(path.stem.replace("_", " "), fitted.read(path).circuit, circuit)),
-        *sampled(files.read_table(samples), files.read_table(calibration), truth),
+        *sampled(files.read_table(samples), files.read_table(intervals), truth),
+        *diagnosed(files.read_arrays(diagnostics)),
+        *(row for path in recordings for row in tried(files.read_table(path), simulated)),
         *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
         *(row for path in recovery for row in each_coupling(files.read_table(path), circuit)),
         *(
@@ -52,7 +57,7 @@ def run(
             for r in free_run(name, arrays["free"], float(arrays["dt"]), circuit.has_rivals)
         ),
         *perturbed(simulated, circuit.has_rivals),
-        *compared(rivals, circuit.has_rivals),
+        *compared(rivals),
         *held_out(recorded, models, particles, seed, float(rivals["constant.score"])),
         *log_likelihoods(recorded, models, truth, particles, seed),
         *clustered(files.read_arrays(clusters)),
@@ -154,14 +159,14 @@ def ratios(variant: str, circuit: Circuit, truth: Circuit):
             yield variant, f"ratio_coupling_{name}", np.median(weights[chosen]), "", int(chosen.sum())
 
 
-def sampled(table: pd.DataFrame, calibration: pd.DataFrame, truth: Circuit | None):
+def sampled(table: pd.DataFrame, intervals: pd.DataFrame, truth: Circuit | None):
     """Posterior: mean and 90 % interval of the parameters over the true ones, coverage of such intervals, and the ridge."""
     n = len(table)
     couplings = [name for name in table if name.startswith("coupling")]
     ridge = [table[couplings[-1]].corr(table[name]) for name in table if name.startswith("rest")]
     yield "posterior", "ridge_coupling_rest", max(ridge, key=abs), "", n
     for level in ("within_50", "within_90"):
-        yield "posterior", level, calibration[level].mean(), "", int(calibration["judged"].iloc[0])
+        yield "posterior", level, intervals[level].mean(), "", int(intervals["judged"].iloc[0])
     if truth is None or len(couplings) != len(truth.sizes):
         return
     share = table / truth.vector()
@@ -170,6 +175,52 @@ def sampled(table: pd.DataFrame, calibration: pd.DataFrame, truth: Circuit | Non
         yield "posterior", f"ratio_{name}", values.mean(), "", n
         for label, quantile in (("low", 0.05), ("high", 0.95)):
             yield "posterior", f"{label}_{name}", values.quantile(quantile), "", n
+
+
+def diagnosed(found: dict[str, np.ndarray]):
+    """Posterior: distance of each curve from the diagonal (`band`: what chance stays within in 95 %), and what it predicts.
+
+    `unexpected`: p-value of the recording among what the prior predicts; `outside`: share of its summaries outside the 95 %
+    interval of what the posterior predicts (0.05 by chance); `left`: standard deviation of the best and of the worst known
+    combination of parameters, over that under the prior.
+    """
+    n = len(found["joint"])
+    worst = max(calibration.deviation(calibration.coverage(column)) for column in found["ranks"].T)
+    yield "posterior", "off_diagonal_ranks", worst, "", n
+    yield "posterior", "off_diagonal_joint", calibration.deviation(calibration.coverage(found["joint"])), "", n
+    yield "posterior", "off_diagonal_tarp", calibration.deviation(calibration.Coverage(*found["tarp"])), "", n
+    yield "posterior", "off_diagonal_band", calibration.band(n), "", n
+    yield "posterior", "unexpected", found["unexpected"], "", 1
+    yield "posterior", "outside", found["outside"], "", int(found["predicted"])
+    yield "posterior", "left_best", found["left"][0], "", n
+    yield "posterior", "left_worst", found["left"][-1], "", n
+
+
+def tried(table: pd.DataFrame, simulated: dict[str, dict[str, np.ndarray]]):
+    """Models fitted to further recordings: each one's switches and couplings, and by model how many do as the network.
+
+    `switches_inside`: share of the recordings whose switches in 200 s lie in the central 95 % of a Poisson count at the
+    network's rate; `rates_inside`: whose rates in the states are all within 5 % of the network's.
+    """
+    if not len(table):
+        return
+    network = states.find(simulated["network"]["free"], float(simulated["network"]["dt"])).summary()
+    low, high = poisson.interval(0.95, 200 * network["switch_rate"])
+    table = table.assign(switches=200 * table["switch_rate"])
+    rates = ["up", "down", "others"]
+    for name, part in table.groupby("model", sort=False):
+        for row in part.itertuples():
+            variant = f"recording {row.recording} {name}"
+            for metric, unit in (("switches", ""), ("up", "Hz"), ("down", "Hz"), ("others", "Hz"), ("coupling", "")):
+                if np.isfinite(getattr(row, metric)):
+                    yield variant, metric, getattr(row, metric), unit, round(row.seconds)
+        variant, n, near = f"recordings {name}", len(part), (part[rates] / [network[rate] for rate in rates] - 1).abs()
+        yield variant, "switches_inside", part["switches"].between(low, high).mean(), "", n
+        yield variant, "switches_median", part["switches"].median(), "", n
+        yield variant, "rates_inside", (near < 0.05).all(axis=1).mean(), "", n
+        if part["coupling"].notna().all():
+            for metric, quantile in (("median", 0.5), ("low", 0.05), ("high", 0.95)):
+                yield variant, f"coupling_{metric}", part["coupling"].quantile(quantile), "", n
 
 
 def _groups(couplings: list[str], table: pd.DataFrame, truth: Circuit) -> dict[str, list[str]]:
@@ -229,7 +280,10 @@ def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float
 
 
 def perturbed(simulated: dict[str, dict[str, np.ndarray]], apart: bool = True):
-    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are."""
+    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are.
+
+    A constant rate has no correlation with anything.
+    """
     reference = simulated.get("network")
     for name, arrays in simulated.items():
         pulsed, dt = arrays["pulsed"], float(arrays["dt"])
@@ -237,7 +291,8 @@ def perturbed(simulated: dict[str, dict[str, np.ndarray]], apart: bool = True):
             yield name, "win_probability", wins(arrays), "", len(pulsed)
         if reference is not None and name != "network":
             means = [gaussian_filter1d(a["pulsed"].mean(0), SMOOTH / dt, axis=0) for a in (arrays, reference)]
-            yield name, "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
+            if min(mean.std() for mean in means) > 0:
+                yield name, "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
 
 
 def wins(arrays: dict[str, np.ndarray]) -> float:
@@ -253,11 +308,10 @@ def bits_per_spike(log_likelihood: float, base: float, n_spikes: int) -> float:
     return (log_likelihood - base) / (n_spikes * np.log(2))
 
 
-def compared(rivals: dict[str, np.ndarray], apart: bool = True):
-    """Baselines: held-out information per spike beyond a constant rate, and free runs."""
+def compared(rivals: dict[str, np.ndarray]):
+    """Baselines: held-out information per spike beyond a constant rate."""
     base, n = float(rivals["constant.score"]), int(rivals["n_spikes"])
     for name in rivals["names"]:
-        yield from free_run(f"baseline {name}", rivals[f"{name}.free"], float(rivals["dt"]), apart)
         yield f"baseline {name}", "held_out", bits_per_spike(float(rivals[f"{name}.score"]), base, n), "bits/spike", n
 
 

@@ -2,20 +2,24 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from respike.core import files
 from respike.neulvm import fitted, trials
 from respike.neulvm.inference import box
 from respike.neulvm.inference import posterior as inference
+from respike.neulvm.inference.diagnostics import diagnose
 from respike.neulvm.params import Circuit, Posterior, Prior
+
+PREDICTED = 100  # draws of the posterior that are simulated again
 
 
 def run(
-    *, trial: Path, pairs: Path, out: Path, nearest: Path, calibration: Path, circuit: Circuit, prior: Prior,
-    posterior: Posterior, seed: int,
+    *, trial: Path, pairs: Path, out: Path, nearest: Path, calibration: Path, diagnostics: Path,
+    circuit: Circuit, prior: Prior, posterior: Posterior, seed: int,
 ) -> None:  # fmt: skip
-    """Write simulated pairs, samples of the parameters, how often such intervals hold the truth, and the nearest model.
+    """Write simulated pairs, samples of the parameters, how often such intervals hold the truth, diagnostics, nearest model.
 
     Means of the samples would not lie on the narrow, bent ridge of good circuits, so the model that is kept is the simulated
     circuit whose summaries speak most for the same parameters as those of the recording.
@@ -30,6 +34,10 @@ def run(
     samples = inference.draws(learnt, features, posterior.share, search)
     files.write_table(out, pd.DataFrame(samples, columns=names))
     files.write_table(calibration, inference.coverage(learnt, features, posterior.share, names))
+    again = samples[:: max(1, len(samples) // PREDICTED)][:PREDICTED]
+    predicted = inference.predicted(circuit, recorded, search, posterior, again, (seed, "neulvm", "predicted"))
+    found = diagnose(learnt, features, simulations, predicted, posterior.share, seed)
+    files.write_arrays(diagnostics, names=np.array(names), **found)
     best = theta[learnt.near(learnt.guess(features[None])[0], posterior.share)[0]]
     model = search.circuit(inference.at_recorded_rates(circuit, recorded), best / search.high)
     about = {"samples": len(samples), "simulations": len(theta)}

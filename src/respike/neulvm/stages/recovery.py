@@ -1,4 +1,4 @@
-"""How good the posterior is for the hidden network itself: further recordings of it, with known parameters."""
+"""How good posterior and fits are for the hidden network itself: further recordings of it, with known parameters."""
 
 from pathlib import Path
 
@@ -7,15 +7,18 @@ import pandas as pd
 
 from respike.core import files, seeds
 from respike.neulvm import embedded, trials
-from respike.neulvm.inference import box, summaries
+from respike.neulvm.inference import box, summaries, tried
 from respike.neulvm.inference import posterior as inference
-from respike.neulvm.params import Circuit, Posterior, Prior, Window
+from respike.neulvm.params import Choice, Circuit, Fit, Posterior, Prior, Window
 
 
 def run(
-    *, trial: Path, pairs: Path, out: Path, circuit: Circuit, prior: Prior, posterior: Posterior, window: Window, seed: int
-) -> None:
+    *, trial: Path, pairs: Path, out: Path, models: Path, circuit: Circuit, prior: Prior, posterior: Posterior, window: Window,
+    fit: Fit, choose: Choice, seed: int,
+) -> None:  # fmt: skip
     """Write, for each recording and parameter, mean and 90 % interval of the posterior over the true value.
+
+    `models`: for each of `choose.recordings` others, what the models that are fitted to it do (`inference.tried`).
 
     Like the embedded recording, each holds a switch where the circuit has two excitatory populations that could switch.
     """
@@ -32,3 +35,5 @@ def run(
         low, high = np.quantile(samples, [0.05, 0.95], axis=0)
         rows.append(pd.DataFrame({"recording": number, "name": names, "mean": samples.mean(0), "low": low, "high": high}))
     files.write_table(out, pd.concat(rows, ignore_index=True))
+    found = [row for k in range(choose.recordings) for row in tried.tried(circuit, prior, fit, choose, window, seed, k)]
+    files.write_table(models, pd.DataFrame(found, columns=tried.COLUMNS))

@@ -1,0 +1,116 @@
+"""Among circuits that explain the spikes, one that also does what the recording does: approximate Bayesian model checking.
+
+The likelihood of ten seconds hardly tells circuits apart that switch ten times as often as others. So each fit is a family,
+the excitatory couplings times some factors with the rest moved so that the mean input stays; each member runs freely, and
+counts as much as the recording's switches and its spikes in the two states are likely at the member's rates.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.stats import poisson
+
+from respike.neulvm import freerun, states, trials
+from respike.neulvm.inference.box import Box
+from respike.neulvm.model import Trial
+from respike.neulvm.params import Choice, Circuit, Scheme
+
+
+class Seen(NamedTuple):
+    """What a recording or a free run shows: switches of the winner in `seconds`; winner, loser and last population."""
+
+    switches: int
+    seconds: float
+    rates: Float[np.ndarray, " 3"]  # Hz
+    exposure: Float[np.ndarray, " 3"]  # s, of all cells
+
+
+def seen(
+    activity: Float[np.ndarray, "bin population"], rates: Float[np.ndarray, "bin population"], dt: float, cells: float = 1.0
+) -> Seen:
+    """`rates` (Hz; of the recorded cells, `cells` of each population) in the states that `activity` (Hz) shows."""
+    found = states.find(activity, dt)
+    winner = np.repeat(found.winner, round(states.WIDTH / dt))
+    known = np.flatnonzero(winner >= 0)
+    rows, first = rates[known], winner[known]
+    parts = rows[np.arange(len(rows)), first], rows[np.arange(len(rows)), 1 - first], rows[:, -1]
+    means = np.array([part.mean() if len(part) else np.nan for part in parts])
+    return Seen(found.n_switches, found.duration, means, np.full(3, len(rows) * dt * cells))
+
+
+def recorded(trial: Trial, latent: Float[np.ndarray, "batch bin population"]) -> Seen:
+    """The fitted window, with the states that an inferred activity shows."""
+    m, spikes = trial.shape[2], trials.joined(trial)
+    rates = np.stack([spikes[:, trial.population == k].mean(1) for k in range(m)], axis=1) / trial.dt
+    activity = latent[:, trial.history :].reshape(-1, m) / trial.dt
+    return seen(activity, rates, trial.dt, len(trial.population) / m)
+
+
+def log_likelihood(data: Seen, run: Seen) -> float:
+    """Of the recording's switches and spike counts, all Poisson, at the rates of a free run; -inf if it has no states."""
+    if not np.isfinite(run.rates).all():
+        return -np.inf
+    expected = (run.switches + 0.5) / run.seconds * data.seconds  # half a switch: a run without any may be too short
+    spikes = data.rates * data.exposure
+    return float(poisson.logpmf(data.switches, expected) + (spikes * np.log(run.rates) - run.rates * data.exposure).sum())
+
+
+def scaled(circuit: Circuit, factor: float, rates: Float[np.ndarray, " population"], box: Box) -> Circuit:
+    """`circuit` with its excitatory couplings times a factor, and the same mean input at `rates` (Hz)."""
+    excitatory = circuit.weights.sum(1) > 0
+    new = replace(circuit, coupling=tuple(np.where(excitatory, factor, 1.0) * circuit.coupling))
+    moved = np.asarray(circuit.rest) + rates @ (circuit.weights - new.weights) / np.asarray(circuit.mem_rate)
+    return box.circuit(circuit, box.inside(box.vector(replace(new, rest=tuple(moved.tolist())))))
+
+
+def members(
+    circuit: Circuit, rates: Float[np.ndarray, " population"], box: Box, choice: Choice, dt: float, scheme: Scheme,
+    rng: np.random.Generator,
+) -> list[tuple[Circuit, Seen]]:  # fmt: skip
+    """The family of one fit, each with its free run."""
+    circuits = [scaled(circuit, factor, rates, box) for factor in choice.factors]
+    n_bins, history = round(choice.seconds / dt), round(choice.history / dt)
+    family = []
+    for each in circuits:
+        free = freerun.simulate(each, np.zeros((n_bins, len(rates))), rng, dt, history, scheme) / dt
+        family.append((each, seen(free, free, dt)))
+    return family
+
+
+def choose(
+    fits: list[Circuit], latents: list[np.ndarray], trial: Trial, box: Box, choice: Choice, scheme: Scheme,
+    streams: list[np.random.Generator],
+) -> tuple[Circuit, pd.DataFrame]:  # fmt: skip
+    """The member, of all families, whose rate of switches is the median of the probabilities; and a table of all members.
+
+    `latents`: inferred activity of each fit, the best fit first, whose states count as those of the recording.
+    """
+    if trial.shape[2] < 2:  # nobody to switch with
+        return fits[0], pd.DataFrame({"fit": [0], "factor": [1.0], "switch_rate": [0.0], "probability": [1.0]})
+    data, table, circuits = recorded(trial, latents[0]), [], []
+    for k, (fit, latent, rng) in enumerate(zip(fits, latents, streams, strict=True)):
+        rates = latent[:, trial.history :].mean((0, 1)) / trial.dt
+        family = members(fit, rates, box, choice, trial.dt, scheme, rng)
+        for factor, (circuit, run) in zip(choice.factors, family, strict=True):
+            circuits.append(circuit)
+            named = dict(zip(("rate_up", "rate_down", "rate_last"), run.rates, strict=True))
+            here = {"fit": k, "factor": factor, "switch_rate": run.switches / run.seconds, **named}
+            table.append({**here, "log_likelihood": log_likelihood(data, run)})
+    rows = pd.DataFrame(table)
+    rows["probability"] = probabilities(rows["log_likelihood"].to_numpy())
+    return circuits[middle(rows)], rows
+
+
+def probabilities(logs: Float[np.ndarray, " member"]) -> Float[np.ndarray, " member"]:
+    """Probability of each member, all being as likely before; all alike when none has the recording's states."""
+    shares = np.exp(logs - logs.max()) if np.isfinite(logs).any() else np.ones(len(logs))
+    return shares / shares.sum()
+
+
+def middle(table: pd.DataFrame) -> int:
+    """Row of the weighted median of the switch rate."""
+    order = np.argsort(table["switch_rate"].to_numpy(), kind="stable")
+    return int(order[np.searchsorted(np.cumsum(table["probability"].to_numpy()[order]), 0.5)])

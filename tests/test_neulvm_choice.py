@@ -1,0 +1,109 @@
+"""neuLVM's choice by free runs: probabilities by hand, a family that keeps its mean input, fits that share parameters."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import check_grad
+from scipy.stats import poisson
+
+from respike.neulvm import freerun, model
+from respike.neulvm.inference import box, choice
+from respike.neulvm.inference.choice import Seen
+from respike.neulvm.model import Trial
+from respike.neulvm.params import Choice, Circuit, Prior
+
+TRUE = Circuit()
+DT = 0.004
+
+
+@pytest.fixture
+def trial(rng):
+    """Four seconds of nine cells of the true circuit."""
+    population = np.repeat(np.arange(3), 3)
+    spikes = freerun.record(TRUE, np.zeros((1075, 3)), population, rng, DT, 75)
+    return Trial(DT, 75, spikes[None], population, np.zeros((1, 1000, 3)))
+
+
+class TestKinds:
+    def test_populations_of_a_kind(self):
+        assert TRUE.kinds == (0, 0, 2)
+        assert replace(TRUE, sizes=(400, 300, 200)).kinds == (0, 1, 2)
+        assert replace(TRUE, syn_rate=(300.0, 200.0, 100.0)).kinds == (0, 1, 2)
+
+    def test_they_share_their_parameters(self, rng):
+        search = box.build(TRUE, Prior(), shared=True)
+        drawn = search.draw(TRUE, rng)
+        for group in ("mem_rate", "coupling", "rest", "threshold"):
+            values = getattr(drawn, group)
+            assert values[0] == values[1] != values[2]
+        assert search.names(TRUE)[2:4] == ["coupling_0", "coupling_2"]
+        np.testing.assert_allclose(search.circuit(TRUE, search.vector(TRUE)).vector(), TRUE.vector())
+        assert search.at_bound(search.circuit(TRUE, search.bounds[:, 1])) == search.names(TRUE)
+
+    def test_slope_of_what_is_shared(self, rng, trial):
+        """Against differences of the loss."""
+        search = box.build(TRUE, Prior(), shared=True)
+        latent = np.clip(rng.normal(0.06, 0.01, (1, 1075, 3)), 0.01, 1)
+
+        def loss(x):
+            return model.loss(search.circuit(TRUE, x), trial, latent, "exact")
+
+        x = search.vector(TRUE)
+        wrong = check_grad(
+            lambda x: loss(x).total, lambda x: search.gradient(search.circuit(TRUE, x), loss(x)), x, epsilon=1e-6
+        )
+        assert wrong < 1e-4 * np.linalg.norm(search.gradient(TRUE, loss(x)))
+
+
+class TestChoice:
+    def test_what_a_run_shows(self):
+        """Population 0 wins for 0.48 s, then population 1."""
+        rates = np.repeat([[20.0, 5.0, 24.0], [4.0, 22.0, 26.0]], 120, axis=0)
+        found = choice.seen(rates, rates, DT, cells=3)
+        assert found.switches == 1
+        assert found.seconds == pytest.approx(0.96)
+        np.testing.assert_allclose(found.rates, [21, 4.5, 25])
+        np.testing.assert_allclose(found.exposure, 3 * 0.96)
+
+    def test_likelihood_by_hand(self):
+        """One switch and 30, 10, 40 spikes in 2 s; the run switches 49.5 + 0.5 times in 100 s: once in 2 s."""
+        data = Seen(1, 2.0, np.array([15.0, 5, 20]), np.full(3, 2.0))
+        found = [
+            choice.log_likelihood(data, Seen(switches, 100.0, np.array(rates), np.ones(3)))
+            for switches, rates in ((49.5, (15.0, 5, 20)), (19.5, (18.0, 4, 20)))
+        ]
+        spikes = [poisson.logpmf([30, 10, 40], 2 * np.array(rates)).sum() for rates in ((15.0, 5, 20), (18.0, 4, 20))]
+        by_hand = spikes[0] - spikes[1] + poisson.logpmf(1, 1) - poisson.logpmf(1, 0.4)
+        assert found[0] - found[1] == pytest.approx(by_hand)
+        assert choice.log_likelihood(data, Seen(0, 100.0, np.full(3, np.nan), np.ones(3))) == -np.inf
+
+    def test_members_keep_the_mean_input(self):
+        rates = np.array([12.0, 12.0, 24.0])
+        found = choice.scaled(TRUE, 1.05, rates, box.build(TRUE, Prior(), shared=True))
+        np.testing.assert_allclose(found.coupling, np.array(TRUE.coupling) * [1.05, 1.05, 1])
+        np.testing.assert_allclose(found.asymptote(rates), TRUE.asymptote(rates))
+
+    def test_median_of_the_probabilities(self):
+        table = pd.DataFrame({"switch_rate": [0.3, 0.1, 0.2, 0.0], "probability": [0.2, 0.3, 0.4, 0.1]})
+        assert choice.middle(table) == 2  # 0.0, 0.1, then 0.2 takes the sum from 0.4 to 0.8
+        np.testing.assert_allclose(choice.probabilities(np.array([-np.inf, 0.0, np.log(3)])), [0, 0.25, 0.75])
+        np.testing.assert_allclose(choice.probabilities(np.full(4, -np.inf)), 0.25)
+
+    def test_finds_the_circuit_that_switches_as_the_recording_does(self, trial):
+        """Of the true circuit and one whose winner never changes, for a recording of the former with its true states."""
+        latent = np.zeros((1, 1075, 3))
+        latent[0, 75:] = np.repeat([[19.2, 5.7, 24.5], [5.7, 19.2, 24.5]], 500, axis=0) * DT
+        settings = Choice(factors=(1.0, 1.3), seconds=60.0)
+        streams = [np.random.default_rng(3)]
+        search = box.build(TRUE, Prior(), shared=True)
+        found, table = choice.choose([TRUE], [latent], trial, search, settings, "exact", streams)
+        assert found.coupling[0] == pytest.approx(TRUE.coupling[0])
+        assert table["probability"].tolist() == pytest.approx([1, 0], abs=0.01)
+
+    def test_one_population_has_nobody_to_switch_with(self):
+        one = Circuit((8,), ((1,),), (50.0,), (5.0,), (8.0,), (3.7,), (300.0,), typical_rates=(5.0,))
+        alone = Trial(DT, 5, np.zeros((1, 15, 1), np.uint8), np.zeros(1, int), np.zeros((1, 10, 1)))
+        search = box.build(one, Prior(coupling=((3.0, 25.0),)), shared=True)
+        assert choice.choose([one], [np.zeros((1, 15, 1))], alone, search, Choice(), "exact", [])[0] == one
