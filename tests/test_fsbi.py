@@ -522,6 +522,14 @@ def test_a_predictor_knows_how_wrong_it_is_and_survives_its_file(tmp_path, rng):
     np.testing.assert_allclose(likelihood, np.exp(-(miss**2).sum(1)), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("n", "metrics"), [(3, ["rate"]), (40, [])], ids=["few rules", "nothing asked"])
+def test_a_predictor_that_knows_nothing_prefers_nothing(tmp_path, n, metrics):
+    table = measured(60).dropna()[:n]
+    classifier.write(tmp_path / "p.npz", classifier.predictor(table, parameters(table, "poly"), metrics, 0, "mean_field"))
+    theta = parameters(prior_rules(5), "poly")
+    np.testing.assert_array_equal(classifier.read(tmp_path / "p.npz").weight(theta, dict.fromkeys(metrics, 5.0), 2.0), 1)
+
+
 def test_relation_of_asked_and_found_by_hand():
     table = pd.DataFrame(
         {"aim_rate": [0.9, 9.9, 9.9, 5.0], "rate": [1.4, 9.9, 99.9, np.nan]}

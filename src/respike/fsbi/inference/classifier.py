@@ -60,7 +60,7 @@ class Classifier(Committee):
 
 @dataclass(frozen=True)
 class Predictor(Committee):
-    """Which metrics a rule that finishes will have, as logarithms where they are positive (targets.scaled)."""
+    """Which metrics a rule that finishes will have, as logarithms where they are positive (targets.scaled); none: whatever."""
 
     metrics: tuple[str, ...]
     spread: Float[np.ndarray, " metric"]  # root mean square error for rules that a member has not seen
@@ -71,6 +71,8 @@ class Predictor(Committee):
 
     def weight(self, theta: Float[np.ndarray, "rule parameter"], asked: Mapping[str, float], sharpness: float) -> np.ndarray:
         """Likelihood of the metrics that were asked for, up to a factor, to that power."""
+        if not self.metrics:
+            return np.ones(len(theta))
         miss = (self.predict(theta) - scaled(pd.DataFrame([asked]), self.metrics, True)) / self.spread
         return np.exp(np.maximum(-sharpness * (miss**2).sum(1) / 2, LOWEST))
 
@@ -106,6 +108,9 @@ def predictor(
     table: pd.DataFrame, theta: Float[np.ndarray, "rule parameter"], metrics: Sequence[str], seed: int, sees: str = "theta"
 ) -> Predictor:
     """Learns the `metrics` of the rules of `table`, all of which have them; each member leaves out another fifth of these."""
+    if len(table) < COMMITTEE or not metrics:  # nothing to learn from, or nothing is asked for
+        none = _members(np.zeros((1, theta.shape[1])), [], np.zeros(1), seed, sees)
+        return Predictor(**none, metrics=(), spread=np.zeros(0))
     values = scaled(table, metrics, True)
     mean, scale = values.mean(0), values.std(0) + 1e-9
     parts = np.arange(len(values)) % COMMITTEE
