@@ -820,7 +820,7 @@ def test_gain_of_a_round_and_its_misses_by_hand():
     assert (values["in_aim"], values["in_aim_prior"], values["gain"]) == (0.5, 0.25, 2.0)
     assert values["miss_rate"] == 2.0  # of 1, 2 and 4; the rule that blew up has none
     assert values["inside_box"] == 0.25
-    assert values["within_2_rate"] == 1.0
+    assert values["share_rate_within_2"] == 1.0
     assert (values["outcome_finished"], values["outcome_blow_up"]) == (0.75, 0.25)
     assert values["in_rate"] == 0.75  # plausible: 1 to 50 Hz
     assert "gain" not in told(metrics.of_round(prior, prior, settings, 0))
@@ -1014,7 +1014,7 @@ def test_calibration_of_known_ranks(ranks, half, nine_tenths, calibrated):
     assert (values["joint_deviation"] < values["chance_deviation"]) == calibrated
     assert values["tarp_deviation"] == pytest.approx(0.2)
     assert values["chance_deviation"] == pytest.approx(1.358 / np.sqrt(200), rel=0.02)  # Kolmogorov's limit, 95 %
-    assert (values["aim_unexpected"], values["attainable_rate"]) == (0.5, 0.4)
+    assert (values["surprising_aims"], values["relation_rate_attainable"]) == (0.5, 0.4)
 
 
 def test_an_aim_is_held_against_what_rules_do_and_what_can_be_predicted(rng, monkeypatch):

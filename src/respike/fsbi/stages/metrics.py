@@ -118,7 +118,7 @@ def misses(table: pd.DataFrame) -> dict[str, float]:
     values = {}
     for name in (column.removeprefix("aim_") for column in finished.columns if column.startswith("aim_") and len(finished)):
         values[f"miss_{name}"] = float((finished[name] - finished[f"aim_{name}"]).abs().median())
-        values[f"relation_{name}"], values[f"within_2_{name}"] = relation(finished, name)
+        values[f"relation_{name}"], values[f"share_{name}_within_2"] = relation(finished, name)
     return values
 
 
@@ -150,14 +150,15 @@ def of_posterior(examined: dict[str, np.ndarray], seed: int) -> Iterator[Measure
 
     `coverage_<level>` of central intervals; `sbc_p`, the smallest Kolmogorov-Smirnov p-value over the parameters times their
     number; greatest distance from the diagonal of the joint coverage and of TARP, and what chance stays below in 95 % of
-    cases. `aim_unexpected`: share of asked-for values unlike any rule (p < 0.05). `attainable_<metric>`: see posterior.aims.
+    cases. `surprising_aims`: share of asked-for values unlike any rule (p < 0.05). `..._attainable`: see posterior.aims.
     """
     variant, dataset = f"{examined['rule']}_pi{examined['round']}", str(examined["dataset"])
     ranks, n_rules = examined["ranks"], int(examined["learned"][-1])
     values = {
-        f"attainable_{name}": best for name, best in zip(examined["condition_names"], examined["attainable"][-1], strict=True)
+        f"relation_{name}_attainable": best
+        for name, best in zip(examined["condition_names"], examined["attainable"][-1], strict=True)
     }
-    values["aim_unexpected"] = (examined["unexpected"] < 0.05).mean()
+    values["surprising_aims"] = (examined["unexpected"] < 0.05).mean()
     yield from (Measure(variant, seed, dataset, name, float(value), "", n_rules) for name, value in values.items())
     if not len(ranks):
         return
