@@ -12,7 +12,7 @@ import yaml
 from scipy import stats
 
 from respike.__main__ import main
-from respike.core import config
+from respike.core import calibration, config
 from respike.fsbi import fitted, mean_field, mlp, protocol, released, summary, surrogate
 from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
 from respike.fsbi.inference.targets import Target
@@ -375,6 +375,24 @@ def test_exact_posterior_acceptance_agrees_with_rejection(rng):
     assert surrogate.posterior_acceptance(24, (5, 10)) == pytest.approx(brute, abs=0.01)
 
 
+def test_exact_relation_of_asked_and_found_agrees_with_rejection(rng):
+    direction = surrogate.directions(24)[0]
+    s = rng.uniform(-1, 1, (200_000, 24)) @ direction
+    rates, again = (10 ** (0.8 + 0.8 * s + 0.1 * rng.standard_normal(len(s))) for _ in range(2))
+    inside = (rates > 1) & (rates < 30)
+    edges = np.linspace(1, 30, 117)
+    bins = np.digitize(rates[inside], edges) - 1
+    weight = 1 / np.bincount(bins, minlength=116)[bins]  # rates asked for are drawn uniformly
+    asked, found = np.log10(rates[inside]), np.log10(again[inside])
+    cov = np.cov(asked, found, aweights=weight)
+    near = np.average(np.abs(asked - found) < np.log10(2), weights=weight)
+    correlation, share = surrogate.posterior_relation(24, (1, 30))
+    assert (correlation, share) == (
+        pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]), abs=0.01),
+        pytest.approx(near, abs=0.01),
+    )
+
+
 def test_density_of_the_projection_integrates_to_one():
     grid, density = surrogate.projection_density(24)
     assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-6)
@@ -474,7 +492,10 @@ def test_classifier_agrees_with_scikit_learn(rng):
     good = theta[:, 0] > 0.2
     one = classifier._network(theta, good, 3)
     ours = classifier.Classifier(
-        np.zeros(3), np.ones(3), one.coefs_[0][None], one.intercepts_[0][None], one.coefs_[1].T, one.intercepts_[1], 0.0
+        np.zeros(3),
+        np.ones(3),
+        *(part[None] for pair in zip(one.coefs_, one.intercepts_, strict=True) for part in pair),
+        "theta",
     )
     np.testing.assert_allclose(ours.probability(theta), one.predict_proba(theta)[:, 1], rtol=1e-12)
 
@@ -483,8 +504,51 @@ def test_restricted_prior_loses_few_rules_that_finish(rng):
     theta = rng.uniform(-1, 1, (600, 4))
     finishes = theta[:, 0] < 0.3
     hard = classifier.train(theta, finishes, 0, lose=0.01)
-    assert hard.weight(theta[finishes]).mean() >= 0.985
-    assert hard.weight(theta[~finishes]).mean() < 0.3
+    assert hard.weight(theta[finishes], {}, 1.0).mean() >= 0.985
+    assert hard.weight(theta[~finishes], {}, 1.0).mean() < 0.3
+
+
+def test_a_predictor_knows_how_wrong_it_is_and_survives_its_file(tmp_path, rng):
+    theta = rng.uniform(-1, 1, (400, 5))
+    noise = rng.standard_normal((2, 400)) * [[0.2], [0.5]]
+    table = pd.DataFrame({"rate": 10 ** (theta[:, 0] + noise[0]) - 0.1, "w_blow": 10 ** (noise[1] - 3) - 0.001})
+    classifier.write(tmp_path / "p.npz", classifier.predictor(table, theta, ["rate", "w_blow"], 1))
+    back = classifier.read(tmp_path / "p.npz")
+    assert back.spread == pytest.approx([0.2, 0.5], rel=0.15)
+    new = rng.uniform(-1, 1, (500, 5))
+    assert np.sqrt(np.mean((back.predict(new)[:, 0] - new[:, 0]) ** 2)) < 0.1
+    likelihood = back.weight(new, {"rate": 1.9, "w_blow": 0.009}, 2.0)
+    miss = (back.predict(new) - [np.log10(2), -2]) / back.spread  # log10(1.9 + 0.1), log10(0.009 + 0.001)
+    np.testing.assert_allclose(likelihood, np.exp(-(miss**2).sum(1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "metrics"), [(3, ["rate"]), (40, [])], ids=["few rules", "nothing asked"])
+def test_a_predictor_that_knows_nothing_prefers_nothing(tmp_path, n, metrics):
+    table = measured(60).dropna()[:n]
+    classifier.write(tmp_path / "p.npz", classifier.predictor(table, parameters(table, "poly"), metrics, 0, "mean_field"))
+    theta = parameters(prior_rules(5), "poly")
+    np.testing.assert_array_equal(classifier.read(tmp_path / "p.npz").weight(theta, dict.fromkeys(metrics, 5.0), 2.0), 1)
+
+
+def test_relation_of_asked_and_found_by_hand():
+    table = pd.DataFrame(
+        {"aim_rate": [0.9, 9.9, 9.9, 5.0], "rate": [1.4, 9.9, 99.9, np.nan]}
+    )  # + 0.1: 1, 10, 10 and 1.5, 10, 100
+    asked, found = [0, 1, 1], [np.log10(1.5), 1, 2]
+    assert targets.relation(table, "rate") == (pytest.approx(np.corrcoef(asked, found)[0, 1]), pytest.approx(2 / 3))
+    assert np.isnan(targets.relation(table[3:], "rate")).all()
+
+
+def test_predicted_proposals_have_the_rate_they_were_asked_for_as_far_as_is_possible():
+    table = measured(300)
+    thinning = [comparison.predictor(table, 0)]
+    asked = proposals.Proposal(("rate",), {"rate": Target((1.0, 30.0))}, among=256)
+    rows = comparison.simulated(proposals.propose("poly", 1, index, [], thinning, asked, 0) for index in range(150))
+    exact = surrogate.posterior_relation(24, (1.0, 30.0))
+    assert targets.relation(rows, "rate")[0] >= 0.9 * exact[0]
+    assert targets.relation(rows, "rate")[1] >= 0.8 * exact[1]
+    blind = comparison.simulated(proposals.propose("poly", 1, index, [], [], asked, 0) for index in range(150))
+    assert abs(targets.relation(blind, "rate")[0]) < 0.3
 
 
 def test_mean_field_coefficients_by_hand_and_what_the_classifier_learns_from_them(rng):
@@ -510,7 +574,7 @@ def test_the_best_of_many_candidates_is_chosen(rng):
         settings = proposals.Proposal((), {}, sharpness=50.0, among=among)
         box = np.stack([-np.ones(24), np.ones(24)])
         half = lambda number: np.random.default_rng(number).uniform(-1.26, 1.26, (64, 24))  # noqa: E731  (0.4 % inside)
-        chosen = [proposals.chosen(half, box, [thin], np.random.default_rng(k), settings, "rule") for k in range(5)]
+        chosen = [proposals.chosen(half, box, [thin], np.random.default_rng(k), settings, {}, "rule") for k in range(5)]
         rows[among] = np.mean([thin.probability(theta[None])[0] for theta, _, _ in chosen])
         assert min(inside for _, _, inside in chosen) >= among
     assert rows[64] > rows[1]
@@ -519,22 +583,22 @@ def test_the_best_of_many_candidates_is_chosen(rng):
 class Weigher:
     """A classifier whose weight is the parameter itself."""
 
-    def weight(self, theta):
-        return theta[:, 0]
+    def weight(self, theta, asked, sharpness):
+        return theta[:, 0] ** sharpness
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 2.0])
 def test_candidates_are_chosen_in_proportion_to_a_power_of_their_weight(sharpness):
     block, box = lambda number: np.tile([[0.2], [0.8]], (32, 1)), np.array([[0.0], [1.0]])  # noqa: E731
     settings = proposals.Proposal((), {}, sharpness=sharpness, among=64)
-    chosen = [proposals.chosen(block, box, [Weigher()], np.random.default_rng(k), settings, "")[0][0] for k in range(600)]
+    chosen = [proposals.chosen(block, box, [Weigher()], np.random.default_rng(k), settings, {}, "")[0][0] for k in range(600)]
     expected = 0.8**sharpness / (0.8**sharpness + 0.2**sharpness)
     assert np.mean(np.array(chosen) == 0.8) == pytest.approx(expected, abs=0.05)
 
 
 def test_a_classifier_without_examples_keeps_everything(rng):
     theta = rng.uniform(-1, 1, (20, 4))
-    np.testing.assert_array_equal(classifier.train(theta, np.zeros(20, bool), 0).weight(theta), 1)
+    np.testing.assert_array_equal(classifier.train(theta, np.zeros(20, bool), 0).weight(theta, {}, 1.0), 1)
 
 
 def test_labels_of_the_classifier():
@@ -756,6 +820,7 @@ def test_gain_of_a_round_and_its_misses_by_hand():
     assert (values["in_aim"], values["in_aim_prior"], values["gain"]) == (0.5, 0.25, 2.0)
     assert values["miss_rate"] == 2.0  # of 1, 2 and 4; the rule that blew up has none
     assert values["inside_box"] == 0.25
+    assert values["share_rate_within_2"] == 1.0
     assert (values["outcome_finished"], values["outcome_blow_up"]) == (0.75, 0.25)
     assert values["in_rate"] == 0.75  # plausible: 1 to 50 Hz
     assert "gain" not in told(metrics.of_round(prior, prior, settings, 0))
@@ -889,6 +954,9 @@ class Exact:
     def conditions(self, table: pd.DataFrame) -> np.ndarray:
         return table[[f"x{number}" for number in range(24)]].to_numpy()
 
+    def log_density(self, theta: np.ndarray, condition: np.ndarray) -> np.ndarray:
+        return -((theta - condition / 2) ** 2).sum(1) / self.width**2
+
     def sample(self, condition: np.ndarray, n: int, seed: int) -> np.ndarray:
         noise = np.random.default_rng(seed).standard_normal((n, 24))
         return condition / 2 + self.width * np.sqrt(0.5) * noise
@@ -906,18 +974,24 @@ def test_ranks_under_the_exact_posterior_are_uniform(rng):
     table, held_out = observed(rng, 400), rng.permutation(400)[:350]
     trained = np.setdiff1d(np.arange(400), held_out)
     table.iloc[trained, :24] += 5.0  # these must not be ranked
-    ranks = posterior.ranks(Exact(held_out), table, "poly", EXAMINED, rng)
-    assert ranks.shape == (300, 24)
-    assert stats.kstest(ranks.ravel(), "uniform").pvalue > 0.01
+    found = posterior.held_out([Exact(held_out)], table, "poly", EXAMINED, [rng])
+    assert (found["ranks"].shape, found["joint"].shape) == ((300, 24), (300,))
+    assert stats.kstest(found["ranks"][:, 3], "uniform").pvalue > 0.01
+    assert stats.kstest(found["joint"], "uniform").pvalue > 0.01
+    assert calibration.deviation(calibration.Coverage(*found["tarp"])) < calibration.band(300, 0.99)
     # the same draws for other rules are no posterior of theirs
     table[[f"x{number}" for number in range(24)]] = observed(rng, 400)[[f"x{number}" for number in range(24)]]
-    ranks = posterior.ranks(Exact(held_out), table, "poly", EXAMINED, rng)
-    assert stats.kstest(ranks.ravel(), "uniform").pvalue < 1e-6
+    found = posterior.held_out([Exact(held_out)], table, "poly", EXAMINED, [rng])
+    assert stats.kstest(found["ranks"][:, 3], "uniform").pvalue < 1e-3
+    assert calibration.deviation(calibration.coverage(found["joint"])) > calibration.band(300, 0.999)
 
 
 @pytest.mark.parametrize("width", [0.5, 2.0])
 def test_coverage_of_a_posterior_of_the_wrong_width_is_the_one_of_a_normal(rng, width):
-    ranks = posterior.ranks(Exact(np.arange(300), width), observed(rng, 300), "poly", EXAMINED, rng)
+    found = posterior.held_out([Exact(np.arange(300), width)], observed(rng, 300), "poly", EXAMINED, [rng])
+    ranks, joint = found["ranks"], found["joint"]
+    region = stats.chi2.cdf(width**2 * stats.chi2.ppf(0.9, 24), 24)  # of the truth inside the region said to hold 90 %
+    assert np.mean(joint > 0.1) == pytest.approx(region, abs=0.06)
     for level in (0.5, 0.9):
         reach = width * stats.norm.ppf((1 + level) / 2)  # in standard deviations of the true posterior
         expected = stats.norm.cdf(reach) - stats.norm.cdf(-reach)
@@ -930,11 +1004,34 @@ def test_coverage_of_a_posterior_of_the_wrong_width_is_the_one_of_a_normal(rng, 
     ids=["uniform", "too sure"],
 )
 def test_calibration_of_known_ranks(ranks, half, nine_tenths, calibrated):
-    examined = {"ranks": np.stack([ranks] * 3, 1), "rule": "poly", "round": 1, "dataset": "surrogate"}
+    examined = {"ranks": np.stack([ranks] * 3, 1), "rule": "poly", "round": 1, "dataset": "surrogate", "joint": ranks}
+    examined |= {"tarp": np.array([[0.0, 0.5, 1.0], [0.0, 0.7, 1.0]]), "unexpected": np.array([0.01, 0.2]), "learned": [9, 99]}
+    examined |= {"attainable": np.array([[0.1], [0.4]]), "condition_names": np.array(["rate"])}
     values = {row.metric: row.value for row in metrics.of_posterior(examined, 0)}
     assert values["coverage_50"] == pytest.approx(half)
     assert values["coverage_90"] == pytest.approx(nine_tenths)
     assert values["sbc_p"] == (1.0 if calibrated else pytest.approx(0, abs=1e-6))
+    assert (values["joint_deviation"] < values["chance_deviation"]) == calibrated
+    assert values["tarp_deviation"] == pytest.approx(0.2)
+    assert values["chance_deviation"] == pytest.approx(1.358 / np.sqrt(200), rel=0.02)  # Kolmogorov's limit, 95 %
+    assert (values["surprising_aims"], values["relation_rate_attainable"]) == (0.5, 0.4)
+
+
+def test_an_aim_is_held_against_what_rules_do_and_what_can_be_predicted(rng, monkeypatch):
+    monkeypatch.setattr(posterior, "AIMS", 2)
+    table = measured(400, "mlp")
+    table["rate"] = 10 ** (surrogate.unit_cube(table, "mlp")[:, 0] + 0.3 * rng.standard_normal(400))
+    inside, beyond = (
+        posterior.aims(table, "mlp", posterior.Conditioned(("rate",), {"rate": Target(aim)}), rng)
+        for aim in ((1.0, 10.0), (1e5, 1e6))
+    )
+    assert (inside["unexpected"] > 0.05).all()
+    assert (beyond["unexpected"] < 0.05).all()
+    assert inside["learned"].tolist() == [50, 100, 200, 400]
+    asked = np.log10(np.linspace(1.0, 10.0, 1000) + 0.1).std()
+    best = asked / np.hypot(asked, 0.3)
+    assert inside["attainable"][-1, 0] == pytest.approx(best, abs=0.05)
+    assert inside["attainable"][0, 0] < best
 
 
 def test_conditional_correlations_of_a_gaussian():
@@ -985,9 +1082,12 @@ def test_too_few_rules_to_train_on(tmp_path, capsys):
 @pytest.mark.slow
 def test_proposals_beat_the_prior_as_far_as_the_surrogate_allows(tmp_path):
     fit = {"members": 1, "hidden": 32, "transforms": 3, "bins": 8, "batch": 200, "learning_rate": 1e-3, "patience": 10}
-    settings = {"rules": 2000, "proposals": 1000, "rate": [5.0, 10.0], "fit": fit}
+    settings = {"rules": 2000, "proposals": 1000, "rate": [5.0, 10.0], "asked": [1.0, 30.0], "sizes": [300], "fit": fit}
     assert stage("compare", out=tmp_path / "c.parquet", settings=json.dumps(settings), seed=0) == 0
-    acceptance = pd.read_parquet(tmp_path / "c.parquet").set_index("method")["acceptance"]
+    found = pd.read_parquet(tmp_path / "c.parquet").set_index("method")
+    acceptance = found["acceptance"]
+    assert found["relation"]["asked_predicted"] >= 0.9 * found["relation"]["asked_exact"]
     assert acceptance["prior"] == pytest.approx(acceptance["prior_exact"], abs=0.05)
     assert acceptance["npe_log"] >= 0.9 * acceptance["posterior_exact"]
     assert acceptance["npe_log_ensemble_thinned"] >= 0.58
+    assert acceptance["npe_truncated"] >= 0.8 * acceptance["posterior_exact"]

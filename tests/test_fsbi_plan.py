@@ -92,7 +92,7 @@ def test_a_round_reads_the_tables_before_it_and_the_study_those_of_all():
 def test_only_a_round_with_metrics_has_an_ensemble_and_only_one_that_thins_a_classifier():
     assert plan.members(config(), "r", "mlp", 0) == plan.thinning(config(), "r", "mlp", 0) == []
     assert plan.members(config(), "r", "mlp", 1) == [f"r/mlp/round1/member{number}.pt" for number in range(3)]
-    assert plan.thinning(config(), "r", "mlp", 1) == ["r/mlp/round1/classifier.npz"]
+    assert plan.thinning(config(), "r", "mlp", 1) == [f"r/mlp/round1/{name}.npz" for name in ("classifier", "predictor")]
     assert plan.posteriors(config(), "r", "mlp") == ["r/mlp/round1/posterior.npz"]
     assert plan.thinning(config(schedule=[FIRST, {**SECOND, "thin": "none"}]), "r", "mlp", 1) == []
 

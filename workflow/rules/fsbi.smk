@@ -7,9 +7,8 @@ from respike.fsbi import plan
 plan.check(config)
 
 FAMILIES = config["networks"]
-PART = ("family", "part")
+PART, ROUND = ("family", "part"), ("family", "round")
 CHUNK = (*PART, "first", "last")
-ROUND = ("family", "round")
 
 # What functions of the plan say of the config, given these wildcards; of files, with the folder in which they lie.
 told = lambda function, *names: lambda w: function(config, *(int(w[n]) if w[n].isdigit() else w[n] for n in names))
@@ -117,6 +116,7 @@ use rule stage as classify with:
         tables=listed(plan.tables, *ROUND),
     output:
         out="<results>/{family}/round{round}/classifier.npz",
+        predictor="<results>/{family}/round{round}/predictor.npz",
     log:
         "<logs>/{family}_round{round}_classify.txt",
     params:

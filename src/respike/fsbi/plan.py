@@ -156,9 +156,9 @@ def members(config: Config, folder: str, family: str, round: int) -> list[str]:
 
 
 def thinning(config: Config, folder: str, family: str, round: int) -> list[str]:
-    """Classifier that thins the proposals of the round, if it has one."""
+    """Classifier and predictor that thin the proposals of the round, if they are thinned."""
     thinned = round and config[family]["schedule"][round]["thin"] != "none"
-    return [f"{folder}/{family}/round{round}/classifier.npz"] if thinned else []
+    return [f"{folder}/{family}/round{round}/{name}.npz" for name in ("classifier", "predictor")] if thinned else []
 
 
 def posteriors(config: Config, folder: str, family: str) -> list[str]:

@@ -99,10 +99,27 @@ def prior_acceptance(n: int, interval: Interval) -> float:
     return float(np.trapezoid(density * hit(grid, interval), grid))
 
 
+def posterior(n: int, rates: Float[np.ndarray, " rate"]) -> tuple[np.ndarray, Float[np.ndarray, "rate point"]]:
+    """Grid of values of a.u and the exact posterior density on it at each rate (Hz)."""
+    grid, density = projection_density(n)
+    likelihood = np.exp(-(((np.log10(rates)[:, None] - CENTRE - SLOPE * grid) / NOISE) ** 2) / 2)
+    return grid, density * likelihood / np.trapezoid(density * likelihood, grid, axis=1)[:, None]
+
+
 def posterior_acceptance(n: int, interval: Interval) -> float:
     """Share of draws from the exact posterior, at rates drawn uniformly from `interval`, whose rate lies in it again."""
-    grid, density = projection_density(n)
     rates = np.linspace(*interval, 201)
-    likelihood = np.exp(-(((np.log10(rates)[:, None] - CENTRE - SLOPE * grid) / NOISE) ** 2) / 2)
-    posterior = density * likelihood / np.trapezoid(density * likelihood, grid, axis=1)[:, None]
-    return float(np.trapezoid(np.trapezoid(posterior * hit(grid, interval), grid, axis=1), rates) / (rates[-1] - rates[0]))
+    grid, density = posterior(n, rates)
+    return float(np.trapezoid(np.trapezoid(density * hit(grid, interval), grid, axis=1), rates) / (rates[-1] - rates[0]))
+
+
+def posterior_relation(n: int, interval: Interval) -> tuple[float, float]:
+    """What `targets.relation` finds for such draws: correlation of log rates, share within a factor of 2."""
+    rates = np.linspace(*interval, 201)
+    grid, density = posterior(n, rates)
+    asked, expected = np.log10(rates), CENTRE + SLOPE * grid
+    mean = np.trapezoid(density * expected, grid, axis=1)
+    variance = np.trapezoid(density * expected**2, grid, axis=1) - mean**2 + NOISE**2
+    correlation = np.cov(asked, mean, ddof=0)[0, 1] / np.sqrt(asked.var() * (mean.var() + variance.mean()))
+    near = [np.trapezoid(row * hit(grid, (rate / 2, 2 * rate)), grid) for row, rate in zip(density, rates, strict=True)]
+    return float(correlation), float(np.mean(near))

@@ -7,10 +7,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from respike.core import calibration
+from respike.fsbi.inference import classifier
 from respike.fsbi.inference.flow import Member
 from respike.fsbi.inference.proposals import inside
-from respike.fsbi.inference.targets import Target
+from respike.fsbi.inference.targets import Target, scaled
+from respike.fsbi.params import THETA
 from respike.fsbi.rules import parameters
+
+AIMS = 5  # asked-for values that are held against what rules do
+FEWEST = 10  # rules to learn from
 
 
 @dataclass(frozen=True)
@@ -41,22 +47,52 @@ def bounded_draws(member: Member, condition: np.ndarray, n: int, rng: np.random.
     return draws[:n]
 
 
-def ranks(
-    member: Member, table: pd.DataFrame, family: str, settings: Examination, rng: np.random.Generator
-) -> Float[np.ndarray, "rule parameter"]:
-    """Rank of each held-out rule of the training `table` among posterior draws given its metrics, as a share of the draws.
+def held_out(
+    members: list[Member], table: pd.DataFrame, family: str, settings: Examination, rngs: list[np.random.Generator]
+) -> dict[str, np.ndarray]:
+    """Held-out rules of the training `table` against draws of the member that has not seen them, given their metrics.
 
-    Ties are broken at random, so that the ranks of a calibrated posterior are uniform on [0, 1].
+    `ranks` (rule, parameter) and `joint` (rule) are uniform, and `tarp` (credibility, coverage) is the diagonal, if the
+    posterior is right (core.calibration). A rule for which the flow leaks too much to give all draws is left out.
     """
-    rows = table.iloc[member.held_out[: settings.held_out]]
-    theta = parameters(rows, family)
-    ranked = []
-    for truth, condition in zip(theta, member.conditions(rows), strict=True):
-        draws = bounded_draws(member, condition, settings.draws, rng)
-        if len(draws):
-            below = (draws < truth).sum(0)
-            ranked.append((below + rng.random(len(truth))) / (len(draws) + 1))
-    return np.array(ranked).reshape(-1, theta.shape[1])
+    rules, drawn, joint = [np.zeros((0, len(THETA[family]) - 1))], [], [np.zeros(0)]
+    for member, rng in zip(members, rngs, strict=True):
+        rows = table.iloc[member.held_out[: settings.held_out]]
+        conditions = member.conditions(rows)
+        draws = [bounded_draws(member, condition, settings.draws, rng) for condition in conditions]
+        full = np.array([number for number, of_rule in enumerate(draws) if len(of_rule) == settings.draws], dtype=int)
+        if len(full):
+            rules.append(parameters(rows, family)[full])
+            drawn.append(np.stack([draws[number] for number in full], 1))
+            density = lambda theta, case, of=member, at=conditions[full]: of.log_density(theta, at[case])  # noqa: E731
+            joint.append(calibration.joint_ranks(rules[-1], drawn[-1], density))
+    truth, none = np.concatenate(rules), {"ranks": rules[0], "tarp": np.zeros((2, 0))}
+    if not len(truth):
+        return {**none, "joint": joint[0]}
+    draws = np.concatenate(drawn, 1)
+    tarp = np.stack(calibration.tarp(truth, draws, rngs[0]))
+    return {"ranks": calibration.ranks(truth, draws), "joint": np.concatenate(joint), "tarp": tarp}
+
+
+def aims(table: pd.DataFrame, family: str, proposal: Conditioned, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Is what proposals are asked for inside what the rules of the training `table` do, and can it be predicted from theta?
+
+    `unexpected`: p-value of each of AIMS draws of the aim among the metrics of the rules. `attainable` (number of rules,
+    metric): correlation of asked-for and found values if every proposal were predicted to have exactly what was asked for,
+    s / sqrt(s^2 + e^2) with the spread s of the aim and the error e of a predictor that learned from so many (`learned`).
+    """
+    bounds = [proposal.targets[name].aim for name in proposal.metrics]
+    asked = pd.DataFrame(rng.uniform(*np.array(bounds).T, (1000, len(bounds))), columns=list(proposal.metrics))
+    asked, found = (scaled(rows, proposal.metrics, True) for rows in (asked, table))
+    theta, seed = parameters(table, family), int(rng.integers(2**31))
+    sees = "mean_field" if family == "poly" else "theta"
+    sizes = sorted({max(len(table) // part, min(len(table), FEWEST)) for part in (8, 4, 2, 1)})
+    errors = [classifier.predictor(table[:n], theta[:n], proposal.metrics, seed, sees).spread for n in sizes]
+    return {
+        "unexpected": np.array([calibration.unexpected(one, found, seed) for one in asked[:AIMS]]),
+        "learned": np.array(sizes),
+        "attainable": asked.std(0) / np.sqrt(asked.var(0) + np.array(errors) ** 2),
+    }
 
 
 def condition_of(settings: Examination, proposal: Conditioned) -> dict[str, float]:

@@ -45,7 +45,7 @@ def propose(
     box = np.array(boxes(family)).T
     block = posterior_block(members, aim, rng) if members else prior_block(box)
     about = f"fsbi.{family}: round {round}, rule {index}"
-    theta, drawn, inside = chosen(block, box, thinning, rng, settings, about)
+    theta, drawn, inside = chosen(block, box, thinning, rng, settings, aim, about)
     identity = {"index": index, "round": round, "seed": seeds.of(seed, "fsbi", "simulate", round, index)}
     values = dict(zip(THETA[family], (*theta.tolist(), rate_in), strict=True))
     return {**identity, **values, **{f"aim_{name}": value for name, value in aim.items()}, "drawn": drawn, "inside": inside}
@@ -70,19 +70,25 @@ def posterior_block(members: list, aim: dict[str, float], rng: np.random.Generat
 
 
 def chosen(
-    block: Block, box: np.ndarray, thinning: list, rng: np.random.Generator, settings: Proposal, about: str
+    block: Block,
+    box: np.ndarray,
+    thinning: list,
+    rng: np.random.Generator,
+    settings: Proposal,
+    aim: dict[str, float],
+    about: str,
 ) -> tuple[np.ndarray, int, int]:
     """One candidate inside the box, how many were drawn for it, and how many of them lay inside.
 
-    The choice is by the weights of the classifiers `thinning`: where they see no difference, any candidate; where they do,
-    the promising ones. Raises ValueError after `settings.patience` candidates.
+    The choice is by the weights of the committees `thinning`, which know the `aim`: where they see no difference, any
+    candidate; where they do, the promising ones. Raises ValueError after `settings.patience` candidates.
     """
     drawn, gathered, weights = 0, [], []
     while drawn < settings.patience:
         candidates = block(int(rng.integers(2**31)))
         kept = inside(candidates, box)
         gathered.extend(kept)
-        weights.extend(np.prod([np.ones(len(kept)), *(one.weight(kept) ** settings.sharpness for one in thinning)], axis=0))
+        weights.extend(np.prod([np.ones(len(kept)), *(one.weight(kept, aim, settings.sharpness) for one in thinning)], axis=0))
         drawn += len(candidates)
         if len(gathered) >= settings.among and sum(weights) > 0:
             return gathered[rng.choice(len(gathered), p=np.array(weights) / sum(weights))], drawn, len(gathered)

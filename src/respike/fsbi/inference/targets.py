@@ -94,3 +94,13 @@ def scaled(table: pd.DataFrame, metrics: Sequence[str], log: bool) -> Float[np.n
         for name in metrics
     ]
     return np.stack(columns, 1)
+
+
+def relation(table: pd.DataFrame, name: str) -> tuple[float, float]:
+    """Do proposals do what they were asked? Of a metric asked for (`aim_<name>`) and found, among rules that have it:
+    correlation of the logarithms (value + FLOOR; nan for fewer than three), and share within a factor of 2.
+    """
+    finished = table[np.isfinite(table[name])]
+    asked, found = (np.log10(finished[column].to_numpy(float) + FLOOR.get(name, 0.01)) for column in (f"aim_{name}", name))
+    correlation = np.corrcoef(asked, found)[0, 1] if len(finished) > 2 else np.nan
+    return float(correlation), float(np.mean(np.abs(asked - found) <= np.log10(2))) if len(finished) else np.nan

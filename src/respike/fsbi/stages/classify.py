@@ -1,8 +1,10 @@
-"""The classifier that thins the proposals of a round: all rules simulated so far in, weights of a small committee out."""
+"""What thins the proposals of a round: all rules simulated so far in, a classifier and a predictor out."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from respike.core import seeds
 from respike.fsbi import rules
@@ -22,13 +24,15 @@ class Labels:
     targets: dict[str, Target]
 
 
-def run(*, tables: list[Path], out: Path, family: str, round: int, settings: Labels, seed: int) -> None:
-    """Learn which rules of `tables` are good; with `none` nothing is learned and every proposal is kept."""
+def run(*, tables: list[Path], out: Path, predictor: Path, family: str, round: int, settings: Labels, seed: int) -> None:
+    """Learn which rules of `tables` are good, and the metrics of those that finished, so that rules do what they are asked."""
     table = rules.read(tables)
     conditions = aims(settings.targets, settings.metrics) if settings.thin == "aim" else {}
     if settings.thin == "plausible":
         conditions = plausible(settings.targets, group("plausible", family))
     good = classifier.labels(table, settings.thin, conditions)
     start = seeds.of(seed, "fsbi", "classify", family, round) % 2**31
-    lose = FALSE_NEGATIVES if settings.thin == "finite" else 0.0
-    classifier.write(out, classifier.train(rules.parameters(table, family), good, start, lose, settings.thin_by))
+    lose, theta = FALSE_NEGATIVES if settings.thin == "finite" else 0.0, rules.parameters(table, family)
+    classifier.write(out, classifier.train(theta, good, start, lose, settings.thin_by))
+    known = np.isfinite(table[list(settings.metrics)].to_numpy(float)).all(1)
+    classifier.write(predictor, classifier.predictor(table[known], theta[known], settings.metrics, start, settings.thin_by))

@@ -6,7 +6,7 @@ import numpy as np
 
 from respike.core import files, seeds
 from respike.fsbi import fitted
-from respike.fsbi.inference.posterior import Conditioned, Examination, condition_of, correlations, ranks
+from respike.fsbi.inference.posterior import Conditioned, Examination, aims, condition_of, correlations, held_out
 
 
 def run(
@@ -20,7 +20,7 @@ def run(
     proposal: Conditioned,
     seed: int,
 ) -> None:
-    """Ranks of held-out rules among posterior draws, and conditional correlations of the parameters."""
+    """Diagnostics of the posterior with held-out rules, of its aims, and conditional correlations of the parameters."""
     ensemble = [fitted.read(path) for path in members]
     table = files.read_table(training)
     key = (seed, "fsbi", "examine", family, round)
@@ -31,10 +31,8 @@ def run(
         rule=family,
         round=round,
         dataset=table["dataset"].iloc[0],
-        ranks=np.concatenate(
-            [ranks(member, table, family, settings, rng) for member, rng in zip(ensemble, generators, strict=True)]
-        ),
-        draws=settings.draws,
+        **held_out(ensemble, table, family, settings, generators),
+        **aims(table, family, proposal, seeds.generator(*key, "aims")),
         correlations=correlations(ensemble, condition, settings, seeds.generator(*key, "correlations")),
         condition=np.array(list(condition.values())),
         condition_names=np.array(list(condition)),

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from respike.core import files, style
-from respike.fsbi import mean_field, mlp, network_figure, protocol, recording
+from respike.fsbi import inference_figure, mean_field, mlp, network_figure, protocol, recording
 from respike.fsbi.inference.targets import Target, group, meets, plausible
 from respike.fsbi.inference.whitening import components, whiten
 from respike.fsbi.params import PLASTIC, TERM_BOX, THETA, TYPES, Simulation, box, metrics_of
@@ -31,15 +31,6 @@ RATE_RANGE = (0, 50)  # Hz, of the colours
 TERM_LIMITS = (TERM_BOX[0] - 0.1, TERM_BOX[1] + 0.1)
 BINS = 10  # of a heat map
 CONSTANT = {"poly": ("alpha", "beta"), "mlp": ("pre_bias", "post_bias")}  # change at a spike whatever the other cell did
-METHODS = {
-    "prior": "prior",
-    "prior_thinned": "prior, thinned",
-    "npe_linear": "estimator, metrics as they are",
-    "npe_log": "estimator, log metrics",
-    "npe_log_ensemble": "ensemble, log metrics",
-    "npe_log_ensemble_thinned": "ensemble, thinned",
-    "posterior_exact": "exact posterior",
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ def run(
         "against_rate": lambda: against_rate(rounds, family, targets),
         "heat_maps": lambda: heat_maps(rounds, family),
         "longevity": lambda: survival(files.read_table(longevity), family, targets, settings.seconds),
-        "inference": lambda: inference(examined, rounds, files.read_table(compare)),
+        "inference": lambda: inference_figure.draw(examined, rounds, files.read_table(compare)),
         "mean_field": lambda: mean_fields(rounds),
         "network": lambda: network_figure.draw(recording.read(recordings[0])[int(one["index"])]),
     }
@@ -320,44 +311,3 @@ def split_scatter(axes: Axes, x: np.ndarray, y: np.ndarray, stable: np.ndarray) 
     """Dots of the rules that stayed stable and of those that did not."""
     axes.plot(x[~stable], y[~stable], ".", color="0.6", label="not stable")
     axes.plot(x[stable], y[stable], ".", color="#0072B2", label="stable")
-
-
-# -- inference --------------------------------------------------------------------------------------------------------
-
-
-def inference(examined: list[dict[str, np.ndarray]], rounds: list[pd.DataFrame], compare: pd.DataFrame) -> Figure:
-    """Calibration of each trained ensemble, proposals against what they were made for, and ways compared on the surrogate."""
-    figure, axes = style.panels(1, 3)
-    draw_ranks(axes[0, 0], examined)
-    draw_aims(axes[0, 1], rounds)
-    share = compare.set_index("method")["acceptance"]
-    shown = [name for name in METHODS if name in share]
-    axes[0, 2].barh(range(len(shown)), share[shown], color=["0.7" if "exact" in name else "#56B4E9" for name in shown])
-    axes[0, 2].set_yticks(range(len(shown)), [METHODS[name] for name in shown], fontsize=6)
-    axes[0, 2].invert_yaxis()
-    axes[0, 2].set(xlabel="share of proposals inside the aim", title="surrogate: equal budget", xlim=(0, 1))
-    return figure
-
-
-def draw_ranks(axes: Axes, examined: list[dict[str, np.ndarray]]) -> None:
-    """Histogram of the ranks of held-out rules among posterior draws, all parameters together; flat when calibrated."""
-    for one in examined:
-        if len(one["ranks"]):
-            label = f"pi{int(one['round'])}, {len(one['ranks'])} rules"
-            axes.hist(one["ranks"].ravel(), np.linspace(0, 1, 21), density=True, histtype="step", label=label)
-    axes.axhline(1, color="0.5", linestyle=":", linewidth=0.8)
-    axes.set(xlabel="rank of the true parameter", ylabel="density", title="calibration")
-    if examined:
-        axes.legend()
-
-
-def draw_aims(axes: Axes, rounds: list[pd.DataFrame]) -> None:
-    """Rate that each proposal was made for and the rate it has."""
-    for number, table in enumerate(rounds):
-        if "aim_rate" in table:
-            axes.plot(table["aim_rate"], table["rate"] + 0.01, ".", label=f"pi{number}, n = {len(table)}")
-    low, high = axes.get_xlim()
-    axes.plot([low, high], [low, high], color="0.5", linestyle=":", linewidth=0.8)
-    axes.set(xlabel="rate aimed at (Hz)", ylabel="rate + 0.01 (Hz)", yscale="log", title="proposals")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend()

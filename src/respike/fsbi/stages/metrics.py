@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from respike.core import files, measures
+from respike.core import calibration, files, measures
 from respike.core.config import build
 from respike.core.measures import Measure
-from respike.fsbi.inference.targets import GROUPS, Interval, Target, group, meets, plausible
+from respike.fsbi.inference.targets import GROUPS, Interval, Target, group, meets, plausible, relation
 from respike.fsbi.inference.whitening import components, whiten
 from respike.fsbi.params import FAMILIES, FINISHED, OUTCOMES, THETA, Simulation, metrics_of
 
@@ -54,10 +54,7 @@ def run(
         *(row for path in whole for row in of_release(files.read_table(path), settings, seed)),
         *(row for path in longevity for row in of_longevity(files.read_table(path), settings, seed)),
         *(row for path in posteriors for row in of_posterior(files.read_arrays(path), seed)),
-        *(
-            Measure(f"compare_{row.method}", seed, "surrogate", "acceptance", row.acceptance, "", row.n)
-            for row in files.read_table(compare).itertuples()
-        ),
+        *of_comparison(files.read_table(compare), seed),
     ]
     files.write_table(out, measures.table("fsbi", rows))
     files.write_table(facts, measures.facts("fsbi", simulated(zip(tables, rounds, strict=True))))
@@ -126,12 +123,15 @@ def against_prior(table: pd.DataFrame, prior: pd.DataFrame, aim: dict[str, Inter
 
 
 def misses(table: pd.DataFrame) -> dict[str, float]:
-    """Median distance between the value a rule was proposed for and the value it has, for rules that finished."""
+    """Of rules that finished, what each was proposed for against what it has: median distance, correlation of the logarithms,
+    share within a factor of 2.
+    """
     finished = table[table["outcome"] == FINISHED]
-    names = [name.removeprefix("aim_") for name in table.columns if name.startswith("aim_")]
-    return {
-        f"miss_{name}": float((finished[name] - finished[f"aim_{name}"]).abs().median()) for name in names if len(finished)
-    }
+    values = {}
+    for name in (column.removeprefix("aim_") for column in finished.columns if column.startswith("aim_") and len(finished)):
+        values[f"miss_{name}"] = float((finished[name] - finished[f"aim_{name}"]).abs().median())
+        values[f"relation_{name}"], values[f"share_{name}_within_2"] = relation(finished, name)
+    return values
 
 
 def of_release(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator[Measure]:
@@ -158,17 +158,36 @@ def of_longevity(table: pd.DataFrame, settings: Measured, seed: int) -> Iterator
 
 
 def of_posterior(examined: dict[str, np.ndarray], seed: int) -> Iterator[Measure]:
-    """Calibration of one ensemble: coverage of central intervals, and how unlikely the ranks are if it is calibrated.
+    """Calibration of one ensemble by held-out rules, and its aims.
 
-    `sbc_p` is the smallest Kolmogorov-Smirnov p-value over the parameters times their number.
+    `coverage_<level>` of central intervals; `sbc_p`, the smallest Kolmogorov-Smirnov p-value over the parameters times their
+    number; greatest distance from the diagonal of the joint coverage and of TARP, and what chance stays below in 95 % of
+    cases. `surprising_aims`: share of asked-for values unlike any rule (p < 0.05). `..._attainable`: see posterior.aims.
     """
-    ranks = examined["ranks"]
+    variant, dataset = f"{examined['rule']}_pi{examined['round']}", str(examined["dataset"])
+    ranks, n_rules = examined["ranks"], int(examined["learned"][-1])
+    values = {
+        f"relation_{name}_attainable": best
+        for name, best in zip(examined["condition_names"], examined["attainable"][-1], strict=True)
+    }
+    values["surprising_aims"] = (examined["unexpected"] < 0.05).mean()
+    yield from (Measure(variant, seed, dataset, name, float(value), "", n_rules) for name, value in values.items())
     if not len(ranks):
         return
     distance = np.abs(ranks - 0.5)
     smallest = min(stats.kstest(column, "uniform").pvalue for column in ranks.T)
     values = {f"coverage_{level}": (distance <= level / 200).mean() for level in (50, 90)}
     values["sbc_p"] = min(1.0, smallest * ranks.shape[1])
-    variant = f"{examined['rule']}_pi{examined['round']}"
-    for name, value in values.items():
-        yield Measure(variant, seed, str(examined["dataset"]), name, float(value), "", len(ranks))
+    values["joint_deviation"] = calibration.deviation(calibration.coverage(examined["joint"]))
+    values["tarp_deviation"] = calibration.deviation(calibration.Coverage(*examined["tarp"]))
+    values["chance_deviation"] = calibration.band(len(ranks))
+    yield from (Measure(variant, seed, dataset, name, float(value), "", len(ranks)) for name, value in values.items())
+
+
+def of_comparison(table: pd.DataFrame, seed: int) -> Iterator[Measure]:
+    """Ways to propose on the surrogate: share inside the aim, or, at several training sizes, how far it is followed."""
+    for row in table.itertuples():
+        asked = row.method.startswith("asked_")
+        variant = f"compare_{row.method}" + (f"_{row.rules:.0f}" if asked and row.n else "")
+        for name in ("relation", "within_2") if asked else ("acceptance",):
+            yield Measure(variant, seed, "surrogate", name, getattr(row, name), "", row.n)
