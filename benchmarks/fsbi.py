@@ -27,10 +27,12 @@ POLY_SECONDS, MLP_SECONDS = 10.0, 2.0  # simulated in one run; wiring the networ
 PUBLISHED = {"poly": 0.40, "mlp": 8.4, "metrics": 0.55}  # metrics: per rule
 BUSY_SECONDS, BUSY_INPUT = 4.0, 14.0  # s, Hz: with the same rule, so slow that no weight moves, E fires at 20 Hz
 BUSY = Wiring(eta=1e-6, w_ee=0.115)
+SEEDS, GROWTH_SECONDS = 10, 4.0
+GROWTH = ((4096, 0.1), (2048, 0.2), (8192, 0.05), (4096, 0.05), (4096, 0.2))  # cells of E, probability of a connection
 
 
 def workloads() -> list[Workload]:
-    """Simulations of both networks, and the metrics of one recording."""
+    """Simulations of both networks beside others and beside real time, and the metrics of one recording."""
     fast, stock = (simulation("poly", templates, POLY_SECONDS) for templates in ("fast", "stock"))
     busy, busy_stock = (
         simulation("poly", templates, BUSY_SECONDS, BUSY, rate_in=BUSY_INPUT) for templates in ("fast", "stock")
@@ -50,16 +52,23 @@ def workloads() -> list[Workload]:
             "published program, quiet machine",
             yardstick_cpu_s=PUBLISHED["mlp"] * MLP_SECONDS,
         ),
+        Workload(
+            f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz, {SEEDS} seeds",
+            in_turn([simulation("poly", "fast", POLY_SECONDS, seed=seed) for seed in range(1, SEEDS + 1)]),
+            "real time",
+            yardstick_cpu_s=SEEDS * POLY_SECONDS,
+        ),
+        *(growth(n_e, p) for n_e, p in GROWTH),
         Workload("fsbi metrics of one rule", metrics, "published program", yardstick_cpu_s=PUBLISHED["metrics"]),
     ]
 
 
 @cache
-def binary(family: str, templates: str) -> Path:
-    """Description of a compiled network of full size, in a folder that outlives the process."""
+def binary(family: str, templates: str, n_e: int = 4096) -> Path:
+    """Description of a compiled network, of full size unless told otherwise, in a folder that outlives the process."""
     folder = Path(tempfile.gettempdir()) / "respike-bench"
-    out = folder / f"{family}_{templates}.json"
-    build(Network(family=family, templates=templates), folder, out)
+    out = folder / f"{family}_{templates}_{n_e}.json"
+    build(Network(family=family, templates=templates, n_e=n_e, n_i=n_e // 4), folder, out)
     return out
 
 
@@ -73,15 +82,37 @@ def theta(family: str) -> dict[str, float]:
     return {**values, "eta_EE": 1e-6, "eta_IE": 1e-6, "rate_in": 10.0}
 
 
+def in_turn(runs: list[Callable[[], object]]) -> Callable[[], object]:
+    """A function that calls `runs` one after the other."""
+
+    def run() -> None:
+        for one in runs:
+            one()
+
+    return run
+
+
+def growth(n_e: int, p: float) -> Workload:
+    """A network of other size, beside real time: weights shrink as a cell gets more synapses, and barely move."""
+    cells, weaker = n_e + n_e // 4, 0.1 * 4096 / (p * n_e)
+    wiring = Wiring(eta=1e-6, p_recurrent=p, w_ee=0.1 * weaker, w_ei=0.1 * weaker, w_ie=weaker, w_ii=weaker)
+    return Workload(
+        f"fsbi poly, {GROWTH_SECONDS:g} s, {cells} cells, {p * cells**2 / 1e6:.2g} M synapses",
+        simulation("poly", "fast", GROWTH_SECONDS, wiring, n_e),
+        "real time",
+        yardstick_cpu_s=GROWTH_SECONDS,
+    )
+
+
 def simulation(
-    family: str, templates: str, seconds: float, wiring: Wiring | None = None, **changed: float
+    family: str, templates: str, seconds: float, wiring: Wiring | None = None, n_e: int = 4096, **changed: float
 ) -> Callable[[], object]:
     """A function that simulates one rule once; `changed` are entries of the rule with another value."""
     values = {**theta(family), "seed": 1, **changed}
     settings = Simulation(wiring=wiring or Wiring(), protocol=Protocol(settle=0.0, record=seconds, stop="reference"))
 
     def run() -> None:
-        recording, _ = Simulator(binary(family, templates), settings).record(values)
+        recording, _ = Simulator(binary(family, templates, n_e), settings).record(values)
         assert recording.outcome == "finished", recording.outcome
 
     return run

@@ -166,13 +166,15 @@ def test_substitutions_must_all_happen():
         codegen.replaced("one word", "objects.cpp", {"word": ("other", 2)})
 
 
-def test_another_version_of_brian_is_refused(monkeypatch):
-    monkeypatch.setattr(codegen.brian2, "__version__", "2.10.0")
-    with (
-        pytest.raises(ValueError, match="written for Brian2 2.9.0, found 2.10.0.*set templates to stock"),
-        codegen.templates(codegen.Loops()),
-    ):
-        pass
+def test_a_version_of_brian_that_was_not_checked_gets_its_own_loops(monkeypatch, capsys):
+    assert build.served(Network()) == Network()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(brian2, "__version__", "2.99.0")
+    assert build.served(Network(n_e=512)) == Network(n_e=512, templates="stock")
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"fsbi.build: Brian2 2.99.0, fast loops checked with 2.9.0, .*: using its own, slower ones\n", said)
+    assert build.served(Network(templates="stock")) == Network(templates="stock")
+    assert capsys.readouterr().out == ""
 
 
 def test_renewals_are_those_of_the_header():
@@ -290,14 +292,18 @@ def test_a_compiler_may_have_arguments(monkeypatch):
     assert build.find_compiler() == ["g++"]
 
 
+USERS = {"devices.cpp_standalone.openmp_threads": 4, "codegen.loop_invariant_optimisations": False}
+
+
 def test_preferences_of_the_user_do_not_reach_the_binary():
-    brian2.prefs["devices.cpp_standalone.openmp_threads"] = 4
+    before = {name: brian2.prefs[name] for name in USERS}
+    brian2.prefs.update(USERS)
     try:
         with build.standalone(Network()):
-            assert brian2.prefs["devices.cpp_standalone.openmp_threads"] == 0
-        assert brian2.prefs["devices.cpp_standalone.openmp_threads"] == 4
+            assert {name: brian2.prefs[name] for name in USERS} == before
+        assert {name: brian2.prefs[name] for name in USERS} == USERS
     finally:
-        brian2.prefs["devices.cpp_standalone.openmp_threads"] = 0
+        brian2.prefs.update(before)
 
 
 # --- chunks ---
@@ -658,6 +664,43 @@ def test_a_killed_chunk_redoes_only_itself(binaries, tmp_path):
     simulate.run(rules=[rules], binary=binaries("poly", "fast"), out=out, settings=config.build(Simulation, settings))
     columns = [name for name in resumed.columns if name != "cpu_s"]
     pd.testing.assert_frame_equal(resumed[columns], pd.read_parquet(out)[columns])
+
+
+WRAPPED = """
+from pathlib import Path
+import brian2
+from respike.fsbi.params import Network
+from respike.fsbi.simulator.build import build
+assert brian2.prefs["devices.cpp_standalone.openmp_threads"] == {threads}
+build(Network(n_e=512, n_i=128), Path({folder!r}), Path({folder!r}) / "binary.json")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("home", ["preferences", "cannot be written", "working folder"])
+def test_home_and_compiler_of_the_user_leave_the_program_as_it_is(binaries, tmp_path, rng, home):
+    """A home with preferences or without access, preferences in the working folder, and a compiler behind a wrapper."""
+    (tmp_path / "ccache").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "ccache").chmod(0o755)
+    folder = tmp_path / ".brian" if home == "preferences" else tmp_path
+    folder.mkdir(exist_ok=True)
+    text = "".join(f"{name} = {value}\n" for name, value in USERS.items())
+    if home != "cannot be written":
+        (folder / {"preferences": "user_preferences", "working folder": "brian_preferences"}[home]).write_text(text)
+    program = WRAPPED.format(threads=0 if home == "cannot be written" else 4, folder=str(tmp_path / "build"))
+    environment = {
+        **os.environ,
+        "CXX": "ccache g++",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "HOME": "/dev/null" if home == "cannot be written" else str(tmp_path),
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environment)
+    own, plain = (Simulator(path, Simulation()).folder for path in (tmp_path / "build/binary.json", binaries("poly", "fast")))
+    for unit in ("hot.cc", "cold.cc"):  # Brian2 writes initial values in no fixed order
+        assert sorted((own / unit).read_text().splitlines()) == sorted((plain / unit).read_text().splitlines())
+    rule = rule_of("poly", rng, EE_alpha=0.1)
+    assert same(*(simulated(path, rule, record=0.5) for path in (tmp_path / "build/binary.json", binaries("poly", "fast"))))
 
 
 @pytest.mark.slow

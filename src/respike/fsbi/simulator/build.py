@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,22 @@ COLD = ("create_generator", "variable_set", "before_run_", "after_run_")  # code
 
 def build(network: Network, folder: Path, out: Path) -> None:
     """Compile `network` below `folder`, unless it is there, and write to `out` where the binary is and what it leaves."""
-    compiler = find_compiler()
+    compiler, network = find_compiler(), served(network)
     key = key_of(network, compiler)
     home = Path(folder).resolve() / key
     with only_one(home.with_suffix(".lock")):
         facts = binary.manifest(home) or compile_into(home, network, compiler)
     where = {"key": key, "folder": os.path.relpath(home, Path(out).resolve().parent)}
     files.write_text(out, json.dumps({**facts, **where}, indent=1))
+
+
+def served(network: Network) -> Network:
+    """`network`, with the loops of Brian2 in place of the fast ones when these were not checked with this version of it."""
+    if network.templates == "stock" or brian2.__version__ in codegen.CHECKED:
+        return network
+    here, checked = brian2.__version__, ", ".join(codegen.CHECKED)
+    print(f"fsbi.build: Brian2 {here}, fast loops checked with {checked}: using its own, slower ones", flush=True)  # noqa: T201
+    return replace(network, templates="stock")
 
 
 def find_compiler() -> list[str]:
@@ -119,26 +128,24 @@ def generate(project: Path, network: Network) -> dict[str, Any]:
 @contextmanager
 def standalone(network: Network) -> Iterator[None]:
     """The C++ device of Brian2 with our loops, or its own, for the time of the block, whatever the user's preferences."""
-    preferences = {
+    ours = {
         "core.default_float_dtype": np.float32,
         "codegen.cpp.extra_compile_args_gcc": flags(network),
         "codegen.cpp.headers": ["<cstring>", "<type_traits>", '"lanes.h"'],
-        "devices.cpp_standalone.openmp_threads": 0,
     }
-    before = {name: brian2.prefs[name] for name in preferences}
+    before = dict(brian2.prefs)
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.device.reinit()
     brian2.device.activate(build_on_run=False)
     try:
-        for name, value in preferences.items():
-            brian2.prefs[name] = value
+        brian2.prefs.reset_to_defaults()
+        brian2.prefs.update(ours)
         brian2.start_scope()
         brian2.defaultclock.dt = DT * brian2.second
         with codegen.templates(circuit.loops(network)) if network.templates == "fast" else nullcontext():
             yield
     finally:
-        for name, value in before.items():
-            brian2.prefs[name] = value
+        brian2.prefs.update(before)
         brian2.device.reinit()
         brian2.set_device("runtime")
 
@@ -157,11 +164,11 @@ def make(project: Path, network: Network, compiler: list[str]) -> None:
     """
     objects = sorted((project / "code_objects").glob("*.cpp"))
     hot = [file for file in objects if not any(part in file.name for part in COLD)]
-    rest = [file for file in objects if file not in hot]
-    for name, level, sources in (("hot", "-O3", hot), ("cold", "-O1", [*rest, *sorted(project.glob("*.cpp"))])):
+    cold = [file for file in objects if file not in hot] + sorted([*project.glob("*.cpp"), *project.glob("brianlib/*.cpp")])
+    for name, level, sources in (("hot", "-O3", hot), ("cold", "-O1", cold)):
         unit = project / f"{name}.cc"
         unit.write_text("\n".join(apart(file.read_text(), file.stem) for file in sources))
-        call(*compiler, *flags(network), level, "-I.", "-c", unit.name, "-o", f"{name}.o", folder=project)
+        call(*compiler, *flags(network), level, "-I.", "-Ibrianlib", "-c", unit.name, "-o", f"{name}.o", folder=project)
     call(*compiler, "hot.o", "cold.o", "-o", "main", folder=project)
     for left_over in project.glob("*.o"):
         left_over.unlink()

@@ -2,7 +2,8 @@
 
 The model stays an ordinary Brian2 script. Brian2 turns its equations into statements for one cell or one synapse and puts
 them into templates; here eight of these templates are replaced. What the new loops rely on is checked when the code is
-generated: the version of Brian2, every statement that is rewritten, and that every template was in fact used.
+generated: every statement that is rewritten, and that every substitution happened. With a version of Brian2 that is not in
+CHECKED its own templates are used (build.served).
 """
 
 import re
@@ -15,7 +16,7 @@ from jinja2 import ChoiceLoader, DictLoader
 
 from respike.fsbi.simulator.brian import brian2
 
-VERSION = "2.9.0"
+CHECKED = ("2.9.0", "2.10.1", "2.11.0")  # versions of Brian2 with which the fast loops gave the bits of its own ones
 TEMPLATES = (  # replaced; `objects.cpp` is Brian2's own with the changes of OBJECTS
     "network.cpp",
     "spikemonitor.cpp",
@@ -41,6 +42,9 @@ OBJECTS = {  # write results only, and say when a disk is full
         '        if (outfile_{{varname}}.fail()) { std::cout << "Error writing {{varname}}." << endl; exit(1); }',
         3,
     ),
+}
+QUEUES = {  # from Brian2 2.10 on it writes its queues of spikes, which the fast loops do not have
+    "{% for path in S._pathways | sort(attribute='name') %}\n    ofstream": ("{% for path in () %}\n    ofstream", 1),
 }
 
 
@@ -78,11 +82,6 @@ def is_null(kind: str, terms: tuple[str, ...]) -> str:
 @contextmanager
 def templates(loops: Loops) -> Iterator[None]:
     """Brian2 generates its code with our loops for the time of the block."""
-    if brian2.__version__ != VERSION:
-        raise ValueError(
-            f"the fast loops are written for Brian2 {VERSION}, found {brian2.__version__}; "
-            "install that version or set templates to stock"
-        )
     code_object = brian2.devices.cpp_standalone.codeobject.CPPStandaloneCodeObject
     stock = code_object.templater
     code_object.templater = templater(stock, loops)
@@ -105,7 +104,8 @@ def templater(stock, loops: Loops):
     )
     ours.env.filters |= {"on_lanes": on_lanes, "one_by_one": one_by_one, "is_plastic": is_plastic}
     objects = stock.env.loader.get_source(stock.env, "objects.cpp")[0]
-    ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": replaced(objects, "objects.cpp", OBJECTS)}), ours.env.loader])
+    changes = OBJECTS | (QUEUES if ".queue[" in objects else {})
+    ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": replaced(objects, "objects.cpp", changes)}), ours.env.loader])
     return ours
 
 
