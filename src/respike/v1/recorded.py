@@ -71,7 +71,9 @@ def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.
     sizes = [getattr(preprocessing, name) for name in SPLITS]
     if sum(sizes) > n_trials:
         asked = " + ".join(f"v1.data.{name} {size}" for name, size in zip(SPLITS, sizes, strict=True))
-        raise ValueError(f"{path}: data/EVENTS has {n_trials} trials, fewer than the split asks for ({asked} = {sum(sizes)})")
+        fits = ", ".join(str(max(1, int(n_trials * size / sum(sizes)))) for size in sizes)
+        said = f"{n_trials} trials, fewer than the split asks for ({asked} = {sum(sizes)}); set these, for instance to {fits}"
+        raise ValueError(f"{path}: {said}")
     return np.repeat(SPLITS, sizes)
 
 
