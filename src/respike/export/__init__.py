@@ -1,6 +1,6 @@
-"""What leaves the project: a run that others take up, the project for a machine without network.
+"""What leaves the project: a run that others take up, the project for a machine without network, spikes for other tools.
 
-`python -m respike export crate FOLDER` and `export bundle FILE`, each with --help.
+`python -m respike export crate FOLDER`, `export bundle FILE` and `export nwb STUDY FOLDER`, each with --help.
 """
 
 import argparse
@@ -8,11 +8,11 @@ import inspect
 import sys
 from collections.abc import Callable
 
-from respike.export import bundle, crate
+from respike.export import bundle, crate, nwb
 
 # A kind is a function of texts and paths: its parameters without a default stand in a row on the command line, the others
 # are options (one that is an empty tuple takes several words). It returns a line that says what was written.
-KINDS: dict[str, Callable[..., str]] = {"crate": crate.write, "bundle": bundle.write}
+KINDS: dict[str, Callable[..., str]] = {"crate": crate.write, "bundle": bundle.write, "nwb": nwb.write}
 
 
 def main(arguments: list[str]) -> int:
