@@ -978,6 +978,8 @@ def test_ranks_under_the_exact_posterior_are_uniform(rng):
     assert (found["ranks"].shape, found["joint"].shape) == ((300, 24), (300,))
     assert stats.kstest(found["ranks"][:, 3], "uniform").pvalue > 0.01
     assert stats.kstest(found["joint"], "uniform").pvalue > 0.01
+    # -(theta - x/2)^2 per parameter, half on average, over a box of width 100
+    assert found["surplus"].mean() == pytest.approx(24 * (np.log(100) - 0.5), abs=1)
     assert calibration.deviation(calibration.Coverage(*found["tarp"])) < calibration.band(300, 0.99)
     # the same draws for other rules are no posterior of theirs
     table[[f"x{number}" for number in range(24)]] = observed(rng, 400)[[f"x{number}" for number in range(24)]]
@@ -1004,7 +1006,14 @@ def test_coverage_of_a_posterior_of_the_wrong_width_is_the_one_of_a_normal(rng, 
     ids=["uniform", "too sure"],
 )
 def test_calibration_of_known_ranks(ranks, half, nine_tenths, calibrated):
-    examined = {"ranks": np.stack([ranks] * 3, 1), "rule": "poly", "round": 1, "dataset": "surrogate", "joint": ranks}
+    examined = {
+        "ranks": np.stack([ranks] * 3, 1),
+        "rule": "poly",
+        "round": 1,
+        "dataset": "surrogate",
+        "joint": ranks,
+        "surplus": ranks,
+    }
     examined |= {"tarp": np.array([[0.0, 0.5, 1.0], [0.0, 0.7, 1.0]]), "unexpected": np.array([0.01, 0.2]), "learned": [9, 99]}
     examined |= {"attainable": np.array([[0.1], [0.4]]), "condition_names": np.array(["rate"])}
     values = {row.metric: row.value for row in metrics.of_posterior(examined, 0)}

@@ -53,9 +53,10 @@ def held_out(
     """Held-out rules of the training `table` against draws of the member that has not seen them, given their metrics.
 
     `ranks` (rule, parameter) and `joint` (rule) are uniform, and `tarp` (credibility, coverage) is the diagonal, if the
-    posterior is right (core.calibration). A rule for which the flow leaks too much to give all draws is left out.
+    posterior is right (core.calibration); `surplus` is log q(rule | its metrics) minus the log density of the prior. A rule
+    for which the flow leaks too much to give all draws is left out.
     """
-    rules, drawn, joint = [np.zeros((0, len(THETA[family]) - 1))], [], [np.zeros(0)]
+    rules, drawn, joint, surplus = [np.zeros((0, len(THETA[family]) - 1))], [], [np.zeros(0)], [np.zeros(0)]
     for member, rng in zip(members, rngs, strict=True):
         rows = table.iloc[member.held_out[: settings.held_out]]
         conditions = member.conditions(rows)
@@ -65,13 +66,15 @@ def held_out(
             rules.append(parameters(rows, family)[full])
             drawn.append(np.stack([draws[number] for number in full], 1))
             density = lambda theta, case, of=member, at=conditions[full]: of.log_density(theta, at[case])  # noqa: E731
+            log_q = [density(rule[None], case)[0] for case, rule in enumerate(rules[-1])]
+            surplus.append(np.array(log_q) + np.log(np.diff(member.box, axis=0)).sum())
             joint.append(calibration.joint_ranks(rules[-1], drawn[-1], density))
-    truth, none = np.concatenate(rules), {"ranks": rules[0], "tarp": np.zeros((2, 0))}
+    truth, found = np.concatenate(rules), {"joint": np.concatenate(joint), "surplus": np.concatenate(surplus)}
     if not len(truth):
-        return {**none, "joint": joint[0]}
+        return {**found, "ranks": truth, "tarp": np.zeros((2, 0))}
     draws = np.concatenate(drawn, 1)
     tarp = np.stack(calibration.tarp(truth, draws, rngs[0]))
-    return {"ranks": calibration.ranks(truth, draws), "joint": np.concatenate(joint), "tarp": tarp}
+    return {**found, "ranks": calibration.ranks(truth, draws), "tarp": tarp}
 
 
 def aims(table: pd.DataFrame, family: str, proposal: Conditioned, rng: np.random.Generator) -> dict[str, np.ndarray]:

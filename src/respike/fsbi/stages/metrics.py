@@ -180,6 +180,7 @@ def of_posterior(examined: dict[str, np.ndarray], seed: int) -> Iterator[Measure
     values["sbc_p"] = min(1.0, smallest * ranks.shape[1])
     values["joint_deviation"] = calibration.deviation(calibration.coverage(examined["joint"]))
     values["tarp_deviation"] = calibration.deviation(calibration.Coverage(*examined["tarp"]))
+    values["surplus_over_prior"] = examined["surplus"].mean()  # nats; below 0 the prior knows held-out rules better
     values["chance_deviation"] = calibration.band(len(ranks))
     yield from (Measure(variant, seed, dataset, name, float(value), "", len(ranks)) for name, value in values.items())
 
