@@ -155,6 +155,22 @@ def test_statements_are_rewritten_for_blocks():
     assert codegen.is_plastic(code)
 
 
+def test_what_arrives_is_added_cell_by_cell():
+    code = """
+    float w = _ptr_w[_idx];
+    float g_post = _ptr_g[_postsynaptic_idx];
+    g_post += w;
+    w = bounded(w + alpha, 0, w_max);
+    _ptr_w[_idx] = w;
+    _ptr_g[_postsynaptic_idx] = g_post;
+    """
+    lines = [line for line in codegen.on_lanes(code, "forward").split("\n") if line]
+    assert lines[1:3] == ["add_each(_ptr_g, _others, w, _n);", "w = bounded(w + alpha, 0, w_max);"]
+    assert not any("_postsynaptic_idx" in line or "g_post" in line for line in lines)
+    with pytest.raises(ValueError, match="cannot run the statement 'g_post \\*= w;'; set templates to stock"):
+        codegen.on_lanes(code.replace("+=", "*="), "forward")
+
+
 @pytest.mark.parametrize("line", ["if (w > 0) w = 1;", "float w = _ptr_w[_other_idx];", "double y = 3;"])
 def test_unknown_statements_stop_the_build(line):
     with pytest.raises(ValueError, match="set templates to stock"):

@@ -127,6 +127,7 @@ ARRAY = re.compile(r"^(?:const )?float (\w+) = (\w+)\[(\w+)\];$")
 STORE = re.compile(r"^(\w+)\[(\w+)\] = (\w+);$")
 NEW = re.compile(r"^const float (\w+) = ([^\[\]]+);$")
 FADED = re.compile(r"^const float (\w+) = fade_(\w+) \* \2;$")
+ADDED = re.compile(r"^(\w+) \+= (\w+);$")
 CHANGE = re.compile(r"^(\w+) [-+*]?= [^\[\]]+;$")
 INDEX = re.compile(r"^const int32_t _(?:pre|post)synaptic_idx = \w+\[_idx\];$")
 # How arrays are read and written, by direction and index: lanes are the synapses of one row, hence one side is one cell.
@@ -139,7 +140,7 @@ READ = {
     },
 }
 WRITE = {
-    "forward": {"_idx": "store({0} + _s, {1}, _n);", "_postsynaptic_idx": "scatter({0}, _other, {1}, _n);"},
+    "forward": {"_idx": "store({0} + _s, {1}, _n);"},
     "backward": {"_idx": "scatter({0}, _place, {1}, _n);"},
     "deferred": {"_idx": ""},  # the weight stays in its variable
 }
@@ -153,7 +154,8 @@ def on_lanes(code, direction: str) -> str:
     lines = statements(code)
     if direction == "deferred" and sum(bool(FADED.match(line)) for line in lines) != 1:
         raise ValueError(f"expected one use of one trace in {lines}; set templates to stock")
-    return "\n".join(_on_lanes(line, direction) for line in lines)
+    delivered = {store[3]: store[1] for store in map(STORE.match, lines) if store and store[2] == "_postsynaptic_idx"}
+    return "\n".join(_on_lanes(line, direction, delivered) for line in lines)
 
 
 def one_by_one(code, pathway: str, skip: str = "") -> str:
@@ -183,9 +185,12 @@ def statements(code) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 
-def _on_lanes(line: str, direction: str) -> str:  # noqa: PLR0911  (one return per form of statement)
+def _on_lanes(line: str, direction: str, delivered: dict[str, str]) -> str:  # noqa: PLR0911  (one return per form)
+    """`delivered`: arrays of the postsynaptic cells to which something is added, by the name of their variable."""
     if INDEX.match(line):
         return ""
+    if delivered.keys() & set(re.findall(r"\w+", line)):
+        return _delivery(line, direction, delivered)
     if match := ARRAY.match(line):
         name, array, index = match.groups()
         if direction == "deferred":
@@ -201,6 +206,14 @@ def _on_lanes(line: str, direction: str) -> str:  # noqa: PLR0911  (one return p
     if CHANGE.match(line):
         return line
     raise ValueError(f"the fast loops cannot run the statement {line!r}; set templates to stock")
+
+
+def _delivery(line: str, direction: str, delivered: dict[str, str]) -> str:
+    if (match := ADDED.match(line)) and match[1] in delivered and direction == "forward":
+        return f"add_each({delivered[match[1]]}, _others, {match[2]}, _n);"
+    if any((match := form.match(line)) and match[group] in delivered for form, group in ((ARRAY, 1), (STORE, 3))):
+        return ""  # read and written by `add_each`
+    raise ValueError(f"the fast loops ({direction}) cannot run the statement {line!r}; set templates to stock")
 
 
 def _access(table: dict[str, dict[str, str]], direction: str, index: str, line: str) -> str:

@@ -149,6 +149,20 @@ static inline vf fused(const vf a, const vf b, const vf c)
 
 #endif
 
+// Adds lanes to the numbers at `index`, all of them different; one by one, as this is faster than to gather and scatter.
+static inline void add_each(float *to, const uint16_t *index, const vf x, const int n)
+{
+    float each[LANES];
+    std::memcpy(each, &x, sizeof each);
+    if (n == LANES)
+    {
+#pragma GCC unroll 16
+        for (int k = 0; k < LANES; k++) to[index[k]] += each[k];
+    }
+    else
+        for (int k = 0; k < n; k++) to[index[k]] += each[k];
+}
+
 static inline float fused(const float a, const float b, const float c) { return __builtin_fmaf(a, b, c); }
 // Fetches a piece of memory into the second level of the cache.
 template <class T> static inline void ask_for(const T *from, const T *to)

@@ -80,7 +80,8 @@ static Deferred _deferred_{{pathway.name}};
         for (int64_t _s = {{pathway.name}}.start[_row]; _s < _end; _s += LANES)
         {
             const int _n = _end - _s < LANES ? (int)(_end - _s) : (int)LANES;
-            const vi _other = load(&{{pathway.name}}.other[_s], _n);
+            const uint16_t *const _others = &{{pathway.name}}.other[_s];
+            const vi _other = load(_others, _n);
             {% if not _forward %}
             const vi _place = load(&{{pathway.name}}.place[_s], _n);
             for (int64_t _ahead = _s + 2 * LANES; _ahead < _s + 3 * LANES && _ahead < _end; _ahead++)
@@ -127,19 +128,16 @@ void _catch_up_{{pathway.name}}(const int _row, const bool _after_spikes)
         // Four spikes of each lane, the oldest first, after those `earlier` than the fourth.
         const auto _change_four = [&](const Four &places, const auto &earlier) {
             const vi _first = pick<0>(places), _second = pick<1>(places), _third = pick<2>(places), _fourth = pick<3>(places);
-            if (_unseen(_second))
+            if (_unseen(_third))
             {
-                if (_unseen(_third))
+                if (_unseen(_fourth))
                 {
-                    if (_unseen(_fourth))
-                    {
-                        earlier();
-                        _change(_fourth);
-                    }
-                    _change(_third);
+                    earlier();
+                    _change(_fourth);
                 }
-                _change(_second);
+                _change(_third);
             }
+            _change(_second);
             _change(_first);
         };
         const auto _change_oldest = [&]() {
