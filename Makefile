@@ -7,7 +7,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish lock clean
+.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench peers gpu report rules publish lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,15 @@ lint: .venv/ready  ## format and lint of Python and Snakemake files
 
 bench: .venv/ready  ## CPU seconds and memory of each workload (ONLY=modes for one study)
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+peers: .venv/ready  ## training step of a recurrent LIF layer in snnTorch and Norse beside ours, in an environment of its own
+	"$(PYTHON)" -m venv .venv-peers
+	echo "$(abspath .venv)/lib/python3.11/site-packages" > .venv-peers/lib/python3.11/site-packages/respike.pth
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/requirements.txt
+	.venv-peers/bin/python benchmarks/peers/run.py
+
+gpu:  ## ten steps of modes, v1 and barrel on a GPU beside the CPU (PYTHON=one with CUDA PyTorch; DEVICE=plain: same operations on the CPU)
+	"$(PYTHON)" benchmarks/gpu.py --device $(or $(DEVICE),cuda)
 
 report: .venv/ready  ## one self-contained HTML page of all results
 	@$(BIN)/python -m respike run --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
