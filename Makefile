@@ -15,7 +15,7 @@ unexport PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONINSPECT PYTHONPROFILEIMP
 export PYTHONUTF8 := 1
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench report rules publish verdicts lock clean asked check-newest newest
+.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench peers gpu report rules publish verdicts lock clean asked check-newest newest
 
 help:  ## list the targets
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ {printf "%-15s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,16 @@ lint: $(VENV)/ready  ## format and lint of Python and Snakemake files
 
 bench: $(VENV)/ready  ## CPU seconds and memory of each workload (ONLY=modes for one study)
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+peers: $(VENV)/ready  ## training step of a recurrent LIF layer in snnTorch and Norse beside ours, in an environment of its own
+	$(BIN)/python -m venv .venv-peers
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$(.venv-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/respike.pth"
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/requirements.txt
+	.venv-peers/bin/python benchmarks/peers/run.py
+
+gpu:  ## ten steps of modes, v1 and barrel on a GPU beside the CPU (PYTHON=one with CUDA PyTorch; DEVICE=plain: same operations on the CPU)
+	"$(or $(PYTHON),python3)" benchmarks/gpu.py --device $(or $(DEVICE),cuda)
 
 report: $(VENV)/ready  ## one self-contained HTML page of all results
 	@$(BIN)/python -m respike run --cores $(CORES) $(CONFIGFILE)
