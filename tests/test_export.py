@@ -96,6 +96,8 @@ def test_every_file_of_the_crate_is_there_with_its_digest_size_and_format(crate)
         assert entity["sha256"] == hashlib.sha256(content).hexdigest(), name
         assert int(entity["contentSize"]) == len(content), name
         assert "/" in entity["encodingFormat"], name
+    assert told["workflow/rules/modes.smk"]["encodingFormat"] == "text/plain"
+    assert told["config.yaml"]["encodingFormat"] == "application/yaml"
     there = {str(path.relative_to(crate)) for path in crate.rglob("*") if path.is_file()} - {"ro-crate-metadata.json"}
     assert there == {name.replace("%20", " ") for name in told}
     assert {STANDIN, DATA, FIT, "config.yaml", "config/size.yaml", "workflow/rules/modes.smk", "requirements.lock"} <= there
