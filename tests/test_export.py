@@ -16,6 +16,7 @@ import pytest
 from respike import export, provenance
 from respike.core import files
 from respike.export import bundle
+from respike.export import crate as crate_module
 from respike.workflow import plan
 from respike.workflow.plan import Graph, Job
 
@@ -47,7 +48,7 @@ def run(tmp_path, monkeypatch):
     """A folder with the project and the finished run, and the plan that Snakemake would give."""
     here = tmp_path / "project"
     here.mkdir()
-    for name in ("Snakefile", "config.yaml", "requirements.lock", "pyproject.toml", "LICENSE", "README.md", "workflow", "src"):
+    for name in crate_module.SOURCES:
         (here / name).symlink_to(ROOT / name)
     (tmp_path / "mine").mkdir()
     for name in ("extra", "same"):

@@ -17,7 +17,8 @@ from respike.workflow import plan, verify
 
 WORKFLOW = Path("workflow/Snakefile")
 CONFIG = Path("config.yaml")
-SOURCES = ("Snakefile", "config.yaml", "requirements.lock", "pyproject.toml", "LICENSE", "README.md", "workflow", "src")
+PROJECT = ("Snakefile", "Makefile", "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "README.md")
+SOURCES = (*PROJECT, "config.yaml", "workflow", "profiles", "src")  # enough to run it again
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
     "https://w3id.org/ro/wfrun/workflow/0.5",
