@@ -16,6 +16,7 @@ import pytest
 from respike import export, provenance
 from respike.core import files
 from respike.export import bundle
+from respike.export import crate as crate_module
 from respike.workflow import plan
 from respike.workflow.plan import Graph, Job
 
@@ -47,7 +48,7 @@ def run(tmp_path, monkeypatch):
     """A folder with the project and the finished run, and the plan that Snakemake would give."""
     here = tmp_path / "project"
     here.mkdir()
-    for name in ("Snakefile", "config.yaml", "requirements.lock", "pyproject.toml", "LICENSE", "README.md", "workflow", "src"):
+    for name in crate_module.SOURCES:
         (here / name).symlink_to(ROOT / name)
     (tmp_path / "mine").mkdir()
     for name in ("extra", "same"):
@@ -96,6 +97,8 @@ def test_every_file_of_the_crate_is_there_with_its_digest_size_and_format(crate)
         assert entity["sha256"] == hashlib.sha256(content).hexdigest(), name
         assert int(entity["contentSize"]) == len(content), name
         assert "/" in entity["encodingFormat"], name
+    assert told["workflow/rules/modes.smk"]["encodingFormat"] == "text/plain"
+    assert told["config.yaml"]["encodingFormat"] == "application/yaml"
     there = {str(path.relative_to(crate)) for path in crate.rglob("*") if path.is_file()} - {"ro-crate-metadata.json"}
     assert there == {name.replace("%20", " ") for name in told}
     assert {STANDIN, DATA, FIT, "config.yaml", "config/size.yaml", "workflow/rules/modes.smk", "requirements.lock"} <= there

@@ -6,7 +6,6 @@ Profile: https://w3id.org/ro/wfrun/workflow/0.5. All that it says comes from the
 import argparse
 import importlib.metadata
 import json
-import mimetypes
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,8 @@ from respike.workflow import plan, verify
 
 WORKFLOW = Path("workflow/Snakefile")
 CONFIG = Path("config.yaml")
-SOURCES = ("Snakefile", "config.yaml", "requirements.lock", "pyproject.toml", "LICENSE", "README.md", "workflow", "src")
+PROJECT = ("Snakefile", "Makefile", "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "README.md")
+SOURCES = (*PROJECT, "config.yaml", "workflow", "profiles", "src")  # enough to run it again
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
     "https://w3id.org/ro/wfrun/workflow/0.5",
@@ -26,21 +26,26 @@ PROFILES = (
 )
 LICENSE = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT"}
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # the profile's words beside those of RO-Crate, sha256 among them
-FORMATS = {  # where the system's table may not know a suffix
+FORMATS = {
     ".cpp": "text/x-c",
+    ".csv": "text/csv",
     ".gz": "application/gzip",
     ".h": "text/x-c",
     ".h5": "application/x-hdf5",
+    ".html": "text/html",
+    ".json": "application/json",
     ".mat": "application/x-matlab-data",
     ".md": "text/markdown",
     ".npz": "application/zip",
     ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
     ".pt": "application/zip",
     ".py": "text/x-python",
     ".rst": "text/x-rst",
     ".yaml": "application/yaml",
 }
-TEXTS = {"", ".lock", ".smk", ".toml", ".sh", ".txt", ".mplstyle"}  # the rest is told as bytes
+TEXTS = {"", ".lock", ".mplstyle", ".sh", ".smk", ".toml", ".txt"}  # all else is told as bytes
 
 
 class Job(NamedTuple):
@@ -174,9 +179,7 @@ def add_source(crate, path: Path, code: str) -> None:
 
 def facts(path: Path, content: str = "") -> dict[str, str]:
     """Format, size and digest of a file."""
-    known = mimetypes.guess_type(path.name, strict=False)[0]
-    fallback = "text/plain" if path.suffix in TEXTS else "application/octet-stream"
-    kind = FORMATS.get(path.suffix) or known or fallback
+    kind = FORMATS.get(path.suffix, "text/plain" if path.suffix in TEXTS else "application/octet-stream")
     return {"encodingFormat": kind, "contentSize": str(path.stat().st_size), "sha256": content or files.digest(path)}
 
 
