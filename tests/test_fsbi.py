@@ -349,7 +349,7 @@ def test_file_cut_short_is_refused(tmp_path):
     whole = (tmp_path / "rules.npy").read_bytes()
     (tmp_path / "rules.npy").write_bytes(whole[:-100])
     released.files.record_path(tmp_path / "rules.npy").unlink()
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match=r"rules\.npy: the array cannot be read .*header announces .* bytes follow"):
         released.read(tmp_path / "rules.npy", "poly")
 
 

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+import yaml
 
 from respike import overlay, schema
 from respike.barrel import recording as sweeps
@@ -34,6 +35,8 @@ CASES, SECONDS, BYTES = 3000, 10, 10**9
 SPLIT = Preprocessing(pixels=5, train=1, test=1, validation=1)
 WINDOW = Window(fine=0.004, history=0.2, end=1.6, length=1.2, batch=1.2, held_out=0.4)
 RNG = np.random.default_rng(0)
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = yaml.load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def times(n=3):
@@ -92,16 +95,12 @@ def layers(path):
 
 
 def config(path):
-    path.write_text((Path(__file__).resolve().parents[1] / "config.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text((ROOT / "config.yaml").read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def read_config(path):
     overlay.check([path])
-    import yaml  # noqa: PLC0415
-
-    root = Path(__file__).resolve().parents[1]
-    base = yaml.safe_load((root / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-    schema.check(yaml.safe_load(path.read_text(encoding="utf-8-sig")), base)
+    schema.check(yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.CSafeLoader), SCHEMA)
 
 
 READERS = {  # name: ending, how a whole file is written, how it is read

@@ -78,9 +78,11 @@ def _trials(path: Path, file: h5py.File, choice: Choice, key: str) -> tuple[str,
     name = choice.trials or ("trials" if "trials" in tables else tables[0] if len(tables) == 1 else "")
     if name not in tables or not isinstance(group[name], h5py.Group):
         state = f"{name!r} is not among its tables of intervals" if name else "which table of intervals holds the trials?"
-        raise ValueError(
-            f"{path}: {state}; expected {key}.trials to be one of {', '.join(tables) or 'none: the file has none'}"
-        )
+        if not tables:
+            raise ValueError(
+                f"{path}: no table of intervals; expected intervals/trials with start_time and stop_time; add one"
+            )
+        raise ValueError(f"{path}: {state}; expected {key}.trials to be one of {', '.join(tables)}")
     table, where = group[name], f"intervals/{name}"
     starts = hdf5.read(path, table, "start_time", ndim=(1,)).astype(float)
     stops = hdf5.read(path, table, "stop_time", ndim=(1,)).astype(float)

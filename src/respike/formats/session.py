@@ -49,7 +49,7 @@ class Session:
         if not any(len(times) for trial in cells for times in trial):
             raise ValueError(
                 f"{self.path}: no spike falls into a trial: {self.span()}, trials from {self.starts.min():g} to "
-                f"{stops.max():g} s; expected both in seconds on the same clock"
+                f"{stops.max():g} s; expected both in seconds on the same clock; are the spikes in samples or milliseconds?"
             )
         return cells
 

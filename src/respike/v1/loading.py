@@ -74,11 +74,10 @@ def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
 def read_session(path: Path, preprocessing: Preprocessing) -> Parts:
     """From one file of a whole session: the frame in the middle of each bin, and spikes from the start of each trial."""
     choice, width = preprocessing.session, preprocessing.bin_ms / 1000
-    own = Path(choice.movie).suffix not in {".npy", ".mat"}  # the movie lies in the file
-    read = READERS[path.suffix](path, choice, CHOICE, movie=own)
+    inside = Path(choice.movie).suffix not in {".npy", ".mat"}
+    read = READERS[path.suffix](path, choice, CHOICE, movie=inside)
     movie = read.movie or movies.Movie(choice.movie, movies.read(Path(choice.movie)).transpose(2, 0, 1), None)
-    if movie.times is None:
-        movie = movie._replace(times=np.arange(len(movie.frames)) * width)
+    movie = movie._replace(times=np.arange(len(movie.frames)) * width if movie.times is None else movie.times)
     seen = movie.in_trials(path, read.starts, read.stops, choice.seconds, width, CHOICE)
     frames = movies.grey(path, movie.name, seen.transpose(1, 2, 0))
     spikes = recording.flat(path, read.cut(frames.shape[2] * width, width))

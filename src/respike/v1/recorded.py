@@ -71,9 +71,9 @@ def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.
     sizes = [getattr(preprocessing, name) for name in SPLITS]
     if sum(sizes) > n_trials:
         asked = " + ".join(f"v1.data.{name} {size}" for name, size in zip(SPLITS, sizes, strict=True))
-        fits = ", ".join(str(max(1, int(n_trials * size / sum(sizes)))) for size in sizes)
-        said = f"{n_trials} trials, fewer than the split asks for ({asked} = {sum(sizes)}); set these, for instance to {fits}"
-        raise ValueError(f"{path}: {said}")
+        fits = f"{n_trials - 3 * n_trials // 10}, {n_trials // 5}, {n_trials // 10}" if n_trials > 9 else "ten trials"
+        said = f"{n_trials} trials, fewer than the split asks for ({asked} = {sum(sizes)})"
+        raise ValueError(f"{path}: {said}; expected for instance {fits}")
     return np.repeat(SPLITS, sizes)
 
 

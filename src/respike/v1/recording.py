@@ -21,12 +21,10 @@ OBTAIN = (
     "The data may not be passed on."
 )
 MOVIE = Source("natural_movie.mat", "frames of the natural movie", OBTAIN)
-MOVIE_ALSO = (
-    "natural_movie_one.mat",
-    *(f"{top}stimuli_movies/natural_movie{end}.mat" for top in ("", "data_and_scripts/") for end in ("", "_one")),
-)
+FILMS = ("", "stimuli_movies/", "data_and_scripts/stimuli_movies/")  # as the archive unpacks
+MOVIE_ALSO = tuple(f"{folder}natural_movie{end}.mat" for end in ("_one", "") for folder in FILMS)
 EVENTS = Source("data_monkey1_natural_movie.mat", "spike times of monkey 1", OBTAIN)
-EVENTS_ALSO = tuple(f"{top}spikes_movies/{EVENTS.name}" for top in ("", "data_and_scripts/"))  # as the archive unpacks
+EVENTS_ALSO = tuple(f"{top}spikes_movies/{EVENTS.name}" for top in ("", "data_and_scripts/"))
 LATE_SECONDS, LATE_SHARE = 1.0, 0.02  # spikes so far, and so many, past the end are an error; fewer are dropped and counted
 EARLY_END = 0.8  # a recording whose last spike comes before this share of the movie belongs to another movie
 
