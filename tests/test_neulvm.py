@@ -285,7 +285,7 @@ def test_a_killed_fit_goes_on_where_it_was(recording, tmp_path, monkeypatch, e_s
         monkeypatch.setattr(em, "advance", step)
         made = [tmp_path / name / file for file in ("m.json", "z.npz", "log.parquet")]
         fit.run(trial=tmp_path / "trial.npz", out=made[0], latent=made[1], log=made[2], circuit=TRUE, prior=Prior(),
-                fit=settings, start=1, seed=3)  # fmt: skip
+                fit=settings, form="start", start=1, seed=3)  # fmt: skip
         return [path.read_bytes() for path in made]
 
     undisturbed = fit_until(None, "a")
@@ -312,7 +312,14 @@ def test_a_killed_fit_of_another_circuit_is_not_gone_on_with(recording, tmp_path
         advance(state, *rest)
 
     made = {"out": tmp_path / "m.json", "latent": tmp_path / "z.npz", "log": tmp_path / "log.parquet"}
-    rest = {"trial": tmp_path / "trial.npz", "prior": Prior(), "fit": Fit(m_steps=2, e_steps=2), "start": 0, "seed": 3}
+    rest = {
+        "trial": tmp_path / "trial.npz",
+        "prior": Prior(),
+        "fit": Fit(m_steps=2, e_steps=2),
+        "form": "start",
+        "start": 0,
+        "seed": 3,
+    }
     monkeypatch.setattr(em, "advance", step)
     with pytest.raises(KeyboardInterrupt):
         fit.run(**made, **rest, circuit=TRUE)

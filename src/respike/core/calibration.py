@@ -56,11 +56,13 @@ def joint_ranks(
 ) -> Float[np.ndarray, " case"]:
     """Share of the draws that are less likely than the truth: 1 - the credibility of the smallest region that holds it.
 
-    `log_density(theta, case)`, up to a constant; without it that of the Gaussian with mean and covariance of the draws.
+    `log_density(theta, case)`, up to a constant; without it that of the Gaussian with mean and covariance of every other draw,
+    and the rank is that among the rest (those that it is fitted to lie nearer to it than the truth).
     """
     if log_density is None:
-        means = draws.mean(0)
-        whitenings = [np.linalg.pinv(np.atleast_2d(np.cov(of_case.T)), hermitian=True) for of_case in draws.swapaxes(0, 1)]
+        fitted, draws = draws[::2], draws[1::2]
+        means = fitted.mean(0)
+        whitenings = [np.linalg.pinv(np.atleast_2d(np.cov(of_case.T)), hermitian=True) for of_case in fitted.swapaxes(0, 1)]
 
         def log_density(theta: np.ndarray, case: int) -> np.ndarray:
             away = theta - means[case]

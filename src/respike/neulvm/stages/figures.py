@@ -200,7 +200,7 @@ def calibrated(found: dict[str, np.ndarray]):
     n = len(found["joint"])
     curves = [
         ("ranks of each parameter", [calibration.coverage(column) for column in found["ranks"].T]),
-        ("joint density", [calibration.coverage(found["joint"])]),
+        ("joint density", [calibration.coverage(1 - found["joint"])]),
         ("TARP", [calibration.Coverage(*found["tarp"])]),
     ]
     for axis, (title, lines) in zip(axes[0], curves, strict=True):
@@ -208,7 +208,7 @@ def calibrated(found: dict[str, np.ndarray]):
         axis.fill_between(ends, ends - width, ends + width, color="0.9", zorder=0)
         for line in lines:
             axis.plot(line.credibility, line.coverage, color=LOOK["posterior"][1], linewidth=1)
-        axis.set(title=title, xlabel="credibility", xlim=(0, 1), ylim=(0, 1))
+        axis.set(title=title, xlabel="credibility", ylabel="coverage", xlim=(0, 1), ylim=(0, 1))
     axes[0, 0].set(xlabel="rank", ylabel=f"share of {n} simulations")
     return figure
 
@@ -279,7 +279,7 @@ def pulses(simulated: dict[str, dict[str, np.ndarray]]):
         on = np.flatnonzero(arrays["pulse"][:, m])
         if len(on):
             axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
-        axis.set(xlabel="time in the trial (s)", title=_population(m, n))
+        axis.set(xlabel="time in the trial (s)", title=_population(m, n), ylim=(0, 50))  # a GLM can run away
     axes[0, 0].set(ylabel="mean rate over trials (Hz)")
     axes[0, -1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
