@@ -1,4 +1,4 @@
-"""Numbers of the published programs, and of an independent re-implementation, that hold whatever the run: tests, not claims."""
+"""Numbers of the published programs and of an independent re-implementation that hold in any run: tests, not claims."""
 
 import numpy as np
 import pytest
