@@ -4,6 +4,7 @@
 loads for a stage, found by importing it in a child process; they are the judge of the fingerprints, which read the sources.
 """
 
+import ast
 import importlib
 import json
 import os
@@ -34,16 +35,29 @@ NO_MEANING = "\n\n# A comment.\n\n"
 
 
 def loaded_by(stage: str) -> list[str]:
-    """Files of respike that importing `stage` loads."""
+    """Files of respike that importing `stage` loads, and what their functions import when they are called."""
     read, write = os.pipe()
     if not os.fork():
         importlib.import_module(fingerprint.module(stage))
-        found = [module.__file__ for name, module in list(sys.modules.items()) if name.split(".")[0] == "respike"]
-        os.write(write, json.dumps(sorted(os.path.relpath(file, SOURCE) for file in found if file)).encode())
+        files: set[str] = set()
+        while new := {sys.modules[name].__file__ for name in list(sys.modules) if name.split(".")[0] == "respike"} - files:
+            files |= new
+            for name in set().union(*(imported_in_functions(Path(file)) for file in new)):
+                importlib.import_module(name)
+        os.write(write, json.dumps(sorted(os.path.relpath(file, SOURCE) for file in files)).encode())
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as said:
         return json.loads(said.read())
+
+
+def imported_in_functions(file: Path) -> set[str]:
+    """Modules of respike that stand in import statements inside functions."""
+    functions = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)]
+    statements = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{alias.name}" for node in statements for alias in node.names}
+    names |= {node.module for node in statements if node.module}
+    return {name for name in names if SOURCE.parent.joinpath(*name.split(".")).with_suffix(".py").is_file()}
 
 
 @contextmanager
