@@ -1,4 +1,4 @@
-"""`make gpu`: ten steps of modes, v1 and barrel on another device beside the CPU: losses, their largest difference, seconds a step.
+"""`make gpu`: ten steps of modes, v1 and barrel on another device beside the CPU: largest difference of a loss, time.
 
 Needs PyTorch, numpy, numba, pandas, scipy and jaxtyping; Brian2, MuJoCo and Snakemake are not imported. DEVICE is cuda, or
 plain: the operations that a GPU would run, on the CPU, which proves this script where no GPU is at hand. Ends with status 1

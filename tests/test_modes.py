@@ -74,6 +74,32 @@ def test_rate_network_is_the_published_equations_written_out():
         np.testing.assert_allclose(activity.r[step, 0], np.tanh(v), atol=1e-5)
 
 
+@pytest.mark.parametrize("synapse", [FILTERS["single"], FILTERS["double"], None], ids=["single", "double", "rate"])
+@pytest.mark.parametrize("readout", ["steps", "peaks"])
+def test_what_trainings_compile_has_values_and_gradients_of_the_plain_operations(synapse, readout):
+    """Weights so strong that cells fire and saturate; one cell is silent, so that all its peaks are equal."""
+    inputs = torch.from_numpy(np.random.default_rng(2).normal(1, 6, (40, 5, 3))).float()
+    found = []
+    for compiled in (True, False):
+        network = model.Network(Size(3, 9, 2, 2), torch.Generator().manual_seed(5))
+        network.win.data[0] = network.pin.data[0] = 0
+        drive = model.drive_of(network, inputs)
+        if compiled:
+            y = (
+                model.train_steps(network, inputs, synapse)
+                if readout == "steps"
+                else model.train_peaks(network, drive, synapse)
+            )
+        else:
+            run = model.run_spiking_plainly(network, drive, synapse) if synapse else model.run_rate_plainly(network, drive)
+            y = (model.read_steps if readout == "steps" else model.read_peaks)(network, run.r)
+        (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+        found.append([y.detach(), *(weight.grad for weight in network.parameters())])
+    for ours, plain in zip(*found, strict=True):
+        assert plain.abs().max() > 0
+        torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-4 * plain.abs().max().item())
+
+
 def test_surrogate_derivative():
     x = torch.tensor([-0.2, 0.0, 0.04])
     np.testing.assert_allclose(model.fast_sigmoid(x), [1 / 36, 1, 1 / 4], rtol=1e-6)

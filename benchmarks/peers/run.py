@@ -1,12 +1,13 @@
 """`make peers`: CPU seconds of the training step of one recurrent LIF layer in snnTorch, Norse and respike, side by side.
 
-The layer has N = 100 cells, batch 256, 50 steps, dense input currents and a readout of the largest activity (sizes of `modes`).
+The layer has N = 100 cells, batch 256, 50 steps (sizes of `modes`), and dense input currents.
 The models are not the same: those of the others have neither refractory time nor filtered spikes, and a full matrix of
 recurrent weights in place of three modes. The gradients of snnTorch are checked against its equations written out.
 """
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
@@ -14,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import torch  # noqa: E402
-
 from benchmarks.run import median_cpu  # noqa: E402
 
 CELLS, TRIALS, STEPS, BETA, SLOPE = 100, 256, 50, 0.9, 25
@@ -45,7 +45,7 @@ def snntorch_spikes():
 
 
 def written_out(x, recurrent):
-    """The equations of `RLeaky`: a spike takes 1 from the membrane in the next step and reaches the cells through the weights."""
+    """The equations of `RLeaky`: a spike takes 1 from the membrane in the next step and acts through the weights then."""
     from respike.core.cells import spike as step_function  # noqa: PLC0415
 
     spike = membrane = torch.zeros_like(x[0])
@@ -106,10 +106,8 @@ def main() -> None:
             print(f"{name:22} not measured: {error}")
             continue
         print(f"{name:22} {median_cpu(training_step(*made)):8.4f} CPU s a step", flush=True)
-    try:
+    with suppress(ImportError):
         print(f"gradients of snnTorch against its equations written out: largest relative difference {check():.1e}")
-    except ImportError:
-        pass
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ measures | study | variant pattern | metric pattern
                                  mean and standard deviation over seeds
 activity | study pattern         spike statistics of the networks, all studies side by side
 costs                            jobs, time and memory of each study
+bench | workload pattern         CPU seconds and memory of what `make bench` measured, beside the yardsticks
 figure | study | name            a figure with its caption
 
 Patterns are those of file names (`*`, `?`); left out, they take everything.
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from respike.report import cards, pictures
+from respike.report import cards, performance, pictures
 from respike.report.pictures import ALL_STUDIES
 from respike.report.verdicts import VERDICTS
 
@@ -175,6 +176,12 @@ def _spent(stages: pd.DataFrame) -> tuple[int, float, float, int]:
     return int(jobs), round(wall / 60, 1), round(cpu / 60, 1), round(stages["memory_mb"].max())
 
 
+def bench(published: Path, workload: str = "*") -> str:
+    """Workloads of `make bench`, each beside its yardstick."""
+    lines = performance.lines(published, workload)
+    return table(performance.COLUMNS.values(), lines) if lines else performance.NONE
+
+
 def figure(published: Path, way: str, study: str, name: str) -> str:
     """A figure and its caption; ValueError when it was not published. `way` leads from the page to the results."""
     file = f"figures/{pictures.published_name(study, name)}"
@@ -190,7 +197,7 @@ def figure_names(published: Path, study: str) -> list[str]:
     return list(rows.loc[rows["study"] == study, "name"])
 
 
-PARTS = {part.__name__: part for part in (run, verdicts, headlines, measures, activity, costs)}
+PARTS = {part.__name__: part for part in (run, verdicts, headlines, measures, activity, costs, bench)}
 
 
 def overview(published: Path) -> str:
