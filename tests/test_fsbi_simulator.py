@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respike.core import config, files, fingerprint, partial
+from respike import fingerprint
+from respike.core import config, files, partial
 from respike.core.spikes import read_networks
 from respike.fsbi import mlp, recording, rules, summary
 from respike.fsbi.params import DT, METRICS, RENEWAL, THETA, TYPES, Network, Protocol, Simulation, Wiring, box

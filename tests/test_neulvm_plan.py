@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from respike import schema, stage
-from respike.core import fingerprint
+from respike import fingerprint, schema, stage
 from respike.neulvm import embedded, freerun, kernel, model, plan
 from respike.neulvm.inference import box
 from respike.neulvm.model import Trial

@@ -5,9 +5,9 @@ import platform
 
 import numpy as np
 
-from respike import provenance
+from respike import fingerprint, provenance
 from respike.__main__ import main
-from respike.core import files, fingerprint
+from respike.core import files
 
 
 def sha256(path) -> str:

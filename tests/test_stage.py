@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
 
-from respike import stage
+from respike import fingerprint, stage
 from respike.__main__ import main
-from respike.core import fingerprint
 from respike.core.config import ConfigError
 
 ALPHABET = [*"aZ09 _.,:;/\\'\"`$&|<>()[]{}*?!#%~=+-@^\n\t", "ä", "ß", "€", "神", "--", "{b}", "$(id)", "-1e-05"]

@@ -18,8 +18,8 @@ from respike import surroundings
 
 surroundings.settle()
 
-from respike import provenance, stage  # noqa: E402  (the surroundings come first)
-from respike.core import files, fingerprint  # noqa: E402
+from respike import fingerprint, provenance, stage  # noqa: E402  (the surroundings come first)
+from respike.core import files  # noqa: E402
 
 REFUSED = 2  # exit status when the input cannot be used
 COMMANDS = {name: f"respike.workflow.{name}" for name in ("run", "scenarios", "verify", "status")} | {

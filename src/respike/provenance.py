@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 import respike
-from respike.core import files, fingerprint
+from respike import fingerprint
+from respike.core import files
 
 HASHED_BYTES = 1_000_000_000  # larger inputs are known by size and time, as Snakemake does (max-checksum-file-size)
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from respike.core import config, fingerprint
+from respike import fingerprint
+from respike.core import config
 
 
 def names() -> Iterator[tuple[str, str]]:

@@ -9,19 +9,19 @@ from pathlib import Path
 import numba
 import pytest
 
-from respike.core import compiled, fingerprint
+from respike import compiled, fingerprint
 
 MODULES = {
     "settings.py": "GAIN = 3.0  # without unit\n",
     "parts.py": """
-from respike.core.compiled import njit
+from respike.compiled import njit
 
 @njit(inline="always")
 def shifted(x):
     return x + 10.0
 """,
     "loop.py": """
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.toy.parts import shifted
 from respike.toy.settings import GAIN
 
@@ -35,7 +35,7 @@ def total(n):
 }
 PROGRAM = """
 import numba
-from respike.core.compiled import FOLDER
+from respike.compiled import FOLDER
 from respike.toy.loop import total
 print(total(3), sum(total.stats.cache_hits.values()), FOLDER, repr(numba.config.CACHE_DIR), sep=";")
 """

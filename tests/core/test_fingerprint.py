@@ -13,7 +13,7 @@ STAGE = "modes.metrics"
 
 def fingerprint(folder: Path, stage: str = STAGE) -> str:
     """The fingerprint as a new process in `folder` finds it."""
-    program = f"from respike.core.fingerprint import code; print(code({stage!r}))"
+    program = f"from respike.fingerprint import code; print(code({stage!r}))"
     return subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
@@ -61,7 +61,7 @@ def test_what_is_remembered_of_the_sources_changes_nothing(copy):
 
 
 def test_an_unknown_stage_is_told():
-    from respike.core.fingerprint import code  # noqa: PLC0415
+    from respike.fingerprint import code  # noqa: PLC0415
 
     with pytest.raises(FileNotFoundError, match=r"no stage 'modes\.nonsense'"):
         code("modes.nonsense")

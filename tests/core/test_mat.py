@@ -6,7 +6,7 @@ import time
 import numpy as np
 from scipy.io import loadmat
 
-from respike.core import mat
+from respike.formats import mat
 
 
 def test_same_arrays_give_the_same_bytes_at_any_time(monkeypatch, rng):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from respike.core import seeds, sources, wiring
+from respike.core import seeds, wiring
+from respike.formats import sources
 
 
 def test_masks_have_the_wanted_density_and_no_autapses(rng):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from respike.core import fingerprint
+from respike import fingerprint
 from respike.workflow import plan, verify
 
 SOURCE = Path("src/respike")

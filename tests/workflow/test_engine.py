@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from respike import provenance
-from respike.core import files, fingerprint
+from respike import fingerprint, provenance
+from respike.core import files
 from respike.workflow import head, plan, run, scenarios, verify
 from respike.workflow.plan import Graph, Job
 

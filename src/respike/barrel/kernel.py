@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from respike.barrel import cells
-from respike.core.compiled import njit
+from respike.compiled import njit
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; infinities and not-a-number keep their meaning
 SLOPE_STEPS = 4  # for which the surrogate derivative is computed at once: few calls, and small enough for the cache

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from respike.core import files, fingerprint
+from respike import fingerprint
+from respike.core import files
 from respike.workflow import plan, verify
 
 WORKFLOW = Path("workflow/Snakefile")

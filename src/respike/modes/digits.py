@@ -9,8 +9,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from respike.core import files, sources
-from respike.formats import arrays
+from respike.core import files
+from respike.formats import arrays, sources
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 OBTAIN = (

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 
 compiled = njit(error_model="numpy")
 

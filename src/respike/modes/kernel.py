@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter
 
 compiled = njit(error_model="numpy")  # without checks of divisors, which would keep the loops scalar

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.neulvm import kernel, model
 from respike.neulvm.params import Circuit, Scheme
 

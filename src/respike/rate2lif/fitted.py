@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from respike.core import files, mat
-from respike.formats import matlab
+from respike.core import files
+from respike.formats import mat, matlab
 from respike.rate2lif.network import Network
 
 NEEDED = ("w", "w0", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus", "taus_gaus")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 
 
 class Constants(NamedTuple):

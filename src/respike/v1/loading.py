@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from respike.core import sources
-from respike.formats import arrays, movies, nwb, spike_times
+from respike.formats import arrays, movies, nwb, sources, spike_times
 from respike.v1 import recorded, recording
 from respike.v1.params import Preprocessing
 from respike.v1.recorded import SPLITS, Binned

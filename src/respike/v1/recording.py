@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from respike.core import mat
-from respike.core.sources import Source
-from respike.formats import matlab
+from respike.formats import mat, matlab
+from respike.formats.sources import Source
 
 OBTAIN = (
     "Free account at crcns.org, data set pvc-11 (Kohn, Smith), archive data_and_scripts.tar.gz; docs/v1.md tells the steps. "

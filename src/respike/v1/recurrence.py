@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from respike.compiled import njit
 from respike.core import cells
-from respike.core.compiled import njit
 
 FAST = {"reassoc", "contract", "nsz"}  # sums may be reordered; infinities and nan keep their meaning
 

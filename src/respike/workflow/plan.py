@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from respike import links, overlay
-from respike.core import fingerprint
+from respike import fingerprint, links, overlay
 
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]

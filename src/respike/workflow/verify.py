@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from respike import provenance
-from respike.core import files, fingerprint
+from respike import fingerprint, provenance
+from respike.core import files
 from respike.workflow import plan
 from respike.workflow.head import say
 from respike.workflow.plan import Graph, Job

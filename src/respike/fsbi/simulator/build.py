@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from respike.core import files, fingerprint
+from respike import fingerprint
+from respike.core import files
 from respike.fsbi.params import DT, Network
 from respike.fsbi.simulator import binary, circuit, codegen
 from respike.fsbi.simulator.brian import brian2

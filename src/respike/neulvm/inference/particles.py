@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Scheme

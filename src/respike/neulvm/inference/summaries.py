@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 
 SLOW = 0.15  # s
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

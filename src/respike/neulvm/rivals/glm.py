@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.neulvm.model import Trial
 
 TAUS = (0.004, 0.016, 0.064, 0.256)  # s, exponential basis of the spike history

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.vq import kmeans2
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.neulvm.smoothing import smooth
 
 LEAST = 1e-5  # chance of a spike in a bin, at least, and of none

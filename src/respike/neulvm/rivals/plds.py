@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import solveh_banded
 
-from respike.core.compiled import njit
+from respike.compiled import njit
 from respike.neulvm.smoothing import smooth
 
 NEWTON, TOLERANCE, LARGEST_RADIUS = 20, 1e-6, 0.9995

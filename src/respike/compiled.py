@@ -16,7 +16,7 @@ from typing import Any
 
 import numba
 
-from respike.core import fingerprint
+from respike import fingerprint
 
 KEPT = 7 * 86400.0  # s that the machine code of other code is kept after its last use, for programs that still run it
 

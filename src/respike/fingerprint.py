@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package `respike`
+SOURCE = Path(__file__).resolve().parents[1]  # the folder that holds the package `respike`
 TOP = "respike"
-COMPILER = "respike.core.compiled"
-WITHOUT_NUMBERS = {TOP, "respike.core.fingerprint"}
+COMPILER = "respike.compiled"
+WITHOUT_NUMBERS = {TOP, "respike.fingerprint"}
 VERSIONED = ("brian2", "h5py", "mujoco", "numba", "numpy", "pandas", "sbi", "scipy", "sklearn", "torch")
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 MEMORY = Path(f".snakemake/respike-code.{sys.implementation.cache_tag}.json")  # parsing all stages takes half a second
