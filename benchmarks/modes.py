@@ -8,6 +8,7 @@ from respike.core.tasks import contextual
 from respike.modes import model
 from respike.modes.params import Size, spike_filter
 
+DIGITS = spike_filter("digits", "double")
 PUBLISHED = "published program, same work"
 
 
@@ -24,7 +25,7 @@ def adam_step(network, loss_of):
     return step
 
 
-def digits_step(neurons=100, modes=3, batch=256, steps=50):
+def digits_step(neurons=100, modes=3, batch=256, steps=50, synapse=DIGITS):
     """One step on `batch` images whose pixels have the lit share and grey levels of MNIST (19 % lit)."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
@@ -34,13 +35,12 @@ def digits_step(neurons=100, modes=3, batch=256, steps=50):
 
     def loss_of():
         drive = model.encoded_drive(network, images, steps, rng)
-        activity = model.run_spiking(network, drive, spike_filter("digits", "double"))
-        return model.digit_loss(model.read_peaks(network, activity.r), labels, "reference")
+        return model.digit_loss(model.train_peaks(network, drive, synapse), labels, "reference")
 
     return adam_step(network, loss_of)
 
 
-def contextual_step(neurons=100, modes=3, batch=100, steps=500, run=model.run_spiking):
+def contextual_step(neurons=100, modes=3, batch=100, steps=500, run=model.train_steps):
     """One step on `batch` trials of contextual integration."""
     torch.set_num_threads(1)
     trials = contextual(np.random.default_rng(0), steps, batch)
@@ -48,21 +48,27 @@ def contextual_step(neurons=100, modes=3, batch=100, steps=500, run=model.run_sp
     network = model.Network(Size(4, neurons, modes, 1), torch.Generator().manual_seed(0), output_sd=0.1)
 
     def loss_of():
-        activity = run(network, model.drive_of(network, inputs), spike_filter("contextual", "double"))
-        return model.step_loss(model.read_steps(network, activity.r)[..., 0], target)
+        return model.step_loss(run(network, inputs, spike_filter("contextual", "double"))[..., 0], target)
 
     return adam_step(network, loss_of)
+
+
+def plain_steps(network, inputs, synapse):
+    """The outputs by plain torch operations."""
+    return model.read_steps(network, model.run_spiking_plainly(network, model.drive_of(network, inputs), synapse).r)
 
 
 def workloads() -> list[Workload]:
     """Digits and contextual steps; the last row compares the compiled network with plain torch operations."""
     return [
         Workload("modes: digits step (N=100, P=3, B=256, T=50)", digits_step(), PUBLISHED, yardstick_cpu_s=0.165),
+        Workload("modes: digits step, rate cells", digits_step(synapse=None)),
+        Workload("modes: contextual step (N=100, P=3, B=300, T=500)", contextual_step(batch=300)),
         Workload("modes: contextual step (N=100, P=3, B=100, T=500)", contextual_step(), PUBLISHED, yardstick_cpu_s=0.31),
         Workload(
             "modes: contextual step, compiled",
             contextual_step(),
             "the same in plain torch operations",
-            yardstick_run=contextual_step(run=model.run_spiking_plainly),
+            yardstick_run=contextual_step(run=plain_steps),
         ),
     ]
