@@ -85,7 +85,10 @@ def test_what_snakemake_complains_of_is_told_without_its_traces(mini):
     assert done.returncode == 2
     assert "mini.steps = 'many': 'many' is not of type 'integer'" in done.stderr
     missing = bed.respike(mini, "status", "--configfile", "nowhere.yaml")
-    assert (missing.returncode, missing.stderr) == (2, "respike status: there is no config file nowhere.yaml\n")
+    assert (missing.returncode, missing.stderr) == (
+        2,
+        "respike status: there is no config file nowhere.yaml; correct its path\n",
+    )
 
 
 def test_a_tree_that_cannot_be_written_is_verified_and_told(finished, tmp_path):
