@@ -216,7 +216,7 @@ class TestHead:
         killed.wait()
         lines = self.said()
         assert lines[0].startswith(f"the last run was killed (process {killed.pid} on {platform.node()}, since ")
-        assert lines[1] == "ending 1 processes of the run"
+        assert lines[1] == "ending 1 processes and 0 Slurm jobs of the run"
         assert not psutil.pid_exists(job_pid) or psutil.Process(job_pid).status() == psutil.STATUS_ZOMBIE
         assert self.said() == []
 

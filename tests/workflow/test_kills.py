@@ -58,7 +58,7 @@ def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifte
     bed.configure(project, pause=0.0)
     third = bed.respike(project, "run", *ARGUMENTS)
     assert third.returncode == 0, third.stdout + third.stderr
-    assert "processes of the run" in third.stdout  # its jobs, which outlived it
+    assert "Slurm jobs of the run" in third.stdout  # its jobs, which outlived it
     assert f"the last run was killed (process {plain.pid} on " in third.stdout
     assert not torture.left_over(project)
 

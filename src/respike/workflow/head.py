@@ -94,21 +94,19 @@ def clean_up(last: dict[str, str]) -> None:
 
 
 def end_jobs(run: str) -> None:
-    """End what is left of a run that was killed or stopped: processes on this machine and jobs in Slurm's queue."""
-    patience = time.monotonic() + PATIENCE
-    if left := processes_of(run):
-        say(f"ending {len(left)} processes of the run")
-    while left and time.monotonic() < patience:  # again, for Snakemake may start a job while it is being killed
+    """End what is left of a run that was killed or stopped: jobs in Slurm's queue and processes on this machine."""
+    patience, queued, left = time.monotonic() + PATIENCE, jobs_in_queue(), processes_of(run)
+    if queued or left:
+        say(f"ending {len(left)} processes and {len(queued)} Slurm jobs of the run")
+    while (queued or left) and time.monotonic() < patience:  # again: Snakemake may start a job while it is being killed
+        if queued:
+            subprocess.run(["scancel", *queued], check=False)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=1)
-        left = processes_of(run)
-    if queued := jobs_in_queue():
-        say(f"cancelling {len(queued)} Slurm jobs of the run")
-        subprocess.run(["scancel", *queued], check=False)
-    while jobs_in_queue() and time.monotonic() < patience:
-        time.sleep(1)
+        time.sleep(bool(queued))
+        queued, left = jobs_in_queue(), processes_of(run)
 
 
 def processes_of(run: str) -> list[psutil.Process]:

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
         lines = [str(fault) for fault in faulty.values() if fault.kind != "missing"]
         say("\n".join([*lines, announcement(graph, faulty) if faulty else verify.summary(graph, ())]))
         return 0
+    results.mkdir(exist_ok=True)
     how = ["--cores", str(options.cores), *plan.config_options(options), *profile]
     for polite in (signal.SIGTERM, signal.SIGHUP):  # stop it as Ctrl-C does
         signal.signal(polite, signal.default_int_handler)
