@@ -31,7 +31,7 @@ use rule stage as standin with:
 
 use rule stage as data with:
     input:
-        plan.digit_files(config, f"{RESULTS}/standin"),
+        sources=plan.digit_files(config, f"{RESULTS}/standin"),
     output:
         out="<results>/digits.npz",
     log:

@@ -41,7 +41,11 @@ use rule stage as standin with:
 
 use rule stage as data with:
     input:
-        [rules.standin.output.movie, rules.standin.output.events] if plan.is_standin(config) else plan.raw_files(config),
+        sources=(
+            [rules.standin.output.movie, rules.standin.output.events]
+            if plan.is_standin(config)
+            else plan.raw_files(config)
+        ),
     output:
         out="<results>/recording.npz",
     log:

@@ -9,11 +9,19 @@ from respike.v1.params import Preprocessing
 from respike.v1.recorded import Recording
 
 
-def run(*, folder: Path, out: Path, preprocessing: Preprocessing, dataset: str, key: str = "v1.data_dir") -> None:
+def run(
+    *,
+    folder: Path,
+    out: Path,
+    preprocessing: Preprocessing,
+    dataset: str,
+    sources: list[Path] = [],  # noqa: B006  (never changed)
+    key: str = "v1.data_dir",
+) -> None:
     """Write the recording in `folder` to `out`, named `dataset`, cut to the frames and units that `preprocessing` keeps.
 
     `folder`, named by the config value `key`, holds the raw files of the data set or the arrays of the published program; or
-    it is a session file, .nwb or .npz.
+    it is a session file, .nwb or .npz. `sources` are its files, wherever in it they stand: the record of `out` must know them.
     """
     movie, binned, split = loading.load(folder, preprocessing, key)
     n_frames = preprocessing.last_frames or len(movie)
