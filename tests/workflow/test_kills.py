@@ -64,7 +64,7 @@ def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifte
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_stop_leaves_no_process_and_no_lock(tmp_path, number):
     project = bed.miniature(tmp_path / "project")
     bed.configure(project, pause=1000.0)  # s that a job would take

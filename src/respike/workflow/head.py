@@ -95,10 +95,10 @@ def clean_up(last: dict[str, str]) -> None:
 
 def end_jobs(run: str) -> None:
     """End what is left of a run that was killed or stopped: jobs in Slurm's queue and processes on this machine."""
-    patience, queued, left = time.monotonic() + PATIENCE, jobs_in_queue(), processes_of(run)
-    if queued or left:
+    patience, left, queued = time.monotonic() + PATIENCE, processes_of(run), jobs_in_queue()
+    if left or queued:
         say(f"ending {len(left)} processes and {len(queued)} Slurm jobs of the run")
-    while (queued or left) and time.monotonic() < patience:  # again: Snakemake may start a job while it is being killed
+    while (left or queued) and time.monotonic() < patience:  # again: Snakemake may start a job while it is being killed
         if queued:
             subprocess.run(["scancel", *queued], check=False)
         for process in left:
@@ -106,7 +106,7 @@ def end_jobs(run: str) -> None:
                 process.kill()
         psutil.wait_procs(left, timeout=1)
         time.sleep(bool(queued))
-        queued, left = jobs_in_queue(), processes_of(run)
+        left, queued = processes_of(run), jobs_in_queue()
 
 
 def processes_of(run: str) -> list[psutil.Process]:

@@ -44,8 +44,9 @@ def main(arguments: list[str]) -> int:
         return 0
     results.mkdir(exist_ok=True)
     how = ["--cores", str(options.cores), *plan.config_options(options), *profile]
-    for polite in (signal.SIGTERM, signal.SIGHUP):  # stop it as Ctrl-C does
-        signal.signal(polite, signal.default_int_handler)
+    for polite in (signal.SIGTERM, signal.SIGHUP):  # these stop it as Ctrl-C does
+        if signal.getsignal(polite) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(polite, signal.default_int_handler)
     try:
         with head.only_one() as run:
             return make(graph, Snakemake(run, [*how, *arguments[cut + 1 :]]), options.take_from)
