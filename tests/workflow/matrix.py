@@ -36,9 +36,12 @@ NO_MEANING = "\n\n# A comment.\n\n"
 
 def loaded_by(stage: str) -> list[str]:
     """Files of respike that importing `stage` loads, and what their functions import when they are called."""
+    module = fingerprint.module(stage)
     read, write = os.pipe()
     if not os.fork():
-        importlib.import_module(fingerprint.module(stage))
+        for name in [name for name in sys.modules if name.split(".")[0] == "respike"]:  # what this program itself needs
+            del sys.modules[name]
+        importlib.import_module(module)
         files: set[str] = set()
         while new := {sys.modules[name].__file__ for name in list(sys.modules) if name.split(".")[0] == "respike"} - files:
             files |= new
