@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from hashlib import sha256
@@ -85,12 +86,24 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
+def hearing() -> None:
+    """A program started in a shell hears every signal; the shell of these tests may have been told to ignore some."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(folder: Path, *arguments: str, module: str = "respike", **more: str) -> subprocess.Popen:
     """`python -m respike ...` in the background; what it says goes to said.txt."""
     command = [sys.executable, "-m", module, *arguments]
     with (folder / "said.txt").open("ab") as said:
         return subprocess.Popen(
-            command, cwd=folder, env=environment(folder, **more), stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment(folder, **more),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=hearing,  # noqa: PLW1509  (no threads here)
         )
 
 
