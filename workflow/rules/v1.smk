@@ -32,9 +32,6 @@ use rule stage as standin with:
         ground_truth="<results>/raw/ground_truth.npz",
     log:
         "<logs>/standin.txt",
-    resources:
-        runtime=10,
-        mem_mb=2000,
     params:
         **stage("v1.standin", standin=config["standin"], seed=SEED),
 
@@ -50,9 +47,6 @@ use rule stage as data with:
         out="<results>/recording.npz",
     log:
         "<logs>/data.txt",
-    resources:
-        runtime=20,
-        mem_mb=2000,
     params:
         **stage(
             "v1.data",
