@@ -69,6 +69,6 @@ def test_an_unknown_stage_is_told():
 
 def test_a_package_that_is_not_installed_has_a_version_too():
     """Snakemake alone is enough to plan and to lint, as in the Snakemake catalogue."""
-    from respike.core.fingerprint import exact_version  # noqa: PLC0415
+    from respike.fingerprint import exact_version  # noqa: PLC0415
 
     assert exact_version("no such package") == "none"
