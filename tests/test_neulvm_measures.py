@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from respike.core import files, spikes
-from respike.neulvm import simulation, trials
+from respike.neulvm import measurement, simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Particles
@@ -20,7 +20,7 @@ DT = 0.004
 
 def numbers(rows):
     """Values by variant and metric."""
-    return {(variant, metric): value for variant, metric, value, _, _ in rows}
+    return {(variant, metric): value for variant, metric, value, *_ in rows}
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ class TestBits:
         found = numbers(metrics.perturbed(runs))
         assert found["baseline a", "win_probability"] == 0.5
         assert ("baseline a", "response_corr") not in found  # nothing to correlate with: this network is constant
-        found = numbers(metrics.free_run("baseline a", runs["baseline a"]["free"], DT))
-        assert found["baseline a", "rate_up"] == pytest.approx(20)
-        assert found["baseline a", "rate_last"] == pytest.approx(24)
-        assert found["baseline a", "switches_per_200s"] == pytest.approx(200 / 0.48)
+        found = {metric: value for metric, value, *_ in measurement.free_run(runs["baseline a"]["free"], DT)}
+        assert found["rate_up"] == pytest.approx(20)
+        assert found["rate_last"] == pytest.approx(24)
+        assert found["switches_per_200s"] == pytest.approx(200 / 0.48)
 
     def test_of_models_without_coupling(self, recorded):
         """Nobody tells them anything: the filter's likelihood is that of each neuron on its own, here by hand."""
@@ -82,11 +82,11 @@ class TestBits:
 class TestParameters:
     def test_ratios(self):
         circuit = replace(TRUE, coupling=(2 * 9.984, 4 * 9.984, 19.968 / 2), rest=(7.2, 14.4, 28.8))
-        found = numbers(metrics.ratios("em", circuit, TRUE))
-        assert found["em", "ratio_coupling_excitatory"] == pytest.approx(3)  # of 2, 2, 4, 4
-        assert found["em", "ratio_coupling_inhibitory"] == pytest.approx(0.5)
-        assert found["em", "ratio_rest"] == pytest.approx(1)
-        assert found["em", "ratio_threshold"] == 1
+        found = {metric: value for metric, value, *_ in measurement.ratios(circuit, TRUE)}
+        assert found["ratio_coupling_excitatory"] == pytest.approx(3)  # of 2, 2, 4, 4
+        assert found["ratio_coupling_inhibitory"] == pytest.approx(0.5)
+        assert found["ratio_rest"] == pytest.approx(1)
+        assert found["ratio_threshold"] == 1
 
     def test_error_of_the_potential(self, recorded):
         """Every population fires at 10 Hz; a coupling stronger by 1 pulls its targets by 10 / alpha more."""
@@ -107,22 +107,32 @@ class TestParameters:
         """The network switches once in 0.96 s: 195 to 251 times in 200 s by chance; two recordings, one outside."""
         run = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 120, axis=0)
         runs = {"network": {"free": run, "dt": DT}}
-        common = {"model": "chosen", "up": 20.0, "down": 5.1, "others": 24.0, "seconds": 200.0}
-        rows = [{**common, "recording": k, "switch_rate": rate, "coupling": 1 + k} for k, rate in enumerate((1.0, 0.1))]
-        found = numbers(metrics.tried(pd.DataFrame(rows), runs))
-        assert found["recording 1 chosen", "switches"] == pytest.approx(20)
+        rates = (("rate_up", 20.0), ("rate_down", 5.1), ("rate_last", 24.0))
+        rows = [
+            (k, "chosen", metric, value, "", 1)
+            for k, switches in enumerate((200.0, 20.0))
+            for metric, value in (*rates, ("switches_per_200s", switches), ("ratio_coupling_excitatory", 1.0 + k))
+        ]
+        table = pd.DataFrame(rows, columns=["recording", "model", "metric", "value", "unit", "n"])
+        found = list(metrics.each_recording(table, runs))
+        assert ("recordings chosen", "switches_per_200s", 20, "", 1, 1) in found, "of each recording, whose number stands last"
+        found = numbers(found)
         assert found["recordings chosen", "switches_inside"] == 0.5
         assert found["recordings chosen", "rates_inside"] == 1
         assert found["recordings chosen", "coupling_median"] == 1.5
-        assert numbers(metrics.tried(pd.DataFrame(rows[:0]), runs)) == {}
+        assert numbers(metrics.each_recording(table[:0], runs)) == {}
+
+    def test_differences_to_the_network_are_those_of_each_recording(self):
+        rows = [("network", "rate_up", 19.0, "Hz", 200), ("recordings em", "rate_up", 20.5, "Hz", 400, 3)]
+        assert list(metrics.against_network(rows)) == [("recordings em", "rate_up over network", 1.5, "Hz", 400, 3)]
 
 
 class TestActivity:
     def test_correlation_of_what_is_turned_over(self, rng):
         a = rng.standard_normal((2, 50, 2))
         b = np.stack([3 * a[..., 0] + 1, -a[..., 1]], axis=2)
-        np.testing.assert_allclose(metrics.correlations(a, b, 0.0), [1, -1])
-        np.testing.assert_allclose(metrics.correlations(a, b, 2.0), [1, -1])
+        np.testing.assert_allclose(measurement.correlations(a, b, 0.0), [1, -1])
+        np.testing.assert_allclose(measurement.correlations(a, b, 2.0), [1, -1])
 
     def test_switch_error(self):
         """Both switch once, 0.096 s apart, two bins of 0.048 s."""

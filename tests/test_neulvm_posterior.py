@@ -9,7 +9,7 @@ from respike.core import calibration, files
 from respike.neulvm import fitted, freerun, trials
 from respike.neulvm.inference import box, diagnostics, meanfield, posterior, summaries
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Choice, Circuit, Fit, Posterior, Prior, Window
+from respike.neulvm.params import Choice, Circuit, Fit, Free, Posterior, Prior, Window
 from respike.neulvm.stages import posterior as posterior_stage
 from respike.neulvm.stages import recovery
 
@@ -175,6 +175,8 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
     names = ("pairs.npz", "samples.parquet", "model.json", "calibration.parquet", "recovery.parquet", "diagnostics.npz",
              "recordings.parquet")  # fmt: skip
     fit, choose = Fit(m_steps=3, e_steps=3), Choice(starts=1, factors=(1.0,), seconds=5, recordings=1)
+    network = tmp_path / "network.npz"
+    files.write_arrays(network, pulsed=rng.uniform(0, 20, (2, 750, 3)))
     for run in ("a", "b"):
         out = [tmp_path / run / name for name in names]
         posterior_stage.run(
@@ -182,8 +184,8 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
             circuit=TRUE, prior=Prior(), posterior=settings, seed=1,
         )  # fmt: skip
         recovery.run(
-            trial=path, pairs=out[0], out=out[4], models=out[6], circuit=TRUE, prior=Prior(), posterior=settings,
-            window=window, fit=fit, choose=choose, seed=1,
+            trial=path, pairs=out[0], network=network, out=out[4], models=out[6], circuit=TRUE, prior=Prior(),
+            posterior=settings, window=window, fit=fit, choose=choose, free=Free(pulses=2), seed=1,
         )  # fmt: skip
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
@@ -192,4 +194,7 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
     table = files.read_table(out[4])
     assert len(table) == 2 * 12
     assert (table["low"] < table["mean"]).all()
-    assert files.read_table(out[6])["model"].tolist() == ["em", "shared", "chosen", "hmm", "plds2"]
+    table = files.read_table(out[6])
+    assert list(table["model"].unique()) == ["em", "shared", "chosen", "hmm", "plds2", "known", "start"]
+    assert set(table.loc[table["metric"] == "response_corr", "model"]) == {"em", "shared", "chosen", "known"}
+    assert table["value"].between(-1e4, 1e4).all()

@@ -206,6 +206,11 @@ def test_measures_give_mean_and_sd_over_seeds(docs):
         part(docs, "measures | modes | * | x")
 
 
+def test_each_seed_has_a_row_and_each_variant_a_column(docs):
+    lines = part(docs, "seeds | modes | a_* | acc*").splitlines()
+    assert [lines[0], *lines[2:]] == ["| seed | a_P1 |", "| 0 | 0.86 |", "| 1 | 0.9 |"]
+
+
 def test_variants_stand_in_the_order_of_their_numbers():
     names = ["N100_P30", "N100_P3", "N30_P100", "mle"]
     assert sorted(names, key=markdown.by_number) == ["N30_P100", "N100_P3", "N100_P30", "mle"]

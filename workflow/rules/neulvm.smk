@@ -123,6 +123,7 @@ use rule stage as recovery with:
     input:
         trial=rules.preprocess.output.out,
         pairs=rules.posterior.output.pairs,
+        network="<results>/runs/network.npz",
     output:
         out="<results>/recovery.parquet",
         models="<results>/recordings.parquet",
@@ -132,7 +133,7 @@ use rule stage as recovery with:
         runtime=60,
         mem_mb=2000,
     params:
-        **stage("neulvm.recovery", **settings("circuit", "prior", "posterior", "window", "fit", "choose")),
+        **stage("neulvm.recovery", **settings("circuit", "prior", "posterior", "window", "fit", "choose", "free")),
 
 
 use rule stage as known with:

@@ -125,18 +125,32 @@ def without_verdict(published: Path, study: str) -> str:
 
 def measures(published: Path, study: str, variant: str = "*", metric: str = "*") -> str:
     """Mean and standard deviation over seeds of some measures of a study."""
-    path = published / "metrics" / f"{study}.csv"
-    rows = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]}, dtype={"unit": str})
-    asked = [fnmatchcase(v, variant) and fnmatchcase(m, metric) for v, m in zip(rows["variant"], rows["metric"], strict=True)]
-    if not any(asked):
-        raise ValueError(f"{study} has no measure {metric!r} of {variant!r} in {path}")
     lines = []
-    groups = rows[asked].groupby(["variant", "metric", "dataset"], sort=False)
+    groups = asked(published, study, variant, metric).groupby(["variant", "metric", "dataset"], sort=False)
     for (name, what, dataset), part in sorted(groups, key=lambda group: by_number(group[0][0])):
         unit = part["unit"].iloc[0]
         mean, spread = part["value"].mean(), part["value"].std()  # nan for one seed
         lines.append([name, what, mean, spread, "" if unit == "1" else unit, len(part), dataset])
     return table(["variant", "measure", "mean", "sd", "unit", "seeds", "data"], lines)
+
+
+def seeds(published: Path, study: str, variant: str = "*", metric: str = "*") -> str:
+    """The values themselves of a measure of a study: a row for each seed, a column for each variant."""
+    rows = asked(published, study, variant, metric)
+    wide = rows.pivot(index="seed", columns="variant", values="value")[list(dict.fromkeys(rows["variant"]))]
+    return table(
+        ["seed", *wide.columns], ([int(seed), *values] for seed, values in zip(wide.index, wide.to_numpy(), strict=True))
+    )
+
+
+def asked(published: Path, study: str, variant: str, metric: str) -> pd.DataFrame:
+    """Published rows of the measures of a study whose names match; ValueError when none does."""
+    path = published / "metrics" / f"{study}.csv"
+    rows = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]}, dtype={"unit": str})
+    found = [fnmatchcase(v, variant) and fnmatchcase(m, metric) for v, m in zip(rows["variant"], rows["metric"], strict=True)]
+    if not any(found):
+        raise ValueError(f"{study} has no measure {metric!r} of {variant!r} in {path}")
+    return rows[found]
 
 
 def by_number(name: str) -> list[str | int]:
@@ -197,7 +211,7 @@ def figure_names(published: Path, study: str) -> list[str]:
     return list(rows.loc[rows["study"] == study, "name"])
 
 
-PARTS = {part.__name__: part for part in (run, verdicts, headlines, measures, activity, costs, bench)}
+PARTS = {part.__name__: part for part in (run, verdicts, headlines, measures, seeds, activity, costs, bench)}
 
 
 def overview(published: Path) -> str:

@@ -14,13 +14,15 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from respike.neulvm import model
-from respike.neulvm.inference.box import Box
+from respike.neulvm.inference.box import Box, around, build
 from respike.neulvm.inference.resumable import Resumable
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit, Fit, bins
 from respike.neulvm.smoothing import smooth
+from respike.neulvm.trials import Trials
 
 Latent = Float[np.ndarray, "batch bin population"]
+WIDE = (0.3, 3.0)  # times the truth: box of a fit that starts at it
 
 
 def first_latent(trial: Trial, fit: Fit) -> Latent:
@@ -95,6 +97,12 @@ def m_step(
         callback=lambda _: seen(last[0]), options={"maxiter": fit.m_steps},
     )  # fmt: skip
     return box.circuit(circuit, result.x), int(result.nit)
+
+
+def at_truth(circuit: Circuit, recorded: Trials, fit: Fit) -> tuple[Circuit, int]:
+    """The M-step at the true activity of an embedded recording, begun at the truth: the bias that no E-step mends."""
+    search = build(circuit, around(circuit, *WIDE))
+    return m_step(circuit, recorded.trial, recorded.truth, search, fit, lambda _: None)
 
 
 def e_step_lbfgs(circuit: Circuit, trial: Trial, latent: Latent, fit: Fit, seen: Callable[[model.Loss], None]) -> Latent:

@@ -1,4 +1,4 @@
-"""Every way to fit, tried on one more recording of the hidden network: free runs and couplings of the models it gives."""
+"""Every way to fit, tried on one more recording of the hidden network: activity, parameters and free runs of what it gives."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +7,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from respike.core import seeds
-from respike.neulvm import embedded, freerun, loader, model, states, trials
+from respike.neulvm import embedded, freerun, loader, measurement, model, simulation, trials
 from respike.neulvm.inference import box, choice, em
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Choice, Circuit, Data, Fit, Prior, Window
+from respike.neulvm.params import Choice, Circuit, Data, Fit, Free, Prior, Window
 from respike.neulvm.rivals import hmm, plds
 
-COLUMNS = ["recording", "model", "up", "down", "others", "switch_rate", "seconds", "coupling"]
+COLUMNS = ["recording", "model", "metric", "value", "unit", "n"]
+FITTED = ("start", "known", "em", "shared", "chosen")  # models that an inference made, by the rules of the config
 ROUNDS = 30  # of EM, of the baselines
 Found = tuple[float, Circuit, np.ndarray]  # loss, circuit, activity
 
@@ -31,41 +32,51 @@ def ranked(trial: Trial, circuit: Circuit, search: box.Box, fit: Fit, streams: l
 
 
 def tried(
-    circuit: Circuit, prior: Prior, fit: Fit, choose: Choice, window: Window, seed: int, number: int
-) -> list[dict[str, float | str]]:
-    """Rows (COLUMNS) of recording `number`: rates in the states, switches, and excitatory couplings over the true ones.
+    circuit: Circuit, prior: Prior, fit: Fit, choose: Choice, window: Window, free: Free,
+    network: Float[np.ndarray, "trial bin population"], seed: int, number: int,
+) -> list[tuple[int, str, str, float, str, int]]:  # fmt: skip
+    """Rows (COLUMNS) of recording `number`: what each model is judged by (`measurement`). `network`: its rates under pulses.
 
-    em: the best of the starts; shared: the best of those that share parameters; chosen: of these, by free runs; baselines.
+    start: the activity that EM starts from; known: the M-step at the true activity; em: the best of the starts; shared: the
+    best of those that share parameters; chosen: of these, by free runs; and the free runs of the baselines.
     """
     name = ("neulvm", "recordings", number)
     made, _ = embedded.record(
         circuit, Data(seconds=window.end + window.held_out, sampled=window.cells), window, seed, (*name, "data")
     )
-    trial = loader.cut(made, "", circuit, window, seed, Path(f"recording {number}")).trial
+    read = loader.cut(made, "", circuit, window, seed, Path(f"recording {number}"))
+    trial = read.trial
 
     def streams(what: str) -> list[np.random.Generator]:
         return [seeds.generator(seed, *name, what, k) for k in range(choose.starts)]
+
+    def run(kind: str, current: Float[np.ndarray, "bin population"]) -> Float[np.ndarray, "bin population"]:
+        rng = seeds.generator(seed, *name, "pulsed" if current.any() else "free", kind)
+        history = round(choose.history / trial.dt)
+        return freerun.simulate(models[kind], current, rng, trial.dt, history, fit.scheme) / trial.dt
 
     together = box.build(circuit, prior, shared=True)
     shared = ranked(trial, circuit, together, fit, streams("shared"))
     fits, latents = [each[1] for each in shared], [each[2] for each in shared]
     chosen, _ = choice.choose(fits, latents, trial, together, choose, fit.scheme, streams("runs"))
-    best = ranked(trial, circuit, box.build(circuit, prior), fit, streams("em"))[0][1]
+    loss, best, latent = ranked(trial, circuit, box.build(circuit, prior), fit, streams("em"))[0]
     models = {"em": best, "shared": fits[0], "chosen": chosen}
-    n_bins, history = round(choose.seconds / trial.dt), round(choose.history / trial.dt)
-    runs = {
-        kind: freerun.simulate(
-            each, np.zeros((n_bins, trial.shape[2])), seeds.generator(seed, *name, "free", kind), trial.dt, history, fit.scheme
-        ) / trial.dt
-        for kind, each in models.items()
-    }  # fmt: skip
-    runs |= rivals(trial, n_bins, seeds.generator(seed, *name, "baselines"))
-    true = circuit.weights > 0
-    couplings = {kind: np.median(each.weights[true] / circuit.weights[true]) for kind, each in models.items()}
-    return [
-        {"recording": number, "model": kind, **states.find(rates, trial.dt).summary(), "coupling": couplings.get(kind, np.nan)}
-        for kind, rates in runs.items()
-    ]
+    quiet = np.zeros((round(choose.seconds / trial.dt), trial.shape[2]))
+    found = {kind: list(measurement.free_run(run(kind, quiet), trial.dt, circuit.has_rivals)) for kind in models}
+    for kind, rates in rivals(trial, len(quiet), seeds.generator(seed, *name, "baselines")).items():
+        found[kind] = list(measurement.free_run(rates, trial.dt, circuit.has_rivals))
+    models["known"] = em.at_truth(circuit, read, fit)[0]
+    pulse = simulation.pulses(free, trial.shape[2], trial.dt)
+    for kind, each in models.items():
+        found.setdefault(kind, []).extend(measurement.ratios(each, circuit))
+        pulsed = run(kind, np.tile(pulse, (free.pulses, 1))).reshape(free.pulses, *pulse.shape)
+        found[kind] += measurement.response(pulsed, network, trial.dt)
+    activities = {"start": em.first_latent(trial, fit), "em": latent}
+    for kind, activity in activities.items():
+        inside = (array[:, trial.history :] for array in (activity, read.truth))
+        found.setdefault(kind, []).extend(measurement.likeness(*inside, trial.dt))
+    found["em"].append(("loss", loss, "nats", choose.starts))
+    return [(number, kind, *row) for kind, rows in found.items() for row in rows]
 
 
 def rivals(trial: Trial, n_bins: int, rng: np.random.Generator) -> dict[str, Float[np.ndarray, "bin population"]]:

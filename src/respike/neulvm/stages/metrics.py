@@ -1,28 +1,24 @@
 """Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 from scipy.stats import poisson
 
 from respike.core import calibration, files, measures, seeds
 from respike.core.config import build
 from respike.core.measures import Measure
 from respike.neulvm import clusters as cluster_states
-from respike.neulvm import fitted, simulation, states
+from respike.neulvm import fitted, measurement, simulation, states
 from respike.neulvm import trials as recorded_bins
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import particles as filtering
-from respike.neulvm.inference import partition
-from respike.neulvm.params import GROUPS, Circuit, Fit, Particles, Prior
+from respike.neulvm.inference import partition, tried
+from respike.neulvm.params import GROUPS, Choice, Circuit, Fit, Particles, Prior
 from respike.neulvm.trials import Trials
-
-SMOOTH = 0.02  # s, for correlations
-Activity = Float[np.ndarray, "batch bin population"]
 
 
 def run(
@@ -45,16 +41,20 @@ def run(
         *inferred(recorded, files.read_arrays(latent, "first", "last"), circuit.has_rivals),
         *partitioned(recorded, seed),
         *parameters([fitted.read(path) for path in fits], models, truth, recorded),
-        *(row for path in known for row in ratios(path.stem.replace("_", " "), fitted.read(path).circuit, circuit)),
+        *(
+            row
+            for path in known
+            for row in named(path.stem.replace("_", " "), measurement.ratios(fitted.read(path).circuit, circuit))
+        ),
         *sampled(files.read_table(samples), files.read_table(intervals), truth),
         *diagnosed(files.read_arrays(diagnostics)),
-        *(row for path in recordings for row in tried(files.read_table(path), simulated)),
+        *(row for path in recordings for row in each_recording(files.read_table(path), simulated)),
         *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
         *(row for path in recovery for row in each_coupling(files.read_table(path), circuit)),
         *(
-            r
+            row
             for name, arrays in simulated.items()
-            for r in free_run(name, arrays["free"], float(arrays["dt"]), circuit.has_rivals)
+            for row in named(name, measurement.free_run(arrays["free"], float(arrays["dt"]), circuit.has_rivals))
         ),
         *perturbed(simulated, circuit.has_rivals),
         *compared(rivals),
@@ -65,27 +65,44 @@ def run(
     ]
     rows += against_network(rows)
     files.write_table(out, measures.table("neulvm", [_measure(recorded.dataset, seed, *row) for row in rows]))
-    files.write_table(facts, measures.facts("neulvm", inferred_by(fits)))
+    files.write_table(facts, measures.facts("neulvm", [*inferred_by(fits), *tried_by(recordings)]))
 
 
 def inferred_by(fits: list[Path]):
     """By which rules the models were fitted: scheme, E-step, box of the parameters, number of starts."""
     jobs = [job for path in fits for job in measures.ran(path, "neulvm.fit")]
     for job in jobs:
-        centred = build(Prior, job["prior"]).is_centred(build(Circuit, job["circuit"]))
-        fit = build(Fit, job["fit"])
-        about = {"scheme": fit.scheme, "e_step": fit.e_step, "iterations": fit.iterations}
         for variant in ("em", "best"):
-            yield variant, {**about, "box": "published" if centred else "another", "starts": len(jobs)}
+            yield variant, {**rules(job), "starts": len(jobs)}
+
+
+def tried_by(recordings: list[Path]):
+    """The same for the models that are fitted to further recordings."""
+    for job in (job for path in recordings for job in measures.ran(path, "neulvm.recovery")):
+        for name in tried.FITTED:
+            yield f"recordings {name}", {**rules(job), "starts": build(Choice, job["choose"]).starts}
+
+
+def rules(job: dict) -> dict[str, object]:
+    """What a job was told: scheme, E-step, box of the parameters."""
+    centred = build(Prior, job["prior"]).is_centred(build(Circuit, job["circuit"]))
+    fit = build(Fit, job["fit"])
+    about = {"scheme": fit.scheme, "e_step": fit.e_step, "iterations": fit.iterations}
+    return {**about, "box": "published" if centred else "another"}
+
+
+def named(variant: str, rows: Iterable[measurement.Row]):
+    """The same rows, of a variant."""
+    return ((variant, *row) for row in rows)
 
 
 def against_network(rows: list[tuple]):
     """Free runs of all models minus that of the network: rates, switches."""
     names = ("rate_up", "rate_down", "rate_last", "switches_per_200s")
     network = {metric: value for variant, metric, value, *_ in rows if variant == "network" and metric in names}
-    for variant, metric, value, unit, n, *_ in list(rows):
+    for variant, metric, value, *rest in list(rows):
         if variant != "network" and metric in network:
-            yield variant, f"{metric} over network", value - network[metric], unit, n
+            yield variant, f"{metric} over network", value - network[metric], *rest
 
 
 def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, unit: str, n: int, recording=None) -> Measure:
@@ -94,22 +111,13 @@ def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, u
     return Measure(variant, seed if recording is None else int(recording), name, metric, float(value), unit, n)
 
 
-def correlations(a: Activity, b: Activity, sigma: float) -> Float[np.ndarray, " population"]:
-    """Correlation of each population's activity in all batches, after a Gaussian filter of `sigma` bins (0: none)."""
-    if sigma:
-        a, b = (gaussian_filter1d(x, sigma, axis=1) for x in (a, b))
-    return np.array([np.corrcoef(a[:, :, m].ravel(), b[:, :, m].ravel())[0, 1] for m in range(a.shape[2])])
-
-
 def inferred(recorded: Trials, latent: dict[str, np.ndarray], apart: bool = True):
     """Latent activity against the truth, before and after EM."""
     if recorded.truth is None:
         return
     truth, begin, end = (array[:, recorded.trial.history :] for array in (recorded.truth, latent["first"], latent["last"]))
     for variant, activity in (("start", begin), ("em", end)):
-        for label, sigma in (("z_corr", 0.0), ("z_corr_20ms", SMOOTH / recorded.trial.dt)):
-            for m, value in enumerate(correlations(activity, truth, sigma)):
-                yield variant, f"{label}_{m}", value, "", truth.shape[0] * truth.shape[1]
+        yield from named(variant, measurement.likeness(activity, truth, recorded.trial.dt))
     if apart:
         yield from inferred_states(end, truth, recorded.trial.dt)
 
@@ -142,21 +150,8 @@ def parameters(fits: list[Fitted], models: dict[str, Fitted], truth: Circuit | N
     for name, model in models.items():
         yield name, "at_bound", len(model.about["at_bound"]), "", len(model.circuit.vector())
         if truth is not None:
-            yield from ratios(name, model.circuit, truth)
+            yield from named(name, measurement.ratios(model.circuit, truth))
             yield from pulls(name, model.circuit, truth, recorded)
-
-
-def ratios(variant: str, circuit: Circuit, truth: Circuit):
-    """Parameters over their true values, by group; excitatory and inhibitory coupling apart."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = np.where(truth.weights != 0, circuit.weights / truth.weights, np.nan)
-    for name in GROUPS:
-        if name != "coupling":
-            share = np.asarray(getattr(circuit, name)) / np.asarray(getattr(truth, name))
-            yield variant, f"ratio_{name}", np.median(share), "", len(share)
-    for name, chosen in (("excitatory", truth.weights > 0), ("inhibitory", truth.weights < 0)):
-        if chosen.any():
-            yield variant, f"ratio_coupling_{name}", np.median(weights[chosen]), "", int(chosen.sum())
 
 
 def sampled(table: pd.DataFrame, intervals: pd.DataFrame, truth: Circuit | None):
@@ -196,31 +191,29 @@ def diagnosed(found: dict[str, np.ndarray]):
     yield "posterior", "left_worst", found["left"][-1], "", n
 
 
-def tried(table: pd.DataFrame, simulated: dict[str, dict[str, np.ndarray]]):
-    """Models fitted to further recordings: each one's switches and couplings, and by model how many do as the network.
+def each_recording(table: pd.DataFrame, simulated: dict[str, dict[str, np.ndarray]]):
+    """Models fitted to further recordings: what each does (the number stands last), and how many of a kind do as the network.
 
     `switches_inside`: share of the recordings whose switches in 200 s lie in the central 95 % of a Poisson count at the
     network's rate; `rates_inside`: whose rates in the states are all within 5 % of the network's.
     """
     if not len(table):
         return
-    network = states.find(simulated["network"]["free"], float(simulated["network"]["dt"])).summary()
-    low, high = poisson.interval(0.95, 200 * network["switch_rate"])
-    table = table.assign(switches=200 * table["switch_rate"])
-    rates = ["up", "down", "others"]
+    for row in table.itertuples():
+        yield f"recordings {row.model}", row.metric, row.value, row.unit, row.n, row.recording
+    network = {row[0]: row[1] for row in measurement.free_run(simulated["network"]["free"], float(simulated["network"]["dt"]))}
+    low, high = poisson.interval(0.95, network["switches_per_200s"])
+    rates = ["rate_up", "rate_down", "rate_last"]
     for name, part in table.groupby("model", sort=False):
-        for row in part.itertuples():
-            variant = f"recording {row.recording} {name}"
-            for metric, unit in (("switches", ""), ("up", "Hz"), ("down", "Hz"), ("others", "Hz"), ("coupling", "")):
-                if np.isfinite(getattr(row, metric)):
-                    yield variant, metric, getattr(row, metric), unit, round(row.seconds)
-        variant, n, near = f"recordings {name}", len(part), (part[rates] / [network[rate] for rate in rates] - 1).abs()
-        yield variant, "switches_inside", part["switches"].between(low, high).mean(), "", n
-        yield variant, "switches_median", part["switches"].median(), "", n
-        yield variant, "rates_inside", (near < 0.05).all(axis=1).mean(), "", n
-        if part["coupling"].notna().all():
+        variant, values = f"recordings {name}", part.pivot(index="recording", columns="metric", values="value")
+        if "switches_per_200s" in values:
+            near = (values.reindex(columns=rates) / [network[rate] for rate in rates] - 1).abs()
+            yield variant, "switches_inside", values["switches_per_200s"].between(low, high).mean(), "", len(values)
+            yield variant, "switches_median", values["switches_per_200s"].median(), "", len(values)
+            yield variant, "rates_inside", (near < 0.05).all(axis=1).mean(), "", len(values)
+        if "ratio_coupling_excitatory" in values:
             for metric, quantile in (("median", 0.5), ("low", 0.05), ("high", 0.95)):
-                yield variant, f"coupling_{metric}", part["coupling"].quantile(quantile), "", n
+                yield variant, f"coupling_{metric}", values["ratio_coupling_excitatory"].quantile(quantile), "", len(values)
 
 
 def _groups(couplings: list[str], table: pd.DataFrame, truth: Circuit) -> dict[str, list[str]]:
@@ -263,36 +256,15 @@ def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: Trials):
             yield variant, f"h_error_{m}", error, "noise widths", 1
 
 
-def free_run(variant: str, rates: Float[np.ndarray, "bin population"], dt: float, apart: bool = True):
-    """States, switches and dwell times of a free simulation; only its rate where no population can win (not `apart`)."""
-    seconds = round(len(rates) * dt)
-    yield variant, "rate_last", rates[:, -1].mean(), "Hz", seconds
-    if not apart:
-        return
-    run = states.find(rates, dt)
-    yield variant, "switch_rate", run.switch_rate, "1/s", seconds
-    yield variant, "switches_per_200s", 200 * run.n_switches / run.duration, "", seconds
-    for name, value in (("rate_up", run.up), ("rate_down", run.down)):
-        if np.isfinite(value):
-            yield variant, name, value, "Hz", seconds
-    if len(run.dwell):
-        yield variant, "dwell_mean", run.dwell.mean(), "s", len(run.dwell)
-
-
 def perturbed(simulated: dict[str, dict[str, np.ndarray]], apart: bool = True):
-    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are.
-
-    A constant rate has no correlation with anything.
-    """
+    """Response to the pulse: who wins after it, and how alike the mean responses of model and network are."""
     reference = simulated.get("network")
     for name, arrays in simulated.items():
         pulsed, dt = arrays["pulsed"], float(arrays["dt"])
         if apart:
             yield name, "win_probability", wins(arrays), "", len(pulsed)
         if reference is not None and name != "network":
-            means = [gaussian_filter1d(a["pulsed"].mean(0), SMOOTH / dt, axis=0) for a in (arrays, reference)]
-            if min(mean.std() for mean in means) > 0:
-                yield name, "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
+            yield from named(name, measurement.response(pulsed, reference["pulsed"], dt))
 
 
 def wins(arrays: dict[str, np.ndarray]) -> float:

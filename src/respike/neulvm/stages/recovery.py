@@ -9,16 +9,17 @@ from respike.core import files, seeds
 from respike.neulvm import embedded, trials
 from respike.neulvm.inference import box, summaries, tried
 from respike.neulvm.inference import posterior as inference
-from respike.neulvm.params import Choice, Circuit, Fit, Posterior, Prior, Window
+from respike.neulvm.params import Choice, Circuit, Fit, Free, Posterior, Prior, Window
 
 
 def run(
-    *, trial: Path, pairs: Path, out: Path, models: Path, circuit: Circuit, prior: Prior, posterior: Posterior, window: Window,
-    fit: Fit, choose: Choice, seed: int,
+    *, trial: Path, pairs: Path, network: Path, out: Path, models: Path, circuit: Circuit, prior: Prior, posterior: Posterior,
+    window: Window, fit: Fit, choose: Choice, free: Free, seed: int,
 ) -> None:  # fmt: skip
     """Write, for each recording and parameter, mean and 90 % interval of the posterior over the true value.
 
-    `models`: for each of `choose.recordings` others, what the models that are fitted to it do (`inference.tried`).
+    `models`: for each of `choose.recordings` others, what the models that are fitted to it do (`inference.tried`);
+    `network`: free simulation of the hidden network.
 
     Like the embedded recording, each holds a switch where the circuit has two excitatory populations that could switch.
     """
@@ -35,5 +36,6 @@ def run(
         low, high = np.quantile(samples, [0.05, 0.95], axis=0)
         rows.append(pd.DataFrame({"recording": number, "name": names, "mean": samples.mean(0), "low": low, "high": high}))
     files.write_table(out, pd.concat(rows, ignore_index=True))
-    found = [row for k in range(choose.recordings) for row in tried.tried(circuit, prior, fit, choose, window, seed, k)]
+    pulsed, numbers = files.read_arrays(network, "pulsed")["pulsed"], range(choose.recordings)
+    found = [row for k in numbers for row in tried.tried(circuit, prior, fit, choose, window, free, pulsed, seed, k)]
     files.write_table(models, pd.DataFrame(found, columns=tried.COLUMNS))
