@@ -5,6 +5,8 @@ VENV ?= .venv
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 UV ?= uv
 CONFIG ?=
+STUDIES := modes v1 fsbi rate2lif barrel neulvm
+CLAIMS := --claims $(STUDIES:%=src/respike/%/claims.csv)
 CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))
 REFERENCE := $(wildcard ../shared/golden)
 BIN := $(VENV)/bin
@@ -78,14 +80,14 @@ rules: $(VENV)/ready  ## draw the rules of each study into docs/images
 	@$(SNAKEMAKE) --nolock --forceall --rulegraph dot > results/rules.dot
 	@$(BIN)/python -m respike report.rulegraph --graph results/rules.dot --folder docs/images
 
-publish: $(VENV)/ready  ## copy the small results of a finished run to docs/results and fill the pages (RESULTS=results COMMIT=that of the run)
+publish: $(VENV)/ready  ## copy the small results of a finished run to docs/results, fill the pages (ONLY, CONFIG, RESULTS, COMMIT: of the run)
 	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
+	  --studies $(or $(ONLY),$(STUDIES)) --together $(if $(ONLY),false,true) --config $(CONFIG) $(CLAIMS) \
 	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"
 
 verdicts: $(VENV)/ready  ## judge the published results anew after an edit of a claims.csv, and fill the pages
-	@$(BIN)/python -m respike report.judge --out docs/results --fill README.md docs \
-	  --claims $(foreach study,modes v1 fsbi rate2lif barrel neulvm,src/respike/$(study)/claims.csv)
+	@$(BIN)/python -m respike report.judge --out docs/results --fill README.md docs $(CLAIMS)
 
 lock: $(VENV)/ready  ## resolve the packages of pyproject.toml for every Python into requirements.lock and environment.yml (UV=/path/to/uv)
 	$(BIN)/python workflow/lock.py $(UV)

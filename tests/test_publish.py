@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from respike.core import files, measures
+from respike.core import files, measures, spikes
 from respike.core.measures import Measure
-from respike.report import activity, cards, markdown, marks, pictures, published, records
+from respike.report import cards, markdown, marks, pictures, published, records
 from respike.report.claims import Claim
 from respike.report.stages import judge as stage
 from respike.report.stages import publish
@@ -46,26 +46,20 @@ def job(folder, stage: str, number: int, cost: tuple[float, float, float], *name
 
 @pytest.fixture
 def results(tmp_path):
-    """A finished run of two studies, as small as can be."""
+    """A finished run of a study, as small as can be."""
     folder = tmp_path / "results"
     files.maker.update(seed=3, time="2026-01-02T03:04:05", versions={"numpy": "2.3"})
     files.maker["host"] = {"system": "Linux-6-x", "processor": "x86_64", "name": "secret", "user": "me"}
-    card = pd.DataFrame(CLAIMS, columns=list(cards.COLUMNS))
     files.write_table(folder / "modes" / "facts.parquet", measures.facts("modes", [("a_P1", {"loss": "logits"})]))
-    files.write_text(folder / "scorecard.csv", card.to_csv(index=False))
-    files.write_table(folder / "metrics.parquet", MEASURED)
-    rates = {"recording": 4.0, "mle": 5.0}
-    lines = [
-        ("v1", name, "stand-in", name == "recording", "rate", rate, 0.0, 9.0, "Hz", 5, np.nan, 0.04)
-        for name, rate in rates.items()
-    ]
-    files.write_table(folder / "activity.parquet", pd.DataFrame(lines, columns=list(activity.COLUMNS)))
+    files.write_table(folder / "modes" / "metrics.parquet", MEASURED)
+    four = spikes.Spikes(np.array([0.1, 0.3, 0.6, 0.8]), np.zeros(4, int), 1, 1.0)
+    spikes.write_networks(folder / "modes" / "spikes.npz", [spikes.Network("modes", "digits", "stand-in", True, four, 0.01)])
     files.maker.clear()
     for name in ("figures/activity", "modes/figures/fig1", "modes/figures/plain"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / f"{name}.png")
     job(folder, "modes.fit", 0, (90.0, 60.0, 50.0), "modes/fits/a.pt")
-    job(folder, "modes.metrics", 0, (30.0, 24.0, 70.4), "modes/metrics.parquet")
+    job(folder, "modes.metrics", 0, (30.0, 24.0, 70.4), "modes/log.txt")
     captions = tmp_path / "captions"
     captions.mkdir()
     (captions / "modes_fig1.rst").write_text("The ``first``.\n")
@@ -74,11 +68,31 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def docs(results, tmp_path):
+def arguments(results, tmp_path):
+    """What `publish` is told."""
+    claim = Claim("paper", "a", "t", "", "a_P1", "accuracy", "mean", "equal", 0.9, np.nan, np.nan, 0.5, *[""] * 4)
+    for study in ("modes", "v1"):
+        files.write_text(tmp_path / study / "claims.csv", pd.DataFrame([claim]).to_csv(index=False))
+    return {
+        "results": results, "captions": tmp_path / "captions", "studies": ["modes"], "together": True, "config": [],
+        "claims": [tmp_path / study / "claims.csv" for study in ("modes", "v1")],
+        "fill": [], "out": tmp_path / "docs" / "results",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def docs(arguments):
     """A folder of pages with the published results in it."""
-    arguments = {"results": results, "captions": tmp_path / "captions", "commit": "abc"}
-    publish.run(**arguments, fill=[], out=tmp_path / "docs" / "results")
-    return tmp_path / "docs"
+    publish.run(**arguments, commit="abc")
+    return arguments["out"].parent
+
+
+@pytest.fixture
+def shown(docs):
+    """The same with verdicts of every kind."""
+    pd.DataFrame(CLAIMS, columns=list(cards.COLUMNS)).to_csv(docs / "results" / "scorecard.csv", index=False)
+    (docs / "results" / "README.md").write_text(markdown.overview(docs / "results"))
+    return docs
 
 
 def part(docs, mark: str) -> str:
@@ -92,30 +106,42 @@ def part(docs, mark: str) -> str:
 
 def test_a_run_leaves_its_tables_and_its_captioned_figures(docs):
     names = {str(path.relative_to(docs / "results")) for path in (docs / "results").rglob("*") if path.is_file()}
-    csv = {"scorecard.csv", "facts.csv", "activity.csv", "costs.csv", "run.csv", "figures.csv", "metrics/modes.csv"}
-    assert names == {*csv, "README.md", "figures/activity.png", "figures/modes_fig1.png"}
-    assert pd.read_csv(docs / "results/metrics/modes.csv")["value"].tolist() == MEASURED["value"].tolist()
+    own = {"metrics.csv", "facts.csv", "activity.csv", "costs.csv", "run.csv", "figures.csv", "fig1.png"}
+    assert names == {"scorecard.csv", "README.md", "all/activity.png", "all/figures.csv", *(f"modes/{name}" for name in own)}
+    assert pd.read_csv(docs / "results/modes/metrics.csv")["value"].tolist() == MEASURED["value"].tolist()
+    assert cards.read(docs / "results" / "scorecard.csv")["verdict"].tolist() == ["reproduced", "not measured"]
     assert [path.name for path in docs.iterdir()] == ["results"]  # no temporary folder stays
 
 
-def test_a_second_run_takes_the_place_of_the_first_and_a_failed_one_leaves_it(docs, results, tmp_path):
-    (docs / "results" / "old.csv").touch()
-    arguments = {"results": results, "captions": tmp_path / "captions", "fill": [], "out": docs / "results"}
-    (results / "activity.parquet").rename(tmp_path / "activity.parquet")
-    with pytest.raises(FileNotFoundError, match="activity.parquet does not exist"):
-        publish.run(**arguments, commit="new")
-    assert markdown.provenance(docs / "results")["commit"] == "abc"
-    (tmp_path / "activity.parquet").rename(results / "activity.parquet")
-    publish.run(**arguments, commit="new")
-    assert markdown.provenance(docs / "results")["commit"] == "new"
-    assert not (docs / "results" / "old.csv").exists()
+def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one_leaves_all(
+    docs, results, arguments, tmp_path
+):
+    for name in ("v1/run.csv", "modes/old.png"):
+        (docs / "results" / name).parent.mkdir(exist_ok=True)
+        (docs / "results" / name).write_text(
+            "fact,value\nsize,medium\ncommand,make\ncommit,old\nseed,0\nfinished,2025-01-01\n"
+        )
+    (tmp_path / "large.yaml").write_text("run: {size: claims}\n")
+    again = {**arguments, "commit": "new", "together": False, "config": [tmp_path / "large.yaml"]}
+    (results / "modes" / "spikes.npz").rename(tmp_path / "spikes.npz")
+    with pytest.raises(FileNotFoundError, match=r"spikes\.npz does not exist"):
+        publish.run(**again)
+    assert markdown.provenance(docs / "results", "modes")["commit"] == "abc"
+    (tmp_path / "spikes.npz").rename(results / "modes" / "spikes.npz")
+    publish.run(**again)
+    about = markdown.provenance(docs / "results", "modes")
+    assert (about["commit"], about["size"]) == ("new", "claims")
+    assert about["command"] == f"make reproduce ONLY=modes CONFIG={tmp_path / 'large.yaml'}"
+    assert not (docs / "results/modes/old.png").exists()
+    assert markdown.provenance(docs / "results", "v1")["commit"] == "old"
     assert [path.name for path in docs.iterdir()] == ["results"]
 
 
 def test_what_made_the_run_is_told_without_names_of_people_and_machines(docs):
-    facts = markdown.provenance(docs / "results")
+    facts = markdown.provenance(docs / "results", "modes")
     assert (facts["command"], facts["commit"], facts["seed"]) == ("make reproduce", "abc", "3")
     assert (facts["machine"], facts["finished"], facts["numpy"]) == ("Linux x86_64", "2026-01-02", "2.3")
+    assert part(docs, "runs").splitlines()[2:] == ["| `modes` | `make reproduce` | abc | 3 | 2026-01-02 |"]
     assert "secret" not in "".join(path.read_text() for path in docs.rglob("*.csv"))
 
 
@@ -137,23 +163,23 @@ def test_several_machines_and_versions_are_all_told_and_the_lowest_seed_is_the_r
     assert records.provenance([])["seed"] == records.provenance([])["machine"] == "unknown"
 
 
-def test_claims_with_a_verdict_are_shown_and_the_others_fold_into_a_line(docs):
-    lines = part(docs, "claims | modes").splitlines()
+def test_claims_with_a_verdict_are_shown_and_the_others_fold_into_a_line(shown):
+    lines = part(shown, "claims | modes").splitlines()
     assert lines[2:] == [
         "| a &#124; b | table 1 | 0.9 | 0.88 | -0.05 to 0.01 | **reproduced** |",
         "",
         "Without a verdict in this run: 2 not comparable and 1 not measured; "
         "[why](results/README.md#modes-claims-without-a-verdict).",
     ]
-    assert part(docs, "claims | modes | c").startswith("No claim has a verdict in this run.\n\n")
-    lines = part(docs, "claims | v1").splitlines()  # the paper's first
+    assert part(shown, "claims | modes | c").startswith("No claim has a verdict in this run.\n\n")
+    lines = part(shown, "claims | v1").splitlines()  # the paper's first
     assert lines[2].startswith("| f | abstract | 1 s | 2 s | −∞ to -0.25 | **not reproduced** |")
     assert lines[3].startswith("| e | abstract | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |")
     assert len(lines) == 4
 
 
-def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(docs):
-    text = (docs / "results" / "README.md").read_text()
+def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(shown):
+    text = (shown / "results" / "README.md").read_text()
     assert text.index("## Claims with a verdict") < text.index("## Cost") < text.index("## Claims without a verdict")
     folded = text[text.index("### `modes`: claims without a verdict") :]
     assert "<details><summary>3 claims</summary>" in folded
@@ -162,19 +188,19 @@ def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(d
     assert "### `v1`: claims without a verdict" not in text
 
 
-def test_headlines_show_the_first_claim_of_a_study_and_the_most_important_that_failed(docs, monkeypatch):
-    listed = docs / "headlines.csv"
+def test_headlines_show_the_first_claim_of_a_study_and_the_most_important_that_failed(shown, monkeypatch):
+    listed = shown / "headlines.csv"
     monkeypatch.setattr(markdown, "HEADLINES", listed)
     listed.write_text("study,question,item\nmodes,Why?,c\nmodes,,a | b\nv1,How?,e\n")
-    assert part(docs, "headlines").splitlines()[2:] == [
+    assert part(shown, "headlines").splitlines()[2:] == [
         "| [`modes`](docs/modes.md) | Why? | c | 0.5 Hz | 0.4 Hz |  | not comparable: batches 200, needed 3000 |",
         "| [`v1`](docs/v1.md) | How? | e | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |",
     ]
     listed.write_text("study,question,item\nmodes,Why?,c\nv1,How?,f\nv1,,e\n")
-    assert "| f | 1 s |" in part(docs, "headlines")
+    assert "| f | 1 s |" in part(shown, "headlines")
     listed.write_text("study,question,item\nmodes,Why?,nothing\n")
     with pytest.raises(ValueError, match=r"modes has no claim \['nothing'\]"):
-        part(docs, "headlines")
+        part(shown, "headlines")
 
 
 def test_published_tables_are_judged_anew_after_an_edit_of_a_claim(docs, tmp_path):
@@ -192,7 +218,7 @@ def test_published_tables_are_judged_anew_after_an_edit_of_a_claim(docs, tmp_pat
     assert judge(0.5, "loss=logits") == ["reproduced"]
     assert judge(0.1, "loss=logits") == ["undecided"]
     assert judge(0.5, "loss=reference") == ["not comparable"]
-    (docs / "results" / "facts.csv").unlink()
+    (docs / "results" / "modes" / "facts.csv").unlink()
     assert judge(0.5, "loss=logits") == ["not comparable"]
     assert "the run does not say loss (logits)" in (docs / "results" / "README.md").read_text()
     assert not list(docs.rglob(".made"))
@@ -216,8 +242,8 @@ def test_variants_stand_in_the_order_of_their_numbers():
     assert sorted(names, key=markdown.by_number) == ["N30_P100", "N100_P3", "N100_P30", "mle"]
 
 
-def test_verdicts_costs_networks_and_figures(docs):
-    lines = part(docs, "verdicts").splitlines()
+def test_verdicts_costs_networks_and_figures(shown):
+    lines = part(shown, "verdicts").splitlines()
     assert lines[2:] == [
         "| `modes` | 1 | 0 | 0 | 2 | 1 |",
         "| `v1` | 0 | 1 | 0 | 0 | 0 |",
@@ -225,10 +251,12 @@ def test_verdicts_costs_networks_and_figures(docs):
         "| re-implementations | 0 | 0 | 0 | 0 | 0 |",
         "| our own goals | 0 | 1 | 0 | 0 | 0 |",
     ]
-    assert part(docs, "costs").splitlines()[2:] == ["| modes | 2 | 2 | 1.4 | 70 |", "| all | 2 | 2 | 1.4 | 70 |"]
-    assert "0.033 hours of jobs" in part(docs, "run")
-    assert "| v1 | recording (data) | 4 |" in part(docs, "activity")
-    assert part(docs, "figure | modes | fig1") == "![modes: fig1](results/figures/modes_fig1.png)\n\n*The first.*"
+    assert part(shown, "costs").splitlines()[2:] == ["| modes | 2 | 2 | 1.4 | 70 |", "| all | 2 | 2 | 1.4 | 70 |"]
+    assert "0.033 hours of jobs" in part(shown, "run | modes")
+    with pytest.raises(ValueError, match="results/v1 does not exist"):
+        part(shown, "run | v1")
+    assert "| modes | digits (data) | 4 |" in part(shown, "activity")
+    assert part(shown, "figure | modes | fig1") == "![modes: fig1](results/modes/fig1.png)\n\n*The first.*"
 
 
 def test_marks_that_cannot_be_filled_are_refused(docs):
@@ -243,17 +271,17 @@ def test_marks_that_cannot_be_filled_are_refused(docs):
     assert "| `modes` |" in (docs / "good.md").read_text()  # the others are filled all the same
 
 
-def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, tmp_path):
+def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, arguments, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (1200, 2000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     content = published.small(tmp_path / "noise.png")
     assert len(content) <= published.LARGEST
     rng = np.random.default_rng(0)
     many = [Measure("a", seed, "d", "m", value, "1", 1) for seed, value in enumerate(rng.random(20000))]
-    files.write_table(results / "metrics.parquet", measures.table("modes", many))
-    with pytest.raises(ValueError, match=r"metrics/modes\.csv: .* kB, expected at most 500 kB"):
-        publish.run(results=results, captions=tmp_path / "captions", fill=[], commit="abc", out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    files.write_table(results / "modes" / "metrics.parquet", measures.table("modes", many))
+    with pytest.raises(ValueError, match=r"modes/metrics\.csv: .* kB, expected at most 500 kB"):
+        publish.run(**arguments, commit="abc")
+    assert not arguments["out"].exists()
 
 
 def test_captions_are_found_by_figure_and_by_kind(tmp_path):

@@ -29,7 +29,8 @@ from respike.report.verdicts import VERDICTS
 HEADLINES = Path(__file__).with_name("headlines.csv")
 SILENT = """
 
-This run was made before runs told what they did (loss, batches, cells ...): claims that ask for it cannot be judged by it."""
+These runs were made before runs told what they did (loss, batches, cells ...): {}. Claims that ask
+for it cannot be judged by them."""
 JUDGED = ("paper or goal", "ours", "difference (95 %)", "verdict")
 
 
@@ -45,19 +46,32 @@ def scorecard(published: Path) -> pd.DataFrame:
     return cards.read(published / "scorecard.csv")
 
 
-def provenance(published: Path) -> dict[str, str]:
-    """What made the run."""
-    return dict(pd.read_csv(published / "run.csv", dtype=str).itertuples(index=False, name=None))
+def provenance(published: Path, study: str) -> dict[str, str]:
+    """What made the run of a study; only its size, which is empty, when none is published."""
+    path = published / study / "run.csv"
+    return dict(pd.read_csv(path, dtype=str).itertuples(index=False, name=None)) if path.exists() else {"size": ""}
 
 
-def run(published: Path) -> str:
-    """One line: what made the numbers."""
-    of = provenance(published)
-    hours = pd.read_csv(published / "costs.csv")["wall_s"].sum() / 3600
+def run(published: Path, study: str) -> str:
+    """One line: what made the numbers of a study."""
+    of = provenance(published, study)
+    if not of["size"]:
+        raise ValueError(f"{published / study} does not exist; expected the published run of the study")
+    hours = pd.read_csv(published / study / "costs.csv")["wall_s"].sum() / 3600
     return (
         f"*{of['size'].capitalize()} size: `{of['command']}` at commit {of['commit']}, seed {of['seed']}, {of['machine']}, "
         f"{hours:.2g} hours of jobs with one thread each, finished {of['finished']}.*"
     )
+
+
+def runs(published: Path) -> str:
+    """What made the numbers of each study, a line per run."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for study in scorecard(published)["study"].unique():
+        of = provenance(published, study)
+        if of["size"]:
+            rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(f"`{study}`")
+    return table(["studies", "made by", "commit", "seed", "finished"], [[", ".join(names), *of] for of, names in rows.items()])
 
 
 def verdicts(published: Path) -> str:
@@ -67,7 +81,15 @@ def verdicts(published: Path) -> str:
     counts.loc["**all papers**"] = counts.sum()
     for whose in cards.OURS:
         counts.loc[{"goal": "our own goals"}.get(whose, f"{whose}s")] = cards.counts(card, [whose]).sum()
-    return table(["claims of", *counts.columns], counts.itertuples()) + ("" if (published / "facts.csv").exists() else SILENT)
+    return table(["claims of", *counts.columns], counts.itertuples()) + _silent(published)
+
+
+def _silent(published: Path) -> str:
+    """Which of the published runs do not say what they did."""
+    names = [
+        f"`{path.parent.name}`" for path in sorted(published.glob("*/run.csv")) if not (path.parent / "facts.csv").exists()
+    ]
+    return SILENT.format(", ".join(names)) if names else ""
 
 
 def headlines(published: Path) -> str:
@@ -145,7 +167,7 @@ def seeds(published: Path, study: str, variant: str = "*", metric: str = "*") ->
 
 def asked(published: Path, study: str, variant: str, metric: str) -> pd.DataFrame:
     """Published rows of the measures of a study whose names match; ValueError when none does."""
-    path = published / "metrics" / f"{study}.csv"
+    path = published / study / "metrics.csv"
     rows = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]}, dtype={"unit": str})
     found = [fnmatchcase(v, variant) and fnmatchcase(m, metric) for v, m in zip(rows["variant"], rows["metric"], strict=True)]
     if not any(found):
@@ -160,8 +182,7 @@ def by_number(name: str) -> list[str | int]:
 
 def activity(published: Path, study: str = "*") -> str:
     """Statistics of the spikes: a line per network, mean over its cells."""
-    rows = pd.read_csv(published / "activity.csv")
-    rows = rows[rows["study"].map(lambda name: fnmatchcase(name, study))]
+    rows = pd.concat([pd.read_csv(path) for path in sorted(published.glob(f"{study}/activity.csv"))])
     networks = rows[["study", "network", "recorded", "dataset"]].drop_duplicates()
     values = rows.set_index(["study", "network", "statistic"])["value"]
     heads = {"rate": "rate (Hz)", "cv_isi": "CV", "fano": "Fano", "correlation": "correlation", "spectrum_peak": "peak (Hz)"}
@@ -179,7 +200,7 @@ def activity(published: Path, study: str = "*") -> str:
 
 def costs(published: Path) -> str:
     """Jobs of each study, minutes that they took and that their processors worked, and the largest memory of one."""
-    stages = pd.read_csv(published / "costs.csv")
+    stages = pd.concat([pd.read_csv(path) for path in sorted(published.glob("*/costs.csv"))])
     lines = [[study, *_spent(rows)] for study, rows in stages.groupby("study", sort=False)]
     heads = ["study", "jobs", "minutes of jobs", "CPU minutes", "most memory (MB)"]
     return table(heads, [*lines, ["all", *_spent(stages)]])
@@ -198,38 +219,43 @@ def bench(published: Path, workload: str = "*") -> str:
 
 def figure(published: Path, way: str, study: str, name: str) -> str:
     """A figure and its caption; ValueError when it was not published. `way` leads from the page to the results."""
-    file = f"figures/{pictures.published_name(study, name)}"
-    captions = pd.read_csv(published / "figures.csv", keep_default_na=False).set_index(["study", "name"])["caption"]
-    if (study, name) not in captions.index or not (published / file).exists():
-        raise ValueError(f"{published / file} does not exist; figures of {study}: {', '.join(figure_names(published, study))}")
-    return f"![{study}: {name}]({way}/{file})\n\n*{captions[study, name]}*"
+    file, captions = f"{pictures.folder(study)}/{name}.png", figure_captions(published, study)
+    if name not in captions or not (published / file).exists():
+        raise ValueError(f"{published / file} does not exist; figures of {study}: {', '.join(captions)}")
+    return f"![{study}: {name}]({way}/{file})\n\n*{captions[name]}*"
 
 
-def figure_names(published: Path, study: str) -> list[str]:
-    """Names of the published figures of a study."""
-    rows = pd.read_csv(published / "figures.csv", keep_default_na=False)
-    return list(rows.loc[rows["study"] == study, "name"])
+def figure_captions(published: Path, study: str) -> dict[str, str]:
+    """Captions of the published figures of a study by their names; none without any."""
+    path = published / pictures.folder(study) / "figures.csv"
+    return dict(pd.read_csv(path, keep_default_na=False).itertuples(index=False, name=None)) if path.exists() else {}
 
 
-PARTS = {part.__name__: part for part in (run, verdicts, headlines, measures, seeds, activity, costs, bench)}
+PARTS = {part.__name__: part for part in (run, runs, verdicts, headlines, measures, seeds, activity, costs, bench)}
+
+
+def _provenances(published: Path, studies: Iterable[str]) -> str:
+    """What made each run: a row per fact, a column per study."""
+    of = pd.DataFrame({study: provenance(published, study) for study in studies}).fillna("")
+    return table(["fact", *of.columns], of.itertuples(name=None))
 
 
 def overview(published: Path) -> str:
     """The README of the published results: what made them, verdicts, all networks, every measured claim, every figure."""
 
     def figures(study: str) -> str:
-        return "\n\n".join(figure(published, ".", study, name) for name in figure_names(published, study))
+        return "\n\n".join(figure(published, ".", study, name) for name in figure_captions(published, study))
 
     studies = scorecard(published)["study"].unique()
     open_ = scorecard(published).loc[lambda card: card["verdict"].isin(cards.OPEN), "study"].unique()
     return "\n\n".join(
         [
-            "# Results of one run",
-            "Made by `make publish` from the files of the run; nothing here is typed. The same command makes the same numbers "
-            "again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the run, or "
-            "the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both answers. "
-            "An interval misses once in twenty; nothing is corrected for the number of claims.",
-            run(published),
+            "# Results",
+            "Made by `make publish` from the files of the runs; nothing here is typed. The same commands make the same "
+            "numbers again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the "
+            "run, or the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both "
+            "answers. An interval misses once in twenty; nothing is corrected for the number of claims.",
+            runs(published),
             f"## Verdicts\n\n{verdicts(published)}",
             "## Claims with a verdict",
             *(f"### `{study}`\n\n{claims(published, study)}" for study in studies),
@@ -242,6 +268,6 @@ def overview(published: Path) -> str:
             "## Claims without a verdict",
             *(f"### `{study}`: claims without a verdict\n\n{without_verdict(published, study)}" for study in open_),
             "## Provenance",
-            f"{table(['fact', 'value'], provenance(published).items())}\n",
+            f"{_provenances(published, studies)}\n",
         ]
     )

@@ -32,6 +32,6 @@ def caption(captions: Path, study: str, name: str) -> str:
     return re.sub(r"``?|\*\*?|\\", "", text).strip().replace("\n", " ")
 
 
-def published_name(study: str, name: str) -> str:
-    """File name of a figure where those of all studies lie in one folder."""
-    return f"{name}.png" if study == ALL_STUDIES else f"{study}_{name}.png"
+def folder(study: str) -> str:
+    """Name of the folder of a study's published figures."""
+    return "all" if study == ALL_STUDIES else study

@@ -1,8 +1,8 @@
-"""The small results of a run, in a folder that can be kept with the sources (docs/results); pages are filled from there.
+"""The small results of each study's run, in a folder kept with the sources (docs/results); pages are filled from there.
 
-scorecard.csv, activity.csv, metrics/<study>.csv: tables of the run.  facts.csv: what ran, by study and variant.
-costs.csv: jobs, time and memory per study and stage.
-run.csv: what made the run, a fact per row.  figures/, figures.csv: figures with captions, drawn smaller.
+<study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
+stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
+all/: figures of all networks, of a run of all studies.  scorecard.csv: the verdicts on all claims.
 bench.csv: what `make bench` measured, if it did.
 """
 
@@ -16,75 +16,80 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from respike.core import files, measures
-from respike.report import cards, pictures, records
+from respike.core import files, measures, spikes
+from respike.report import activity, cards, markdown, pictures, records, verdicts
+from respike.report.claims import read
 
 LARGEST = 300_000  # bytes of a figure
 LARGEST_TABLE = 500_000  # bytes: what code hosts still show as a table
-NO_FACTS = pd.DataFrame(columns=list(measures.FACTS), dtype=str)
 WIDTHS = (1500, 1200, 1000, 800, 640)  # pixels tried for a figure
 
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
+    """A copy of `folder` that takes its place when the block ends well, and vanishes when it does not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as temporary:
         new = Path(temporary) / folder.name
-        new.mkdir()
+        if folder.exists():
+            shutil.copytree(folder, new)
+        new.mkdir(exist_ok=True)
         yield new
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
 
 
-def write(results: Path, captions: Path, commit: str, folder: Path) -> None:
-    """Write the small results of the finished run in `results` into the empty `folder`.
+def write(results: Path, captions: Path, study: str, about: dict[str, str], folder: Path) -> None:
+    """Put the small results of a study's finished run in `results` into `folder`, in place of those that are there.
 
-    Raises FileNotFoundError when the run is not finished.
+    `about`: what made the run and no record tells. Raises FileNotFoundError when the run is not finished.
     """
-    card = cards.read(results / "scorecard.csv")
-    shutil.copyfile(results / "scorecard.csv", folder / "scorecard.csv")
-    (folder / "metrics").mkdir()
-    for study, rows in files.read_table(results / "metrics.parquet").groupby("study", sort=False):
-        _write_table(rows, folder / "metrics" / f"{study}.csv")
-    told = [files.read_table(path, measures.FACTS) for path in sorted(results.glob("*/facts.parquet"))]
-    _write_table(pd.concat([NO_FACTS, *told]), folder / "facts.csv")
-    _write_table(files.read_table(results / "activity.parquet"), folder / "activity.csv")
-    made = records.read(results)
-    _write_table(records.costs(made), folder / "costs.csv")
-    if (results / "bench.csv").exists():
-        shutil.copyfile(results / "bench.csv", folder / "bench.csv")
-    about = origin(str(card["size"].iloc[0]), commit) | records.provenance(made)
-    _write_table(pd.DataFrame(about.items(), columns=["fact", "value"]), folder / "run.csv")
-    figures = pictures.of(results, captions)
-    (folder / "figures").mkdir()
+    own = results / study
+    rows, told = (files.read_table(own / f"{name}.parquet") for name in ("metrics", "facts"))
+    made = records.read(own)
+    shutil.rmtree(folder / study, ignore_errors=True)
+    (folder / study).mkdir()
+    _write_table(rows, folder / study / "metrics.csv")
+    _write_table(told, folder / study / "facts.csv")
+    _write_table(activity.table(spikes.read_networks(own / "spikes.npz")), folder / study / "activity.csv")
+    _write_table(records.costs(made), folder / study / "costs.csv")
+    facts = about | records.provenance(made)
+    _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / study / "run.csv")
+    write_figures(results, captions, study, folder)
+
+
+def write_figures(results: Path, captions: Path, study: str, folder: Path) -> None:
+    """Figures and captions of a study's run, or of all studies together, into their folder in `folder`."""
+    own = folder / pictures.folder(study)
+    own.mkdir(exist_ok=True)
+    figures = [picture for picture in pictures.of(results, captions) if picture.study == study]
     for picture in figures:
-        content = small(files.checked(picture.path))
-        (folder / "figures" / pictures.published_name(picture.study, picture.name)).write_bytes(content)
-    _write_table(pd.DataFrame(figures).drop(columns="path"), folder / "figures.csv")
+        (own / f"{picture.name}.png").write_bytes(small(files.checked(picture.path)))
+    _write_table(pd.DataFrame(figures, columns=pictures.Picture._fields)[["name", "caption"]], own / "figures.csv")
 
 
-def measured(folder: Path) -> pd.DataFrame:
-    """The published measures of all studies, to six digits."""
-    how = {"keep_default_na": False, "na_values": {"value": [""]}, "dtype": {"unit": str}}
-    return pd.concat([pd.read_csv(path, **how) for path in sorted((folder / "metrics").glob("*.csv"))], ignore_index=True)
+def table(folder: Path, name: str, columns: tuple[str, ...], **how: object) -> pd.DataFrame:
+    """The published tables of that name of all studies in one, with these columns even when there is none."""
+    tables = [pd.read_csv(path, keep_default_na=False, **how) for path in sorted(folder.glob(f"*/{name}.csv"))]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns), dtype=str)
 
 
-def facts(folder: Path) -> pd.DataFrame:
-    """What the published run says it did; nothing, when it was made before runs said so."""
-    path = folder / "facts.csv"
-    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else NO_FACTS
+def judge(folder: Path, claims: list[Path]) -> None:
+    """Write verdicts on the `claims` (a file per study), and the overview, from the measures and facts in `folder`."""
+    measured = table(folder, "metrics", measures.COLUMNS, na_values={"value": [""]}, dtype={"unit": str})
+    facts = table(folder, "facts", measures.FACTS, dtype=str)
+    cards_of = [
+        verdicts.card([(path.parent.name, read(path))], measured, facts, markdown.provenance(folder, path.parent.name)["size"])
+        for path in claims
+    ]
+    card = pd.concat(cards_of)[list(cards.COLUMNS)]
+    (folder / "scorecard.csv").write_text(card.to_csv(index=False), encoding="utf-8")
+    (folder / "README.md").write_text(markdown.overview(folder), encoding="utf-8")
 
 
 def _write_table(rows: pd.DataFrame, path: Path) -> None:
     """CSV file with numbers to six digits."""
     rows.to_csv(path, index=False, float_format="%.6g")
-
-
-def origin(size: str, commit: str) -> dict[str, str]:
-    """The command that makes the run, its size, and the commit."""
-    config = "" if size == "quick" else f" CONFIG=workflow/presets/{size}.yaml"
-    return {"command": f"make reproduce{config}", "size": size, "commit": commit}
 
 
 def small(path: Path) -> bytes:

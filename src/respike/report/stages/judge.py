@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from respike.report import cards, markdown, marks, published, verdicts
-from respike.report.claims import read
+from respike.report import marks, published
 
 
 def run(*, out: Path, fill: list[Path], claims: list[Path]) -> None:
@@ -11,9 +10,5 @@ def run(*, out: Path, fill: list[Path], claims: list[Path]) -> None:
 
     Then fill the pages in `fill`. A run that does not say what it did leaves its claims not comparable.
     """
-    size = markdown.provenance(out)["size"]
-    studies = [(path.parent.name, read(path)) for path in claims]
-    card = verdicts.card(studies, published.measured(out), published.facts(out), size)[list(cards.COLUMNS)]
-    (out / "scorecard.csv").write_text(card.to_csv(index=False), encoding="utf-8")
-    (out / "README.md").write_text(markdown.overview(out), encoding="utf-8")
+    published.judge(out, claims)
     marks.fill(fill, out)

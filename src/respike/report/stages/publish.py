@@ -1,18 +1,34 @@
-"""Copy the small results of a finished run to a folder that is kept with the sources, and fill the pages from there."""
+"""Copy the small results of finished runs to a folder that is kept with the sources, and fill the pages from there."""
 
 from pathlib import Path
 
-from respike.report import markdown, marks, published
+import yaml
+
+from respike.report import marks, pictures, published
 
 
-def run(*, results: Path, captions: Path, fill: list[Path], commit: str, out: Path) -> None:
-    """Make the folder `out` anew from the finished run in `results`, then fill the pages in `fill` (files or folders).
+def run(
+    *, results: Path, captions: Path, studies: list[str], together: bool, config: list[Path], commit: str, claims: list[Path],
+    fill: list[Path], out: Path,
+) -> None:  # fmt: skip
+    """Take the finished runs of `studies` in `results` into the folder `out`, judge all claims, and fill the pages.
 
-    All text between marks in the pages is made anew from the files in `out`, so that no number is typed.
-    Raises FileNotFoundError when the run is not finished and ValueError for a file that is too large.
+    `together`: they were one run of all studies, whose common figures are taken too. `config`: the overlays that it was made
+    with, `commit`: by which code. All text between marks in the pages `fill` (files or folders) is made anew from the files in
+    `out`, so that no number is typed. Raises FileNotFoundError when a run is not finished and ValueError for a file that is
+    too large.
     """
+    sizes = [(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run", {}).get("size") for path in config]
+    size = next(filter(None, reversed(sizes)), "quick")
     with published.replaced(out) as new:
-        published.write(results, captions, commit, new)
-        (new / "README.md").write_text(markdown.overview(new), encoding="utf-8")
+        for study in studies:
+            words = {"ONLY": "" if together else study, "CONFIG": " ".join(map(str, config))}
+            command = " ".join(["make reproduce", *(f"{name}={word}" for name, word in words.items() if word)])
+            published.write(results, captions, study, {"command": command, "size": size, "commit": commit}, new)
+        if together:
+            published.write_figures(results, captions, pictures.ALL_STUDIES, new)
+        if (results / "bench.csv").exists():
+            (new / "bench.csv").write_bytes((results / "bench.csv").read_bytes())
+        published.judge(new, claims)
         published.refuse_large(new)
     marks.fill(fill, out)
