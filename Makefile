@@ -10,7 +10,7 @@ CLAIMS := --claims $(STUDIES:%=src/respike/%/claims.csv)
 CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))
 REFERENCE := $(wildcard ../shared/golden)
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
+SNAKEMAKE := $(BIN)/snakemake --profile none --cores $(CORES) $(CONFIGFILE)
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))
 # What a shell could change in Python itself, before src/respike/surroundings.py has its say
 unexport PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONINSPECT PYTHONPROFILEIMPORTTIME BASH_ENV
@@ -54,7 +54,7 @@ lint: $(VENV)/ready  ## format and lint of Python and Snakemake files
 	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --profile none --lint
 
 bench: $(VENV)/ready  ## CPU seconds and memory of each workload (ONLY=modes for one study)
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))

@@ -261,6 +261,15 @@ def test_help_needs_no_tool_of_one_system(machine):
     assert not done.stderr
 
 
+def test_snakemake_is_never_asked_without_our_profile(machine):
+    """Else one in the user's configuration folder would be heard."""
+    machine.python("python3.13", "3.13.0")
+    asked = [line for target in ("rules", "report", "lint") for line in machine.make("-n", target).stdout.splitlines()]
+    calls = [line for line in asked if re.search(r"bin/snakemake\b", line)]
+    assert len(calls) == 3
+    assert all("--profile none" in line for line in calls)
+
+
 @pytest.mark.slow
 def test_a_study_runs_at_the_smallest_size_on_this_python(tmp_path):
     folder = small.project(tmp_path / "project")

@@ -80,6 +80,19 @@ def test_loss_does_not_depend_on_where_arrays_lie(rng):
     assert len(seen) == 1
 
 
+def test_losses_of_populations_are_added_alike_on_every_python(rng, monkeypatch):
+    """One after the other, rounding each time; `sum` of Python 3.12 and later would find the 1 again."""
+    real, losses = model._population, itertools.cycle([1.0, 1e100, -1e100])
+
+    def population(*arguments):
+        _, of_latent, *rest = real(*arguments)
+        return next(losses), of_latent, *rest
+
+    monkeypatch.setattr(model, "_population", population)
+    trial, latent = small_trial(rng)
+    assert model.loss(TRUE, trial, latent, "exact").spikes == 0.0
+
+
 def test_gradient_of_single_weights_equals_differences(rng):
     trial, latent = small_trial(rng)
     slope = model.loss(TRUE, trial, latent, "exact").grad_weights

@@ -7,16 +7,22 @@ The workflow as a whole: `python -m respike run`, `scenarios`, `verify` and `sta
 What others take up: `python -m respike export crate | bundle`.
 """
 
-import gc
-import importlib
-import itertools
-import os
 import sys
-from collections.abc import Callable
 
-from respike import surroundings
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the folder in which we are: a file random.py there is not Python's
+
+import gc  # noqa: E402
+import importlib  # noqa: E402
+import itertools  # noqa: E402
+import os  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+
+from respike import surroundings  # noqa: E402
 
 surroundings.settle()
+if __name__ == "__main__":
+    surroundings.begin_anew()
 
 from respike import fingerprint, provenance, stage  # noqa: E402  (the surroundings come first)
 from respike.core import files  # noqa: E402

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import config
 
 from respike import fingerprint
 
+config._config_fname = ""  # a file .numba_config.yaml where a job runs: with it loops could come out otherwise, and be kept
+config.reload_config()
 KEPT = 7 * 86400.0  # s that the machine code of other code is kept after its last use, for programs that still run it
 
 

@@ -96,6 +96,16 @@ def test_machine_code_follows_edits_of_what_it_holds(copy):
     assert run(copy) == (first[0], True, *first[2:]), "what was undone is at hand"
 
 
+def test_a_file_of_preferences_where_a_job_runs_is_not_heard(copy):
+    file = copy / ".numba_config.yaml"
+    file.write_text("disable_jit: 1\ncache_dir: elsewhere\n")
+    try:
+        result, _, _, setting = run(copy)  # without compilation the loop has no statistics to print
+        assert (result, setting) == (3.0 * (3 + 3 * 10), "''")
+    finally:
+        file.unlink()
+
+
 def test_where_a_folder_cannot_be_written_the_users_temporary_one_serves(copy):
     """A file stands where the folder should be: nobody can write there, not even root."""
     (copy / "file").touch()

@@ -23,21 +23,37 @@ SHELL = {
     "TZ": "Asia/Kathmandu",
     "HOME": "/dev/null/home",
     "OMP_NUM_THREADS": "5",
+    "PANDAS_FUTURE_INFER_STRING": "0",  # tables with another type of texts
+    "MALLOC_PERTURB_": "165",  # memory that is read before it is written
+    "CDPATH": "/:/tmp",
+    "PYTHONDEVMODE": "1",
 }
 
 
 def test_a_hostile_shell_changes_nothing(finished, tmp_path):
-    project = bed.miniature(tmp_path / "project")
+    project, blank = bed.miniature(tmp_path / "project"), tmp_path / "for a while"
+    blank.mkdir()
     (project / "bash.env").write_text("python() { echo 'not this one' >&2; return 9; }\n")
-    done = bed.respike(project, "run", "mini", "--cores", "2", **SHELL)
+    done = bed.respike(project, "run", "mini", "--cores", "2", TMPDIR=str(blank), **SHELL)
     assert done.returncode == 0, done.stdout + done.stderr
     assert bed.hashes(project) == bed.hashes(finished)
     for log in (project / "results").rglob("log/*.txt"):
         log.write_text("")
     next(path for path in sorted((project / "results/mini").glob("*")) if path.is_file()).unlink()
-    again = bed.respike(project, "run", "mini", "--cores", "2", **SHELL)
+    again = bed.respike(project, "run", "mini", "--cores", "2", TMPDIR=str(blank), **SHELL)
     assert again.returncode == 0, again.stdout + again.stderr
     assert bed.hashes(project) == bed.hashes(finished)
+
+
+def test_an_edited_file_is_noticed_in_every_language(tmp_path):
+    project = bed.miniature(tmp_path / "project")
+    raw = (project / "raw.txt").rename(project / "größe.txt")
+    bed.configure(project, source=raw.name)
+    posix = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = bed.respike(project, "run", "results/mini/data.npz", "--cores", "1", **posix)
+    assert done.returncode == 0, done.stdout + done.stderr
+    raw.write_text("1\n2\n4\n")
+    assert "made from another größe.txt" in bed.respike(project, "verify", "results/mini/data.npz", **posix).stdout
 
 
 @pytest.fixture

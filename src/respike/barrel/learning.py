@@ -79,7 +79,7 @@ class Trainer:
             losses.append(value * len(batch))
             correct += right
         self.schedule.step()
-        row = {"loss": sum(losses) / len(order), "train": correct / len(order)}
+        row = {"loss": float(np.sum(losses)) / len(order), "train": correct / len(order)}
         row["test"] = accuracy(self.network, self.test, self.seed)
         row["validation"] = accuracy(self.network, self.validation, self.seed) if len(self.validation) else np.nan
         self.best.offer(row["validation"] if len(self.validation) else number, number)

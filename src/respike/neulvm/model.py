@@ -222,7 +222,7 @@ def loss(
     parts = [_batch(circuit, trial, latent[b], b, scheme, drawn) for b in range(trial.shape[0])]
     spikes, of_latent, expected, nll, grad_latent, grad_vector, grad_weights = zip(*parts, strict=True)
     by_batch = (np.stack(arrays) for arrays in (expected, nll, grad_latent))
-    return Loss(sum(spikes), sum(of_latent), *by_batch, sum(grad_vector), sum(grad_weights))
+    return Loss(float(np.sum(spikes)), float(np.sum(of_latent)), *by_batch, sum(grad_vector), sum(grad_weights))
 
 
 def synapses(
@@ -261,7 +261,8 @@ def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, schem
     grad_coupling = (grad_weights * np.asarray(circuit.connectivity, dtype=float)).sum(1)
     grad_alpha, grad_rest, grad_threshold = np.array(gradients).T
     grad_vector = np.concatenate([grad_alpha, grad_coupling, grad_rest, grad_threshold])
-    return sum(spikes), sum(of_latent), np.stack(expected, 1), np.stack(nll, 1), grad_latent, grad_vector, grad_weights
+    losses = np.sum(spikes), np.sum(of_latent)  # Python's own `sum` rounds otherwise from 3.12 on
+    return *losses, np.stack(expected, 1), np.stack(nll, 1), grad_latent, grad_vector, grad_weights
 
 
 def _population(

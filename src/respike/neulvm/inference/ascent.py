@@ -105,7 +105,7 @@ def draw(
         for path in range(settings.paths)
     ]
     paths = np.stack([np.concatenate([each.latent for each in path]) for path in samples])
-    return paths, np.array([sum(each.log_likelihood for each in path) for path in samples])
+    return paths, np.array([[each.log_likelihood for each in path] for path in samples]).sum(1)
 
 
 def curvature_at(slope: Callable[[Free], Free], x: Free) -> Float[np.ndarray, "free free"]:

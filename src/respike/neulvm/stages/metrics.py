@@ -306,8 +306,8 @@ def log_likelihoods(recorded: Trials, models: dict[str, Fitted], truth: Circuit 
     for name, model in models.items():
         rng = seeds.generator(seed, "neulvm", "likely")
         batches = range(trial.shape[0])
-        runs = (filtering.sample(model.circuit, trial, b, settings.particles, 1, rng, model.kind) for b in batches)
-        yield name, "log_likelihood", sum(each.log_likelihood for each in runs), "nats", n
+        runs = [filtering.sample(model.circuit, trial, b, settings.particles, 1, rng, model.kind) for b in batches]
+        yield name, "log_likelihood", np.sum([each.log_likelihood for each in runs]), "nats", n
 
 
 def clustered(cases: dict[str, np.ndarray]):
