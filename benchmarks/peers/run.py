@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import torch  # noqa: E402
-from benchmarks.run import median_cpu  # noqa: E402
+from benchmarks.run import medians  # noqa: E402
 
 CELLS, TRIALS, STEPS, BETA, SLOPE = 100, 256, 50, 0.9, 25
 
@@ -105,7 +105,7 @@ def main() -> None:
         except ImportError as error:
             print(f"{name:22} not measured: {error}")
             continue
-        print(f"{name:22} {median_cpu(training_step(*made)):8.4f} CPU s a step", flush=True)
+        print(f"{name:22} {medians(training_step(*made))[0]:8.4f} CPU s a step", flush=True)
     with suppress(ImportError):
         print(f"gradients of snnTorch against its equations written out: largest relative difference {check():.1e}")
 
