@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from respike.core import files, measures
-from respike.report import cards, pictures, records
+from respike.report import cards, performance, pictures, records
 
 LARGEST = 300_000  # bytes of a figure
 LARGEST_TABLE = 500_000  # bytes: what code hosts still show as a table
@@ -54,6 +54,7 @@ def write(results: Path, captions: Path, commit: str, folder: Path) -> None:
     _write_table(records.costs(made), folder / "costs.csv")
     if (results / "bench.csv").exists():
         shutil.copyfile(results / "bench.csv", folder / "bench.csv")
+        performance.draw(results / "bench.csv", results / "figures")
     about = origin(str(card["size"].iloc[0]), commit) | records.provenance(made)
     _write_table(pd.DataFrame(about.items(), columns=["fact", "value"]), folder / "run.csv")
     figures = pictures.of(results, captions)
