@@ -184,6 +184,8 @@ def bench(published: Path, workload: str = "*") -> str:
 
 def figure(published: Path, way: str, study: str, name: str) -> str:
     """A figure and its caption; ValueError when it was not published. `way` leads from the page to the results."""
+    if name == "performance" and not (published / "bench.csv").exists():
+        return performance.NONE
     file = f"figures/{pictures.published_name(study, name)}"
     captions = pd.read_csv(published / "figures.csv", keep_default_na=False).set_index(["study", "name"])["caption"]
     if (study, name) not in captions.index or not (published / file).exists():

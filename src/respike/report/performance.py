@@ -1,4 +1,4 @@
-"""The tables and the figure of `docs/performance.md`, made from the published results of `make bench`."""
+"""The tables and the figure of `docs/performance.md`, made from the published results of `make bench` and `make peers`."""
 
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -7,7 +7,8 @@ import pandas as pd
 
 from respike.core import style
 
-NONE = "*Not measured in the published run: `make bench`, then `make publish`.*"
+NONE = "*Not measured in the published run: `make bench` or `make peers`, then `make publish`.*"
+TABLES = ("bench.csv", "peers.csv")  # in the results, if they were measured
 COLUMNS = {
     "workload": "workload",
     "cpu_s": "ours (CPU s)",
@@ -15,21 +16,15 @@ COLUMNS = {
     "yardstick_cpu_s": "yardstick (CPU s)",
     "ratio": "ratio",
     "peak_mb": "peak memory (MB)",
+    "load": "load of the machine",
 }
 
 
 def lines(published: Path, pattern: str) -> list[list[str]]:
-    """Workloads of bench.csv whose name matches `pattern`, in the order of COLUMNS; none without such a file.
-
-    ValueError when the file has no such workload.
-    """
-    path = published / "bench.csv"
-    if not path.exists():
-        return []
-    table = pd.read_csv(path)
-    asked = table[table["workload"].map(lambda name: fnmatchcase(name, pattern))]
-    if asked.empty:
-        raise ValueError(f"{path} has no workload {pattern!r}; it has {', '.join(table['workload'])}")
+    """Workloads of TABLES whose name matches `pattern`, in the order of COLUMNS; none when they were not measured."""
+    tables = [pd.read_csv(published / name) for name in TABLES if (published / name).exists()]
+    table = pd.concat([pd.DataFrame(columns=list(COLUMNS)), *tables])
+    asked = table[table["workload"].map(lambda name: fnmatchcase(name, pattern)).astype(bool)]
     return [[_short(value) for value in line] for line in asked[list(COLUMNS)].itertuples(index=False, name=None)]
 
 

@@ -3,7 +3,7 @@
 scorecard.csv, activity.csv, metrics/<study>.csv: tables of the run.  facts.csv: what ran, by study and variant.
 costs.csv: jobs, time and memory per study and stage.
 run.csv: what made the run, a fact per row.  figures/, figures.csv: figures with captions, drawn smaller.
-bench.csv: what `make bench` measured, if it did.
+bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.
 """
 
 import io
@@ -52,8 +52,10 @@ def write(results: Path, captions: Path, commit: str, folder: Path) -> None:
     _write_table(files.read_table(results / "activity.parquet"), folder / "activity.csv")
     made = records.read(results)
     _write_table(records.costs(made), folder / "costs.csv")
+    for name in performance.TABLES:
+        if (results / name).exists():
+            shutil.copyfile(results / name, folder / name)
     if (results / "bench.csv").exists():
-        shutil.copyfile(results / "bench.csv", folder / "bench.csv")
         performance.draw(results / "bench.csv", results / "figures")
     about = origin(str(card["size"].iloc[0]), commit) | records.provenance(made)
     _write_table(pd.DataFrame(about.items(), columns=["fact", "value"]), folder / "run.csv")
