@@ -5,6 +5,7 @@ The figures of the published program (Auryn, C++) are CPU seconds per simulated 
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -28,39 +29,48 @@ PUBLISHED = {"poly": 0.40, "mlp": 8.4, "metrics": 0.55}  # metrics: per rule
 BUSY_SECONDS, BUSY_INPUT = 4.0, 14.0  # s, Hz: with the same rule, so slow that no weight moves, E fires at 20 Hz
 BUSY = Wiring(eta=1e-6, w_ee=0.115)
 SEEDS, GROWTH_SECONDS = 10, 4.0
+RULES, CORES = (1, 2, 4, 8), (2,)
 GROWTH = ((4096, 0.1), (2048, 0.2), (8192, 0.05), (4096, 0.05), (4096, 0.2))  # cells of E, probability of a connection
 
 
 def workloads() -> list[Workload]:
-    """Simulations of both networks beside others and beside real time, and the metrics of one recording."""
+    """Simulations of both networks beside others and beside real time, how their cost grows, and metrics."""
+    ten, busy = f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz", f"fsbi poly, {BUSY_SECONDS:g} s at 20 Hz"
     fast, stock = (simulation("poly", templates, POLY_SECONDS) for templates in ("fast", "stock"))
-    busy, busy_stock = (
+    dense, dense_stock = (
         simulation("poly", templates, BUSY_SECONDS, BUSY, rate_in=BUSY_INPUT) for templates in ("fast", "stock")
     )
+    mlp = simulation("mlp", "fast", MLP_SECONDS)
+    seeds = in_turn([simulation("poly", "fast", POLY_SECONDS, seed=seed) for seed in range(1, SEEDS + 1)])
+    published = {family: PUBLISHED[family] * seconds for family, seconds in (("poly", POLY_SECONDS), ("mlp", MLP_SECONDS))}
+    program, loops = "published program, quiet machine", "the same with the loops of Brian2"
     return [
-        Workload(f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz", fast, "the same with the loops of Brian2", stock),
-        Workload(
-            f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz",
-            fast,
-            "published program, quiet machine",
-            yardstick_cpu_s=PUBLISHED["poly"] * POLY_SECONDS,
-        ),
-        Workload(f"fsbi poly, {BUSY_SECONDS:g} s at 20 Hz", busy, "the same with the loops of Brian2", busy_stock),
+        Workload(ten, fast, loops, stock, prepare=built("poly", "fast", "stock")),
+        Workload(ten, fast, program, yardstick_cpu_s=published["poly"], prepare=built("poly", "fast")),
+        Workload(busy, dense, loops, dense_stock, prepare=built("poly", "fast", "stock")),
         Workload(
             f"fsbi mlp, {MLP_SECONDS:g} s at 5 Hz",
-            simulation("mlp", "fast", MLP_SECONDS),
-            "published program, quiet machine",
-            yardstick_cpu_s=PUBLISHED["mlp"] * MLP_SECONDS,
+            mlp,
+            program,
+            yardstick_cpu_s=published["mlp"],
+            prepare=built("mlp", "fast"),
         ),
-        Workload(
-            f"fsbi poly, {POLY_SECONDS:g} s at 5 Hz, {SEEDS} seeds",
-            in_turn([simulation("poly", "fast", POLY_SECONDS, seed=seed) for seed in range(1, SEEDS + 1)]),
-            "real time",
-            yardstick_cpu_s=SEEDS * POLY_SECONDS,
-        ),
+        beside_real_time(f"{POLY_SECONDS:g} s at 5 Hz, {SEEDS} seeds", seeds, SEEDS * POLY_SECONDS),
         *(growth(n_e, p) for n_e, p in GROWTH),
+        *(several(rules, 1) for rules in RULES),
+        *(several(cores, cores) for cores in CORES),
         Workload("fsbi metrics of one rule", metrics, "published program", yardstick_cpu_s=PUBLISHED["metrics"]),
     ]
+
+
+def built(family: str, *templates: str, n_e: int = 4096) -> Callable[[], None]:
+    """A function that sees to it that the binaries are there."""
+    return lambda: [binary(family, each, n_e) for each in templates] and None
+
+
+def beside_real_time(name: str, run: Callable[[], object], seconds: float, n_e: int = 4096) -> Workload:
+    """A simulation of the plastic network, all four types of connection plastic, beside the time that it simulates."""
+    return Workload(f"fsbi poly, {name}", run, "real time", yardstick_cpu_s=seconds, prepare=built("poly", "fast", n_e=n_e))
 
 
 @cache
@@ -96,12 +106,19 @@ def growth(n_e: int, p: float) -> Workload:
     """A network of other size, beside real time: weights shrink as a cell gets more synapses, and barely move."""
     cells, weaker = n_e + n_e // 4, 0.1 * 4096 / (p * n_e)
     wiring = Wiring(eta=1e-6, p_recurrent=p, w_ee=0.1 * weaker, w_ei=0.1 * weaker, w_ie=weaker, w_ii=weaker)
-    return Workload(
-        f"fsbi poly, {GROWTH_SECONDS:g} s, {cells} cells, {p * cells**2 / 1e6:.2g} M synapses",
-        simulation("poly", "fast", GROWTH_SECONDS, wiring, n_e),
-        "real time",
-        yardstick_cpu_s=GROWTH_SECONDS,
-    )
+    name = f"{GROWTH_SECONDS:g} s, {cells} cells, {p * cells**2 / 1e6:.2g} M synapses"
+    return beside_real_time(name, simulation("poly", "fast", GROWTH_SECONDS, wiring, n_e), GROWTH_SECONDS, n_e)
+
+
+def several(rules: int, cores: int) -> Workload:
+    """`rules` simulations, `cores` of them at a time, beside the time that all of them simulate."""
+    runs = [simulation("poly", "fast", GROWTH_SECONDS, seed=seed) for seed in range(1, rules + 1)]
+
+    def at_once() -> None:
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(lambda run: run(), runs))
+
+    return beside_real_time(f"{GROWTH_SECONDS:g} s, {rules} rules on {cores} cores", at_once, rules * GROWTH_SECONDS)
 
 
 def simulation(

@@ -70,7 +70,4 @@ def workloads() -> list[Workload]:
             yardstick_cpu_s=1.6,
         ),
         Workload("rate2lif Go-NoGo training, N=200", training(SETTINGS), "published, TensorFlow", yardstick_cpu_s=260.0),
-        Workload(
-            "rate2lif Go-NoGo training, reference, N=200", training(reference), "published, TensorFlow", yardstick_cpu_s=260.0
-        ),
     ]

@@ -1,16 +1,18 @@
 """`make bench`: CPU seconds on one thread and peak memory of every workload; one table, also in results/bench.csv.
 
-Each study has a file here with a function `workloads()`. Every workload runs in a process of its own: once to warm up,
-then at least three times; the median counts.
+Each study has a file here with a function `workloads()`. Every workload runs in a process of its own: once to warm up (what is
+compiled is compiled then), then three times or until eight seconds are spent; the median counts.
 """
 
 import argparse
 import importlib
-import json
+import os
 import resource
 import statistics
-import subprocess
 import sys
+import time
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -18,14 +20,16 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "src")]
 
 from respike import surroundings  # noqa: E402  (found by the path above)
 
-surroundings.settle()  # and of the processes in which the workloads are measured
-COLUMNS = ["workload", "cpu_s", "peak_mb", "yardstick", "yardstick_cpu_s", "ratio"]
-LEAST_RUNS, LEAST_SECONDS = 3, 1.0
+if os.environ.get("GLIBC_TUNABLES") != surroundings.FIXED["GLIBC_TUNABLES"]:  # is read when a process starts: start anew
+    surroundings.settle()
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+surroundings.settle()
 
+import pandas as pd  # noqa: E402
 
-def studies() -> list[str]:
-    """Studies that have a benchmark file."""
-    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in {"run", "workload", "__init__"})
+STUDIES = ("modes", "v1", "barrel", "fsbi", "rate2lif", "neulvm")
+COLUMNS = ["workload", "cpu_s", "peak_mb", "yardstick", "yardstick_cpu_s", "ratio", "wall_s", "load"]
+LEAST_RUNS, MOST_RUNS, LEAST_SECONDS, LONG = 3, 50, 1.0, 8.0
 
 
 def cpu_seconds() -> float:
@@ -39,52 +43,49 @@ def peak_mb() -> float:
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
-def median_cpu(run) -> float:
-    """Median CPU seconds of one `run()`, after a warm-up."""
+def cost(run) -> tuple[float, float]:
+    """CPU and wall seconds of one `run()`."""
+    cpu, wall = cpu_seconds(), time.monotonic()
     run()
-    spent = []
-    while len(spent) < LEAST_RUNS or (sum(spent) < LEAST_SECONDS and len(spent) < 50):
-        before = cpu_seconds()
-        run()
-        spent.append(cpu_seconds() - before)
-    return statistics.median(spent)
+    return cpu_seconds() - cpu, time.monotonic() - wall
+
+
+def medians(run) -> tuple[float, float]:
+    """Median CPU and wall seconds of one `run()`, after a warm-up."""
+    cost(run)
+    spent, total = [], 0.0
+    while total < LEAST_SECONDS and len(spent) < MOST_RUNS or total < LONG and len(spent) < LEAST_RUNS:
+        spent.append(cost(run))
+        total += spent[-1][0]
+    return tuple(map(statistics.median, zip(*spent, strict=True)))
 
 
 def measure(study: str, index: int) -> dict:
-    """One row of the table, measured in this process."""
+    """One row of the table, measured in this process; `load`: processes that wanted a core, by the end."""
     workload = importlib.import_module(f"benchmarks.{study}").workloads()[index]
-    cpu, memory = median_cpu(workload.run), peak_mb()
-    other = median_cpu(workload.yardstick_run) if workload.yardstick_run else workload.yardstick_cpu_s
-    return dict(
-        zip(COLUMNS, [workload.name, cpu, memory, workload.yardstick, other, cpu / other if other else None], strict=True)
-    )
-
-
-def measured_apart(study: str, index: int) -> dict:
-    """`measure` in a process of its own, so that memory and caches are those of one workload."""
-    command = [sys.executable, __file__, "--measure", study, str(index)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    workload.prepare()
+    (cpu, wall), memory = medians(workload.run), peak_mb()
+    other = medians(workload.yardstick_run)[0] if workload.yardstick_run else workload.yardstick_cpu_s
+    ratio = cpu / other if other else None
+    row = [workload.name, cpu, memory, workload.yardstick, other, ratio, wall, os.getloadavg()[0]]
+    return dict(zip(COLUMNS, row, strict=True))
 
 
 def main() -> None:
     """Measure every workload, one after the other, and print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=studies(), help="one study")
-    parser.add_argument("--measure", nargs=2, metavar=("STUDY", "INDEX"), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=STUDIES, help="one study")
     options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(measure(options.measure[0], int(options.measure[1]))))
-        return
-    import pandas as pd  # noqa: PLC0415  (not in the measured processes)
-
     rows = []
-    for study in [options.only] if options.only else studies():
-        for index in range(len(importlib.import_module(f"benchmarks.{study}").workloads())):
-            rows.append(measured_apart(study, index))
-            print(f"{rows[-1]['workload']}: {rows[-1]['cpu_s']:.4g} CPU s", file=sys.stderr, flush=True)
-    table = pd.DataFrame(rows, columns=COLUMNS)
     Path("results").mkdir(exist_ok=True)
-    table.to_csv("results/bench.csv", index=False)
+    for study in [options.only] if options.only else STUDIES:
+        count = len(importlib.import_module(f"benchmarks.{study}").workloads())
+        # a process of its own for each, so that memory and caches are its own; a copy of this one, so that imports are not
+        with get_context("fork").Pool(1, maxtasksperchild=1) as apart:
+            for row in apart.imap(partial(measure, study), range(count)):
+                rows.append(row)
+                print(f"{row['workload']}: {row['cpu_s']:.4g} CPU s", file=sys.stderr, flush=True)
+                (table := pd.DataFrame(rows, columns=COLUMNS)).to_csv("results/bench.csv", index=False)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"))
 
 

@@ -13,3 +13,4 @@ class Workload:
     yardstick: str = ""  # what the yardstick is
     yardstick_run: Callable[[], object] | None = None
     yardstick_cpu_s: float | None = None  # CPU seconds of the published program, where it cannot be run here
+    prepare: Callable[[], object] = lambda: None  # what is done once before, and not measured

@@ -9,7 +9,7 @@ import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import cards, claims, html, markdown, rulegraph, verdicts
+from respike.report import cards, claims, html, markdown, performance, rulegraph, verdicts
 from respike.report.claims import Claim
 from respike.report.stages import page, scorecard, tables, where
 
@@ -168,6 +168,28 @@ def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path, 
     assert "modes: a step" in text
     assert not re.findall(r"(?:src|href)=['\"]https?://", text)
     assert "{{" not in text.replace("{{size}}", "")
+
+
+SIZES = ((5120, 2.6, 4), (2560, 1.3, 2), (10240, 5.2, 9), (5120, 1.3, 3), (5120, 5.2, 6))  # cells, million synapses, CPU s
+
+
+def test_how_cost_grows_is_read_from_the_workloads(tmp_path):
+    rows = ["modes: a step,9", "fsbi poly, 4 s at 20 Hz,9"]
+    rows += [f"fsbi poly, 4 s, {cells} cells, {million} M synapses,{cpu}" for cells, million, cpu in SIZES]
+    rows += [
+        f"fsbi poly, 4 s, {rules} rules on {cores} cores,{cpu}" for rules, cores, cpu in ((1, 1, 4), (8, 1, 32), (2, 2, 9))
+    ]
+    lines = [",".join([f'"{name}"', cpu]) for name, _, cpu in (row.rpartition(",") for row in rows)]
+    files.write_text(tmp_path / "bench.csv", "\n".join(["workload,cpu_s", *lines]))
+    grown = {name: points.to_numpy().tolist() for name, points in performance.growth(tmp_path / "bench.csv").items()}
+    assert grown == {
+        "cells": [[2560, 2], [5120, 4], [10240, 9]],
+        "synapses": [[1.3, 3], [2.6, 4], [5.2, 6]],
+        "rules": [[1, 4], [8, 32]],
+        "cores": [[1, 4], [2, 9]],
+    }
+    performance.draw(tmp_path / "bench.csv", tmp_path)
+    assert (tmp_path / "performance.png").exists()
 
 
 def test_the_page_without_a_scorecard_says_what_to_run(tmp_path):

@@ -14,8 +14,9 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+import pandas as pd  # noqa: E402
 import torch  # noqa: E402
-from benchmarks.run import median_cpu  # noqa: E402
+from benchmarks.run import medians  # noqa: E402
 
 CELLS, TRIALS, STEPS, BETA, SLOPE = 100, 256, 50, 0.9, 25
 
@@ -97,15 +98,20 @@ def check() -> float:
 
 
 def main() -> None:
-    """Print a line for each library that is installed."""
+    """Print a line for each library that is installed, and write results/peers.csv, beside respike's step."""
     torch.set_num_threads(1)
+    rows = []
     for name, make in (("respike, modes", ours), ("snnTorch RLeaky", snntorch_spikes), ("Norse LIFRecurrent", norse_spikes)):
         try:
             made = make()
         except ImportError as error:
             print(f"{name:22} not measured: {error}")
             continue
-        print(f"{name:22} {median_cpu(training_step(*made)):8.4f} CPU s a step", flush=True)
+        rows.append({"workload": f"peers: {name}", "cpu_s": medians(training_step(*made))[0], "load": os.getloadavg()[0]})
+        print(f"{name:22} {rows[-1]['cpu_s']:8.4f} CPU s a step", flush=True)
+    table = pd.DataFrame(rows).assign(peak_mb=None, yardstick="respike, modes", yardstick_cpu_s=rows[0]["cpu_s"])
+    Path("results").mkdir(exist_ok=True)
+    table.assign(ratio=table["cpu_s"] / table["yardstick_cpu_s"]).to_csv("results/peers.csv", index=False)
     with suppress(ImportError):
         print(f"gradients of snnTorch against its equations written out: largest relative difference {check():.1e}")
 

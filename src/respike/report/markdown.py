@@ -219,6 +219,8 @@ def bench(published: Path, workload: str = "*") -> str:
 
 def figure(published: Path, way: str, study: str, name: str) -> str:
     """A figure and its caption; ValueError when it was not published. `way` leads from the page to the results."""
+    if study == "performance" and not (published / "bench.csv").exists():
+        return performance.NONE
     file, captions = f"{pictures.folder(study)}/{name}.png", figure_captions(published, study)
     if name not in captions or not (published / file).exists():
         raise ValueError(f"{published / file} does not exist; figures of {study}: {', '.join(captions)}")

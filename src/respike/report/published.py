@@ -3,7 +3,7 @@
 <study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
 stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
 all/: figures of all networks, of a run of all studies.  scorecard.csv: the verdicts on all claims.
-bench.csv: what `make bench` measured, if it did.
+bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.  performance/: its figure.
 """
 
 import io
@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from respike.core import files, measures, spikes
-from respike.report import activity, cards, markdown, pictures, records, verdicts
+from respike.report import activity, cards, markdown, performance, pictures, records, verdicts
 from respike.report.claims import read
 
 LARGEST = 300_000  # bytes of a figure
@@ -66,6 +66,23 @@ def write_figures(results: Path, captions: Path, study: str, folder: Path) -> No
     for picture in figures:
         (own / f"{picture.name}.png").write_bytes(small(files.checked(picture.path)))
     _write_table(pd.DataFrame(figures, columns=pictures.Picture._fields)[["name", "caption"]], own / "figures.csv")
+
+
+def write_bench(results: Path, captions: Path, folder: Path) -> None:
+    """Take what `make bench` and `make peers` measured, if they did, and draw how cost grows."""
+    for name in performance.TABLES:
+        if (results / name).exists():
+            shutil.copyfile(results / name, folder / name)
+    if not (results / "bench.csv").exists():
+        return
+    own, name = folder / "performance", "performance"
+    own.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as drawn:
+        performance.draw(results / "bench.csv", Path(drawn))
+        for path in Path(drawn).glob(f"{name}.png"):
+            (own / path.name).write_bytes(small(path))
+    caption = pictures.caption(captions, pictures.ALL_STUDIES, name)
+    _write_table(pd.DataFrame([(name, caption)], columns=["name", "caption"]), own / "figures.csv")
 
 
 def table(folder: Path, name: str, columns: tuple[str, ...], **how: object) -> pd.DataFrame:

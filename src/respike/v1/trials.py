@@ -48,9 +48,8 @@ def movie_windows(movie: Float[np.ndarray, "frame row column"], network: Network
             f"{network.history} need more than {first + network.history}"
         )
     views = np.lib.stride_tricks.sliding_window_view(movie.astype(np.float32), n_frames, 0)  # start, row, column, frame
-    return torch.from_numpy(np.ascontiguousarray(views[first - n_frames + 1 :])).permute(
-        0, 3, 1, 2
-    )  # the order of the front end
+    ordered = np.ascontiguousarray(views[first - n_frames + 1 :])  # in memory as the front end reads them
+    return torch.from_numpy(ordered).permute(0, 3, 1, 2)
 
 
 def first_step(network: Network) -> int:

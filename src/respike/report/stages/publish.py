@@ -27,8 +27,7 @@ def run(
             published.write(results, captions, study, {"command": command, "size": size, "commit": commit}, new)
         if together:
             published.write_figures(results, captions, pictures.ALL_STUDIES, new)
-        if (results / "bench.csv").exists():
-            (new / "bench.csv").write_bytes((results / "bench.csv").read_bytes())
+        published.write_bench(results, captions, new)
         published.judge(new, claims)
         published.refuse_large(new)
     marks.fill(fill, out)
