@@ -28,7 +28,11 @@ def in_numpy(layers: np.ndarray | None = None) -> Iterator[None]:
         inputs = np.stack(np.broadcast_arrays(x_pre, x_post, w, v, c_exc, c_inh), -1)
         return mlp.change(inputs, layers, np.array([float(r) for r in readout[:4]]), float(readout[4]))
 
+    def clip(x, low, high):
+        return np.clip(x, low, high)
+
     model.mlp.implementations.add_numpy_implementation(change, discard_units=True)
+    model.bounded.implementations.add_numpy_implementation(clip, discard_units=True)
     try:
         yield
     finally:

@@ -93,18 +93,15 @@ class Simulator:
     def record(self, rule: Mapping, **more: float) -> tuple[Recording, float]:
         """What one simulation of `rule` leaves, and its CPU seconds; `more` are further values for the command line."""
         values = command.arguments(self.network, self.settings, rule, int(rule["seed"])) | more
-        with tempfile.TemporaryDirectory(prefix="fsbi-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="fsbi-") as folder:
+            scratch = Path(folder)
+            if self.hidden is not None:
+                self.hidden.astype(np.float32).tofile(scratch / "hidden")
+                values |= {"hidden.weight": scratch / "hidden"}
             before = cpu_of_children()
-            answered = self.launch(Path(scratch), values)
+            answered = launch(self.folder, scratch, values, self.settings.protocol.wall_limit)
             cpu = cpu_of_children() - before
-            return (self.read(Path(scratch)) if answered else self.stopped_from_outside()), cpu
-
-    def launch(self, scratch: Path, values: Mapping[str, object]) -> bool:
-        """Run the binary so that it leaves its results in `scratch`; False when it had to be ended."""
-        if self.hidden is not None:
-            self.hidden.astype(np.float32).tofile(scratch / "hidden")
-            values = {**values, "hidden.weight": scratch / "hidden"}
-        return launch(self.folder, scratch, values, self.settings.protocol.wall_limit)
+            return (self.read(scratch) if answered else self.stopped_from_outside()), cpu
 
     def stopped_from_outside(self) -> Recording:
         """What is known of a run that did not answer."""

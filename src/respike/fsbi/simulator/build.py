@@ -123,7 +123,7 @@ def generate(project: Path, network: Network) -> dict[str, Any]:
         for header in codegen.HEADERS:
             (project / header).write_text(codegen.source(header), encoding="utf-8")
         brian2.device.build(directory=str(project), compile=False, run=False)
-        return {"network": asdict(network), "results": results(brian2.device, network)}
+        return {"network": asdict(network), "results": results(brian2.device)}
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def standalone(network: Network) -> Iterator[None]:
         brian2.prefs.update(ours)
         brian2.start_scope()
         brian2.defaultclock.dt = DT * brian2.second
-        with codegen.templates(circuit.loops(network)) if network.templates == "fast" else nullcontext():
+        with codegen.templates() if network.templates == "fast" else nullcontext():
             yield
     finally:
         brian2.prefs.update(before)
@@ -151,11 +151,12 @@ def standalone(network: Network) -> Iterator[None]:
         brian2.set_device("runtime")
 
 
-def results(device: Any, network: Network) -> dict[str, dict[str, str]]:
+def results(device: Any) -> dict[str, dict[str, str]]:
     """Files that a run leaves, by name: where, and of which type."""
-    variables = {f"{var.owner.name}.{var.name}": var for var in [*device.arrays, *device.dynamic_arrays_2d]}
-    wanted = {name: variables[name] for name in circuit.results(network)}
-    return {name: {"file": device.get_array_filename(var), "dtype": str(np.dtype(var.dtype))} for name, var in wanted.items()}
+    wanted = [var for var in [*device.arrays, *device.dynamic_arrays_2d] if codegen.is_result(var)]
+    return {
+        codegen.name_of(var): {"file": device.get_array_filename(var), "dtype": str(np.dtype(var.dtype))} for var in wanted
+    }
 
 
 def make(project: Path, network: Network, compiler: list[str]) -> None:

@@ -8,10 +8,22 @@ import itertools
 
 import numpy as np
 
-from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_HIDDEN, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
-from respike.fsbi.simulator import codegen, model
+from respike.fsbi.params import (
+    DELAY_STEPS,
+    DT,
+    MLP_SCALE,
+    N_HIDDEN,
+    N_SAMPLES,
+    PLASTIC,
+    SAMPLE_EVERY,
+    TYPES,
+    Network,
+    Protocol,
+    Wiring,
+)
+from respike.fsbi.simulator import command, model
 from respike.fsbi.simulator.brian import brian2
-from respike.fsbi.simulator.codegen import Loops, deferral, is_null
+from respike.fsbi.simulator.codegen import in_cpp, source
 
 LONGEST = 1e5  # s; a run ends when `control` says so
 DELAY = DELAY_STEPS * DT * brian2.second
@@ -28,21 +40,6 @@ quiet : integer  # steps since the last one
 outcome : integer  # index in OUTCOMES
 looks : integer  # the same, from the last look at cells and weights
 stop_step : integer  # -1 while the run goes on
-keep_rate : 1 (shared)  # exp(-dt/tau_rate)
-per_spike : 1 (shared)  # 1/(tau_rate*n_e)
-rate_max : 1 (shared)
-w_max : 1 (shared)
-end_step : integer (shared)
-quiet_max : integer (shared)
-full_share : 1 (shared)  # share of sampled weights at a bound that counts as saturated
-full_samples : integer (shared)  # samples in a row
-cpu_limit : 1 (shared)  # s
-record_step : integer (shared)
-n_recorded_e : integer (shared)
-n_recorded_i : integer (shared)
-seed_low : integer (shared)
-seed_high : integer (shared)
-keep_weights : integer (shared)  # whether all weights are written at the end
 """
 CHECK = """
 rate = rate*keep_rate + arrived*per_spike
@@ -62,40 +59,6 @@ FLUSH_DENORMALS = """
 _mm_setcsr(_mm_getcsr() | 0x8040);  // decayed conductances would otherwise cost ten times the time
 #endif
 """
-
-
-@brian2.implementation("cpp", codegen.source("verdict.h"))
-@brian2.check_units(blown_up=bool, silent=bool, looks=1, over=bool, result=1)
-def verdict(blown_up, silent, looks, over):
-    """Index in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
-    raise NotImplementedError
-
-
-@brian2.implementation("cpp", codegen.source("wired.h"))
-@brian2.declare_types(p="float", k="integer", result="boolean")
-@brian2.check_units(p=1, k=1, result=bool)
-def wired(p, k):  # k, the postsynaptic cell, only makes Brian2 ask for every pair
-    """Whether the next pair of cells is connected, of pairs that follow one another presynaptic cell first.
-
-    The gap between two synapses is 1 + an exponential with mean 1/p - 1, and what rounding leaves over goes into the next
-    one, as in the published program. Each pair is connected with probability p, but the number of synapses among n pairs has
-    the variance n p (1 - p)^2, where that of independent pairs is n p (1 - p): in the reduced network, with p = 0.8, this
-    halves the spread of rates between seeds; with the published p = 0.1 it hardly matters.
-    """
-    raise NotImplementedError
-
-
-def inspector(family: str) -> brian2.Function:
-    """The function that looks at cells and sampled weights of a network of this family of rules."""
-    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[family])
-    code = codegen.source("control.h").replace("MONITORS}", monitors + "}")
-
-    @brian2.implementation("cpp", code)
-    @brian2.check_units(high=1, full_share=1, full_samples=1, cpu_limit=1, result=1)
-    def inspect(high, full_share, full_samples, cpu_limit):
-        raise NotImplementedError
-
-    return inspect
 
 
 def assemble(network: Network) -> None:
@@ -146,10 +109,12 @@ def connections(
 
 def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
     """Draw which cells are connected: of the input each pair on its own, in the network as `wired` says, no cell to itself."""
+    wired = in_cpp("wired", source("wired.h"), 1, 1, result=bool)
     for synapses in external:
         synapses.connect(j="k for k in sample(N_post, p=p)")
     for synapses in recurrent:
         itself = " and k != i" if synapses.source is synapses.target else ""
+        # the postsynaptic cell k only makes Brian2 ask for every pair
         synapses.connect(j=f"k for k in range(N_post) if wired(p, k){itself}", namespace={"wired": wired})
 
 
@@ -168,34 +133,6 @@ def forget(synapses: brian2.Synapses, variable: str) -> str:
     """C++ that frees an array of a connection."""
     name = f"brian::_dynamic_array_{synapses.name}_{variable}"
     return f"std::remove_reference<decltype({name})>::type().swap({name});"
-
-
-def loops(network: Network) -> Loops:
-    """What the fast loops must know of this network."""
-    sizes = {"E": network.n_e, "I": network.n_i}
-    recorded = {
-        f"spikes_{name}": {
-            "from_step": "_array_control_record_step[0]",
-            "cells": f"_array_control_n_recorded_{name.lower()}[0]",
-        }
-        for name in "EI"
-    }
-    if network.family == "mlp":
-        return Loops(recorded=recorded, results=frozenset(results(network)))
-    return Loops(
-        deferred={f"{kind}_post": deferral(kind, f"x_pre_{kind}", sizes[kind[1]], ("beta", "gamma")) for kind in TYPES},
-        null_arrival={f"{kind}_pre": is_null(kind, ("alpha", "kappa")) for kind in TYPES},
-        recorded=recorded,
-        results=frozenset(results(network)),
-    )
-
-
-def results(network: Network) -> list[str]:
-    """Variables whose values a run leaves in files."""
-    names = ["control.outcome", "control.stop_step", "control.rate"]
-    names += [f"spikes_{name}.{part}" for name in "EI" for part in ("i", "t", "N")]
-    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.family] for part in ("w", "t")]
-    return names + [f"{kind}.w" for kind in TYPES]
 
 
 def population(network: Network, name: str) -> brian2.NeuronGroup:
@@ -235,9 +172,14 @@ def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
 
 def control(network: Network) -> brian2.NeuronGroup:
     """The one unit that follows the running rate of E and stops the run."""
-    group = brian2.NeuronGroup(
-        1, CONTROL, name="control", namespace={"verdict": verdict, "inspect": inspector(network.family)}
-    )
+    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[network.family])
+    look = source("control.h").replace("MONITORS}", monitors + "}")
+    functions = {
+        "verdict": in_cpp("verdict", source("verdict.h"), bool, bool, 1, bool),
+        "inspect": in_cpp("inspect", look, 1, 1, 1, 1),
+    }
+    equations = CONTROL + model.constants(command.control_values(network, Wiring(), Protocol(), 0))
+    group = brian2.NeuronGroup(1, equations, name="control", namespace=functions)
     group.run_regularly(LOOK, dt=SAMPLE_EVERY * brian2.second, when="end", order=0, name="control_look")
     group.run_regularly(CHECK, when="end", order=1, name="control_check")
     return group

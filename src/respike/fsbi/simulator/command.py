@@ -47,7 +47,7 @@ def cell_values(family: str, cells: Cells) -> dict[str, float]:
         "v_inh": cells.v_inh,
         "v_threshold": cells.v_threshold,
         "threshold_jump": cells.threshold_jump,
-        "ampa": cells.ampa_share / (1 + cells.ampa_share),
+        "ampa": cells.ampa_share / (1 + cells.ampa_share),  # share of the excitatory current
         "nmda": 1 / (1 + cells.ampa_share),
         "keep_ampa": keep(cells.tau_ampa),
         "keep_gaba": keep(cells.tau_gaba),
@@ -97,18 +97,18 @@ def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: i
     n_recorded_e, n_recorded_i = recorded_cells(network, protocol)
     return {
         "keep_rate": keep(protocol.tau_rate),
-        "per_spike": 1 / (protocol.tau_rate * network.n_e),
+        "per_spike": 1 / (protocol.tau_rate * network.n_e),  # what a spike adds to the running rate of E
         "rate_max": protocol.rate_max,
         "w_max": wiring.w_max,
         "end_step": round((protocol.settle + protocol.record) / DT),
         "quiet_max": round(protocol.silent_after / DT) if early else NEVER,
-        "full_share": protocol.saturated_share,
-        "full_samples": round(protocol.saturated_for / SAMPLE_EVERY) if early else NEVER,
+        "full_share": protocol.saturated_share,  # of sampled weights at a bound ...
+        "full_samples": round(protocol.saturated_for / SAMPLE_EVERY) if early else NEVER,  # ... in so many samples in a row
         "cpu_limit": protocol.wall_limit,
         "record_step": round(protocol.settle / DT),
         "n_recorded_e": n_recorded_e,
         "n_recorded_i": n_recorded_i,
         "seed_low": seed & 0x7FFFFFFF,
         "seed_high": (seed >> 31) & 0xFFFF,
-        "keep_weights": 0,
+        "keep_weights": 0,  # whether all weights are written at the end
     }

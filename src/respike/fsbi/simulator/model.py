@@ -8,16 +8,16 @@ therefore never sees trace contributions of its own step; the decay of the trace
 A trace decays by the same factor everywhere, so it is kept as level * fade: `fade`, one number, shrinks in every step; the
 levels are touched at spikes, and every RENEWAL steps when the fade is multiplied into them and starts anew at 1.
 
-All constants are shared variables, so that they are single precision and can be set on the command line of the binary.
+All constants are shared variables, so that they are single precision and can be set on the command line of the binary: those
+that have a value there (command.py) are declared here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, TYPES
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, THETA, TYPES, Cells, Wiring
+from respike.fsbi.simulator import command
 from respike.fsbi.simulator.brian import brian2
-from respike.fsbi.simulator.codegen import source
+from respike.fsbi.simulator.codegen import in_cpp, source
 
 CELL = """
 v : 1  # membrane
@@ -25,29 +25,12 @@ g_ampa : 1
 g_nmda : 1
 g_gaba : 1
 h : 1  # threshold above its rest
-v_rest : 1 (shared)
-v_exc : 1 (shared)
-v_inh : 1 (shared)
-v_threshold : 1 (shared)
-threshold_jump : 1 (shared)
-ampa : 1 (shared)  # share of the excitatory current
-nmda : 1 (shared)
-keep_ampa : 1 (shared)  # exp(-dt/tau)
-keep_gaba : 1 (shared)
-keep_h : 1 (shared)
-into_nmda : 1 (shared)  # step of the low-pass that NMDA makes of AMPA
-into_v : 1 (shared)  # dt/tau_membrane
 """
 ADAPTIVE = """
 g_adapt : 1
 v_trace : 1
 c_exc : 1
 c_inh : 1
-keep_adapt : 1 (shared)
-adapt_jump : 1 (shared)
-into_v_trace : 1 (shared)
-into_c_exc : 1 (shared)
-into_c_inh : 1 (shared)
 """
 NMDA = """
 g_nmda = g_nmda + into_nmda*g_ampa
@@ -81,38 +64,10 @@ v_trace = v_trace - into_v_trace*v_trace
 RESET = {"poly": "v = v_rest\nh = threshold_jump\n", "mlp": "v = v_rest\nh = threshold_jump\ng_adapt += adapt_jump\n"}
 THRESHOLD = "v > v_threshold + h"
 
-# Plasticity. Rates of change are already multiplied by the learning rate.
-SYNAPSE = """
-w : 1
-p : 1 (shared)  # of a connection
-w_start : 1 (shared)
-"""
-POLY = """
-w_max : 1 (shared)
-alpha : 1 (shared)
-beta : 1 (shared)
-gamma : 1 (shared)
-kappa : 1 (shared)
-"""
-SIDES = ("pre", "post")
-MLP = "w_max : 1 (shared)\n" + "".join(f"{side}_{n} : 1 (shared)\n" for side in SIDES for n in (*range(4), "bias"))
 
-
-@brian2.implementation("cpp", source("bounded.h"))
-@brian2.check_units(x=1, low=1, high=1, result=1)
-def bounded(x, low, high):
-    """`x` clipped to [low, high]; nan stays nan."""
-    return np.clip(x, low, high)
-
-
-def in_cpp_alone(*_: float) -> float:
-    """Stands for a function that only the binary can call."""
-    raise NotImplementedError
-
-
+bounded = in_cpp("bounded", source("bounded.h"), 1, 1, 1)  # x clipped to [low, high]; nan stays nan
 # eta times the change of the mlp rule (fsbi/mlp.py), of x_pre, x_post, w, <V>, C_exc, C_inh, the readout and the bias.
-mlp = brian2.Function(in_cpp_alone, arg_units=[1] * (len(MLP_SCALE) + len(MLP_READOUT)), return_unit=1)
-mlp.implementations.add_implementation("cpp", source("mlp.h"), name="mlp")
+mlp = in_cpp("mlp", source("mlp.h"), *[1] * (len(MLP_SCALE) + len(MLP_READOUT)))
 
 
 def traces(family: str, kind: str, side: str) -> tuple[str, ...]:
@@ -132,9 +87,15 @@ def population_traces(family: str, population: str) -> tuple[list[str], list[str
     return list(dict.fromkeys(pre)), list(dict.fromkeys(post))
 
 
+def constants(values: Mapping[str, float]) -> str:
+    """Declarations of what has these `values` on the command line."""
+    return "".join(f"{name} : {'integer' if isinstance(value, int) else '1'} (shared)\n" for name, value in values.items())
+
+
 def cell_equations(family: str, names: Sequence[str]) -> str:
     """Variables of a cell that keeps the traces `names`."""
-    return CELL + (ADAPTIVE if family == "mlp" else "") + trace_equations(names)
+    states = CELL + (ADAPTIVE if family == "mlp" else "")
+    return states + constants(command.cell_values(family, Cells())) + trace_equations(names)
 
 
 def trace_equations(names: Sequence[str]) -> str:
@@ -164,8 +125,8 @@ def count(names: Sequence[str], suffix: str = "") -> str:
 
 
 def synapse_equations(family: str, kind: str) -> str:
-    """Variables of the connection `kind`."""
-    return SYNAPSE + ((POLY if family == "poly" else MLP) if kind in PLASTIC[family] else "")
+    """Variables of the connection `kind`. Rates of change are already multiplied by the learning rate."""
+    return "w : 1\n" + constants(command.rule_values(family, kind, Wiring(), dict.fromkeys(THETA[family], 1.0)))
 
 
 def on_arrival(family: str, kind: str) -> str:
