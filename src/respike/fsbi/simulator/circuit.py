@@ -66,7 +66,9 @@ def assemble(network: Network) -> None:
 
     The order counts: the command line is read before the seed is set, and that before anything random is drawn.
     """
-    populations = {name: population(network, name) for name in "EI"}
+    sizes = {"E": network.n_e, "I": network.n_i}
+    traces = {name: model.population_traces(network.family, name) for name in sizes}
+    cells = {name: model.cells(network.family, sizes[name], *traces[name], name=name) for name in sizes}
     inputs = brian2.NeuronGroup(
         network.n_input, INPUT, threshold="int(t_in_timesteps) >= next_step", reset=DRAW, name="inputs"
     )
@@ -74,37 +76,27 @@ def assemble(network: Network) -> None:
     others = []
     if network.family == "mlp":
         others.append(brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden"))
-    external, recurrent, counters = connections(network, populations, inputs)
-    rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
+    order = itertools.count(step=2)  # of connections and counters of arrivals in a step
+    external = [input_synapses(inputs, cells[name], next(order)) for name in cells]
+    recurrent = [
+        model.connection(cells[kind[0]], cells[kind[1]], network.family, kind, next(order), name=kind) for kind in TYPES
+    ]
+    for name, (pre, _) in traces.items():
+        others.append(model.arrival_traces(cells[name], pre, next(order), name=f"arrivals_{name}"))
+    rate = brian2.Synapses(cells["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
     rate.connect()
-    others += [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+    others += [brian2.SpikeMonitor(cells[name], name=f"spikes_{name}") for name in cells]
 
     brian2.device.insert_code("before_start", FLUSH_DENORMALS)
     brian2.device.apply_run_args()
     brian2.device.insert_code("main", SEED)
     wire(external, recurrent)
     others += [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.family]]
-    start(populations, recurrent, inputs, controls)
+    start(cells, recurrent, inputs, controls)
 
-    everything = [*populations.values(), inputs, controls, *external, *recurrent, *counters, rate, *others]
-    net = brian2.Network(*(part for part in everything if part is not None), name="network")
+    net = brian2.Network(*cells.values(), inputs, controls, *external, *recurrent, rate, *others, name="network")
     tidy(network, external, recurrent)
     net.run(LONGEST * brian2.second)
-
-
-def connections(
-    network: Network, populations: dict[str, brian2.NeuronGroup], inputs: brian2.NeuronGroup
-) -> tuple[list[brian2.Synapses], list[brian2.Synapses], list[brian2.Synapses | None]]:
-    """Synapses of the input and of the network, and the counters of arrivals, in the order in which they run in a step."""
-    order = itertools.count(step=2)
-    external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
-    recurrent = [
-        model.connection(populations[kind[0]], populations[kind[1]], network.family, kind, next(order), name=kind)
-        for kind in TYPES
-    ]
-    pre = {name: model.population_traces(network.family, name)[0] for name in "EI"}
-    counters = [model.arrival_traces(populations[name], pre[name], next(order), name=f"arrivals_{name}") for name in "EI"]
-    return external, recurrent, counters
 
 
 def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
@@ -133,12 +125,6 @@ def forget(synapses: brian2.Synapses, variable: str) -> str:
     """C++ that frees an array of a connection."""
     name = f"brian::_dynamic_array_{synapses.name}_{variable}"
     return f"std::remove_reference<decltype({name})>::type().swap({name});"
-
-
-def population(network: Network, name: str) -> brian2.NeuronGroup:
-    """E or I, with the traces that its connections need."""
-    pre, post = model.population_traces(network.family, name)
-    return model.cells(network.family, network.n_e if name == "E" else network.n_i, pre, post, name=name)
 
 
 def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:

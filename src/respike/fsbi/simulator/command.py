@@ -68,15 +68,14 @@ def cell_values(family: str, cells: Cells) -> dict[str, float]:
 
 def trace_values(family: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
     """Decay of every trace."""
-    if family == "poly":
-        return {
-            f"{kind[side == 'post']}.keep_x_{side}_{kind}": keep(theta[f"{kind}_tau_{side}"])
-            for kind in TYPES
-            for side in ("pre", "post")
-        }
-    kept = {"fast": keep(wiring.tau_fast), "slow": keep(wiring.tau_slow)}
-    where = {"E": ("pre", "post"), "I": ("pre",)}
-    return {f"{name}.keep_x_{side}_{speed}": kept[speed] for name in "EI" for side in where[name] for speed in kept}
+    values = {}
+    for kind in PLASTIC[family]:
+        for side, population in zip(("pre", "post"), kind, strict=True):
+            taus = {"fast": wiring.tau_fast, "slow": wiring.tau_slow}
+            if family == "poly":
+                taus = {kind: theta[f"{kind}_tau_{side}"]}
+            values |= {f"{population}.keep_x_{side}_{name}": keep(tau) for name, tau in taus.items()}
+    return values
 
 
 def rule_values(family: str, kind: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:

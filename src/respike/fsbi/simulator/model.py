@@ -26,12 +26,16 @@ g_nmda : 1
 g_gaba : 1
 h : 1  # threshold above its rest
 """
-ADAPTIVE = """
+STATE = {
+    "poly": CELL,
+    "mlp": CELL
+    + """
 g_adapt : 1
 v_trace : 1
 c_exc : 1
 c_inh : 1
-"""
+""",
+}
 NMDA = """
 g_nmda = g_nmda + into_nmda*g_ampa
 g_nmda = g_nmda - into_nmda*g_nmda
@@ -64,7 +68,6 @@ v_trace = v_trace - into_v_trace*v_trace
 RESET = {"poly": "v = v_rest\nh = threshold_jump\n", "mlp": "v = v_rest\nh = threshold_jump\ng_adapt += adapt_jump\n"}
 THRESHOLD = "v > v_threshold + h"
 
-
 bounded = in_cpp("bounded", source("bounded.h"), 1, 1, 1)  # x clipped to [low, high]; nan stays nan
 # eta times the change of the mlp rule (fsbi/mlp.py), of x_pre, x_post, w, <V>, C_exc, C_inh, the readout and the bias.
 mlp = in_cpp("mlp", source("mlp.h"), *[1] * (len(MLP_SCALE) + len(MLP_READOUT)))
@@ -92,12 +95,6 @@ def constants(values: Mapping[str, float]) -> str:
     return "".join(f"{name} : {'integer' if isinstance(value, int) else '1'} (shared)\n" for name, value in values.items())
 
 
-def cell_equations(family: str, names: Sequence[str]) -> str:
-    """Variables of a cell that keeps the traces `names`."""
-    states = CELL + (ADAPTIVE if family == "mlp" else "")
-    return states + constants(command.cell_values(family, Cells())) + trace_equations(names)
-
-
 def trace_equations(names: Sequence[str]) -> str:
     """Variables of the traces `names`: the level of each cell, the common fade, and its factor per step."""
     return "".join(f"{name} : 1\nfade_{name} : 1 (shared)\nkeep_{name} : 1 (shared)\n" for name in names)
@@ -105,8 +102,6 @@ def trace_equations(names: Sequence[str]) -> str:
 
 def let_fade(group: brian2.NeuronGroup, names: Sequence[str]) -> None:
     """Make the traces `names` of a group decay."""
-    if not names:
-        return
     often, rarely = DT * brian2.second, RENEWAL * DT * brian2.second
     parts = (
         ("fade", often, "".join(f"fade_{name} = fade_{name}*keep_{name}\n" for name in names)),
@@ -124,35 +119,22 @@ def count(names: Sequence[str], suffix: str = "") -> str:
     return "".join(f"{name}{suffix} += 1/fade_{name}{suffix}\n" for name in names)
 
 
-def synapse_equations(family: str, kind: str) -> str:
-    """Variables of the connection `kind`. Rates of change are already multiplied by the learning rate."""
-    return "w : 1\n" + constants(command.rule_values(family, kind, Wiring(), dict.fromkeys(THETA[family], 1.0)))
+def change(family: str, kind: str, side: str) -> str:
+    """What a spike of the `side` cell does to the weight of connection `kind`: change and bound it; nothing if it is static.
 
-
-def on_arrival(family: str, kind: str) -> str:
-    """What an arriving presynaptic spike does: add the present weight, then change and bound it."""
-    deliver = f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w\n"
+    Rates of change are already multiplied by the learning rate.
+    """
     if kind not in PLASTIC[family]:
-        return deliver
-    if family == "mlp":
-        return deliver + _mlp_change("pre", "slow", "fast")
-    return deliver + f"x = fade_x_post_{kind}_post*x_post_{kind}_post\nw = bounded(w + (alpha + kappa*x), 0, w_max)"
-
-
-def on_post_spike(family: str, kind: str) -> str | None:
-    """What a postsynaptic spike does to the weights of its cell; None for a static connection."""
-    if kind not in PLASTIC[family]:
-        return None
-    if family == "mlp":
-        return _mlp_change("post", "fast", "slow")
-    return f"x = fade_x_pre_{kind}_pre*x_pre_{kind}_pre\nw = bounded(w + (beta + gamma*x), 0, w_max)"
-
-
-def _mlp_change(side: str, pre: str, post: str) -> str:
-    readout = ", ".join(f"{side}_{n}" for n in (*range(4), "bias"))
+        return ""
+    trace = lambda of, which: f"fade_x_{of}_{which}_{of}*x_{of}_{which}_{of}"  # noqa: E731
+    if family == "poly":
+        alone, pair, other = {"pre": ("alpha", "kappa", "post"), "post": ("beta", "gamma", "pre")}[side]
+        return f"x = {trace(other, kind)}\nw = bounded(w + ({alone} + {pair}*x), 0, w_max)"
+    own, other = ("slow", "fast") if side == "pre" else ("fast", "slow")
+    readout = ", ".join(f"{side}_{name}" for name in MLP_READOUT)
     return (
-        f"x_before = fade_x_pre_{pre}_pre*x_pre_{pre}_pre\n"
-        f"x_after = fade_x_post_{post}_post*x_post_{post}_post\n"
+        f"x_before = {trace('pre', own)}\n"
+        f"x_after = {trace('post', other)}\n"
         f"w = bounded(w + mlp(x_before, x_after, w, v_trace_post, c_exc_post, c_inh_post, {readout}), 0, w_max)"
     )
 
@@ -162,7 +144,7 @@ def cells(family: str, n: int, pre: Sequence[str], post: Sequence[str], **option
     names = [*pre, *post]
     group = brian2.NeuronGroup(
         n,
-        cell_equations(family, names),
+        STATE[family] + constants(command.cell_values(family, Cells())) + trace_equations(names),
         threshold=THRESHOLD,
         reset=RESET[family] + count(post),
         method="euler",
@@ -175,14 +157,18 @@ def cells(family: str, n: int, pre: Sequence[str], post: Sequence[str], **option
 
 
 def connection(source, target, family: str, kind: str, order: int, **options) -> brian2.Synapses:
-    """A plastic or static connection; its arriving spikes run at `order`, its postsynaptic ones right after."""
-    post = on_post_spike(family, kind)
+    """A plastic or static connection; its arriving spikes run at `order`, its postsynaptic ones right after.
+
+    An arriving spike adds the present weight to a conductance before it changes the weight.
+    """
+    values = command.rule_values(family, kind, Wiring(), dict.fromkeys(THETA[family], 1.0))
+    post = change(family, kind, "post")
     synapses = brian2.Synapses(
         source,
         target,
-        synapse_equations(family, kind),
-        on_pre=on_arrival(family, kind),
-        on_post=post,
+        "w : 1\n" + constants(values),
+        on_pre=f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w\n" + change(family, kind, "pre"),
+        on_post=post or None,
         delay={"pre": DELAY_STEPS * DT * brian2.second, **({"post": 0 * brian2.second} if post else {})},
         namespace={"bounded": bounded, "mlp": mlp},
         **options,
@@ -193,10 +179,8 @@ def connection(source, target, family: str, kind: str, order: int, **options) ->
     return synapses
 
 
-def arrival_traces(group, pre: Sequence[str], order: int, **options) -> brian2.Synapses | None:
+def arrival_traces(group, pre: Sequence[str], order: int, **options) -> brian2.Synapses:
     """Counts the delayed spikes of `group` into its presynaptic traces, after all connections have read them."""
-    if not pre:
-        return None
     synapses = brian2.Synapses(group, group, on_pre=count(pre, "_post"), delay=DELAY_STEPS * DT * brian2.second, **options)
     synapses.connect(j="i")
     synapses.pre.order = order

@@ -21,4 +21,4 @@ def run(*, rules: list[Path], chunks: list[Path], out: Path, records: Path, fami
     else:
         names = [tables.name_of(theta) for theta in table[list(THETA[family])].to_numpy(float)]
     files.write_table(out, table)
-    released.write(records, released.records(table, family, names))
+    released.write(records, table, family, names)
