@@ -27,15 +27,12 @@ finished = cache(chunks.finished)  # what a run has made by and by does not chan
 
 def check(config: Config) -> None:
     """ValueError that names key, value and what was expected, for what the schema cannot see."""
-    for name, entry in config["targets"].items():
-        for kind, bounds in entry.items():
-            _check_bounds(f"targets.{name}.{kind}", bounds)
     for family in config["networks"]:
         space, n_rounds = config[family], len(config[family]["schedule"])
         if space["rounds"] > n_rounds:
             _refuse(f"{family}.rounds", space["rounds"], f"schedule has only {n_rounds} entries; add one per round")
         for round, entry in enumerate(space["schedule"]):
-            _check_round(family, f"{family}.schedule[{round}]", entry)
+            _check_round(family, f"{family}.schedule[{round}]", entry, config["targets"])
         if space["hidden_file"] and family == "poly":
             _refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
         if space["hidden_file"] and not Path(space["hidden_file"]).is_file():
@@ -45,21 +42,16 @@ def check(config: Config) -> None:
             _refuse(f"{family}.released", space["released"], expected)
 
 
-def _check_round(family: str, key: str, entry: Config) -> None:
+def _check_round(family: str, key: str, entry: Config, targets: Config) -> None:
     if family == "mlp" and entry["thin_by"] == "mean_field":
         _refuse(f"{key}.thin_by", "mean_field", "only poly rules have mean-field coefficients; theta")
     for kind in ("metrics", "aim", "filter"):
         for name in entry[kind]:
             if name not in metrics_of(family):
                 _refuse(f"{key}.{kind}", name, f"a network of {family} has {', '.join(metrics_of(family))}")
-    for kind in ("aim", "filter"):
-        for name, bounds in entry[kind].items():
-            _check_bounds(f"{key}.{kind}.{name}", bounds)
-
-
-def _check_bounds(key: str, bounds: list[float]) -> None:
-    if len(bounds) != 2 or not bounds[0] <= bounds[1]:
-        _refuse(key, bounds, "expected two numbers [lower, upper], the lower first")
+    for name in entry["metrics"]:
+        if name not in targets:
+            _refuse(f"{key}.metrics", name, f"fsbi.targets has no aim for it; it has {', '.join(sorted(targets))}")
 
 
 def _refuse(key: str, value: Any, expected: str) -> None:
@@ -211,7 +203,7 @@ def training(config: Config, family: str, round: int) -> dict[str, Any]:
 def aims(config: Config, family: str, round: int) -> dict[str, Any]:
     """The metrics that a round is conditioned on, and their bounds."""
     names, bounds = metrics(config, family, round), targets(config, family, round)
-    return {"metrics": names, "targets": {name: {"aim": bounds[name]["aim"]} for name in names if name in bounds}}
+    return {"metrics": names, "targets": {name: {"aim": bounds[name]["aim"]} for name in names}}
 
 
 def proposal(config: Config, family: str, round: int) -> dict[str, Any]:
@@ -245,23 +237,20 @@ def minutes(config: Config, family: str, part: str, first: int, last: int) -> in
 
 def survival(config: Config) -> dict[str, Any]:
     """Settings of fsbi.survivors."""
-    condition = config["longevity"]["condition"]
-    asked = ("rate", "rate_i") if condition == "activity" else tuple(config["targets"])
-    return {"condition": condition, "targets": {name: config["targets"][name] for name in config["targets"] if name in asked}}
+    condition, targets = config["longevity"]["condition"], config["targets"]
+    asked = ("rate", "rate_i") if condition == "activity" else targets
+    return {"condition": condition, "targets": {name: bounds for name, bounds in targets.items() if name in asked}}
 
 
 def measured(config: Config) -> dict[str, Any]:
     """Settings of fsbi.metrics: the bounds, and the schedule of each family."""
-    schedules = {family: config[family]["schedule"][: config[family]["rounds"]] for family in config["networks"]}
-    schedule = {
-        family: [{name: entry[name] for name in ("metrics", "aim")} for entry in schedules[family]] for family in schedules
-    }
-    return {"targets": config["targets"], "schedule": schedule}
+    rounds = {family: config[family]["schedule"][: config[family]["rounds"]] for family in config["networks"]}
+    aims = {family: [{"metrics": entry["metrics"], "aim": entry["aim"]} for entry in rounds[family]] for family in rounds}
+    return {"targets": config["targets"], "schedule": aims}
 
 
 def shown(config: Config, family: str) -> dict[str, Any]:
     """Settings of fsbi.figures."""
-    longevity, simulated = config["longevity"], config[family]["simulation"]
-    seconds = longevity["settle"] + simulated["protocol"]["record"]
-    facts = {"condition": longevity["condition"], "seconds": seconds}
-    return {**facts, "targets": config["targets"], "simulation": simulated}
+    longevity, simulation = config["longevity"], config[family]["simulation"]
+    seconds = longevity["settle"] + simulation["protocol"]["record"]
+    return {"condition": longevity["condition"], "seconds": seconds, "targets": config["targets"], "simulation": simulation}
