@@ -18,7 +18,7 @@ from respike.fsbi.inference import classifier, comparison, flow, posterior, prop
 from respike.fsbi.inference.targets import Target
 from respike.fsbi.params import FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
 from respike.fsbi.recording import Recording
-from respike.fsbi.rules import Rows, joined, name_of, parameters
+from respike.fsbi.rules import Rows, joined, parameters
 from respike.fsbi.stages import example, metrics, survivors, table
 from respike.fsbi.stages import filter as rule_filter
 from respike.fsbi.stages import surrogate as surrogate_stage
@@ -262,7 +262,7 @@ def stage(name: str, **values) -> int:
 
 def released_file(path: Path, n: int = 12) -> pd.DataFrame:
     rules = measured(n)
-    released.write(path, rules, "poly", [name_of(row) for row in rules[list(THETA["poly"])].to_numpy()])
+    released.write(path, rules, "poly")
     return rules
 
 

@@ -1,6 +1,6 @@
 """The structured array in which the authors released their rules: read, checked, written. Never unpickled."""
 
-from collections.abc import Sequence
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +73,15 @@ def read_round(path: Path, family: str, round: int) -> pd.DataFrame:
     return table.assign(outcome=np.where(stopped, "blow_up", FINISHED), stop_time=np.where(stopped, np.nan, -1.0))
 
 
-def write(path: Path, rules: pd.DataFrame, family: str, names: Sequence[str]) -> None:
-    """npy file of a table of rules with metrics, in the released format."""
+def write(path: Path, rules: pd.DataFrame, family: str) -> None:
+    """npy file of a table of rules with metrics, in the released format.
+
+    A rule without a `name` is named by the md5 of its numbers as text. That identifies the rule; it is no random seed.
+    """
     array = np.zeros(len(rules), dtype(family))
-    array["seed"] = list(names)
     array["theta"] = rules[list(THETA[family])].to_numpy(float)
+    texts = (" ".join(map(repr, theta.tolist())) for theta in array["theta"])
+    array["seed"] = rules.get("name", [hashlib.md5(text.encode()).hexdigest() for text in texts])
     for name in metrics_of(family):
         array[name] = rules[name].to_numpy(float)
     with files.whole(path) as temporary, temporary.open("wb") as file:

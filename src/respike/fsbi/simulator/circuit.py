@@ -95,7 +95,9 @@ def assemble(network: Network) -> None:
     start(cells, recurrent, inputs, controls)
 
     net = brian2.Network(*cells.values(), inputs, controls, *external, *recurrent, rate, *others, name="network")
-    tidy(network, external, recurrent)
+    for synapses in external + recurrent if network.templates == "fast" else ():
+        tidy(synapses)
+    leave(network)
     net.run(LONGEST * brian2.second)
 
 
@@ -110,21 +112,28 @@ def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> N
         synapses.connect(j=f"k for k in range(N_post) if wired(p, k){itself}", namespace={"wired": wired})
 
 
-def tidy(network: Network, external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
-    """Free what the fast loops do not need, bring all weights up to date at the end, and free those that nobody asked for."""
-    insert, fast = brian2.device.insert_code, network.templates == "fast"
-    for synapses in external + recurrent if fast else ():
-        insert("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
-    for kind in PLASTIC[network.family] if fast and network.family == "poly" else ():
-        insert("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
-    for synapses in recurrent:
-        insert("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
+def tidy(synapses: brian2.Synapses) -> None:
+    """Free what the fast loops do not need of a connection."""
+    for name in ("_synaptic_pre", "_synaptic_post"):
+        array = f"brian::_dynamic_array_{synapses.name}_{name}"
+        brian2.device.insert_code("before_network_run", f"std::remove_reference<decltype({array})>::type().swap({array});")
 
 
-def forget(synapses: brian2.Synapses, variable: str) -> str:
-    """C++ that frees an array of a connection."""
-    name = f"brian::_dynamic_array_{synapses.name}_{variable}"
-    return f"std::remove_reference<decltype({name})>::type().swap({name});"
+def leave(network: Network) -> None:
+    """Write what a run leaves, all weights if they are asked for, and end it: memory need not be tidied up."""
+    late = network.templates == "fast" and network.family == "poly"  # weights are not up to date
+    lines = [source("leave.h")]
+    lines += [f'leave("control.{name}", brian::_array_control_{name}, 1);' for name in ("outcome", "stop_step")]
+    for name in ("spikes_E.i", "spikes_E.t", "spikes_I.i", "spikes_I.t"):
+        lines.append(f'leave_all("{name}", brian::_dynamic_array_{name.replace(".", "_")});')
+    for kind in PLASTIC[network.family]:
+        lines.append(f'leave_all("weights_{kind}.t", brian::_dynamic_array_weights_{kind}_t);')
+        lines.append(f'leave_samples("weights_{kind}.w", brian::_dynamic_array_weights_{kind}_w);')
+    for kind in TYPES:
+        update = f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();" if late else ""
+        kept = f'{update} leave_all("{kind}.w", brian::_dynamic_array_{kind}_w);'
+        lines.append(f"if (brian::_array_control_keep_weights[0]) {{ {kept} }}")
+    brian2.device.insert_code("before_end", "\n".join([*lines, "std::_Exit(0);"]))
 
 
 def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:

@@ -42,11 +42,7 @@ def arguments(network: Network, simulation: Simulation, theta: Mapping[str, floa
 def cell_values(family: str, cells: Cells) -> dict[str, float]:
     """Constants of the neurons; `into` of a low-pass is exact for the NMDA of poly, dt/tau elsewhere, as published."""
     values = {
-        "v_rest": cells.v_rest,
-        "v_exc": cells.v_exc,
-        "v_inh": cells.v_inh,
-        "v_threshold": cells.v_threshold,
-        "threshold_jump": cells.threshold_jump,
+        **{name: vars(cells)[name] for name in ("v_rest", "v_exc", "v_inh", "v_threshold", "threshold_jump")},
         "ampa": cells.ampa_share / (1 + cells.ampa_share),  # share of the excitatory current
         "nmda": 1 / (1 + cells.ampa_share),
         "keep_ampa": keep(cells.tau_ampa),

@@ -27,26 +27,6 @@ TEMPLATES = (  # replaced; named here, so that they are part of what the code me
     "threshold.cpp",
 )
 HEADERS = ("lanes.h", "deferred.h")  # copied beside the generated code
-OBJECTS = {  # write results only, and say when a disk is full
-    "{% if not (var in dynamic_array_specs or var in dynamic_array_2d_specs) %}\n    ofstream": (
-        "{% if not (var in dynamic_array_specs or var in dynamic_array_2d_specs) and is_result(var) %}\n    ofstream",
-        1,
-    ),
-    "{% for var, varname in dynamic_array_specs | dictsort(by='value') %}\n    ofstream": (
-        "{% for var, varname in dynamic_array_specs | dictsort(by='value') if is_result(var) %}\n    ofstream",
-        1,
-    ),
-    "outfile_{{varname}}.close();": (
-        "outfile_{{varname}}.close();\n"
-        '        if (outfile_{{varname}}.fail()) { std::cout << "Error writing {{varname}}." << endl; exit(1); }',
-        3,
-    ),
-}
-QUEUES = {  # from Brian2 2.10 on it writes its queues of spikes, which the fast loops do not have
-    "{% for path in S._pathways | sort(attribute='name') %}\n    ofstream": ("{% for path in () %}\n    ofstream", 1),
-}
-# Variables whose values a run leaves in files: owner.variable
-RESULT = re.compile(r"control\.(outcome|stop_step)|spikes_[EI]\.(i|t|N)|weights_[EI]{2}\.(w|t)|[EI]{2}\.w")
 
 
 def source(name: str) -> str:
@@ -80,22 +60,11 @@ def templates() -> Iterator[None]:
 
 def templater(stock):
     """Brian2's source of templates with ours before its own."""
-    ours = stock.derive("respike.fsbi.simulator.codegen", env_globals={"is_deferred": is_deferred, "is_result": is_result})
+    ours = stock.derive("respike.fsbi.simulator.codegen", env_globals={"is_deferred": is_deferred})
     ours.env.filters |= {"on_lanes": on_lanes, "one_by_one": one_by_one, "is_plastic": is_plastic}
-    objects = stock.env.loader.get_source(stock.env, "objects.cpp")[0]
-    changes = OBJECTS | (QUEUES if ".queue[" in objects else {})
-    ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": replaced(objects, "objects.cpp", changes)}), ours.env.loader])
+    objects = silenced(stock.env.loader.get_source(stock.env, "objects.cpp")[0])
+    ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": objects}), ours.env.loader])
     return ours
-
-
-def name_of(var) -> str:
-    """Owner and name of a variable of Brian2."""
-    return f"{getattr(var.owner, 'name', '')}.{var.name}"
-
-
-def is_result(var) -> bool:
-    """Whether a run leaves the values of a variable in a file."""
-    return RESULT.fullmatch(name_of(var)) is not None
 
 
 def is_deferred(synapses) -> bool:
@@ -103,12 +72,11 @@ def is_deferred(synapses) -> bool:
     return "gamma" in synapses.variables
 
 
-def replaced(text: str, file: str, changes: dict[str, tuple[str, int]]) -> str:
-    """`text` with every key of `changes` replaced; ValueError unless each occurs as often as expected."""
-    for old, (new, times) in changes.items():
-        if text.count(old) != times:
-            raise ValueError(f"{file}: expected {times} times, found {text.count(old)} times: {old!r}; set templates to stock")
-        text = text.replace(old, new)
+def silenced(objects: str) -> str:
+    """Brian2's `objects.cpp` without all that it writes at the end of a run: circuit.leave writes what is asked for."""
+    text, times = re.subn(r"(void _write_arrays\(\)\n\{).*?(?=\n\}\n\nvoid )", r"\1", objects, flags=re.DOTALL)
+    if times != 1:
+        raise ValueError(f"objects.cpp: expected one function _write_arrays, found {times}; set templates to stock")
     return text
 
 
