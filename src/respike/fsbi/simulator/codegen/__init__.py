@@ -51,20 +51,15 @@ def templates() -> Iterator[None]:
     """Brian2 generates its code with our loops for the time of the block."""
     code_object = brian2.devices.cpp_standalone.codeobject.CPPStandaloneCodeObject
     stock = code_object.templater
-    code_object.templater = templater(stock)
+    ours = stock.derive("respike.fsbi.simulator.codegen", env_globals={"is_deferred": is_deferred})
+    ours.env.filters |= {"on_lanes": on_lanes, "one_by_one": one_by_one}
+    objects = silenced(stock.env.loader.get_source(stock.env, "objects.cpp")[0])
+    ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": objects}), ours.env.loader])
+    code_object.templater = ours
     try:
         yield
     finally:
         code_object.templater = stock
-
-
-def templater(stock):
-    """Brian2's source of templates with ours before its own."""
-    ours = stock.derive("respike.fsbi.simulator.codegen", env_globals={"is_deferred": is_deferred})
-    ours.env.filters |= {"on_lanes": on_lanes, "one_by_one": one_by_one, "is_plastic": is_plastic}
-    objects = silenced(stock.env.loader.get_source(stock.env, "objects.cpp")[0])
-    ours.env.loader = ChoiceLoader([DictLoader({"objects.cpp": objects}), ours.env.loader])
-    return ours
 
 
 def is_deferred(synapses) -> bool:
@@ -153,8 +148,3 @@ def one_by_one(code, pathway: str) -> str:
     index = f"const int32_t _postsynaptic_idx = {pathway}.other[_idx];"
     kept = [line for line in statements(code) if not SETS_WEIGHT.fullmatch(line)]
     return "\n".join(index if re.fullmatch(INDEX[0], line) else line for line in kept)
-
-
-def is_plastic(code) -> bool:
-    """Whether the statements change the weight of a synapse."""
-    return any(SETS_WEIGHT.fullmatch(line) for line in statements(code))

@@ -76,7 +76,7 @@ static Deferred _deferred_{{pathway.name}};
             continue;
         }
         {% endif %}
-        {% if _forward and not vector_code|is_plastic %}
+        {% if _forward and 'w_max' not in pathway.synapses.equations %}
         for (int64_t _idx = {{pathway.name}}.start[_row]; _idx < _end; _idx++)
         {
             {{vector_code|one_by_one(pathway.name)|autoindent}}
