@@ -14,7 +14,7 @@ that have a value there (command.py) are declared here.
 
 from collections.abc import Mapping, Sequence
 
-from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, THETA, TYPES, Cells, Wiring
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, THETA, Cells, Wiring
 from respike.fsbi.simulator import command
 from respike.fsbi.simulator.brian import brian2
 from respike.fsbi.simulator.codegen import in_cpp, source
@@ -26,16 +26,13 @@ g_nmda : 1
 g_gaba : 1
 h : 1  # threshold above its rest
 """
-STATE = {
-    "poly": CELL,
-    "mlp": CELL
-    + """
+ADAPTIVE = """
 g_adapt : 1
 v_trace : 1
 c_exc : 1
 c_inh : 1
-""",
-}
+"""
+STATE = {"poly": CELL, "mlp": CELL + ADAPTIVE}
 NMDA = """
 g_nmda = g_nmda + into_nmda*g_ampa
 g_nmda = g_nmda - into_nmda*g_nmda
@@ -73,21 +70,14 @@ bounded = in_cpp("bounded", source("bounded.h"), 1, 1, 1)  # x clipped to [low, 
 mlp = in_cpp("mlp", source("mlp.h"), *[1] * (len(MLP_SCALE) + len(MLP_READOUT)))
 
 
-def traces(family: str, kind: str, side: str) -> tuple[str, ...]:
-    """Names of the traces that the `side` cells of connection `kind` keep for its rule.
+def population_traces(family: str, population: str) -> tuple[list[str], list[str]]:
+    """Presynaptic and postsynaptic traces kept by the cells of `population` (E or I): those that the command line lets decay.
 
     poly: one per connection, each with a time constant of its own; mlp: a fast and a slow one per cell.
     """
-    if kind not in PLASTIC[family]:
-        return ()
-    return (f"x_{side}_{kind}",) if family == "poly" else (f"x_{side}_fast", f"x_{side}_slow")
-
-
-def population_traces(family: str, population: str) -> tuple[list[str], list[str]]:
-    """Presynaptic and postsynaptic traces kept by the cells of `population` (E or I)."""
-    pre = [name for kind in TYPES if kind[0] == population for name in traces(family, kind, "pre")]
-    post = [name for kind in TYPES if kind[1] == population for name in traces(family, kind, "post")]
-    return list(dict.fromkeys(pre)), list(dict.fromkeys(post))
+    values = command.trace_values(family, Wiring(), dict.fromkeys(THETA[family], 1.0))
+    names = [name.removeprefix(f"{population}.keep_") for name in values if name.startswith(population)]
+    return [name for name in names if name.startswith("x_pre_")], [name for name in names if name.startswith("x_post_")]
 
 
 def constants(values: Mapping[str, float]) -> str:
