@@ -43,7 +43,7 @@ def test_a_round_is_drawn_in_lots_and_simulated_in_chunks(tmp_path):
     assert plan.ranges(*where, "surrogate") == [(0, 14), (15, 29), (30, 39)]
     home = f"{tmp_path}/mlp/round0"
     assert plan.results(*where) == [f"{home}/surrogate_{name}.parquet" for name in ("0-14", "15-29", "30-39")]
-    assert plan.proposed(*where) == [f"{home}/rules_{name}.parquet" for name in ("0-29", "30-39")]
+    assert plan.drawn(*where) == [f"{home}/rules_{name}.parquet" for name in ("0-29", "30-39")]
 
 
 def test_finished_files_keep_their_size_and_surplus_rules_are_kept(tmp_path):
@@ -77,7 +77,7 @@ def test_released_files_take_the_place_of_rules_and_simulations():
         ["long.npy"],
         ["all.npy"],
     ]
-    assert not any(plan.proposed(asked, "r", "mlp", part) for part in ("round1", "longevity", "whole"))
+    assert not any(plan.drawn(asked, "r", "mlp", part) for part in ("round1", "longevity", "whole"))
     assert plan.whole(asked, "r") == ["r/mlp/whole/table.parquet"]
     assert plan.whole(config(), "r") == []
 

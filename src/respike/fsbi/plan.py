@@ -84,29 +84,26 @@ def number(part: str) -> int:
     return {"longevity": -1, "whole": -2}[part] if part in ("longevity", "whole") else int(part.removeprefix("round"))
 
 
-def drawn(config: Config, folder: str, family: str, part: str, first: int, last: int) -> list[str]:
-    """Files of drawn rules that hold the rules of a chunk, which is given by its first and last number."""
-    return _named(f"{folder}/{family}/{part}/rules", _lots(config, folder, family, part, first, last))
+def drawn(config: Config, folder: str, family: str, part: str, first: int = 0, last: int | None = None) -> list[str]:
+    """Files of drawn rules of a part, or of a chunk, which is given by its first and last number.
+
+    None when the authors released what came of theirs.
+    """
+    if part == "whole" or config[family]["data"] == "released":
+        return []
+    lots = ranges(config, folder, family, part, "rules")
+    held = [(a, b) for a, b in lots if b >= first and (last is None or a <= last)]
+    return _named(f"{folder}/{family}/{part}/rules", held)
 
 
 def rows(config: Config, folder: str, family: str, part: str, first: int, last: int) -> dict[str, int]:
     """The chunk among the rows of those files."""
-    return {"first": first - _lots(config, folder, family, part, first, last)[0][0], "count": last - first + 1}
-
-
-def _lots(config: Config, folder: str, family: str, part: str, first: int, last: int) -> list[Range]:
-    return [(a, b) for a, b in ranges(config, folder, family, part, "rules") if a <= last and b >= first]
+    start = max(a for a, _ in ranges(config, folder, family, part, "rules") if a <= first)
+    return {"first": first - start, "count": last - first + 1}
 
 
 def _named(stem: str, lots: Iterable[Range]) -> list[str]:
     return [f"{stem}_{first}-{last}.parquet" for first, last in lots]
-
-
-def proposed(config: Config, folder: str, family: str, part: str) -> list[str]:
-    """Drawn rules of a part; none when the authors released what came of theirs."""
-    if part == "whole" or config[family]["data"] == "released":
-        return []
-    return _named(f"{folder}/{family}/{part}/rules", ranges(config, folder, family, part, "rules"))
 
 
 def results(config: Config, folder: str, family: str, part: str) -> list[str]:
