@@ -28,7 +28,11 @@ def in_numpy(layers: np.ndarray | None = None) -> Iterator[None]:
         inputs = np.stack(np.broadcast_arrays(x_pre, x_post, w, v, c_exc, c_inh), -1)
         return mlp.change(inputs, layers, np.array([float(r) for r in readout[:4]]), float(readout[4]))
 
+    def clip(x, low, high):
+        return np.clip(x, low, high)
+
     model.mlp.implementations.add_numpy_implementation(change, discard_units=True)
+    model.bounded.implementations.add_numpy_implementation(clip, discard_units=True)
     try:
         yield
     finally:
@@ -47,6 +51,12 @@ def set_all(group: brian2.Group, values: dict[str, float]) -> None:
         setattr(group, name, values[name])
 
 
+def traces_of(family: str, kind: str) -> tuple[list[str], list[str]]:
+    """Traces of the presynaptic and of the postsynaptic cell that connection `kind` reads."""
+    both = model.population_traces(family, kind[0])[0], model.population_traces(family, kind[1])[1]
+    return tuple([name for name in names if family == "mlp" or name.endswith(kind)] for names in both)
+
+
 def theta_of(family: str) -> dict[str, float]:
     """A rule: the same for all types of connection."""
     if family == "poly":
@@ -60,7 +70,7 @@ def simulated(family: str, layers: np.ndarray) -> dict[str, np.ndarray]:
     with in_numpy(layers):
         brian2.start_scope()
         brian2.defaultclock.dt = DT * brian2.second
-        pre, post = (list(model.traces(family, "EE", side)) for side in ("pre", "post"))
+        pre, post = traces_of(family, "EE")
         raster = np.zeros((STEPS, 1))
         raster[list(ARRIVALS)] = 1
         source = given(raster, model.trace_equations(pre))

@@ -1,6 +1,5 @@
 """What the workflow rules of fsbi are told: files, rounds, settings, and configs that cannot be used."""
 
-from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def test_a_round_is_drawn_in_lots_and_simulated_in_chunks(tmp_path):
     assert plan.ranges(*where, "surrogate") == [(0, 14), (15, 29), (30, 39)]
     home = f"{tmp_path}/mlp/round0"
     assert plan.results(*where) == [f"{home}/surrogate_{name}.parquet" for name in ("0-14", "15-29", "30-39")]
-    assert plan.proposed(*where) == [f"{home}/rules_{name}.parquet" for name in ("0-29", "30-39")]
+    assert plan.drawn(*where) == [f"{home}/rules_{name}.parquet" for name in ("0-29", "30-39")]
 
 
 def test_finished_files_keep_their_size_and_surplus_rules_are_kept(tmp_path):
@@ -78,7 +77,7 @@ def test_released_files_take_the_place_of_rules_and_simulations():
         ["long.npy"],
         ["all.npy"],
     ]
-    assert not any(plan.proposed(asked, "r", "mlp", part) for part in ("round1", "longevity", "whole"))
+    assert not any(plan.drawn(asked, "r", "mlp", part) for part in ("round1", "longevity", "whole"))
     assert plan.whole(asked, "r") == ["r/mlp/whole/table.parquet"]
     assert plan.whole(config(), "r") == []
 
@@ -177,8 +176,12 @@ REFUSED = [
         r"schedule\[1\].metrics = 'weif': a network of mlp has rate",
     ),
     ("mlp", {"schedule": [FIRST, {**SECOND, "aim": {"rats": [1, 2]}}]}, r"schedule\[1\].aim = 'rats': a network of mlp has"),
-    ("mlp", {"schedule": [FIRST, {**SECOND, "filter": {"rate": [3]}}]}, r"filter.rate = \[3\]: expected two numbers"),
-    ("mlp", {"schedule": [FIRST, {**SECOND, "aim": {"rate": [10, 5]}}]}, r"aim.rate = \[10, 5\]: .*the lower first"),
+    ("mlp", {"schedule": [FIRST, {**SECOND, "filter": {"rate": [3]}}]}, r"schedule.1.filter.rate = \[3.0\]: .* too short"),
+    (
+        "mlp",
+        {"schedule": [FIRST, {**SECOND, "aim": {"rate": [10, 5]}}]},
+        r"aim.rate = \[10.0, 5.0\]: expected the lower bound first",
+    ),
 ]
 
 
@@ -190,8 +193,16 @@ def test_a_config_that_cannot_be_used_is_refused(family, space, message):
 
 @pytest.mark.parametrize("kind", ["aim", "plausible"])
 def test_bounds_the_wrong_way_round_are_refused_with_the_config(kind):
-    asked = deepcopy(config())
-    plan.check(asked)
+    asked = config()
     asked["targets"]["rate"][kind] = [30.0, 1.0]
-    with pytest.raises(ValueError, match=rf"fsbi.targets.rate.{kind} = \[30.0, 1.0\]: .*the lower first"):
+    with pytest.raises(ValueError, match=rf"targets.rate.{kind} = \[30.0, 1.0\]: expected the lower bound first"):
+        check(asked, schema())
+
+
+def test_a_round_is_conditioned_on_metrics_with_an_aim():
+    asked = config()
+    del asked["targets"]["w_blow"]
+    with pytest.raises(
+        ValueError, match=r"fsbi.mlp.schedule\[1\].metrics = 'w_blow': fsbi.targets has no aim for it; it has .*fft"
+    ):
         plan.check(asked)

@@ -13,7 +13,7 @@ from respike.fsbi.simulator import build, command, model
 from respike.fsbi.simulator.binary import Simulator
 from respike.fsbi.summary import summarise
 from tests.conftest import reference_cases
-from tests.test_fsbi_model import given, in_numpy, set_all
+from tests.test_fsbi_model import given, in_numpy, set_all, traces_of
 
 STEPS = 6000
 ERROR = {"mem": 1e-6, "w": {"poly": 2e-5, "mlp": 2e-6}}  # elsewhere 5e-5
@@ -74,7 +74,7 @@ def replay(case: SimpleNamespace) -> SimpleNamespace:
     brian2.defaultclock.dt = DT * brian2.second
     family, kind, arrays = case.family, case.kind, case.arrays
     wiring, theta = wiring_of(case), theta_of(case)
-    pre_traces, post_traces = (list(model.traces(family, kind, side)) for side in ("pre", "post"))
+    pre_traces, post_traces = traces_of(family, kind)
     source = given(raster(arrays["spikes_pre"], 8), model.trace_equations(pre_traces))
     model.let_fade(source, pre_traces)
     target = model.cells(family, 4, [], post_traces, name="target")

@@ -89,7 +89,7 @@ use rule stage as simulate with:
 
 use rule stage as table with:
     input:
-        rules=listed(plan.proposed, *PART),
+        rules=listed(plan.drawn, *PART),
         chunks=listed(plan.results, *PART),
     output:
         out="<results>/{family}/{part}/table.parquet",

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from respike.core import calibration, style
 from respike.fsbi.inference.targets import relation
@@ -58,14 +59,14 @@ def draw_coverage(axes: Axes, examined: list[Examined], curves: dict) -> None:
 
 
 def draw_aims(axes: Axes, rounds: list[pd.DataFrame]) -> None:
-    """Rate that each proposal was made for and the rate it has."""
+    """Rate that each proposal was made for and the rate it has; dotted: where they are equal."""
     for number, table in enumerate(rounds):
         if "aim_rate" in table:
             label = f"pi{number}, n = {len(table)}, r = {relation(table, 'rate')[0]:.2f}"
-            axes.plot(table["aim_rate"], table["rate"] + 0.01, ".", color=COLORS[(number - 1) % 5], label=label)
-    low, high = axes.get_xlim()
-    axes.plot([low, high], [low, high], color="0.5", linestyle=":", linewidth=0.8)
-    axes.set(xlabel="rate aimed at (Hz)", ylabel="rate + 0.01 (Hz)", yscale="log", title="proposals")
+            axes.plot(table["aim_rate"] + 0.01, table["rate"] + 0.01, ".", color=COLORS[(number - 1) % 5], label=label)
+    axes.set(xscale="log", yscale="log", title="proposals")
+    axes.axline((1, 1), (10, 10), color="0.5", linestyle=":", linewidth=0.8)
+    axes.set(xlabel="rate aimed at + 0.01 (Hz)", ylabel="rate + 0.01 (Hz)")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=5)
 
@@ -77,7 +78,8 @@ def draw_curve(axes: Axes, compare: pd.DataFrame) -> None:
         axes.plot(rows["rules"], rows["relation"], ".-", label=label)
     for exact in compare.loc[compare["method"] == "asked_exact", "relation"]:
         axes.axhspan(0.9 * exact, exact, color="0.92", zorder=0, label="exact, and within 10 %")
-    axes.set(xscale="log", xlabel="rules to learn from", ylabel="correlation of log rates", title="surrogate: asked and found")
+    axes.set(ylabel="correlation of log rates", title="surrogate: asked and found")
+    count_rules(axes)
     axes.legend(fontsize=5)
 
 
@@ -90,8 +92,15 @@ def draw_attainable(axes: Axes, examined: list[Examined], rounds: list[pd.DataFr
             axes.plot(one["learned"], one["attainable"][:, column], "-", color=color)
             found = relation(rounds[number], name)[0] if f"aim_{name}" in rounds[number] else np.nan
             axes.plot(one["learned"][-1], found, marker, color=color, label=f"pi{number}, {name}")
-    axes.set(
-        xscale="log", xlabel="rules to learn from", ylabel="correlation of log values", title="here: attainable and found"
-    )
+    axes.set(ylabel="correlation of log values", title="here: attainable and found")
+    count_rules(axes)
     if examined:
         axes.legend(fontsize=5)
+
+
+def count_rules(axes: Axes) -> None:
+    """Numbers of rules to the right, on a logarithmic axis with a tick at 1, 2 and 5 of each power of ten."""
+    axes.set(xscale="log", xlabel="rules to learn from")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")

@@ -67,12 +67,13 @@ def draw_spectrum(axes: Axes, recording: Recording) -> None:
 def draw_weights(axes: Axes, histogram: Axes, recording: Recording) -> None:
     """Mean and spread of the sampled weights in time, and their histogram at the end."""
     times = recording.weight_times - recording.start
+    edges = np.linspace(0, max(samples[-1].max() for samples in recording.weights.values()) + 1e-9, 31)
     for kind in (kind for kind in TYPES if kind in recording.weights):
         samples = recording.weights[kind]
         mean, low, high = samples.mean(1), *np.quantile(samples, (0.1, 0.9), axis=1)
         axes.plot(times, mean, color=KIND_COLORS[kind], label=kind)
         axes.fill_between(times, low, high, color=KIND_COLORS[kind], alpha=0.2, linewidth=0)
-        histogram.hist(samples[-1], 30, histtype="step", color=KIND_COLORS[kind], label=kind)
+        histogram.hist(samples[-1], edges, histtype="step", color=KIND_COLORS[kind], label=kind)
     axes.set(xlabel="time (s)", ylabel="weight (mean, 10 to 90 %)")
     histogram.set(xlabel="weight at the end", ylabel="synapses")
     histogram.legend()

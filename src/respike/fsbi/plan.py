@@ -27,15 +27,12 @@ finished = cache(chunks.finished)  # what a run has made by and by does not chan
 
 def check(config: Config) -> None:
     """ValueError that names key, value and what was expected, for what the schema cannot see."""
-    for name, entry in config["targets"].items():
-        for kind, bounds in entry.items():
-            _check_bounds(f"targets.{name}.{kind}", bounds)
     for family in config["networks"]:
         space, n_rounds = config[family], len(config[family]["schedule"])
         if space["rounds"] > n_rounds:
             _refuse(f"{family}.rounds", space["rounds"], f"schedule has only {n_rounds} entries; add one per round")
         for round, entry in enumerate(space["schedule"]):
-            _check_round(family, f"{family}.schedule[{round}]", entry)
+            _check_round(family, f"{family}.schedule[{round}]", entry, config["targets"])
         if space["hidden_file"] and family == "poly":
             _refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
         if space["hidden_file"] and not Path(space["hidden_file"]).is_file():
@@ -45,21 +42,16 @@ def check(config: Config) -> None:
             _refuse(f"{family}.released", space["released"], expected)
 
 
-def _check_round(family: str, key: str, entry: Config) -> None:
+def _check_round(family: str, key: str, entry: Config, targets: Config) -> None:
     if family == "mlp" and entry["thin_by"] == "mean_field":
         _refuse(f"{key}.thin_by", "mean_field", "only poly rules have mean-field coefficients; theta")
     for kind in ("metrics", "aim", "filter"):
         for name in entry[kind]:
             if name not in metrics_of(family):
                 _refuse(f"{key}.{kind}", name, f"a network of {family} has {', '.join(metrics_of(family))}")
-    for kind in ("aim", "filter"):
-        for name, bounds in entry[kind].items():
-            _check_bounds(f"{key}.{kind}.{name}", bounds)
-
-
-def _check_bounds(key: str, bounds: list[float]) -> None:
-    if len(bounds) != 2 or not bounds[0] <= bounds[1]:
-        _refuse(key, bounds, "expected two numbers [lower, upper], the lower first")
+    for name in entry["metrics"]:
+        if name not in targets:
+            _refuse(f"{key}.metrics", name, f"fsbi.targets has no aim for it; it has {', '.join(sorted(targets))}")
 
 
 def _refuse(key: str, value: Any, expected: str) -> None:
@@ -92,29 +84,26 @@ def number(part: str) -> int:
     return {"longevity": -1, "whole": -2}[part] if part in ("longevity", "whole") else int(part.removeprefix("round"))
 
 
-def drawn(config: Config, folder: str, family: str, part: str, first: int, last: int) -> list[str]:
-    """Files of drawn rules that hold the rules of a chunk, which is given by its first and last number."""
-    return _named(f"{folder}/{family}/{part}/rules", _lots(config, folder, family, part, first, last))
+def drawn(config: Config, folder: str, family: str, part: str, first: int = 0, last: int | None = None) -> list[str]:
+    """Files of drawn rules of a part, or of a chunk, which is given by its first and last number.
+
+    None when the authors released what came of theirs.
+    """
+    if part == "whole" or config[family]["data"] == "released":
+        return []
+    lots = ranges(config, folder, family, part, "rules")
+    held = [(a, b) for a, b in lots if b >= first and (last is None or a <= last)]
+    return _named(f"{folder}/{family}/{part}/rules", held)
 
 
 def rows(config: Config, folder: str, family: str, part: str, first: int, last: int) -> dict[str, int]:
     """The chunk among the rows of those files."""
-    return {"first": first - _lots(config, folder, family, part, first, last)[0][0], "count": last - first + 1}
-
-
-def _lots(config: Config, folder: str, family: str, part: str, first: int, last: int) -> list[Range]:
-    return [(a, b) for a, b in ranges(config, folder, family, part, "rules") if a <= last and b >= first]
+    start = max(a for a, _ in ranges(config, folder, family, part, "rules") if a <= first)
+    return {"first": first - start, "count": last - first + 1}
 
 
 def _named(stem: str, lots: Iterable[Range]) -> list[str]:
     return [f"{stem}_{first}-{last}.parquet" for first, last in lots]
-
-
-def proposed(config: Config, folder: str, family: str, part: str) -> list[str]:
-    """Drawn rules of a part; none when the authors released what came of theirs."""
-    if part == "whole" or config[family]["data"] == "released":
-        return []
-    return _named(f"{folder}/{family}/{part}/rules", ranges(config, folder, family, part, "rules"))
 
 
 def results(config: Config, folder: str, family: str, part: str) -> list[str]:
@@ -211,7 +200,7 @@ def training(config: Config, family: str, round: int) -> dict[str, Any]:
 def aims(config: Config, family: str, round: int) -> dict[str, Any]:
     """The metrics that a round is conditioned on, and their bounds."""
     names, bounds = metrics(config, family, round), targets(config, family, round)
-    return {"metrics": names, "targets": {name: {"aim": bounds[name]["aim"]} for name in names if name in bounds}}
+    return {"metrics": names, "targets": {name: {"aim": bounds[name]["aim"]} for name in names}}
 
 
 def proposal(config: Config, family: str, round: int) -> dict[str, Any]:
@@ -245,23 +234,20 @@ def minutes(config: Config, family: str, part: str, first: int, last: int) -> in
 
 def survival(config: Config) -> dict[str, Any]:
     """Settings of fsbi.survivors."""
-    condition = config["longevity"]["condition"]
-    asked = ("rate", "rate_i") if condition == "activity" else tuple(config["targets"])
-    return {"condition": condition, "targets": {name: config["targets"][name] for name in config["targets"] if name in asked}}
+    condition, targets = config["longevity"]["condition"], config["targets"]
+    asked = ("rate", "rate_i") if condition == "activity" else targets
+    return {"condition": condition, "targets": {name: bounds for name, bounds in targets.items() if name in asked}}
 
 
 def measured(config: Config) -> dict[str, Any]:
     """Settings of fsbi.metrics: the bounds, and the schedule of each family."""
-    schedules = {family: config[family]["schedule"][: config[family]["rounds"]] for family in config["networks"]}
-    schedule = {
-        family: [{name: entry[name] for name in ("metrics", "aim")} for entry in schedules[family]] for family in schedules
-    }
-    return {"targets": config["targets"], "schedule": schedule}
+    rounds = {family: config[family]["schedule"][: config[family]["rounds"]] for family in config["networks"]}
+    aims = {family: [{"metrics": entry["metrics"], "aim": entry["aim"]} for entry in rounds[family]] for family in rounds}
+    return {"targets": config["targets"], "schedule": aims}
 
 
 def shown(config: Config, family: str) -> dict[str, Any]:
     """Settings of fsbi.figures."""
-    longevity, simulated = config["longevity"], config[family]["simulation"]
-    seconds = longevity["settle"] + simulated["protocol"]["record"]
-    facts = {"condition": longevity["condition"], "seconds": seconds}
-    return {**facts, "targets": config["targets"], "simulation": simulated}
+    longevity, simulation = config["longevity"], config[family]["simulation"]
+    seconds = longevity["settle"] + simulation["protocol"]["record"]
+    return {"condition": longevity["condition"], "seconds": seconds, "targets": config["targets"], "simulation": simulation}

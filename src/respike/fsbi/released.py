@@ -1,17 +1,16 @@
 """The structured array in which the authors released their rules: read, checked, written. Never unpickled."""
 
-from collections.abc import Sequence
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib import format as npy
 
 from respike.core import files
 from respike.formats import arrays
 from respike.fsbi.params import FINISHED, THETA, metrics_of
 
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+POINTER = b"version https://git-lfs"  # how a file begins that was not fetched
 
 
 def dtype(family: str) -> np.dtype:
@@ -29,28 +28,39 @@ def read(path: Path, family: str) -> pd.DataFrame:
 
     Raises ValueError when the file holds pickled objects, is not an array of this format or belongs to the other family.
     """
-    files.checked(path)
-    with path.open("rb") as file:
-        kind = _dtype_in(file, path)
-    if kind.hasobject:
-        raise ValueError(
-            f"{path}: holds pickled Python objects, which could run any code; expected plain records {_fields(family)}"
-        )
-    if _as_ours(kind, family) != dtype(family):
-        raise ValueError(
-            f"{path}: {_difference(kind, family)}; is it a file of the {family} family, listed under fsbi.{family}.released?"
-        )
+    with files.checked(path).open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ValueError(f"{path}: is a Git LFS pointer, expected the released array itself; run `git lfs pull`")
     records = arrays.read_npy(path)
+    if difference := _difference(records.dtype, family):
+        raise ValueError(f"{path}: {difference}; is it a file of the {family} family, listed under fsbi.{family}.released?")
     if records.size != max(records.shape, default=0):
         raise ValueError(f"{path}: has shape {records.shape}; expected one record for each rule, (n,)")
-    bad = np.argwhere(~np.isfinite(records.ravel()["theta"]))
+    records = records.ravel()
+    bad = np.argwhere(~np.isfinite(records["theta"]))
     if len(bad):
         rule, place = bad[0].tolist()
         raise ValueError(
-            f"{path}: row {rule}, theta[{place}] ({THETA[family][place]}) is {records.ravel()['theta'][rule, place]}; "
+            f"{path}: row {rule}, theta[{place}] ({THETA[family][place]}) is {records['theta'][rule, place]}; "
             f"expected finite numbers ({len(bad)} are not); leave the rules out, or get the file again"
         )
-    return table(records.ravel(), family)
+    theta = pd.DataFrame(records["theta"], columns=list(THETA[family]))
+    return theta.assign(**{name: records[name] for name in metrics_of(family)}, name=records["seed"])
+
+
+def _difference(kind: np.dtype, family: str) -> str:
+    """How `kind` differs from the released format, in words; neither the order of fields nor the length of names counts."""
+    expected = dtype(family)
+    if kind.names is None:
+        return f"an array of {kind}, expected records with the fields {', '.join(expected.names)}"
+    missing = [name for name in expected.names if name not in kind.names]
+    unknown = [name for name in kind.names if name not in expected.names]
+    parts = [f"{what} fields {names}" for what, names in (("missing", missing), ("unknown", unknown)) if names]
+    for name in expected.names:
+        is_name = name == "seed" and name in kind.names and kind[name].kind in "US"
+        if name in kind.names and kind[name] != expected[name] and not is_name:
+            parts.append(f"field {name} is {kind[name]}, expected {expected[name]}")
+    return ", ".join(parts)
 
 
 def read_round(path: Path, family: str, round: int) -> pd.DataFrame:
@@ -63,61 +73,16 @@ def read_round(path: Path, family: str, round: int) -> pd.DataFrame:
     return table.assign(outcome=np.where(stopped, "blow_up", FINISHED), stop_time=np.where(stopped, np.nan, -1.0))
 
 
-def _dtype_in(file, path: Path) -> np.dtype:
-    """The dtype that the header of an npy file names, without reading what follows."""
-    try:
-        return HEADERS[npy.read_magic(file)](file)[2]
-    except Exception as error:  # NumPy raises a different class for each way a header can be broken
-        head = path.read_bytes()[:24]
-        hint = "a Git LFS pointer, run `git lfs pull`" if head.startswith(b"version https://git-lfs") else "not an npy file"
-        raise ValueError(f"{path}: {hint} (it begins with {head!r}); expected the released structured array") from error
+def write(path: Path, rules: pd.DataFrame, family: str) -> None:
+    """npy file of a table of rules with metrics, in the released format.
 
-
-def _as_ours(kind: np.dtype, family: str) -> np.dtype:
-    """The record with its fields in our order and names as long as ours may be: neither matters to who reads by name."""
-    expected = dtype(family).names
-    if kind.names is None or set(kind.names) != set(expected) or kind["seed"].kind not in "US":
-        return kind
-    return np.dtype([(name, "<U64" if name == "seed" else kind[name]) for name in expected])
-
-
-def _fields(family: str) -> str:
-    return f"seed, theta ({len(THETA[family])}), {', '.join(metrics_of(family))}"
-
-
-def _difference(kind: np.dtype, family: str) -> str:
-    """In which fields `kind` differs from the released format, in words."""
-    if kind.names is None:
-        return f"an array of {kind}, expected records with the fields {_fields(family)}"
-    expected = dtype(family)
-    missing = [name for name in expected.names if name not in kind.names]
-    other = [name for name in kind.names if name not in expected.names]
-    shared = [name for name in expected.names if name in kind.names]
-    changed = [f"field {name} is {kind[name]}, expected {expected[name]}" for name in shared if kind[name] != expected[name]]
-    parts = [f"missing fields {missing}" if missing else "", f"unknown fields {other}" if other else "", *changed]
-    return (
-        ", ".join(part for part in parts if part) or f"the fields stand in the order {kind.names}, expected {expected.names}"
-    )
-
-
-def table(records: np.ndarray, family: str) -> pd.DataFrame:
-    """Table of released records."""
-    theta = pd.DataFrame(records["theta"], columns=list(THETA[family]))
-    metrics = pd.DataFrame({name: records[name] for name in metrics_of(family)})
-    return pd.concat([theta, metrics, pd.DataFrame({"name": records["seed"]})], axis=1)
-
-
-def records(rules: pd.DataFrame, family: str, names: Sequence[str]) -> np.ndarray:
-    """Released records of a table of rules with metrics."""
+    A rule without a `name` is named by the md5 of its numbers as text. That identifies the rule; it is no random seed.
+    """
     array = np.zeros(len(rules), dtype(family))
-    array["seed"] = list(names)
     array["theta"] = rules[list(THETA[family])].to_numpy(float)
+    texts = (" ".join(map(repr, theta.tolist())) for theta in array["theta"])
+    array["seed"] = rules.get("name", [hashlib.md5(text.encode()).hexdigest() for text in texts])
     for name in metrics_of(family):
         array[name] = rules[name].to_numpy(float)
-    return array
-
-
-def write(path: Path, array: np.ndarray) -> None:
-    """npy file of released records."""
     with files.whole(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)

@@ -1,6 +1,5 @@
 """Tables of rules: what tells rules apart, how rules that stand in several files are read, checked and joined with results."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +73,3 @@ def joined(rules: Sequence[Path], chunks: Sequence[Path], family: str) -> pd.Dat
         names, files_of_rules = (", ".join(map(str, paths)) for paths in (other or chunks, rules))
         raise ValueError(f"{names} does not hold the rules of {files_of_rules}; delete it and run the workflow again")
     return table.sort_values(["round", "index"], ignore_index=True)
-
-
-def name_of(theta: Float[np.ndarray, " parameter"]) -> str:
-    """Name of a rule: md5 of its numbers as text. It identifies the rule; it is no random seed."""
-    return hashlib.md5(" ".join(map(repr, theta.tolist())).encode()).hexdigest()

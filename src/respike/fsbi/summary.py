@@ -5,7 +5,7 @@ autocovariance, so a silent network has finite values. A simulation that did not
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from respike.core import statistics
 from respike.core.spikes import Spikes
@@ -34,7 +34,7 @@ def activity(recording: Recording) -> dict[str, float]:
     spikes = Spikes(recording.e_times - recording.start, recording.e_cells, recording.n_e, duration)
     rates = statistics.rate(spikes)
     cv = np.nan_to_num(statistics.isi_cv(spikes))
-    fine = population(recording, FINE)
+    fine = np.histogram(recording.e_times, edges(recording, FINE))[0] / recording.n_e
     coarse = binned(recording, COARSE)
     return {
         "rate": rates.mean(),
@@ -51,29 +51,18 @@ def activity(recording: Recording) -> dict[str, float]:
     }
 
 
-def bin_of(recording: Recording, width: float) -> tuple[Int[np.ndarray, " spike"], int]:
-    """Bin of each excitatory spike and number of bins between the edges start, start + width, ... below stop.
+def edges(recording: Recording, width: float) -> Float[np.ndarray, " edge"]:
+    """start, start + width, ... below stop; the last bin is closed.
 
-    The last bin is closed; -1 stands for a spike outside. As published, the last started bin is missing: 99 bins of 0.1 s
-    in a window of 10 s.
+    As published, the last started bin is missing: 99 bins of 0.1 s in a window of 10 s.
     """
-    edges = np.arange(recording.start, recording.stop, width)
-    index = np.searchsorted(edges, recording.e_times, side="right") - 1
-    index[recording.e_times == edges[-1]] -= 1
-    return np.where(index < len(edges) - 1, index, -1), len(edges) - 1
+    return np.arange(recording.start, recording.stop, width)
 
 
 def binned(recording: Recording, width: float) -> Float[np.ndarray, "bin cell"]:
     """Spike counts of each excitatory cell."""
-    index, n_bins = bin_of(recording, width)
-    entry = (index * recording.n_e + recording.e_cells)[index >= 0]
-    return np.bincount(entry, minlength=n_bins * recording.n_e).reshape(n_bins, recording.n_e).astype(float)
-
-
-def population(recording: Recording, width: float) -> Float[np.ndarray, " bin"]:
-    """Mean spike count of the excitatory cells."""
-    index, n_bins = bin_of(recording, width)
-    return np.bincount(index[index >= 0], minlength=n_bins) / recording.n_e
+    cells = np.arange(recording.n_e + 1)
+    return np.histogram2d(recording.e_times, recording.e_cells, (edges(recording, width), cells))[0]
 
 
 def fano(counts: Float[np.ndarray, "bin cell"], axis: int) -> Float[np.ndarray, " other"]:

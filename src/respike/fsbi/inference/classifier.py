@@ -44,13 +44,13 @@ class Committee:
 
 @dataclass(frozen=True)
 class Classifier(Committee):
-    """Which rules are good. With no member, every rule is as good as any other."""
+    """Which rules are good."""
 
     threshold: float = 0.0  # above 0: keep exactly the rules whose probability is at least this; 0: prefer the probable ones
 
     def probability(self, theta: Float[np.ndarray, "rule parameter"]) -> Float[np.ndarray, " rule"]:
         """Mean over the committee."""
-        return (1 / (1 + np.exp(-self.outputs(theta)[..., 0]))).mean(0) if len(self.b_out) else np.ones(len(theta))
+        return (1 / (1 + np.exp(-self.outputs(theta)[..., 0]))).mean(0)
 
     def weight(self, theta: Float[np.ndarray, "rule parameter"], asked: Mapping[str, float], sharpness: float) -> np.ndarray:
         """How much each candidate is preferred, whatever is asked for."""
@@ -60,7 +60,7 @@ class Classifier(Committee):
 
 @dataclass(frozen=True)
 class Predictor(Committee):
-    """Which metrics a rule that finishes will have, as logarithms where they are positive (targets.scaled); none: whatever."""
+    """Which metrics a rule that finishes will have, as logarithms where they are positive (targets.scaled)."""
 
     metrics: tuple[str, ...]
     spread: Float[np.ndarray, " metric"]  # root mean square error for rules that a member has not seen
@@ -71,8 +71,6 @@ class Predictor(Committee):
 
     def weight(self, theta: Float[np.ndarray, "rule parameter"], asked: Mapping[str, float], sharpness: float) -> np.ndarray:
         """Likelihood of the metrics that were asked for, up to a factor, to that power."""
-        if not self.metrics:
-            return np.ones(len(theta))
         miss = (self.predict(theta) - scaled(pd.DataFrame([asked]), self.metrics, True)) / self.spread
         return np.exp(np.maximum(-sharpness * (miss**2).sum(1) / 2, LOWEST))
 
@@ -90,27 +88,27 @@ def train(
     seed: int,
     lose: float = 0.0,
     sees: str = "theta",
-) -> Classifier:
-    """Classifier of `good` rules; without members when there are too few of either kind to learn from.
+) -> Classifier | None:
+    """Classifier of `good` rules; None when there are too few of either kind to learn from.
 
     `sees` says what it sees of a rule (FEATURES).
     `lose` is the share of the good rules that may fall below the threshold; 0: no threshold.
     """
-    learnable = min(good.sum(), (~good).sum()) >= QUIET
-    everything = np.ones(len(good), dtype=bool)
-    members = Classifier(**_members(theta, [everything] * (COMMITTEE * learnable), good, seed, sees))
-    if not learnable or not lose:
-        return members
-    return replace(members, threshold=np.quantile(members.probability(theta[good]), lose))
+    if min(good.sum(), (~good).sum()) < QUIET:
+        return None
+    members = Classifier(**_members(theta, [np.ones(len(good), dtype=bool)] * COMMITTEE, good, seed, sees))
+    return replace(members, threshold=np.quantile(members.probability(theta[good]), lose)) if lose else members
 
 
 def predictor(
     table: pd.DataFrame, theta: Float[np.ndarray, "rule parameter"], metrics: Sequence[str], seed: int, sees: str = "theta"
-) -> Predictor:
-    """Learns the `metrics` of the rules of `table`, all of which have them; each member leaves out another fifth of these."""
-    if len(table) < COMMITTEE or not metrics:  # nothing to learn from, or nothing is asked for
-        none = _members(np.zeros((1, theta.shape[1])), [], np.zeros(1), seed, sees)
-        return Predictor(**none, metrics=(), spread=np.zeros(0))
+) -> Predictor | None:
+    """Learns the `metrics` of the rules of `table`, all of which have them; each member leaves out another fifth of these.
+
+    None when there is nothing to learn from, or nothing is asked for.
+    """
+    if len(table) < COMMITTEE or not metrics:
+        return None
     values = scaled(table, metrics, True)
     mean, scale = values.mean(0), values.std(0) + 1e-9
     parts = np.arange(len(values)) % COMMITTEE
@@ -127,11 +125,8 @@ def _members(theta: np.ndarray, parts: list[np.ndarray], taught: np.ndarray, see
     scaler = StandardScaler().fit(FEATURES[sees](theta))
     seen = scaler.transform(FEATURES[sees](theta))
     nets = [_network(seen[part], taught[part], seed + number) for number, part in enumerate(parts)]
-    shapes = {"w_in": (0, seen.shape[1], HIDDEN), "b_in": (0, HIDDEN), "w_out": (0, HIDDEN, 1), "b_out": (0, 1)}
-    layers = zip(
-        shapes, *((*net.coefs_[:1], net.intercepts_[0], net.coefs_[1], net.intercepts_[1]) for net in nets), strict=True
-    )
-    stacked = {name: np.stack(values) if values else np.zeros(shapes[name]) for name, *values in layers}
+    layers = {"w_in": ("coefs_", 0), "b_in": ("intercepts_", 0), "w_out": ("coefs_", 1), "b_out": ("intercepts_", 1)}
+    stacked = {name: np.stack([getattr(net, part)[layer] for net in nets]) for name, (part, layer) in layers.items()}
     return {"mean": scaler.mean_, "scale": scaler.scale_, **stacked, "sees": sees}
 
 
@@ -146,14 +141,16 @@ def _network(features: np.ndarray, taught: np.ndarray, seed: int) -> Any:
         return net.fit(features, np.squeeze(taught))
 
 
-def write(path: Path, committee: Classifier | Predictor) -> None:
-    """npz file of a committee."""
-    files.write_arrays(path, **vars(committee))
+def write(path: Path, committee: Classifier | Predictor | None) -> None:
+    """npz file of a committee; empty when there is none."""
+    files.write_arrays(path, **(vars(committee) if committee else {}))
 
 
-def read(path: Path) -> Classifier | Predictor:
+def read(path: Path) -> Classifier | Predictor | None:
     """Committee kept in `path`."""
     stored = files.read_arrays(path)
+    if not stored:
+        return None
     stored["sees"] = str(stored["sees"])
     if "threshold" in stored:
         return Classifier(**{**stored, "threshold": float(stored["threshold"])})

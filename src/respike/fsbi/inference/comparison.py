@@ -28,8 +28,8 @@ class Comparison:
 
     rules: int  # prior draws to learn from
     proposals: int  # of each way
-    rate: tuple[float, ...]  # Hz, the aim
-    asked: tuple[float, ...]  # Hz, a wide aim: do rules follow the rate they were asked for?
+    rate: Interval  # Hz, the aim
+    asked: Interval  # Hz, a wide aim: do rules follow the rate they were asked for?
     sizes: tuple[int, ...]  # numbers of rules to learn from, at most `rules`, at which this is looked at
     fit: flow.FlowSettings
 
@@ -40,11 +40,10 @@ def compare(settings: Comparison, root: int) -> pd.DataFrame:
     Columns method, rules (learned from), acceptance, inside, relation, within_2, n (proposals). The methods `asked_...` aim
     at `settings.asked`, each for several numbers of rules.
     """
-    interval, wide = (settings.rate[0], settings.rate[1]), (settings.asked[0], settings.asked[1])
     drawn = simulated(propose(FAMILY, 0, index, [], [], Proposal((), {}), root) for index in range(settings.rules))
     linear = ensemble(drawn, replace(settings.fit, log_metrics=False, members=1), root)
     log = ensemble(drawn, replace(settings.fit, log_metrics=True), root)
-    good = meets(drawn, {"rate": interval})
+    good = meets(drawn, {"rate": settings.rate})
     thinning = [classifier.train(parameters(drawn, FAMILY), good, seeds.of(root, "classify") % 2**31)]
     ways = {
         "prior": ([], []),
@@ -56,17 +55,17 @@ def compare(settings: Comparison, root: int) -> pd.DataFrame:
         "npe_log_ensemble_predicted": (log, [*thinning, predictor(drawn, root)]),
         "npe_truncated": (truncated(drawn, settings, root), []),
     }
-    rows = [{"method": name, "rules": len(drawn), **judged(*way, settings, interval, root)} for name, way in ways.items()]
+    rows = [{"method": name, "rules": len(drawn), **judged(*way, settings, settings.rate, root)} for name, way in ways.items()]
     n = parameters(drawn, FAMILY).shape[1]
-    exact = {name: getattr(surrogate, f"{name}_acceptance")(n, interval) for name in ("prior", "posterior")}
+    exact = {name: getattr(surrogate, f"{name}_acceptance")(n, settings.rate) for name in ("prior", "posterior")}
     rows += [{"method": f"{name}_exact", "acceptance": value, "inside": 1.0, "n": 0} for name, value in exact.items()]
     for size in settings.sizes:
         fewer = drawn[:size]
         flows = log if size == len(drawn) else ensemble(fewer, replace(settings.fit, log_metrics=True), root)
         for name, thin in {"npe": [], "predicted": [predictor(fewer, root)]}.items():
-            judgement = judged(flows, thin, settings, wide, root)
+            judgement = judged(flows, thin, settings, settings.asked, root)
             rows.append({"method": f"asked_{name}", "rules": len(fewer), **judgement})
-    correlation, near = surrogate.posterior_relation(n, wide)
+    correlation, near = surrogate.posterior_relation(n, settings.asked)
     rows.append({"method": "asked_exact", "inside": 1.0, "relation": correlation, "within_2": near, "n": 0})
     return pd.DataFrame(rows)
 
@@ -106,7 +105,7 @@ def truncated(rules: pd.DataFrame, settings: Comparison, root: int) -> list[flow
     low, high = map(torch.as_tensor, member.box)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.of(root, "truncated") % 2**31)
-        likely = get_density_thresholder(Mixture(member, (settings.rate[0], settings.rate[1])), EXCLUDED, SUPPORT)
+        likely = get_density_thresholder(Mixture(member, settings.rate), EXCLUDED, SUPPORT)
         theta = RestrictedPrior(BoxUniform(low, high), likely).sample((len(second),), max_sampling_batch_size=2_000)
     anew = rules.loc[second, ["index", "round", "seed", *THETA[FAMILY]]].copy()
     anew[list(THETA[FAMILY][:-1])] = theta.numpy()

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from respike.core import calibration
 from respike.fsbi.inference import classifier
 from respike.fsbi.inference.flow import Member
-from respike.fsbi.inference.proposals import inside
-from respike.fsbi.inference.targets import Target, scaled
+from respike.fsbi.inference.proposals import Proposal, inside
+from respike.fsbi.inference.targets import scaled
 from respike.fsbi.params import THETA
 from respike.fsbi.rules import parameters
 
@@ -28,14 +28,6 @@ class Examination:
     condition: dict[str, float]  # metric values of the conditional correlations; others: the middle of the aim
     samples: int  # posterior draws over which the conditional correlations are averaged
     grid: int  # points per parameter
-
-
-@dataclass(frozen=True)
-class Conditioned:
-    """The part of a round's proposal that tells the metrics and their aims."""
-
-    metrics: tuple[str, ...]
-    targets: dict[str, Target]
 
 
 def bounded_draws(member: Member, condition: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -77,7 +69,7 @@ def held_out(
     return {**found, "ranks": calibration.ranks(truth, draws), "tarp": tarp}
 
 
-def aims(table: pd.DataFrame, family: str, proposal: Conditioned, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def aims(table: pd.DataFrame, family: str, proposal: Proposal, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Is what proposals are asked for inside what the rules of the training `table` do, and can it be predicted from theta?
 
     `unexpected`: p-value of each of AIMS draws of the aim among the metrics of the rules. `attainable` (number of rules,
@@ -98,7 +90,7 @@ def aims(table: pd.DataFrame, family: str, proposal: Conditioned, rng: np.random
     }
 
 
-def condition_of(settings: Examination, proposal: Conditioned) -> dict[str, float]:
+def condition_of(settings: Examination, proposal: Proposal) -> dict[str, float]:
     """Value of each metric of the round at which the posterior is examined."""
     return {name: settings.condition.get(name, float(np.mean(proposal.targets[name].aim))) for name in proposal.metrics}
 

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from respike.core import seeds
-from respike.fsbi.inference.targets import Target, aims
+from respike.fsbi.inference.targets import Target
 from respike.fsbi.params import RATE_IN_BOX, THETA, boxes
 
 BLOCK = 64  # candidates drawn at once
@@ -36,16 +36,17 @@ def propose(
 ) -> dict[str, Any]:
     """One row of the table of rules: rule number `index` of a round, from the ensemble `members` (none: the prior).
 
+    It is thinned by the committees `thinning`; None among them: one that had nothing to learn from.
     Beside what a simulation needs it holds the metric values the rule was drawn for (`aim_<metric>`), how many candidates
     that took (`drawn`) and how many of them lay in the prior box (`inside`).
     """
     rng = seeds.generator(seed, "fsbi", "data", family, round, index)
-    aim = {name: rng.uniform(*bounds) for name, bounds in aims(settings.targets, settings.metrics).items()}
+    aim = {name: rng.uniform(*settings.targets[name].aim) for name in settings.metrics}
     rate_in = rng.uniform(*RATE_IN_BOX)
     box = np.array(boxes(family)).T
     block = posterior_block(members, aim, rng) if members else prior_block(box)
     about = f"fsbi.{family}: round {round}, rule {index}"
-    theta, drawn, inside = chosen(block, box, thinning, rng, settings, aim, about)
+    theta, drawn, inside = chosen(block, box, list(filter(None, thinning)), rng, settings, aim, about)
     identity = {"index": index, "round": round, "seed": seeds.of(seed, "fsbi", "simulate", round, index)}
     values = dict(zip(THETA[family], (*theta.tolist(), rate_in), strict=True))
     return {**identity, **values, **{f"aim_{name}": value for name, value in aim.items()}, "drawn": drawn, "inside": inside}

@@ -1,6 +1,6 @@
 """A compiled network: the folder in which it lies, how a rule is run by it, and what a run leaves.
 
-The folder holds `main`, and `manifest.json`, which says what the binary leaves and which bytes it has.
+The folder holds `main`, and `main.sha256`, which says which bytes it has.
 """
 
 import json
@@ -34,30 +34,26 @@ from respike.fsbi.simulator import command
 from respike.fsbi.summary import summarise
 
 ADVICE = "(if the disk of the scratch folder is full, set TMPDIR to another folder)"
+KINDS = {"t": np.float64, "w": np.float32}  # of numbers that a binary leaves: times, weights; the others are int32
 GRACE = 60.0  # s of wall time beyond twice the CPU limit before a binary that does not answer is ended
 
 
-def seal(home: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest of the binary that was compiled into `home`."""
-    facts = {**manifest, "sha256": files.digest(home / "main")}
-    (home / "manifest.json").write_text(json.dumps(facts, indent=1))
+def seal(home: Path) -> None:
+    """Write down which bytes the binary has that was compiled into `home`."""
+    (home / "main.sha256").write_text(files.digest(home / "main"))
 
 
-def manifest(home: Path) -> dict[str, Any] | None:
-    """What `seal` was given; None when the binary or its manifest is missing or damaged."""
-    try:
-        facts = json.loads((home / "manifest.json").read_text())
-        whole = facts.pop("sha256") == files.digest(home / "main")
-    except (OSError, ValueError, KeyError):
-        return None
-    return facts if whole else None
+def is_whole(home: Path) -> bool:
+    """Whether the binary in `home` is there, and as it was sealed."""
+    seal = home / "main.sha256"
+    return seal.is_file() and (home / "main").is_file() and seal.read_bytes() == files.digest(home / "main").encode()
 
 
 class Simulator:
     """A binary and the constants it is run with.
 
     `description` is the JSON file that `build` wrote, `hidden` a text file of the two fixed layers of the mlp rule; without
-    one they are drawn. Raises FileNotFoundError when the binary is missing and CorruptFile when it was changed.
+    one they are drawn. Raises CorruptFile when the binary is missing or was changed.
     """
 
     def __init__(self, description: Path, settings: Simulation, hidden: Path | None = None) -> None:
@@ -65,13 +61,10 @@ class Simulator:
         self.network = Network(**facts["network"])
         self.settings = settings
         self.key = facts["key"]
-        self.results = facts["results"]
         self.folder = (Path(description).resolve().parent / facts["folder"]).resolve()
-        again = f"delete {description} and run the workflow rule fsbi_build again"
-        if not (self.folder / "main").is_file():
-            raise FileNotFoundError(f"{self.folder}/main does not exist; {again}")
-        if manifest(self.folder) is None:
-            raise files.CorruptFile(f"{self.folder}/main is not the binary that was built; {again}")
+        if not is_whole(self.folder):
+            why = f"{self.folder}/main does not exist, or is not the binary that was built"
+            raise files.CorruptFile(f"{why}; delete {description} and run the workflow rule fsbi_build again")
         self.hidden = fixed_layers(settings.wiring, hidden) if self.network.family == "mlp" else None
 
     def row(self, rule: Mapping, recording: Recording, cpu: float) -> dict[str, Any]:
@@ -93,18 +86,15 @@ class Simulator:
     def record(self, rule: Mapping, **more: float) -> tuple[Recording, float]:
         """What one simulation of `rule` leaves, and its CPU seconds; `more` are further values for the command line."""
         values = command.arguments(self.network, self.settings, rule, int(rule["seed"])) | more
-        with tempfile.TemporaryDirectory(prefix="fsbi-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="fsbi-") as folder:
+            scratch = Path(folder)
+            if self.hidden is not None:
+                self.hidden.astype(np.float32).tofile(scratch / "hidden")
+                values |= {"hidden.weight": scratch / "hidden"}
             before = cpu_of_children()
-            answered = self.launch(Path(scratch), values)
+            answered = launch(self.folder, scratch, values, self.settings.protocol.wall_limit)
             cpu = cpu_of_children() - before
-            return (self.read(Path(scratch)) if answered else self.stopped_from_outside()), cpu
-
-    def launch(self, scratch: Path, values: Mapping[str, object]) -> bool:
-        """Run the binary so that it leaves its results in `scratch`; False when it had to be ended."""
-        if self.hidden is not None:
-            self.hidden.astype(np.float32).tofile(scratch / "hidden")
-            values = {**values, "hidden.weight": scratch / "hidden"}
-        return launch(self.folder, scratch, values, self.settings.protocol.wall_limit)
+            return (self.read(scratch) if answered else self.stopped_from_outside()), cpu
 
     def stopped_from_outside(self) -> Recording:
         """What is known of a run that did not answer."""
@@ -134,19 +124,15 @@ class Simulator:
     def spikes(self, scratch: Path, name: str) -> tuple[np.ndarray, np.ndarray, int]:
         """Times (s) and cells of the recorded spikes of E or I, and how many cells were recorded."""
         cells, times = (self.array(scratch, f"spikes_{name}.{part}") for part in ("i", "t"))
-        expected = self.array(scratch, f"spikes_{name}.N")[0]
-        if not len(cells) == len(times) == expected:
-            raise OSError(f"{scratch} holds {len(cells)} cells and {len(times)} times of {expected} spikes {ADVICE}")
         n = recorded_cells(self.network, self.settings.protocol)[name == "I"]
         inside = (cells < n) & (times > self.settings.protocol.settle - DT / 2)
         return times[inside], cells[inside].astype(np.int64), n
 
     def array(self, scratch: Path, name: str) -> np.ndarray:
         """One array that the binary left; OSError when it is missing."""
-        path = scratch / self.results[name]["file"]
-        if not path.is_file():
+        if not (scratch / name).is_file():
             raise OSError(f"the simulation left no {name} in {scratch} {ADVICE}")
-        return np.fromfile(path, self.results[name]["dtype"])
+        return np.fromfile(scratch / name, KINDS.get(name.rpartition(".")[2], np.int32))
 
 
 def launch(folder: Path, scratch: Path, values: Mapping[str, object], limit: float) -> bool:

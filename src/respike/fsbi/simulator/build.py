@@ -18,7 +18,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,14 +33,15 @@ COLD = ("create_generator", "variable_set", "before_run_", "after_run_")  # code
 
 
 def build(network: Network, folder: Path, out: Path) -> None:
-    """Compile `network` below `folder`, unless it is there, and write to `out` where the binary is and what it leaves."""
+    """Compile `network` below `folder`, unless it is there, and write to `out` where the binary is."""
     compiler, network = find_compiler(), served(network)
     key = key_of(network, compiler)
     home = Path(folder).resolve() / key
     with only_one(home.with_suffix(".lock")):
-        facts = binary.manifest(home) or compile_into(home, network, compiler)
-    where = {"key": key, "folder": os.path.relpath(home, Path(out).resolve().parent)}
-    files.write_text(out, json.dumps({**facts, **where}, indent=1))
+        if not binary.is_whole(home):
+            compile_into(home, network, compiler)
+    where = os.path.relpath(home, Path(out).resolve().parent)
+    files.write_text(out, json.dumps({"network": asdict(network), "key": key, "folder": where}, indent=1))
 
 
 def served(network: Network) -> Network:
@@ -99,31 +99,29 @@ def only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def compile_into(home: Path, network: Network, compiler: list[str]) -> dict[str, Any]:
-    """Generate, compile and publish the project as the folder `home`, whole or not at all; its manifest."""
+def compile_into(home: Path, network: Network, compiler: list[str]) -> None:
+    """Generate, compile and publish the project as the folder `home`, whole or not at all."""
     unfinished = Path(tempfile.mkdtemp(prefix=f".tmp-{home.name}-", dir=home.parent))
     try:
-        manifest = generate(unfinished, network)
+        generate(unfinished, network)
         make(unfinished, network, compiler)
-        binary.seal(unfinished, manifest)
+        binary.seal(unfinished)
         if home.exists():  # damaged, or left by something that is not us
             shutil.rmtree(home)
         unfinished.chmod(0o755)
         unfinished.rename(home)
-        return manifest
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def generate(project: Path, network: Network) -> dict[str, Any]:
-    """Write the C++ of `network` into the folder `project`; the network, and the files that a run of its binary leaves."""
+def generate(project: Path, network: Network) -> None:
+    """Write the C++ of `network` into the folder `project`."""
     with standalone(network):
         brian2.BrianLogger.suppress_name("cannot_check_statemonitor_indices")  # circuit.sampler sets them in the binary
         circuit.assemble(network)
         for header in codegen.HEADERS:
             (project / header).write_text(codegen.source(header), encoding="utf-8")
         brian2.device.build(directory=str(project), compile=False, run=False)
-        return {"network": asdict(network), "results": results(brian2.device, network)}
 
 
 @contextmanager
@@ -131,8 +129,7 @@ def standalone(network: Network) -> Iterator[None]:
     """The C++ device of Brian2 with our loops, or its own, for the time of the block, whatever the user's preferences."""
     ours = {
         "core.default_float_dtype": np.float32,
-        "codegen.cpp.extra_compile_args_gcc": flags(network),
-        "codegen.cpp.headers": ["<cstring>", "<type_traits>", '"lanes.h"'],
+        "codegen.cpp.headers": ["<cstring>", "<fstream>", "<type_traits>", '"lanes.h"'],
     }
     before = dict(brian2.prefs)
     brian2.set_device("cpp_standalone", build_on_run=False)
@@ -143,19 +140,12 @@ def standalone(network: Network) -> Iterator[None]:
         brian2.prefs.update(ours)
         brian2.start_scope()
         brian2.defaultclock.dt = DT * brian2.second
-        with codegen.templates(circuit.loops(network)) if network.templates == "fast" else nullcontext():
+        with codegen.templates() if network.templates == "fast" else nullcontext():
             yield
     finally:
         brian2.prefs.update(before)
         brian2.device.reinit()
         brian2.set_device("runtime")
-
-
-def results(device: Any, network: Network) -> dict[str, dict[str, str]]:
-    """Files that a run leaves, by name: where, and of which type."""
-    variables = {f"{var.owner.name}.{var.name}": var for var in [*device.arrays, *device.dynamic_arrays_2d]}
-    wanted = {name: variables[name] for name in circuit.results(network)}
-    return {name: {"file": device.get_array_filename(var), "dtype": str(np.dtype(var.dtype))} for name, var in wanted.items()}
 
 
 def make(project: Path, network: Network, compiler: list[str]) -> None:

@@ -8,10 +8,22 @@ import itertools
 
 import numpy as np
 
-from respike.fsbi.params import DELAY_STEPS, DT, MLP_SCALE, N_HIDDEN, N_SAMPLES, PLASTIC, SAMPLE_EVERY, TYPES, Network
-from respike.fsbi.simulator import codegen, model
+from respike.fsbi.params import (
+    DELAY_STEPS,
+    DT,
+    MLP_SCALE,
+    N_HIDDEN,
+    N_SAMPLES,
+    PLASTIC,
+    SAMPLE_EVERY,
+    TYPES,
+    Network,
+    Protocol,
+    Wiring,
+)
+from respike.fsbi.simulator import command, model
 from respike.fsbi.simulator.brian import brian2
-from respike.fsbi.simulator.codegen import Loops, deferral, is_null
+from respike.fsbi.simulator.codegen import in_cpp, source
 
 LONGEST = 1e5  # s; a run ends when `control` says so
 DELAY = DELAY_STEPS * DT * brian2.second
@@ -28,21 +40,6 @@ quiet : integer  # steps since the last one
 outcome : integer  # index in OUTCOMES
 looks : integer  # the same, from the last look at cells and weights
 stop_step : integer  # -1 while the run goes on
-keep_rate : 1 (shared)  # exp(-dt/tau_rate)
-per_spike : 1 (shared)  # 1/(tau_rate*n_e)
-rate_max : 1 (shared)
-w_max : 1 (shared)
-end_step : integer (shared)
-quiet_max : integer (shared)
-full_share : 1 (shared)  # share of sampled weights at a bound that counts as saturated
-full_samples : integer (shared)  # samples in a row
-cpu_limit : 1 (shared)  # s
-record_step : integer (shared)
-n_recorded_e : integer (shared)
-n_recorded_i : integer (shared)
-seed_low : integer (shared)
-seed_high : integer (shared)
-keep_weights : integer (shared)  # whether all weights are written at the end
 """
 CHECK = """
 rate = rate*keep_rate + arrived*per_spike
@@ -64,46 +61,14 @@ _mm_setcsr(_mm_getcsr() | 0x8040);  // decayed conductances would otherwise cost
 """
 
 
-@brian2.implementation("cpp", codegen.source("verdict.h"))
-@brian2.check_units(blown_up=bool, silent=bool, looks=1, over=bool, result=1)
-def verdict(blown_up, silent, looks, over):
-    """Index in OUTCOMES; in C++ it also stops the network when there is one, or when the run is over."""
-    raise NotImplementedError
-
-
-@brian2.implementation("cpp", codegen.source("wired.h"))
-@brian2.declare_types(p="float", k="integer", result="boolean")
-@brian2.check_units(p=1, k=1, result=bool)
-def wired(p, k):  # k, the postsynaptic cell, only makes Brian2 ask for every pair
-    """Whether the next pair of cells is connected, of pairs that follow one another presynaptic cell first.
-
-    The gap between two synapses is 1 + an exponential with mean 1/p - 1, and what rounding leaves over goes into the next
-    one, as in the published program. Each pair is connected with probability p, but the number of synapses among n pairs has
-    the variance n p (1 - p)^2, where that of independent pairs is n p (1 - p): in the reduced network, with p = 0.8, this
-    halves the spread of rates between seeds; with the published p = 0.1 it hardly matters.
-    """
-    raise NotImplementedError
-
-
-def inspector(family: str) -> brian2.Function:
-    """The function that looks at cells and sampled weights of a network of this family of rules."""
-    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[family])
-    code = codegen.source("control.h").replace("MONITORS}", monitors + "}")
-
-    @brian2.implementation("cpp", code)
-    @brian2.check_units(high=1, full_share=1, full_samples=1, cpu_limit=1, result=1)
-    def inspect(high, full_share, full_samples, cpu_limit):
-        raise NotImplementedError
-
-    return inspect
-
-
 def assemble(network: Network) -> None:
     """Put the network on the present Brian2 device, with a run of no definite length.
 
     The order counts: the command line is read before the seed is set, and that before anything random is drawn.
     """
-    populations = {name: population(network, name) for name in "EI"}
+    sizes = {"E": network.n_e, "I": network.n_i}
+    traces = {name: model.population_traces(network.family, name) for name in sizes}
+    cells = {name: model.cells(network.family, sizes[name], *traces[name], name=name) for name in sizes}
     inputs = brian2.NeuronGroup(
         network.n_input, INPUT, threshold="int(t_in_timesteps) >= next_step", reset=DRAW, name="inputs"
     )
@@ -111,97 +76,64 @@ def assemble(network: Network) -> None:
     others = []
     if network.family == "mlp":
         others.append(brian2.NeuronGroup(N_HIDDEN[0] * (len(MLP_SCALE) + N_HIDDEN[1]), "weight : 1", name="hidden"))
-    external, recurrent, counters = connections(network, populations, inputs)
-    rate = brian2.Synapses(populations["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
+    order = itertools.count(step=2)  # of connections and counters of arrivals in a step
+    external = [input_synapses(inputs, cells[name], next(order)) for name in cells]
+    recurrent = [
+        model.connection(cells[kind[0]], cells[kind[1]], network.family, kind, next(order), name=kind) for kind in TYPES
+    ]
+    for name, (pre, _) in traces.items():
+        others.append(model.arrival_traces(cells[name], pre, next(order), name=f"arrivals_{name}"))
+    rate = brian2.Synapses(cells["E"], controls, on_pre="arrived_post += 1", delay=DELAY, name="arrived")
     rate.connect()
-    others += [brian2.SpikeMonitor(populations[name], name=f"spikes_{name}") for name in "EI"]
+    others += [brian2.SpikeMonitor(cells[name], name=f"spikes_{name}") for name in cells]
 
     brian2.device.insert_code("before_start", FLUSH_DENORMALS)
     brian2.device.apply_run_args()
     brian2.device.insert_code("main", SEED)
     wire(external, recurrent)
     others += [sampler(synapses) for synapses in recurrent if synapses.name in PLASTIC[network.family]]
-    start(populations, recurrent, inputs, controls)
+    start(cells, recurrent, inputs, controls)
 
-    everything = [*populations.values(), inputs, controls, *external, *recurrent, *counters, rate, *others]
-    net = brian2.Network(*(part for part in everything if part is not None), name="network")
-    tidy(network, external, recurrent)
+    net = brian2.Network(*cells.values(), inputs, controls, *external, *recurrent, rate, *others, name="network")
+    for synapses in external + recurrent if network.templates == "fast" else ():
+        tidy(synapses)
+    leave(network)
     net.run(LONGEST * brian2.second)
-
-
-def connections(
-    network: Network, populations: dict[str, brian2.NeuronGroup], inputs: brian2.NeuronGroup
-) -> tuple[list[brian2.Synapses], list[brian2.Synapses], list[brian2.Synapses | None]]:
-    """Synapses of the input and of the network, and the counters of arrivals, in the order in which they run in a step."""
-    order = itertools.count(step=2)
-    external = [input_synapses(inputs, populations[name], next(order)) for name in "EI"]
-    recurrent = [
-        model.connection(populations[kind[0]], populations[kind[1]], network.family, kind, next(order), name=kind)
-        for kind in TYPES
-    ]
-    pre = {name: model.population_traces(network.family, name)[0] for name in "EI"}
-    counters = [model.arrival_traces(populations[name], pre[name], next(order), name=f"arrivals_{name}") for name in "EI"]
-    return external, recurrent, counters
 
 
 def wire(external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
     """Draw which cells are connected: of the input each pair on its own, in the network as `wired` says, no cell to itself."""
+    wired = in_cpp("wired", source("wired.h"), 1, 1, result=bool)
     for synapses in external:
         synapses.connect(j="k for k in sample(N_post, p=p)")
     for synapses in recurrent:
         itself = " and k != i" if synapses.source is synapses.target else ""
+        # the postsynaptic cell k only makes Brian2 ask for every pair
         synapses.connect(j=f"k for k in range(N_post) if wired(p, k){itself}", namespace={"wired": wired})
 
 
-def tidy(network: Network, external: list[brian2.Synapses], recurrent: list[brian2.Synapses]) -> None:
-    """Free what the fast loops do not need, bring all weights up to date at the end, and free those that nobody asked for."""
-    insert, fast = brian2.device.insert_code, network.templates == "fast"
-    for synapses in external + recurrent if fast else ():
-        insert("before_network_run", forget(synapses, "_synaptic_pre") + forget(synapses, "_synaptic_post"))
-    for kind in PLASTIC[network.family] if fast and network.family == "poly" else ():
-        insert("after_network_run", f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();")
-    for synapses in recurrent:
-        insert("before_end", f"if (!brian::_array_control_keep_weights[0]) {{ {forget(synapses, 'w')} }}")
+def tidy(synapses: brian2.Synapses) -> None:
+    """Free what the fast loops do not need of a connection."""
+    for name in ("_synaptic_pre", "_synaptic_post"):
+        array = f"brian::_dynamic_array_{synapses.name}_{name}"
+        brian2.device.insert_code("before_network_run", f"std::remove_reference<decltype({array})>::type().swap({array});")
 
 
-def forget(synapses: brian2.Synapses, variable: str) -> str:
-    """C++ that frees an array of a connection."""
-    name = f"brian::_dynamic_array_{synapses.name}_{variable}"
-    return f"std::remove_reference<decltype({name})>::type().swap({name});"
-
-
-def loops(network: Network) -> Loops:
-    """What the fast loops must know of this network."""
-    sizes = {"E": network.n_e, "I": network.n_i}
-    recorded = {
-        f"spikes_{name}": {
-            "from_step": "_array_control_record_step[0]",
-            "cells": f"_array_control_n_recorded_{name.lower()}[0]",
-        }
-        for name in "EI"
-    }
-    if network.family == "mlp":
-        return Loops(recorded=recorded, results=frozenset(results(network)))
-    return Loops(
-        deferred={f"{kind}_post": deferral(kind, f"x_pre_{kind}", sizes[kind[1]], ("beta", "gamma")) for kind in TYPES},
-        null_arrival={f"{kind}_pre": is_null(kind, ("alpha", "kappa")) for kind in TYPES},
-        recorded=recorded,
-        results=frozenset(results(network)),
-    )
-
-
-def results(network: Network) -> list[str]:
-    """Variables whose values a run leaves in files."""
-    names = ["control.outcome", "control.stop_step", "control.rate"]
-    names += [f"spikes_{name}.{part}" for name in "EI" for part in ("i", "t", "N")]
-    names += [f"weights_{kind}.{part}" for kind in PLASTIC[network.family] for part in ("w", "t")]
-    return names + [f"{kind}.w" for kind in TYPES]
-
-
-def population(network: Network, name: str) -> brian2.NeuronGroup:
-    """E or I, with the traces that its connections need."""
-    pre, post = model.population_traces(network.family, name)
-    return model.cells(network.family, network.n_e if name == "E" else network.n_i, pre, post, name=name)
+def leave(network: Network) -> None:
+    """Write what a run leaves, all weights if they are asked for, and end it: memory need not be tidied up."""
+    late = network.templates == "fast" and network.family == "poly"  # weights are not up to date
+    lines = [source("leave.h")]
+    lines += [f'leave("control.{name}", brian::_array_control_{name}, 1);' for name in ("outcome", "stop_step")]
+    for name in ("spikes_E.i", "spikes_E.t", "spikes_I.i", "spikes_I.t"):
+        lines.append(f'leave_all("{name}", brian::_dynamic_array_{name.replace(".", "_")});')
+    for kind in PLASTIC[network.family]:
+        lines.append(f'leave_all("weights_{kind}.t", brian::_dynamic_array_weights_{kind}_t);')
+        lines.append(f'leave_samples("weights_{kind}.w", brian::_dynamic_array_weights_{kind}_w);')
+    for kind in TYPES:
+        update = f"void _catch_up_all_{kind}_post(); _catch_up_all_{kind}_post();" if late else ""
+        kept = f'{update} leave_all("{kind}.w", brian::_dynamic_array_{kind}_w);'
+        lines.append(f"if (brian::_array_control_keep_weights[0]) {{ {kept} }}")
+    brian2.device.insert_code("before_end", "\n".join([*lines, "std::_Exit(0);"]))
 
 
 def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:
@@ -235,9 +167,14 @@ def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
 
 def control(network: Network) -> brian2.NeuronGroup:
     """The one unit that follows the running rate of E and stops the run."""
-    group = brian2.NeuronGroup(
-        1, CONTROL, name="control", namespace={"verdict": verdict, "inspect": inspector(network.family)}
-    )
+    monitors = ", ".join(f"&brian::_dynamic_array_weights_{kind}_w" for kind in PLASTIC[network.family])
+    look = source("control.h").replace("MONITORS}", monitors + "}")
+    functions = {
+        "verdict": in_cpp("verdict", source("verdict.h"), bool, bool, 1, bool),
+        "inspect": in_cpp("inspect", look, 1, 1, 1, 1),
+    }
+    equations = CONTROL + model.constants(command.control_values(network, Wiring(), Protocol(), 0))
+    group = brian2.NeuronGroup(1, equations, name="control", namespace=functions)
     group.run_regularly(LOOK, dt=SAMPLE_EVERY * brian2.second, when="end", order=0, name="control_look")
     group.run_regularly(CHECK, when="end", order=1, name="control_check")
     return group

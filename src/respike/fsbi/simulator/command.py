@@ -42,12 +42,8 @@ def arguments(network: Network, simulation: Simulation, theta: Mapping[str, floa
 def cell_values(family: str, cells: Cells) -> dict[str, float]:
     """Constants of the neurons; `into` of a low-pass is exact for the NMDA of poly, dt/tau elsewhere, as published."""
     values = {
-        "v_rest": cells.v_rest,
-        "v_exc": cells.v_exc,
-        "v_inh": cells.v_inh,
-        "v_threshold": cells.v_threshold,
-        "threshold_jump": cells.threshold_jump,
-        "ampa": cells.ampa_share / (1 + cells.ampa_share),
+        **{name: vars(cells)[name] for name in ("v_rest", "v_exc", "v_inh", "v_threshold", "threshold_jump")},
+        "ampa": cells.ampa_share / (1 + cells.ampa_share),  # share of the excitatory current
         "nmda": 1 / (1 + cells.ampa_share),
         "keep_ampa": keep(cells.tau_ampa),
         "keep_gaba": keep(cells.tau_gaba),
@@ -68,15 +64,14 @@ def cell_values(family: str, cells: Cells) -> dict[str, float]:
 
 def trace_values(family: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
     """Decay of every trace."""
-    if family == "poly":
-        return {
-            f"{kind[side == 'post']}.keep_x_{side}_{kind}": keep(theta[f"{kind}_tau_{side}"])
-            for kind in TYPES
-            for side in ("pre", "post")
-        }
-    kept = {"fast": keep(wiring.tau_fast), "slow": keep(wiring.tau_slow)}
-    where = {"E": ("pre", "post"), "I": ("pre",)}
-    return {f"{name}.keep_x_{side}_{speed}": kept[speed] for name in "EI" for side in where[name] for speed in kept}
+    values = {}
+    for kind in PLASTIC[family]:
+        for side, population in zip(("pre", "post"), kind, strict=True):
+            taus = {"fast": wiring.tau_fast, "slow": wiring.tau_slow}
+            if family == "poly":
+                taus = {kind: theta[f"{kind}_tau_{side}"]}
+            values |= {f"{population}.keep_x_{side}_{name}": keep(tau) for name, tau in taus.items()}
+    return values
 
 
 def rule_values(family: str, kind: str, wiring: Wiring, theta: Mapping[str, float]) -> dict[str, float]:
@@ -97,18 +92,18 @@ def control_values(network: Network, wiring: Wiring, protocol: Protocol, seed: i
     n_recorded_e, n_recorded_i = recorded_cells(network, protocol)
     return {
         "keep_rate": keep(protocol.tau_rate),
-        "per_spike": 1 / (protocol.tau_rate * network.n_e),
+        "per_spike": 1 / (protocol.tau_rate * network.n_e),  # what a spike adds to the running rate of E
         "rate_max": protocol.rate_max,
         "w_max": wiring.w_max,
         "end_step": round((protocol.settle + protocol.record) / DT),
         "quiet_max": round(protocol.silent_after / DT) if early else NEVER,
-        "full_share": protocol.saturated_share,
-        "full_samples": round(protocol.saturated_for / SAMPLE_EVERY) if early else NEVER,
+        "full_share": protocol.saturated_share,  # of sampled weights at a bound ...
+        "full_samples": round(protocol.saturated_for / SAMPLE_EVERY) if early else NEVER,  # ... in so many samples in a row
         "cpu_limit": protocol.wall_limit,
         "record_step": round(protocol.settle / DT),
         "n_recorded_e": n_recorded_e,
         "n_recorded_i": n_recorded_i,
         "seed_low": seed & 0x7FFFFFFF,
         "seed_high": (seed >> 31) & 0xFFFF,
-        "keep_weights": 0,
+        "keep_weights": 0,  # whether all weights are written at the end
     }

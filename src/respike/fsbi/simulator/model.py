@@ -8,16 +8,16 @@ therefore never sees trace contributions of its own step; the decay of the trace
 A trace decays by the same factor everywhere, so it is kept as level * fade: `fade`, one number, shrinks in every step; the
 levels are touched at spikes, and every RENEWAL steps when the fade is multiplied into them and starts anew at 1.
 
-All constants are shared variables, so that they are single precision and can be set on the command line of the binary.
+All constants are shared variables, so that they are single precision and can be set on the command line of the binary: those
+that have a value there (command.py) are declared here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, TYPES
+from respike.fsbi.params import DELAY_STEPS, DT, MLP_READOUT, MLP_SCALE, PLASTIC, RENEWAL, THETA, Cells, Wiring
+from respike.fsbi.simulator import command
 from respike.fsbi.simulator.brian import brian2
-from respike.fsbi.simulator.codegen import source
+from respike.fsbi.simulator.codegen import in_cpp, source
 
 CELL = """
 v : 1  # membrane
@@ -25,30 +25,14 @@ g_ampa : 1
 g_nmda : 1
 g_gaba : 1
 h : 1  # threshold above its rest
-v_rest : 1 (shared)
-v_exc : 1 (shared)
-v_inh : 1 (shared)
-v_threshold : 1 (shared)
-threshold_jump : 1 (shared)
-ampa : 1 (shared)  # share of the excitatory current
-nmda : 1 (shared)
-keep_ampa : 1 (shared)  # exp(-dt/tau)
-keep_gaba : 1 (shared)
-keep_h : 1 (shared)
-into_nmda : 1 (shared)  # step of the low-pass that NMDA makes of AMPA
-into_v : 1 (shared)  # dt/tau_membrane
 """
 ADAPTIVE = """
 g_adapt : 1
 v_trace : 1
 c_exc : 1
 c_inh : 1
-keep_adapt : 1 (shared)
-adapt_jump : 1 (shared)
-into_v_trace : 1 (shared)
-into_c_exc : 1 (shared)
-into_c_inh : 1 (shared)
 """
+STATE = {"poly": CELL, "mlp": CELL + ADAPTIVE}
 NMDA = """
 g_nmda = g_nmda + into_nmda*g_ampa
 g_nmda = g_nmda - into_nmda*g_nmda
@@ -81,60 +65,24 @@ v_trace = v_trace - into_v_trace*v_trace
 RESET = {"poly": "v = v_rest\nh = threshold_jump\n", "mlp": "v = v_rest\nh = threshold_jump\ng_adapt += adapt_jump\n"}
 THRESHOLD = "v > v_threshold + h"
 
-# Plasticity. Rates of change are already multiplied by the learning rate.
-SYNAPSE = """
-w : 1
-p : 1 (shared)  # of a connection
-w_start : 1 (shared)
-"""
-POLY = """
-w_max : 1 (shared)
-alpha : 1 (shared)
-beta : 1 (shared)
-gamma : 1 (shared)
-kappa : 1 (shared)
-"""
-SIDES = ("pre", "post")
-MLP = "w_max : 1 (shared)\n" + "".join(f"{side}_{n} : 1 (shared)\n" for side in SIDES for n in (*range(4), "bias"))
-
-
-@brian2.implementation("cpp", source("bounded.h"))
-@brian2.check_units(x=1, low=1, high=1, result=1)
-def bounded(x, low, high):
-    """`x` clipped to [low, high]; nan stays nan."""
-    return np.clip(x, low, high)
-
-
-def in_cpp_alone(*_: float) -> float:
-    """Stands for a function that only the binary can call."""
-    raise NotImplementedError
-
-
+bounded = in_cpp("bounded", source("bounded.h"), 1, 1, 1)  # x clipped to [low, high]; nan stays nan
 # eta times the change of the mlp rule (fsbi/mlp.py), of x_pre, x_post, w, <V>, C_exc, C_inh, the readout and the bias.
-mlp = brian2.Function(in_cpp_alone, arg_units=[1] * (len(MLP_SCALE) + len(MLP_READOUT)), return_unit=1)
-mlp.implementations.add_implementation("cpp", source("mlp.h"), name="mlp")
-
-
-def traces(family: str, kind: str, side: str) -> tuple[str, ...]:
-    """Names of the traces that the `side` cells of connection `kind` keep for its rule.
-
-    poly: one per connection, each with a time constant of its own; mlp: a fast and a slow one per cell.
-    """
-    if kind not in PLASTIC[family]:
-        return ()
-    return (f"x_{side}_{kind}",) if family == "poly" else (f"x_{side}_fast", f"x_{side}_slow")
+mlp = in_cpp("mlp", source("mlp.h"), *[1] * (len(MLP_SCALE) + len(MLP_READOUT)))
 
 
 def population_traces(family: str, population: str) -> tuple[list[str], list[str]]:
-    """Presynaptic and postsynaptic traces kept by the cells of `population` (E or I)."""
-    pre = [name for kind in TYPES if kind[0] == population for name in traces(family, kind, "pre")]
-    post = [name for kind in TYPES if kind[1] == population for name in traces(family, kind, "post")]
-    return list(dict.fromkeys(pre)), list(dict.fromkeys(post))
+    """Presynaptic and postsynaptic traces kept by the cells of `population` (E or I): those that the command line lets decay.
+
+    poly: one per connection, each with a time constant of its own; mlp: a fast and a slow one per cell.
+    """
+    values = command.trace_values(family, Wiring(), dict.fromkeys(THETA[family], 1.0))
+    names = [name.removeprefix(f"{population}.keep_") for name in values if name.startswith(population)]
+    return [name for name in names if name.startswith("x_pre_")], [name for name in names if name.startswith("x_post_")]
 
 
-def cell_equations(family: str, names: Sequence[str]) -> str:
-    """Variables of a cell that keeps the traces `names`."""
-    return CELL + (ADAPTIVE if family == "mlp" else "") + trace_equations(names)
+def constants(values: Mapping[str, float]) -> str:
+    """Declarations of what has these `values` on the command line."""
+    return "".join(f"{name} : {'integer' if isinstance(value, int) else '1'} (shared)\n" for name, value in values.items())
 
 
 def trace_equations(names: Sequence[str]) -> str:
@@ -144,8 +92,6 @@ def trace_equations(names: Sequence[str]) -> str:
 
 def let_fade(group: brian2.NeuronGroup, names: Sequence[str]) -> None:
     """Make the traces `names` of a group decay."""
-    if not names:
-        return
     often, rarely = DT * brian2.second, RENEWAL * DT * brian2.second
     parts = (
         ("fade", often, "".join(f"fade_{name} = fade_{name}*keep_{name}\n" for name in names)),
@@ -163,35 +109,22 @@ def count(names: Sequence[str], suffix: str = "") -> str:
     return "".join(f"{name}{suffix} += 1/fade_{name}{suffix}\n" for name in names)
 
 
-def synapse_equations(family: str, kind: str) -> str:
-    """Variables of the connection `kind`."""
-    return SYNAPSE + ((POLY if family == "poly" else MLP) if kind in PLASTIC[family] else "")
+def change(family: str, kind: str, side: str) -> str:
+    """What a spike of the `side` cell does to the weight of connection `kind`: change and bound it; nothing if it is static.
 
-
-def on_arrival(family: str, kind: str) -> str:
-    """What an arriving presynaptic spike does: add the present weight, then change and bound it."""
-    deliver = f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w\n"
+    Rates of change are already multiplied by the learning rate.
+    """
     if kind not in PLASTIC[family]:
-        return deliver
-    if family == "mlp":
-        return deliver + _mlp_change("pre", "slow", "fast")
-    return deliver + f"x = fade_x_post_{kind}_post*x_post_{kind}_post\nw = bounded(w + (alpha + kappa*x), 0, w_max)"
-
-
-def on_post_spike(family: str, kind: str) -> str | None:
-    """What a postsynaptic spike does to the weights of its cell; None for a static connection."""
-    if kind not in PLASTIC[family]:
-        return None
-    if family == "mlp":
-        return _mlp_change("post", "fast", "slow")
-    return f"x = fade_x_pre_{kind}_pre*x_pre_{kind}_pre\nw = bounded(w + (beta + gamma*x), 0, w_max)"
-
-
-def _mlp_change(side: str, pre: str, post: str) -> str:
-    readout = ", ".join(f"{side}_{n}" for n in (*range(4), "bias"))
+        return ""
+    trace = lambda of, which: f"fade_x_{of}_{which}_{of}*x_{of}_{which}_{of}"  # noqa: E731
+    if family == "poly":
+        alone, pair, other = {"pre": ("alpha", "kappa", "post"), "post": ("beta", "gamma", "pre")}[side]
+        return f"x = {trace(other, kind)}\nw = bounded(w + ({alone} + {pair}*x), 0, w_max)"
+    own, other = ("slow", "fast") if side == "pre" else ("fast", "slow")
+    readout = ", ".join(f"{side}_{name}" for name in MLP_READOUT)
     return (
-        f"x_before = fade_x_pre_{pre}_pre*x_pre_{pre}_pre\n"
-        f"x_after = fade_x_post_{post}_post*x_post_{post}_post\n"
+        f"x_before = {trace('pre', own)}\n"
+        f"x_after = {trace('post', other)}\n"
         f"w = bounded(w + mlp(x_before, x_after, w, v_trace_post, c_exc_post, c_inh_post, {readout}), 0, w_max)"
     )
 
@@ -201,7 +134,7 @@ def cells(family: str, n: int, pre: Sequence[str], post: Sequence[str], **option
     names = [*pre, *post]
     group = brian2.NeuronGroup(
         n,
-        cell_equations(family, names),
+        STATE[family] + constants(command.cell_values(family, Cells())) + trace_equations(names),
         threshold=THRESHOLD,
         reset=RESET[family] + count(post),
         method="euler",
@@ -214,14 +147,18 @@ def cells(family: str, n: int, pre: Sequence[str], post: Sequence[str], **option
 
 
 def connection(source, target, family: str, kind: str, order: int, **options) -> brian2.Synapses:
-    """A plastic or static connection; its arriving spikes run at `order`, its postsynaptic ones right after."""
-    post = on_post_spike(family, kind)
+    """A plastic or static connection; its arriving spikes run at `order`, its postsynaptic ones right after.
+
+    An arriving spike adds the present weight to a conductance before it changes the weight.
+    """
+    values = command.rule_values(family, kind, Wiring(), dict.fromkeys(THETA[family], 1.0))
+    post = change(family, kind, "post")
     synapses = brian2.Synapses(
         source,
         target,
-        synapse_equations(family, kind),
-        on_pre=on_arrival(family, kind),
-        on_post=post,
+        "w : 1\n" + constants(values),
+        on_pre=f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w\n" + change(family, kind, "pre"),
+        on_post=post or None,
         delay={"pre": DELAY_STEPS * DT * brian2.second, **({"post": 0 * brian2.second} if post else {})},
         namespace={"bounded": bounded, "mlp": mlp},
         **options,
@@ -232,10 +169,8 @@ def connection(source, target, family: str, kind: str, order: int, **options) ->
     return synapses
 
 
-def arrival_traces(group, pre: Sequence[str], order: int, **options) -> brian2.Synapses | None:
+def arrival_traces(group, pre: Sequence[str], order: int, **options) -> brian2.Synapses:
     """Counts the delayed spikes of `group` into its presynaptic traces, after all connections have read them."""
-    if not pre:
-        return None
     synapses = brian2.Synapses(group, group, on_pre=count(pre, "_post"), delay=DELAY_STEPS * DT * brian2.second, **options)
     synapses.connect(j="i")
     synapses.pre.order = order

@@ -9,7 +9,7 @@ import numpy as np
 from respike.core import seeds
 from respike.fsbi import rules
 from respike.fsbi.inference import classifier
-from respike.fsbi.inference.targets import Target, aims, group, plausible
+from respike.fsbi.inference.targets import Target, group, plausible
 
 FALSE_NEGATIVES = 0.01  # of the restricted prior: rules that finish but are refused
 
@@ -27,7 +27,7 @@ class Labels:
 def run(*, tables: list[Path], out: Path, predictor: Path, family: str, round: int, settings: Labels, seed: int) -> None:
     """Learn which rules of `tables` are good, and the metrics of those that finished, so that rules do what they are asked."""
     table = rules.read(tables)
-    conditions = aims(settings.targets, settings.metrics) if settings.thin == "aim" else {}
+    conditions = {name: settings.targets[name].aim for name in settings.metrics} if settings.thin == "aim" else {}
     if settings.thin == "plausible":
         conditions = plausible(settings.targets, group("plausible", family))
     good = classifier.labels(table, settings.thin, conditions)

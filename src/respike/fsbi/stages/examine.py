@@ -6,7 +6,8 @@ import numpy as np
 
 from respike.core import files, seeds
 from respike.fsbi import fitted
-from respike.fsbi.inference.posterior import Conditioned, Examination, aims, condition_of, correlations, held_out
+from respike.fsbi.inference.posterior import Examination, aims, condition_of, correlations, held_out
+from respike.fsbi.inference.proposals import Proposal
 
 
 def run(
@@ -17,7 +18,7 @@ def run(
     family: str,
     round: int,
     settings: Examination,
-    proposal: Conditioned,
+    proposal: Proposal,
     seed: int,
 ) -> None:
     """Diagnostics of the posterior with held-out rules, of its aims, and conditional correlations of the parameters."""

@@ -137,6 +137,7 @@ def protocols(example: pd.Series, family: str, layers: np.ndarray) -> Figure:
         if family == "poly":
             panel.axhline(0, color="0.7", linewidth=0.5)
         panel.set(title=f"{kind[0]} to {kind[1]}", xlabel="post minus pre (s)")
+        panel.locator_params(axis="x", nbins=5)
     axes[0, 0].set_ylabel("weight change / learning rate" if family == "poly" else "weight change")
     if family == "mlp":
         labels = [f"{level:.2g}" for level in levels]
@@ -278,7 +279,7 @@ def pairs(good: pd.DataFrame, family: str) -> Figure:
 def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], seconds: float) -> Figure:
     """What still holds after the long simulation (figure 5a), and where the stable rules lie (figures 5b and 5c)."""
     kinds = PLASTIC[family] if family == "poly" else ()
-    figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9)
+    figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9, dpi=200)  # laid out as it is saved: small letters are wider there
     stable = meets(table, plausible(targets, group("plausible", family)))
     survival_bars(axes[0, 0], table, family, targets)
     axes[0, 0].set_title(f"{len(table)} rules after {seconds:.0f} s")

@@ -5,7 +5,6 @@ from pathlib import Path
 from respike.core import files
 from respike.fsbi import released
 from respike.fsbi import rules as tables
-from respike.fsbi.params import THETA
 
 
 def run(*, rules: list[Path], chunks: list[Path], out: Path, records: Path, family: str, round: int, dataset: str) -> None:
@@ -16,9 +15,5 @@ def run(*, rules: list[Path], chunks: list[Path], out: Path, records: Path, fami
     """
     table = tables.joined(rules, chunks, family) if rules else released.read_round(chunks[0], family, round)
     table["dataset"] = dataset
-    if "name" in table:
-        names = list(table["name"])
-    else:
-        names = [tables.name_of(theta) for theta in table[list(THETA[family])].to_numpy(float)]
     files.write_table(out, table)
-    released.write(records, released.records(table, family, names))
+    released.write(records, table, family)

@@ -5,14 +5,14 @@
 
 {% block maincode %}
     {% set _eventspace = get_array_name(eventspace_variable) %}
-    if (defaultclock.timestep[0] < {{recorded[owner.name].from_step}}) return;
+    if (defaultclock.timestep[0] < _array_control_record_step[0]) return;
     const int32_t _num_events = {{_eventspace}}[_num{{eventspace_variable.name}}-1];
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     for (int32_t _j = 0; _j < _num_events; _j++)
     {
         const int32_t _idx = {{_eventspace}}[_j];
-        if (_idx >= {{recorded[owner.name].cells}}) break;
+        if (_idx >= _array_control_n_recorded_{{owner.source.name|lower}}[0]) break;
         const size_t _vectorisation_idx = _idx;
         {{vector_code|autoindent}}
         {% for varname, var in record_variables | dictsort %}

@@ -2,20 +2,19 @@
 {# WRITES_TO_READ_ONLY_VARIABLES { t, N } #}
 {# Brings the sampled weights up to date before it reads them. #}
 {% extends 'common_group.cpp' %}
-{% set _late = owner.source.name ~ '_post' %}
 
 {% block extra_headers %}
-{% if _late in deferred %}
+{% if is_deferred(owner.source) %}
 #include <algorithm>
-void _catch_up_{{_late}}(int row, bool after_spikes);
+void _catch_up_{{owner.source.name}}_post(int row, bool after_spikes);
 {% endif %}
 {% endblock %}
 
 {% block maincode %}
-    {% if _late in deferred %}
+    {% if is_deferred(owner.source) %}
     {% set _rows_of = owner.source.name ~ '_pre' %}
     for (int _i = 0; _i < (int)_num_indices; _i++)
-        _catch_up_{{_late}}(std::upper_bound({{_rows_of}}.start.begin(), {{_rows_of}}.start.end(), {{_indices}}[_i]) - {{_rows_of}}.start.begin() - 1, true);
+        _catch_up_{{owner.source.name}}_post(std::upper_bound({{_rows_of}}.start.begin(), {{_rows_of}}.start.end(), {{_indices}}[_i]) - {{_rows_of}}.start.begin() - 1, true);
     {% endif %}
     {{_dynamic_t}}.push_back({{_clock_t}});
     const size_t _new_size = {{_dynamic_t}}.size();

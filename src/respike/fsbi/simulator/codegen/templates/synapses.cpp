@@ -3,14 +3,20 @@
    are only noted; deferred.h says when and how they are applied. #}
 {% extends 'common_group.cpp' %}
 {% set _forward = pathway.prepost == 'pre' %}
-{% set _twin = pathway.synapses.name ~ '_post' %}
-{% set _late = deferred.get(pathway.name) %}
+{% set _kind = pathway.synapses.name %}
+{% set _deferred = is_deferred(pathway.synapses) %}
+{% set _late = _deferred and not _forward %}
+{% set _level = '_array_' ~ pathway.synapses.source.name ~ '_x_pre_' ~ _kind %}
+{% set _keep = '_array_' ~ pathway.synapses.source.name ~ '_keep_x_pre_' ~ _kind ~ '[0]' %}
+{% set _weights = '_ptr_array_' ~ _kind ~ '_w' %}
+{% set _no_change = '_array_%s_beta[0] == 0.0f && _array_%s_gamma[0] == 0.0f' % (_kind, _kind) %}
+{% set _only_delivers = '_array_%s_alpha[0] == 0.0f && _array_%s_kappa[0] == 0.0f' % (_kind, _kind) %}
 
 {% block extra_headers %}
 #include "lanes.h"
 #include "deferred.h"
-{% if _forward and _twin in deferred %}
-void _arrive_{{_twin}}(int row);
+{% if _forward and _deferred %}
+void _arrive_{{_kind}}_post(int row);
 {% endif %}
 {% if _late %}
 void _catch_up_{{pathway.name}}(int row, bool after_spikes);
@@ -26,15 +32,15 @@ static Deferred _deferred_{{pathway.name}};
     {% set _rows_of = pathway.synapses.name ~ '_pre' %}
     const int _n_pre = {{_rows_of}}.start.size() - 1;
     const int64_t _now = defaultclock.timestep[0];
-    if ({{_late.null}}) return;
-    if (!_deferred.is_ready()) _deferred.prepare(_n_pre, {{_late.n_post}}, _now, {{_late.keep}});
+    if ({{_no_change}}) return;
+    if (!_deferred.is_ready()) _deferred.prepare(_n_pre, {{pathway.synapses.target|length}}, _now, {{_keep}});
     if (_deferred.is_epoch(_now))
     {
         for (int _row = 0; _row < _n_pre; _row++)
         {
             if (!_deferred.is_stale(_row, _now)) continue;
             _catch_up_{{pathway.name}}(_row, false);
-            _deferred.renew(_row, _now, {{_late.level}}[_row]);
+            _deferred.renew(_row, _now, {{_level}}[_row]);
         }
         _deferred.end_epoch(_now);
     }
@@ -50,28 +56,27 @@ static Deferred _deferred_{{pathway.name}};
     {% else %}
     {{scalar_code|autoindent}}
     const std::vector<int32_t> &_rows = *{{pathway.name}}.arrived;
-    {% set _null = null_arrival.get(pathway.name) %}
-    {% if _null %}
-    const bool _only_delivers = {{_null}};
+    {% if _deferred %}
+    const bool _only_delivers = {{_only_delivers}};
     {% endif %}
     for (size_t _k = 0; _k < _rows.size(); _k++)
     {
         const int32_t _row = _rows[_k];
-        {% if _forward and _twin in deferred %}
-        _arrive_{{_twin}}(_row);
+        {% if _forward and _deferred %}
+        _arrive_{{_kind}}_post(_row);
         {% endif %}
         const int64_t _end = {{pathway.name}}.start[_row + 1];
-        {% if _null %}
+        {% if _deferred %}
         if (_only_delivers)
         {
             for (int64_t _idx = {{pathway.name}}.start[_row]; _idx < _end; _idx++)
             {
-                {{vector_code|one_by_one(pathway.name, skip='w')|autoindent}}
+                {{vector_code|one_by_one(pathway.name)|autoindent}}
             }
             continue;
         }
         {% endif %}
-        {% if _forward and not vector_code|is_plastic %}
+        {% if _forward and 'w_max' not in pathway.synapses.equations %}
         for (int64_t _idx = {{pathway.name}}.start[_row]; _idx < _end; _idx++)
         {
             {{vector_code|one_by_one(pathway.name)|autoindent}}
@@ -118,7 +123,7 @@ void _catch_up_{{pathway.name}}(const int _row, const bool _after_spikes)
         const vi _other = load(&{{_rows_of}}.other[_s], _n);
         const Four _newest = _past.places(_deferred.last_steps(_other, 0));
         if (!_unseen(pick<0>(_newest))) continue;
-        vf w = load(&{{_late.weights}}[_s], _n);
+        vf w = load(&{{_weights}}[_s], _n);
         const auto _change = [&](const vi place) {
             const vf _before = w;
             const vf _trace = _past.at(place);
@@ -150,7 +155,7 @@ void _catch_up_{{pathway.name}}(const int _row, const bool _after_spikes)
             if (_unseen(pick<0>(_older))) _change_four(_older, _change_oldest);
         };
         _change_four(_newest, _change_older);
-        store(&{{_late.weights}}[_s], w, _n);
+        store(&{{_weights}}[_s], w, _n);
     }
 }
 
@@ -164,10 +169,10 @@ void _arrive_{{pathway.name}}(const int _row)
 {
     using namespace brian;
     Deferred &_deferred = _deferred_{{pathway.name}};
-    if ({{_late.null}}) return;
+    if ({{_no_change}}) return;
     if (!_deferred.is_ready()) return;
     _catch_up_{{pathway.name}}(_row, false);
-    _deferred.arrive(_row, defaultclock.timestep[0], {{_late.level}}[_row]);
+    _deferred.arrive(_row, defaultclock.timestep[0], {{_level}}[_row]);
 }
 {% endif %}
 {% endblock %}

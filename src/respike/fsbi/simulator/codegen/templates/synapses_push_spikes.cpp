@@ -13,7 +13,7 @@
     {{owner.name}}.prepare({{_delays}}.empty() ? 0 : &{{_delays}}[0], {{_delays}}.size(), {{_source_dt}},
         {{get_array_name(owner.synapses.variables['_synaptic_post' if _forward else '_synaptic_pre'], access_data=False)}},
         {{constant_or_scalar('_n_sources', variables['_n_sources'])}},
-        {{'true' if _forward else 'false'}}, {{'false' if owner.name in deferred else 'true'}});
+        {{'true' if _forward else 'false'}}, {{'false' if not _forward and is_deferred(owner.synapses) else 'true'}});
 {% endblock %}
 
 {% block maincode %}
