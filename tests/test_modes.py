@@ -19,7 +19,7 @@ from respike.modes.params import DT, FILTERS, Evaluation, Size, Training, Varian
 def test_compiled_network_is_the_plain_one(synapse, refractory, rng):
     """Spikes equal, and every gradient equal to that of automatic differentiation."""
     gradients = []
-    for run in (model.run_spiking, model.run_spiking_plainly):
+    for run in (model.run, model.run_spiking_plainly):
         network = model.Network(Size(3, 25, 4, 2), torch.Generator().manual_seed(5))
         inputs = torch.from_numpy(np.random.default_rng(1).normal(0.5, 2, (80, 6, 3))).float()
         activity = run(network, model.drive_of(network, inputs), synapse, refractory)
@@ -42,7 +42,7 @@ def test_spiking_network_is_the_published_equations_written_out():
     x = np.random.default_rng(1).normal(1, 3, (60, 3))
     with torch.no_grad():
         drive = model.drive_of(network, torch.from_numpy(x[:, None]).float())
-        activity = model.run_spiking(network, drive, FILTERS["double"], "steps")
+        activity = model.run(network, drive, FILTERS["double"], "steps")
     w = weights_of(network)
     matrix = w["pin"] @ np.diag(w["scores"]) @ w["pout"].T
     a_s, a_m, a_d, a_r = np.exp(-2 / np.array([10, 20, 30, 2]))
@@ -65,7 +65,7 @@ def test_rate_network_is_the_published_equations_written_out():
     network = model.Network(Size(3, 8, 4, 2), torch.Generator().manual_seed(5))
     x = np.random.default_rng(1).normal(1, 3, (60, 3))
     with torch.no_grad():
-        activity = model.run_rate(network, model.drive_of(network, torch.from_numpy(x[:, None]).float()))
+        activity = model.run(network, model.drive_of(network, torch.from_numpy(x[:, None]).float()), None)
     w = weights_of(network)
     matrix, v = w["pin"] @ np.diag(w["scores"]) @ w["pout"].T, np.zeros(8)
     for step in range(60):
@@ -129,7 +129,7 @@ def test_refractory_steps_hold_a_strongly_driven_cell_for_six_steps():
     network = model.Network(Size(1, 1, 1, 1), torch.Generator())
     with torch.no_grad():
         network.pin.zero_()
-        activity = model.run_spiking(network, torch.full((60, 1, 1), 50.0), FILTERS["single"], "steps")
+        activity = model.run(network, torch.full((60, 1, 1), 50.0), FILTERS["single"], "steps")
     assert set(torch.nonzero(activity.spikes[:, 0, 0])[:, 0].diff().tolist()) == {6}
 
 
@@ -143,7 +143,7 @@ def test_single_spike_gives_the_closed_form_of_the_double_filter():
     drive[4] = -60.0
     with torch.no_grad():
         network.pin.zero_()
-        activity = model.run_spiking(network, drive, FILTERS["double"])
+        activity = model.run(network, drive, FILTERS["double"])
     assert torch.nonzero(activity.spikes[:, 0, 0]).tolist() == [[3]]
     n = np.arange(1, 37)
     expected = FILTERS["double"].step_r * (A_DECAY**n - A_RISE**n) / (A_DECAY - A_RISE)
@@ -251,9 +251,9 @@ def test_training_is_its_loop_written_out(tmp_path, cell):
         trials = contextual(seeds.generator(*stream, "batch", number), 20, 6)
         for _ in range(2):
             drive = torch.from_numpy(trials.inputs) @ network.win.T
-            plain = (drive, FILTERS["double"]) if cell == "spike" else (drive,)
-            run = model.run_spiking_plainly if cell == "spike" else model.run_rate
-            loss = torch.linalg.norm((run(network, *plain).r @ network.wout.T)[..., 0] - torch.from_numpy(trials.target))
+            run = model.run_spiking_plainly if cell == "spike" else model.run
+            r = run(network, drive, FILTERS["double"] if cell == "spike" else None).r
+            loss = torch.linalg.norm((r @ network.wout.T)[..., 0] - torch.from_numpy(trials.target))
             optimiser.zero_grad()
             loss.backward()
             assert torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1) > 0.1
@@ -303,7 +303,7 @@ def test_rates_are_those_of_the_spikes_however_often_the_images_are_shown(repeat
     trials = simulation.simulate(fitted, digits, Evaluation(6, repeats, 0), 20, np.random.default_rng(5))
     with torch.no_grad():
         inputs = torch.from_numpy(digits["test_images"] / 255).float().expand(20, -1, -1)
-        activity = model.run_spiking(fitted.network, model.drive_of(fitted.network, inputs), spike_filter("digits", "double"))
+        activity = model.run(fitted.network, model.drive_of(fitted.network, inputs), spike_filter("digits", "double"))
     np.testing.assert_allclose(trials["rates"], activity.spikes.double().mean((0, 1)) / DT)
     assert trials["rates"].max() > 10
     order = trials["labels"]
@@ -323,7 +323,7 @@ def test_contextual_trials_hold_what_the_network_did():
     np.testing.assert_array_equal(trials["target"], expected.target)
     with torch.no_grad():
         drive = model.drive_of(fitted.network, torch.from_numpy(trials["inputs"]))
-        r = model.run_spiking(fitted.network, drive, FILTERS["double"]).r
+        r = model.run(fitted.network, drive, FILTERS["double"]).r
     np.testing.assert_allclose(trials["output"], model.read_steps(fitted.network, r)[..., 0].detach(), atol=1e-6)
     for name in ("pin", "pout"):
         np.testing.assert_allclose(trials[f"through_{name}"], r @ fitted.weights[name], atol=1e-5)

@@ -29,21 +29,18 @@ class Fitted(NamedTuple):
 
         That is filtered spikes, rates, or the potential of a rate network, as the settings say.
         """
-        if self.synapse:
-            activity = model.run_spiking(self.network, drive, self.synapse, self.settings.refractory)
-            return activity, activity.r
-        activity = model.run_rate(self.network, drive)
+        activity = model.run(self.network, drive, self.synapse, self.settings.refractory)
         return activity, activity.v if self._reads_v else activity.r
 
     def outputs(self, inputs: Float[Tensor, "step trial input"]) -> Float[Tensor, "step trial output"]:
         """Output at every step: `model.read_steps` of what `run` gives for training."""
-        if self._reads_v:
+        if self._reads_v or inputs.device.type != "cpu":
             return model.read_steps(self.network, self.run(model.drive_of(self.network, inputs))[1])
         return model.train_steps(self.network, inputs, self.synapse, self.settings.refractory)
 
     def logits(self, drive: Float[Tensor, "step trial cell"]) -> Float[Tensor, "trial output"]:
         """Output for the peaks: `model.read_peaks` of what `run` gives for training."""
-        if self._reads_v:
+        if self._reads_v or drive.device.type != "cpu":
             return model.read_peaks(self.network, self.run(drive)[1])
         return model.train_peaks(self.network, drive, self.synapse, self.settings.refractory)
 
