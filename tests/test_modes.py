@@ -195,7 +195,7 @@ def test_mode_basis_is_gram_schmidt_of_the_library(rng):
 
 
 def test_log_slope_of_a_power_law():
-    assert analysis.log_slope(3 * np.arange(1, 31.0) ** -0.7, 10, 19) == pytest.approx(-0.7)
+    assert analysis.power_law(3 * np.arange(1, 31.0) ** -0.7, 10, 19) == pytest.approx([-0.7, np.log(3)])
 
 
 def test_decisions():

@@ -55,10 +55,9 @@ def ranked(
     return np.take_along_axis(tau, order, 1).mean(0), np.take_along_axis(np.abs(scores), order, 1).mean(0)
 
 
-def log_slope(values: Float[np.ndarray, " mode"], first: int, last: int) -> float:
-    """Slope of log value against log rank over the ranks first..last (counted from 1, both included)."""
-    ranks = np.arange(first, last + 1)
-    return float(np.polyfit(np.log(ranks), np.log(values[first - 1 : last]), 1)[0])
+def power_law(values: Float[np.ndarray, " mode"], first: int, last: int) -> Float[np.ndarray, "2"]:
+    """Slope and offset of log value against log rank over the ranks first..last (counted from 1, both included)."""
+    return np.polyfit(np.log(np.arange(first, last + 1)), np.log(values[first - 1 : last]), 1)
 
 
 def slope_ranks(neurons: int) -> tuple[tuple[int, int], tuple[int, int]]:

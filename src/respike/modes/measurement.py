@@ -124,7 +124,7 @@ def importance_values(members: Sequence[Trials]) -> list[tuple[str, float, str]]
     importance, scores = ranked_importance(members)
     ranges = analysis.slope_ranks(members[0]["pin"].shape[0])
     slopes = [
-        (f"importance_slope_{part}", analysis.log_slope(importance, *ranks), "")
+        (f"importance_slope_{part}", float(analysis.power_law(importance, *ranks)[0]), "")
         for part, ranks in zip(("head", "tail"), ranges, strict=True)
         if ranks[1] <= len(importance)
     ]

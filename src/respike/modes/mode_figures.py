@@ -1,8 +1,5 @@
 """Figures of mode space: trajectories in the coordinates of the modes, and the importance of modes (figures 4a, 4c, 4d, 5)."""
 
-from collections import defaultdict
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +8,7 @@ from respike.core import style
 from respike.core.tasks import OFFSET
 from respike.modes import analysis
 from respike.modes.measurement import ranked_importance
-from respike.modes.trial_figures import COLORS, absent, dataset_of
+from respike.modes.trial_figures import COLORS
 from respike.modes.trials import Trials
 
 CONDITIONS = ((-OFFSET, "-"), (OFFSET, "+"))
@@ -41,10 +38,8 @@ def space(figure: Figure, position: tuple[int, int, int], title: str) -> Axes:
     return axes
 
 
-def figure_4a(folder: Path, task: Trials | None) -> None:
+def trajectories(task: Trials) -> Figure:
     """Trajectories in the space of the input modes and of the output modes, four conditions (figure 4a)."""
-    if not task:
-        return absent(folder, "fig4a", "spiking network of this task")
     figure = style.plt.figure(figsize=(2 * style.WIDTH, 3.2), layout="constrained")
     for number, (name, title) in enumerate((("through_pin", "pin$^T$ r"), ("through_pout", "pout$^T$ r")), 1):
         axes = space(figure, (1, 2, number), f"{title}; dots: end of the trial")
@@ -54,15 +49,12 @@ def figure_4a(folder: Path, task: Trials | None) -> None:
                 axes.plot(*clouds[:, trial].T, color=color, linewidth=0.4, alpha=0.6)
             axes.plot(*clouds[-1, chosen].T, ".", color=color, label=f"context {condition}")
         axes.legend(fontsize=6)
-    return style.save(figure, folder, "fig4a", dataset_of(task))
+    return figure
 
 
-def figure_4cd(folder: Path, switch: Trials | None, orthonormal: bool) -> None:
+def switches(switch: Trials, coordinates: str) -> Figure:
     """Trials that switch context, over the end points of plain trials (figure 4c; 4d in orthonormal coordinates)."""
-    name = "fig4d" if orthonormal else "fig4c"
-    if not switch:
-        return absent(folder, name, "network trained on context switches")
-    clouds = projected(switch["through_basis" if orthonormal else "through_pin"])
+    clouds = projected(switch[coordinates])
     plain = ~switch["switched"][: clouds.shape[1]]
     figure = style.plt.figure(figsize=(style.WIDTH, 3.2), layout="constrained")
     axes = space(figure, (1, 1, 1), "switch trials (lines) over plain trials (dots)")
@@ -72,33 +64,25 @@ def figure_4cd(folder: Path, switch: Trials | None, orthonormal: bool) -> None:
         for trial in chosen[~plain[chosen]][:2]:
             axes.plot(*clouds[:, trial].T, color=color, linewidth=0.7)
     axes.legend(fontsize=6)
-    return style.save(figure, folder, name, dataset_of(switch))
+    return figure
 
 
-def figure_5(folder: Path, networks: dict[str, Trials]) -> None:
+def importance(variants: dict[str, list[Trials]]) -> Figure:
     """Scores against rank of the modes' importance, and log-log importance with the two fitted lines (figure 5)."""
-    variants = defaultdict(list)
-    for name, trials in networks.items():
-        if "spike" in name and trials["pin"].shape[1] >= 3:
-            variants[name.rsplit("_replica", 1)[0]].append(trials)
-    if not variants:
-        return absent(folder, "fig5", "spiking network with three modes or more")
-    largest = sorted(variants, key=lambda variant: -variants[variant][0]["pin"].shape[1])[:3]
     figure, axes = style.panels(1, 2)
-    for color, variant in zip(COLORS, largest, strict=False):
-        importance, scores = ranked_importance(variants[variant])
-        ranks = 1 + np.arange(len(importance))
+    for color, (variant, members) in zip(COLORS, variants.items(), strict=False):
+        tau, scores = ranked_importance(members)
+        ranks = 1 + np.arange(len(tau))
         axes[0, 0].plot(ranks, scores, "o-", color=color, label=variant.replace("_", " "))
-        axes[0, 1].loglog(ranks, importance, "o", color=color, markersize=3)
-        for first, last in analysis.slope_ranks(variants[variant][0]["pin"].shape[0]):
-            if last <= len(importance):
-                part = slice(first - 1, last)
-                slope, offset = np.polyfit(np.log(ranks[part]), np.log(importance[part]), 1)
-                line = np.exp(np.polyval((slope, offset), np.log(ranks[part])))
-                axes[0, 1].loglog(ranks[part], line, color=color, label=f"slope {slope:.3f}")
+        axes[0, 1].loglog(ranks, tau, "o", color=color, markersize=3)
+        for first, last in analysis.slope_ranks(len(members[0]["pin"])):
+            if last <= len(tau):
+                line = analysis.power_law(tau, first, last)
+                part = ranks[first - 1 : last]
+                axes[0, 1].loglog(part, np.exp(np.polyval(line, np.log(part))), color=color, label=f"slope {line[0]:.3f}")
     axes[0, 0].set(xlabel="rank", ylabel="score |l|")
     axes[0, 0].legend()
     axes[0, 1].set(xlabel="rank", ylabel="importance $\\tau$")
     if axes[0, 1].get_legend_handles_labels()[0]:
         axes[0, 1].legend()
-    return style.save(figure, folder, "fig5", dataset_of(variants[largest[0]][0]))
+    return figure

@@ -1,9 +1,8 @@
 """Figures of single trials: stimuli, membranes, rasters, outputs (figures 1, 2d, 2e, 3c-e, 4b)."""
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from respike.core import spikes, style
 from respike.core.tasks import windows
@@ -14,20 +13,7 @@ MS = 1000 * DT
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
-def dataset_of(trials: Trials | None) -> str:
-    """Name of the data set, for the corner of a figure."""
-    return str(trials["dataset"]) if trials else ""
-
-
-def absent(folder: Path, name: str, what: str) -> None:
-    """A figure that says what it would need."""
-    figure, axes = style.panels()
-    axes[0, 0].text(0.5, 0.5, f"this run holds no {what}", ha="center", va="center")
-    axes[0, 0].set_axis_off()
-    style.save(figure, folder, name, "")
-
-
-def figure_1(folder: Path, digits: Trials | None, task: Trials | None) -> None:
+def stimuli(digits: Trials | None, task: Trials | None) -> Figure:
     """Example stimuli and wanted outputs (figure 1)."""
     figure, axes = style.panels(1, 2)
     if digits:
@@ -36,7 +22,7 @@ def figure_1(folder: Path, digits: Trials | None, task: Trials | None) -> None:
         figure.colorbar(shown, ax=axes[0, 0], label="spike probability per 2 ms step")
     if task:
         stimulus_panel(axes[0, 1], task, 0)
-    style.save(figure, folder, "fig1", dataset_of(task))
+    return figure
 
 
 def stimulus_panel(axes: Axes, task: Trials, trial: int) -> None:
@@ -51,10 +37,8 @@ def stimulus_panel(axes: Axes, task: Trials, trial: int) -> None:
     axes.set(xlabel="time (ms)", yticks=levels, yticklabels=names, title="contextual integration: one trial")
 
 
-def figure_membrane(folder: Path, trials: Trials | None, name: str) -> None:
+def membrane(trials: Trials) -> Figure:
     """Membrane of the three most active cells, threshold and rest, and the step of the largest activity (figures 2d, 3d)."""
-    if not trials:
-        return absent(folder, name, "spiking network of this task")
     figure, axes = style.panels(3, 1, height=1.1, sharex=True)
     cells = np.argsort(-trials["sample_spikes"].sum(0, dtype=int), kind="stable")[:3]
     time = np.arange(len(trials["sample_v"])) * MS
@@ -66,30 +50,26 @@ def figure_membrane(folder: Path, trials: Trials | None, name: str) -> None:
         panel.set_ylabel(f"cell {cell}")
     axes[0, 0].set_title("membrane (threshold 1); line: largest filtered activity")
     axes[-1, 0].set_xlabel("time (ms)")
-    return style.save(figure, folder, name, dataset_of(trials))
+    return figure
 
 
-def figure_raster(folder: Path, trials: Trials | None, name: str) -> None:
+def raster(trials: Trials) -> Figure:
     """Raster of one trial, population rate below, rate of each cell at the right (figures 2e, 3e)."""
-    if not trials:
-        return absent(folder, name, "spiking network of this task")
     figure, axes = style.panels(2, 2, height=1.6, width_ratios=(3, 1), height_ratios=(2, 1))
-    raster = trials["sample_spikes"]
-    train = spikes.from_raster(raster[None], DT)
+    fired = trials["sample_spikes"]
+    train = spikes.from_raster(fired[None], DT)
     axes[0, 0].plot(1000 * train.times, train.cells, ".", markersize=2, markeredgewidth=0, color="black")
     axes[0, 0].set(ylabel="cell", xlim=(0, 1000 * train.duration))
-    axes[1, 0].plot(np.arange(len(raster)) * MS, raster.mean(1) / DT, color="black", linewidth=0.8)
+    axes[1, 0].plot(np.arange(len(fired)) * MS, fired.mean(1) / DT, color="black", linewidth=0.8)
     axes[1, 0].set(xlabel="time (ms)", ylabel="population rate (Hz)", xlim=(0, 1000 * train.duration))
-    axes[0, 1].barh(range(raster.shape[1]), raster.sum(0) / train.duration, height=1, color="0.5")
+    axes[0, 1].barh(range(fired.shape[1]), fired.sum(0) / train.duration, height=1, color="0.5")
     axes[0, 1].set(xlabel="rate (Hz)", yticks=[])
     axes[1, 1].set_axis_off()
-    return style.save(figure, folder, name, dataset_of(trials))
+    return figure
 
 
-def figure_3c(folder: Path, task: Trials | None) -> None:
+def outputs(task: Trials) -> Figure:
     """Mean and sd of the output by label, with targets and the stimulus window (figure 3c)."""
-    if not task:
-        return absent(folder, "fig3c", "spiking network of this task")
     figure, axes = style.panels()
     time = np.arange(len(task["target"])) * MS
     begin, end = windows(len(time))
@@ -102,14 +82,12 @@ def figure_3c(folder: Path, task: Trials | None) -> None:
         axes[0, 0].plot(time, task["target"][:, chosen][:, 0], color=color, linestyle="--", linewidth=0.7)
     axes[0, 0].set(xlabel="time (ms)", ylabel="output", title="output (mean, sd), target (dashed), stimulus (grey)")
     axes[0, 0].legend()
-    return style.save(figure, folder, "fig3c", dataset_of(task))
+    return figure
 
 
-def figure_4b(folder: Path, task: Trials | None) -> None:
+def stimulus(task: Trials) -> Figure:
     """One stimulus: evidence, context, target against time (figure 4b)."""
-    if not task:
-        return absent(folder, "fig4b", "contextual network")
     figure, axes = style.panels()
     switched = np.flatnonzero(task["switched"][: task["inputs"].shape[1]])
     stimulus_panel(axes[0, 0], task, switched[0] if len(switched) else 0)
-    return style.save(figure, folder, "fig4b", dataset_of(task))
+    return figure

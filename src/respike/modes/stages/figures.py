@@ -12,39 +12,61 @@ from matplotlib.figure import Figure
 
 from respike.core import files, measures, style
 from respike.modes import mode_figures, trial_figures, trials
-from respike.modes.trial_figures import COLORS, dataset_of
+from respike.modes.trial_figures import COLORS
 from respike.modes.trials import Trials
 
 
 def run(*, simulations: list[Path], metrics: Path, folder: Path) -> None:
     """Write every figure into `folder` as PDF and PNG; a figure whose networks are not in the run says so."""
     rows = measured_networks(files.read_table(metrics, measures.COLUMNS))
+    of_digits, of_task = (rows[rows["task"] == name] for name in ("digits", "contextual"))
     networks = trials.read(simulations)
-    digits = pick(networks, "digits_spike", modes=10)
-    task = pick(networks, "contextual_spike", modes=3)
-    switch = pick(networks, "switch_spike", modes=3)
-    figure_2a(folder, rows)
-    figure_loss(folder, networks, "digits", "fig2b", dataset_of(digits))
-    figure_2c(folder, rows)
-    figure_3a(folder, rows)
-    figure_loss(folder, networks, "contextual", "fig3b", dataset_of(task))
-    trial_figures.figure_1(folder, digits, task)
-    trial_figures.figure_membrane(folder, digits, "fig2d")
-    trial_figures.figure_raster(folder, digits, "fig2e")
-    trial_figures.figure_3c(folder, task)
-    trial_figures.figure_membrane(folder, task, "fig3d")
-    trial_figures.figure_raster(folder, task, "fig3e")
-    trial_figures.figure_4b(folder, switch if switch else task)
-    mode_figures.figure_4a(folder, task)
-    mode_figures.figure_4cd(folder, switch, orthonormal=False)
-    mode_figures.figure_4cd(folder, switch, orthonormal=True)
-    mode_figures.figure_5(folder, networks)
+    digits, task = pick(networks, "digits", modes=10), pick(networks, "contextual", modes=3)
+    switch, largest = pick(networks, "switch", modes=3), most_modes(networks)
+    pictures = {  # name: what it shows, and how it is drawn
+        "fig1": (task or digits, lambda: trial_figures.stimuli(digits, task)),
+        "fig2a": (of_digits, lambda: accuracy_and_speed(of_digits)),
+        "fig2b": (digits, lambda: losses(networks, "digits")),
+        "fig2c": (of_digits, lambda: accuracy(of_digits)),
+        "fig2d": (digits, lambda: trial_figures.membrane(digits)),
+        "fig2e": (digits, lambda: trial_figures.raster(digits)),
+        "fig3a": (of_task, lambda: errors_and_decisions(of_task)),
+        "fig3b": (task, lambda: losses(networks, "contextual")),
+        "fig3c": (task, lambda: trial_figures.outputs(task)),
+        "fig3d": (task, lambda: trial_figures.membrane(task)),
+        "fig3e": (task, lambda: trial_figures.raster(task)),
+        "fig4a": (task, lambda: mode_figures.trajectories(task)),
+        "fig4b": (switch or task, lambda: trial_figures.stimulus(switch or task)),
+        "fig4c": (switch, lambda: mode_figures.switches(switch, "through_pin")),
+        "fig4d": (switch, lambda: mode_figures.switches(switch, "through_basis")),
+        "fig5": (next(iter(largest.values()), [None])[0], lambda: mode_figures.importance(largest)),
+    }
+    for name, (shown, draw) in pictures.items():
+        datasets = [] if shown is None else np.unique(shown["dataset"])
+        style.save(draw() if len(datasets) else absent(), folder, name, ", ".join(map(str, datasets)))
 
 
-def pick(networks: dict[str, Trials], kind: str, modes: int, neurons: int = 100) -> Trials | None:
-    """Trials of the first replica whose size is nearest to the paper's; None when there is no such network."""
-    first = [one for name, one in networks.items() if name.startswith(kind) and int(one["replica"]) == 0]
+def absent() -> Figure:
+    """A figure without its networks."""
+    figure, axes = style.panels()
+    axes[0, 0].text(0.5, 0.5, "this run holds no network for this figure", ha="center", va="center")
+    axes[0, 0].set_axis_off()
+    return figure
+
+
+def pick(networks: dict[str, Trials], task: str, modes: int, neurons: int = 100) -> Trials | None:
+    """Trials of the first spiking replica whose size is nearest to the paper's; None when there is no such network."""
+    first = [one for name, one in networks.items() if name.startswith(f"{task}_spike") and int(one["replica"]) == 0]
     return min(first, key=lambda one: (abs(one["pin"].shape[0] - neurons), abs(one["pin"].shape[1] - modes)), default=None)
+
+
+def most_modes(networks: dict[str, Trials]) -> dict[str, list[Trials]]:
+    """Replicas of the three spiking variants with the most modes, three or more."""
+    variants = defaultdict(list)
+    for name, one in networks.items():
+        if "spike" in name and one["pin"].shape[1] >= 3:
+            variants[name.rsplit("_replica", 1)[0]].append(one)
+    return dict(sorted(variants.items(), key=lambda item: -item[1][0]["pin"].shape[1])[:3])
 
 
 def measured_networks(rows: pd.DataFrame) -> pd.DataFrame:
@@ -68,59 +90,50 @@ def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...]
     axes.legend()
 
 
-def save(figure: Figure, folder: Path, name: str, rows: pd.DataFrame) -> None:
-    """Write the figure with the names of the data sets that `rows` rest on."""
-    style.save(figure, folder, name, ", ".join(sorted(rows["dataset"].unique())))
-
-
-def figure_2a(folder: Path, rows: pd.DataFrame) -> None:
+def accuracy_and_speed(rows: pd.DataFrame) -> Figure:
     """Accuracy, and batches until the loss is below 1.7, against the number of modes, in the true order.
 
     The published figure 2a shows the list of accuracies in reverse order.
     """
-    rows = rows[rows["task"] == "digits"]
     figure, axes = style.panels(1, 2)
     by_modes(axes[0, 0], rows, "accuracy", ("spike",), 100)
     axes[0, 0].set(ylabel="test accuracy (%)", title="true order of P (the published panel is reversed)")
     by_modes(axes[0, 1], rows, "batches_to_1.7", ("spike",))
     axes[0, 1].set(ylabel="batches until loss < 1.7")
-    save(figure, folder, "fig2a", rows)
+    return figure
 
 
-def figure_2c(folder: Path, rows: pd.DataFrame) -> None:
+def accuracy(rows: pd.DataFrame) -> Figure:
     """Accuracy of spiking and rate networks against the number of modes (figure 2c)."""
-    rows = rows[rows["task"] == "digits"]
     figure, axes = style.panels()
     by_modes(axes[0, 0], rows, "accuracy", ("spike", "rate"), 100)
     axes[0, 0].set(ylabel="test accuracy (%)", title="spikes and rates")
-    save(figure, folder, "fig2c", rows)
+    return figure
 
 
-def figure_loss(folder: Path, networks: dict[str, Trials], task: str, name: str, dataset: str) -> None:
+def losses(networks: dict[str, Trials], task: str) -> Figure:
     """Training loss per number of modes, spiking networks of the largest size (figures 2b, 3b)."""
-    losses = defaultdict(list)
+    by_size = defaultdict(list)
     for network, simulated in networks.items():
         if named := re.match(rf"{task}_spike_N(\d+)_P(\d+)_", network):
-            losses[int(named[1]), int(named[2])].append(simulated["loss"])
-    shown = {modes: np.stack(curves) for (size, modes), curves in sorted(losses.items()) if size == max(losses)[0]}
+            by_size[int(named[1]), int(named[2])].append(simulated["loss"])
+    largest = max(by_size)[0]
+    shown = {modes: np.stack(curves) for (size, modes), curves in sorted(by_size.items()) if size == largest}
     figure, axes = style.panels()
     for color, (modes, curves) in zip(colormaps["viridis"](np.linspace(0, 0.9, len(shown))), shown.items(), strict=True):
         batches = 1 + np.arange(curves.shape[1])
         axes[0, 0].plot(batches, curves.mean(0), color=color, label=f"{modes} modes ({len(curves)})")
         axes[0, 0].fill_between(batches, curves.min(0), curves.max(0), color=color, alpha=0.2, lw=0)
-    title = f"N = {max(losses)[0]}: mean and range over replicas (number)" if losses else ""
-    axes[0, 0].set(xlabel="batch", ylabel="loss", title=title)
-    if losses:
-        axes[0, 0].legend()
-    style.save(figure, folder, name, dataset)
+    axes[0, 0].set(xlabel="batch", ylabel="loss", title=f"N = {largest}: mean and range over replicas (number)")
+    axes[0, 0].legend()
+    return figure
 
 
-def figure_3a(folder: Path, rows: pd.DataFrame) -> None:
+def errors_and_decisions(rows: pd.DataFrame) -> Figure:
     """Error and decision accuracy of the contextual task against the number of modes (figure 3a)."""
-    rows = rows[rows["task"] == "contextual"]
     figure, axes = style.panels(1, 2)
     by_modes(axes[0, 0], rows, "mse", ("spike", "rate"))
     axes[0, 0].set(ylabel="mean squared error")
     by_modes(axes[0, 1], rows, "decision_accuracy", ("spike", "rate"), 100)
     axes[0, 1].set(ylabel="correct decisions (%)")
-    save(figure, folder, "fig3a", rows)
+    return figure
