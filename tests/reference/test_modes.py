@@ -84,8 +84,9 @@ def test_contextual_trained(path, run):
     close(activity.r[-len(case["R_last100"]) :], case["R_last100"])
     close(output, case["y"])
     target = case["target"][..., 0]
-    expected = np.mean((case["y"][..., 0] - target) ** 2)
-    assert analysis.squared_error(output[..., 0].numpy(), target) == pytest.approx(expected, abs=1e-4)
+    assert np.mean((output[..., 0].numpy() - target) ** 2) == pytest.approx(
+        np.mean((case["y"][..., 0] - target) ** 2), abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("path", reference_cases("modes", "mante_rate*.npz"))
@@ -193,7 +194,8 @@ def test_mode_metrics(path):
 @pytest.mark.parametrize("path", reference_cases("modes", "fig5_*.npz"))
 def test_ranked_importance(path):
     case = np.load(path)
-    tau = analysis.importance_of_norms(case["norm_pin"], case["l"], case["norm_pout"])
+    pin, pout = (case[name][:, None] for name in ("norm_pin", "norm_pout"))  # as if of one cell
+    tau = analysis.importance(pin, case["l"], pout)
     mean, sizes = analysis.ranked(tau, case["l"])
     np.testing.assert_allclose(mean, case["tau_mean"], rtol=1e-4)
     np.testing.assert_allclose(sizes, case["abs_lambda_mean"], rtol=1e-4)

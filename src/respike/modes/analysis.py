@@ -26,23 +26,16 @@ def kim_criterion(
     return (output[-last:] * np.sign(target[-1])).max(0) > KIM_LEVEL
 
 
-def squared_error(output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]) -> float:
-    """Mean squared error over all steps and trials."""
-    return float(np.mean((output - target) ** 2))
-
-
 def importance(
     pin: Float[np.ndarray, "*replica cell mode"],
     scores: Float[np.ndarray, "*replica mode"],
     pout: Float[np.ndarray, "*replica cell mode"],
 ) -> Float[np.ndarray, "*replica mode"]:
-    """Importance tau of each mode (Li and Huang 2023): its scaled norms plus its score."""
-    return importance_of_norms(np.linalg.norm(pin, axis=-2), scores, np.linalg.norm(pout, axis=-2))
+    """Importance of each mode (Li and Huang 2023), its scaled norms plus its score.
 
-
-def importance_of_norms(norm_pin, scores, norm_pout):
-    """tau_p = gamma (|pin_p| + |pout_p|) + |l_p| with gamma = sum |l| / sum (|pin| + |pout|); axes (replica, mode)."""
-    norms, sizes = norm_pin + norm_pout, np.abs(scores)
+    tau_p = gamma (|pin_p| + |pout_p|) + |l_p| with gamma = sum |l| / sum (|pin| + |pout|).
+    """
+    norms, sizes = np.linalg.norm(pin, axis=-2) + np.linalg.norm(pout, axis=-2), np.abs(scores)
     gamma = sizes.sum(-1, keepdims=True) / norms.sum(-1, keepdims=True)
     return gamma * norms + sizes
 
