@@ -194,8 +194,13 @@ def test_mode_basis_is_gram_schmidt_of_the_library(rng):
     np.testing.assert_allclose(analysis.mode_basis(win, pin), (q * np.sign(np.diag(r)))[:, 4:], atol=1e-9)
 
 
-def test_log_slope_of_a_power_law():
-    assert analysis.power_law(3 * np.arange(1, 31.0) ** -0.7, 10, 19) == pytest.approx([-0.7, np.log(3)])
+@pytest.mark.parametrize(("neurons", "ends"), [(100, [1, 9, 10, 19]), (200, [1, 10, 11, 18])])
+def test_lines_of_a_power_law(neurons, ends):
+    lines = list(analysis.power_laws(3 * np.arange(1, 31.0) ** -0.7, neurons))
+    assert [end for ranks, _ in lines for end in (ranks[0], ranks[-1])] == ends
+    for _, line in lines:
+        assert line == pytest.approx([-0.7, np.log(3)])
+    assert len(list(analysis.power_laws(np.ones(18), neurons))) == (2 if neurons == 200 else 1)
 
 
 def test_decisions():
@@ -261,7 +266,7 @@ def test_training_is_its_loop_written_out(tmp_path, cell):
         losses.append(loss.item())
     np.testing.assert_allclose(fitted.loss, losses, rtol=1e-5)
     for name, weight in network.named_parameters():
-        torch.testing.assert_close(fitted.weights[name], weight.detach(), rtol=1e-3, atol=2e-5)
+        torch.testing.assert_close(fitted.network.get_parameter(name), weight, rtol=1e-3, atol=2e-5)
 
 
 def test_digits_are_learned_with_the_labels_of_their_images(tmp_path):
@@ -326,7 +331,7 @@ def test_contextual_trials_hold_what_the_network_did():
         r = model.run(fitted.network, drive, FILTERS["double"]).r
     np.testing.assert_allclose(trials["output"], model.read_steps(fitted.network, r)[..., 0].detach(), atol=1e-6)
     for name in ("pin", "pout"):
-        np.testing.assert_allclose(trials[f"through_{name}"], r @ fitted.weights[name], atol=1e-5)
+        np.testing.assert_allclose(trials[f"through_{name}"], r @ fitted.network.get_parameter(name).detach(), atol=1e-5)
     assert not trials["switched"].any()
 
 

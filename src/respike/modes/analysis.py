@@ -1,7 +1,9 @@
 """What is measured on trained networks: decisions, mode importance, coordinates in mode space. Plain arrays in and out."""
 
+from collections.abc import Iterator
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 KIM_LEVEL = 0.7  # Kim et al. 2019: the output must pass +-0.7 in the response window
 EPSILON = 1e-12
@@ -48,14 +50,17 @@ def ranked(
     return np.take_along_axis(tau, order, 1).mean(0), np.take_along_axis(np.abs(scores), order, 1).mean(0)
 
 
-def power_law(values: Float[np.ndarray, " mode"], first: int, last: int) -> Float[np.ndarray, "2"]:
-    """Slope and offset of log value against log rank over the ranks first..last (counted from 1, both included)."""
-    return np.polyfit(np.log(np.arange(first, last + 1)), np.log(values[first - 1 : last]), 1)
+def power_laws(
+    importance: Float[np.ndarray, " mode"], neurons: int
+) -> Iterator[tuple[Int[np.ndarray, " rank"], Float[np.ndarray, "2"]]]:
+    """The lines of figure 5: their ranks, counted from 1, with slope and offset of log importance against log rank.
 
-
-def slope_ranks(neurons: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rank ranges of the two fitted lines of figure 5: 1-9 and 10-19, or 1-10 and 11-18 for 200 neurons."""
-    return ((1, 10), (11, 18)) if neurons == 200 else ((1, 9), (10, 19))
+    Ranks 1-9 and 10-19, or 1-10 and 11-18 for 200 neurons; a line for whose ranks there are not modes enough is left out.
+    """
+    for first, last in ((1, 10), (11, 18)) if neurons == 200 else ((1, 9), (10, 19)):
+        if last <= len(importance):
+            ranks = np.arange(first, last + 1)
+            yield ranks, np.polyfit(np.log(ranks), np.log(importance[first - 1 : last]), 1)
 
 
 def mode_basis(win: Float[np.ndarray, "cell input"], pin: Float[np.ndarray, "cell mode"]) -> Float[np.ndarray, "cell mode"]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from respike.core import files
+from respike.core import files, training
 from respike.modes import model
 from respike.modes.model import Activity, Network
 from respike.modes.params import Cell, Filter, Size, Task, Training, spike_filter
@@ -53,16 +53,11 @@ class Fitted(NamedTuple):
     def _reads_v(self) -> bool:
         return self.cell == "rate" and self.settings.rate_readout == "potential"
 
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """Weights by name, on the CPU."""
-        return {name: weight.cpu() for name, weight in self.network.state_dict().items()}
-
 
 def write(path: Path, fitted: Fitted) -> None:
     """Torch file of a fitted network."""
     facts = {"task": fitted.task, "cell": fitted.cell, "replica": fitted.replica, "settings": asdict(fitted.settings)}
-    files.write_checkpoint(path, {**facts, "weights": fitted.weights, "loss": fitted.loss})
+    files.write_checkpoint(path, {**facts, "weights": training.weights_of(fitted.network), "loss": fitted.loss})
 
 
 def read(path: Path, device: torch.device | str = "cpu") -> Fitted:

@@ -121,12 +121,8 @@ def exclusions(rows: pd.DataFrame, task: str) -> list[tuple[str, float, str]]:
 def importance_values(members: Sequence[Trials]) -> list[tuple[str, float, str]]:
     """The two log-log slopes of mode importance, when the networks have modes enough, and the scores at both ends."""
     importance, scores = ranked_importance(members)
-    ranges = analysis.slope_ranks(members[0]["pin"].shape[0])
-    slopes = [
-        (f"importance_slope_{part}", float(analysis.power_law(importance, *ranks)[0]), "")
-        for part, ranks in zip(("head", "tail"), ranges, strict=True)
-        if ranks[1] <= len(importance)
-    ]
+    lines = zip(("head", "tail"), analysis.power_laws(importance, len(members[0]["pin"])), strict=False)
+    slopes = [(f"importance_slope_{part}", float(line[0]), "") for part, (_, line) in lines]
     return [*slopes, ("score_first", float(scores[0]), ""), ("score_last", float(scores[-1]), "")]
 
 

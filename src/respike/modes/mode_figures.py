@@ -75,11 +75,8 @@ def importance(variants: dict[str, list[Trials]]) -> Figure:
         ranks = 1 + np.arange(len(tau))
         axes[0, 0].plot(ranks, scores, "o-", color=color, label=variant.replace("_", " "))
         axes[0, 1].loglog(ranks, tau, "o", color=color, markersize=3)
-        for first, last in analysis.slope_ranks(len(members[0]["pin"])):
-            if last <= len(tau):
-                line = analysis.power_law(tau, first, last)
-                part = ranks[first - 1 : last]
-                axes[0, 1].loglog(part, np.exp(np.polyval(line, np.log(part))), color=color, label=f"slope {line[0]:.3f}")
+        for part, line in analysis.power_laws(tau, len(members[0]["pin"])):
+            axes[0, 1].loglog(part, np.exp(np.polyval(line, np.log(part))), color=color, label=f"slope {line[0]:.3f}")
     axes[0, 0].set(xlabel="rank", ylabel="score |l|")
     axes[0, 0].legend()
     axes[0, 1].set(xlabel="rank", ylabel="importance $\\tau$")
