@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from respike.core import seeds, wiring
+from respike.core import seeds
 
 TABLE = Path(__file__).with_name("anatomy.csv")
 WIRINGS = ("anatomical", "random", "full", "fixed")
@@ -115,8 +115,7 @@ def sample(anatomy: Anatomy, seed: int) -> Synapses:
     bounds = anatomy.bounds
     for post, pre in np.argwhere(anatomy.probability > 0):
         rng = seeds.generator(seed, "barrel", "wiring", int(post), int(pre))
-        drawn = wiring.mask(rng, anatomy.sizes[post], anatomy.sizes[pre], anatomy.probability[post, pre])
-        to, origin = np.nonzero(drawn)
+        to, origin = np.nonzero(rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre])
         receivers.append(to + bounds[post])
         senders.append(origin + bounds[pre])
     return ordered(np.concatenate(receivers), np.concatenate(senders))
