@@ -180,6 +180,23 @@ def test_encoded_rows_belong_to_their_images(rng):
     assert rows == [[], [0, 1], [], [1], []] * 3
 
 
+def test_drive_of_encoded_images_is_the_dense_product(rng):
+    """Values and gradients, with the adjoint for the CPU and with that of PyTorch; whole numbers, so that sums are exact."""
+    images = (rng.integers(0, 256, (5, 30)) * (rng.random((5, 30)) < 0.6)).astype(np.uint8)
+    images[2] = 0
+    start, index = map(torch.from_numpy, encoding.encode(images, 8, rng))
+    spikes = torch.zeros(40, 30)
+    spikes[torch.repeat_interleave(torch.arange(40), start.diff()), index.long()] = 1
+    given, upstream = (torch.from_numpy(rng.integers(-9, 10, shape)).float() for shape in ((7, 30), (40, 7)))
+    for drive_of in (encoding.EncodedDrive.apply, lambda weights, *spikes: encoding.gather(weights.T.contiguous(), *spikes)):
+        weights = given.clone().requires_grad_()
+        drive = drive_of(weights, start, index)
+        drive.backward(upstream)
+        assert torch.equal(drive, spikes @ given.T)
+        assert torch.equal(weights.grad, upstream.T @ spikes)
+    assert spikes.sum() > 100
+
+
 def test_digit_loss_has_the_published_floor_and_chance():
     labels = torch.tensor([2, 5])
     sure = 1000 * torch.nn.functional.one_hot(labels, 10).float()
