@@ -91,7 +91,7 @@ def barrel(device: torch.device) -> list[float]:
         value = learning.loss(network(x, state), label, "reference")
         value.backward()
         optimiser.step()
-        network.project(None)
+        network.project(0.5)
         losses.append(value.item())
     return losses
 

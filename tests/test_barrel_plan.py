@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from respike.barrel import model, params, plan
+from respike.barrel import params, plan
 from respike.core.config import build
 from respike.schema import check
 from tests.barrel_small import ROOT
@@ -49,7 +49,7 @@ def test_settings_are_only_those_that_a_stage_reads(config):
     assert "test_share" not in plan.simulation(config["sweeps"])
     assert not {"initial_weight", "baseline"} & set(plan.scan(config)["network"])
     assert set(plan.scan(config)) == {"coding", "network", "weights", "baselines", "samples"}
-    for form in model.FORMS:
+    for form in ("spiking", "real"):
         build(params.Fit, plan.training(config, form))
 
 

@@ -13,6 +13,7 @@ from respike.barrel import anatomy, fitted, learning, model, params, responses
 from respike.barrel.samples import held_out, in_fold
 from respike.barrel.stages import fit
 from respike.core import files, training
+from respike.core.config import build
 from respike.stage import command_line
 from tests.barrel_small import CODING, SMALL, kept, network, samples
 
@@ -259,8 +260,8 @@ def test_losses():
     output.logits[:, 1:, 0] = float(np.log(2))
     wanted = -np.log([2 / 4, 1 / 4]).mean()
     assert learning.loss(output, label, "logits").item() == pytest.approx(wanted)
-    with pytest.raises(ValueError, match=r"barrel\.training\.loss is 'mse', expected one of reference, logits"):
-        learning.loss(output, label, "mse")
+    with pytest.raises(ValueError, match=r"Training\.loss = 'mse': expected one of 'reference', 'logits'"):
+        build(params.Training, {"loss": "mse"})
 
 
 def test_folds_are_stratified_and_cover_everything_once():

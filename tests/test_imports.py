@@ -177,7 +177,7 @@ def test_files_and_functions_are_short(path):
 
 # Lines of a study's science and stages: the budget, and what is over it so far and may only shrink
 BUDGET = (1500, 900)
-OVER = {"modes": (1670, 900), "barrel": (2160, 900), "fsbi": (3350, 900), "neulvm": (3740, 1050)}
+OVER = {"barrel": (2135, 900), "fsbi": (3035, 900), "neulvm": (3740, 1050)}
 
 
 @pytest.mark.parametrize("study", **each(STUDIES))
@@ -191,7 +191,7 @@ def test_studies_are_small(study):
 @pytest.mark.parametrize(
     ("paths", "largest"),
     [
-        ([path for path in FILES if path.parent == PACKAGE / "core"], 1190),  # budget: 1150
+        ([path for path in FILES if path.parent == PACKAGE / "core"], 1150),
         ([path for path in FILES if path.parent == PACKAGE / "workflow"], 700),
         ([path for path in WORKFLOW if path.suffix == ".smk"], 1400),
     ],

@@ -19,7 +19,7 @@ from respike.modes.params import DT, FILTERS, Evaluation, Size, Training, Varian
 def test_compiled_network_is_the_plain_one(synapse, refractory, rng):
     """Spikes equal, and every gradient equal to that of automatic differentiation."""
     gradients = []
-    for run in (model.run_spiking, model.run_spiking_plainly):
+    for run in (model.run, model.run_spiking_plainly):
         network = model.Network(Size(3, 25, 4, 2), torch.Generator().manual_seed(5))
         inputs = torch.from_numpy(np.random.default_rng(1).normal(0.5, 2, (80, 6, 3))).float()
         activity = run(network, model.drive_of(network, inputs), synapse, refractory)
@@ -42,7 +42,7 @@ def test_spiking_network_is_the_published_equations_written_out():
     x = np.random.default_rng(1).normal(1, 3, (60, 3))
     with torch.no_grad():
         drive = model.drive_of(network, torch.from_numpy(x[:, None]).float())
-        activity = model.run_spiking(network, drive, FILTERS["double"], "steps")
+        activity = model.run(network, drive, FILTERS["double"], "steps")
     w = weights_of(network)
     matrix = w["pin"] @ np.diag(w["scores"]) @ w["pout"].T
     a_s, a_m, a_d, a_r = np.exp(-2 / np.array([10, 20, 30, 2]))
@@ -65,7 +65,7 @@ def test_rate_network_is_the_published_equations_written_out():
     network = model.Network(Size(3, 8, 4, 2), torch.Generator().manual_seed(5))
     x = np.random.default_rng(1).normal(1, 3, (60, 3))
     with torch.no_grad():
-        activity = model.run_rate(network, model.drive_of(network, torch.from_numpy(x[:, None]).float()))
+        activity = model.run(network, model.drive_of(network, torch.from_numpy(x[:, None]).float()), None)
     w = weights_of(network)
     matrix, v = w["pin"] @ np.diag(w["scores"]) @ w["pout"].T, np.zeros(8)
     for step in range(60):
@@ -129,7 +129,7 @@ def test_refractory_steps_hold_a_strongly_driven_cell_for_six_steps():
     network = model.Network(Size(1, 1, 1, 1), torch.Generator())
     with torch.no_grad():
         network.pin.zero_()
-        activity = model.run_spiking(network, torch.full((60, 1, 1), 50.0), FILTERS["single"], "steps")
+        activity = model.run(network, torch.full((60, 1, 1), 50.0), FILTERS["single"], "steps")
     assert set(torch.nonzero(activity.spikes[:, 0, 0])[:, 0].diff().tolist()) == {6}
 
 
@@ -143,7 +143,7 @@ def test_single_spike_gives_the_closed_form_of_the_double_filter():
     drive[4] = -60.0
     with torch.no_grad():
         network.pin.zero_()
-        activity = model.run_spiking(network, drive, FILTERS["double"])
+        activity = model.run(network, drive, FILTERS["double"])
     assert torch.nonzero(activity.spikes[:, 0, 0]).tolist() == [[3]]
     n = np.arange(1, 37)
     expected = FILTERS["double"].step_r * (A_DECAY**n - A_RISE**n) / (A_DECAY - A_RISE)
@@ -180,6 +180,23 @@ def test_encoded_rows_belong_to_their_images(rng):
     assert rows == [[], [0, 1], [], [1], []] * 3
 
 
+def test_drive_of_encoded_images_is_the_dense_product(rng):
+    """Values and gradients, with the adjoint for the CPU and with that of PyTorch; whole numbers, so that sums are exact."""
+    images = (rng.integers(0, 256, (5, 30)) * (rng.random((5, 30)) < 0.6)).astype(np.uint8)
+    images[2] = 0
+    start, index = map(torch.from_numpy, encoding.encode(images, 8, rng))
+    spikes = torch.zeros(40, 30)
+    spikes[torch.repeat_interleave(torch.arange(40), start.diff()), index.long()] = 1
+    given, upstream = (torch.from_numpy(rng.integers(-9, 10, shape)).float() for shape in ((7, 30), (40, 7)))
+    for drive_of in (encoding.EncodedDrive.apply, lambda weights, *spikes: encoding.gather(weights.T.contiguous(), *spikes)):
+        weights = given.clone().requires_grad_()
+        drive = drive_of(weights, start, index)
+        drive.backward(upstream)
+        assert torch.equal(drive, spikes @ given.T)
+        assert torch.equal(weights.grad, upstream.T @ spikes)
+    assert spikes.sum() > 100
+
+
 def test_digit_loss_has_the_published_floor_and_chance():
     labels = torch.tensor([2, 5])
     sure = 1000 * torch.nn.functional.one_hot(labels, 10).float()
@@ -194,8 +211,13 @@ def test_mode_basis_is_gram_schmidt_of_the_library(rng):
     np.testing.assert_allclose(analysis.mode_basis(win, pin), (q * np.sign(np.diag(r)))[:, 4:], atol=1e-9)
 
 
-def test_log_slope_of_a_power_law():
-    assert analysis.log_slope(3 * np.arange(1, 31.0) ** -0.7, 10, 19) == pytest.approx(-0.7)
+@pytest.mark.parametrize(("neurons", "ends"), [(100, [1, 9, 10, 19]), (200, [1, 10, 11, 18])])
+def test_lines_of_a_power_law(neurons, ends):
+    lines = list(analysis.power_laws(3 * np.arange(1, 31.0) ** -0.7, neurons))
+    assert [end for ranks, _ in lines for end in (ranks[0], ranks[-1])] == ends
+    for _, line in lines:
+        assert line == pytest.approx([-0.7, np.log(3)])
+    assert len(list(analysis.power_laws(np.ones(18), neurons))) == (2 if neurons == 200 else 1)
 
 
 def test_decisions():
@@ -251,9 +273,9 @@ def test_training_is_its_loop_written_out(tmp_path, cell):
         trials = contextual(seeds.generator(*stream, "batch", number), 20, 6)
         for _ in range(2):
             drive = torch.from_numpy(trials.inputs) @ network.win.T
-            plain = (drive, FILTERS["double"]) if cell == "spike" else (drive,)
-            run = model.run_spiking_plainly if cell == "spike" else model.run_rate
-            loss = torch.linalg.norm((run(network, *plain).r @ network.wout.T)[..., 0] - torch.from_numpy(trials.target))
+            run = model.run_spiking_plainly if cell == "spike" else model.run
+            r = run(network, drive, FILTERS["double"] if cell == "spike" else None).r
+            loss = torch.linalg.norm((r @ network.wout.T)[..., 0] - torch.from_numpy(trials.target))
             optimiser.zero_grad()
             loss.backward()
             assert torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1) > 0.1
@@ -261,7 +283,7 @@ def test_training_is_its_loop_written_out(tmp_path, cell):
         losses.append(loss.item())
     np.testing.assert_allclose(fitted.loss, losses, rtol=1e-5)
     for name, weight in network.named_parameters():
-        torch.testing.assert_close(fitted.weights[name], weight.detach(), rtol=1e-3, atol=2e-5)
+        torch.testing.assert_close(fitted.network.get_parameter(name), weight, rtol=1e-3, atol=2e-5)
 
 
 def test_digits_are_learned_with_the_labels_of_their_images(tmp_path):
@@ -303,7 +325,7 @@ def test_rates_are_those_of_the_spikes_however_often_the_images_are_shown(repeat
     trials = simulation.simulate(fitted, digits, Evaluation(6, repeats, 0), 20, np.random.default_rng(5))
     with torch.no_grad():
         inputs = torch.from_numpy(digits["test_images"] / 255).float().expand(20, -1, -1)
-        activity = model.run_spiking(fitted.network, model.drive_of(fitted.network, inputs), spike_filter("digits", "double"))
+        activity = model.run(fitted.network, model.drive_of(fitted.network, inputs), spike_filter("digits", "double"))
     np.testing.assert_allclose(trials["rates"], activity.spikes.double().mean((0, 1)) / DT)
     assert trials["rates"].max() > 10
     order = trials["labels"]
@@ -323,10 +345,10 @@ def test_contextual_trials_hold_what_the_network_did():
     np.testing.assert_array_equal(trials["target"], expected.target)
     with torch.no_grad():
         drive = model.drive_of(fitted.network, torch.from_numpy(trials["inputs"]))
-        r = model.run_spiking(fitted.network, drive, FILTERS["double"]).r
+        r = model.run(fitted.network, drive, FILTERS["double"]).r
     np.testing.assert_allclose(trials["output"], model.read_steps(fitted.network, r)[..., 0].detach(), atol=1e-6)
     for name in ("pin", "pout"):
-        np.testing.assert_allclose(trials[f"through_{name}"], r @ fitted.weights[name], atol=1e-5)
+        np.testing.assert_allclose(trials[f"through_{name}"], r @ fitted.network.get_parameter(name).detach(), atol=1e-5)
     assert not trials["switched"].any()
 
 

@@ -151,7 +151,7 @@ def test_replicas_start_with_weights_of_their_own(digits, tmp_path):
             digits, tmp_path / f"{replica}.pt", "contextual", replica=replica, settings={"learning_rate": 0.0, "batches": 1}
         )
         assert main(arguments) == 0
-        started[replica] = fitted.read(tmp_path / f"{replica}.pt").weights
+        started[replica] = fitted.read(tmp_path / f"{replica}.pt").network.state_dict()
     assert all((started[0][name] != started[1][name]).any() for name in started[0])
 
 

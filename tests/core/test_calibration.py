@@ -80,8 +80,3 @@ def test_an_observation_unlike_all_predictions_is_unexpected(rng):
 def test_outside_by_hand():
     predicted = np.tile(np.linspace(0, 1, 101)[:, None], (1, 4))
     assert calibration.outside(np.array([0.5, 0.01, 0.99, 0.03]), predicted) == 0.5
-
-
-def test_draws_of_other_cases():
-    with pytest.raises(ValueError, match=r"draws of shape \(5, 3, 2\) .* truth of \(4, 2\)"):
-        calibration.ranks(np.zeros((4, 2)), np.zeros((5, 3, 2)))

@@ -107,13 +107,6 @@ def test_autocovariance_is_brute_force(rng):
     np.testing.assert_allclose(statistics.autocovariance(x, 10), expected, atol=1e-12)
 
 
-def test_spectrum_of_poisson_spikes_is_flat_at_the_rate(rng):
-    """A Poisson train of rate r has the power density 2 r (one-sided)."""
-    counts = rng.poisson(8 * 0.005, size=(50, 20000))
-    _, power = statistics.spectrum(counts, 0.005)
-    assert power[:, 2:-1].mean() == pytest.approx(16, rel=0.02)
-
-
 def test_r2_of_mean_and_of_truth(rng):
     truth = rng.normal(size=100)
     assert statistics.r2(truth, truth) == 1

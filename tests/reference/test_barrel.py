@@ -76,7 +76,7 @@ def small(case) -> tuple[Case, np.lib.npyio.NpzFile, anatomy.Anatomy, anatomy.Sy
         for kind, tau in (("m", network.tau_membrane), ("adp", network.tau_adaptation)):
             parts = [stored[f"param.barrelloid_tau_{kind}"], *(stored[f"tau_{kind}.{i}"] for i in range(13))]
             tau.copy_(torch.from_numpy(np.concatenate(parts)))
-    network.project(None)
+    network.project(-np.inf)
     state = first_state(stored, float(stored["init_b"]))
     return Case(network, channels(stored["x"]), state, named), stored, column, synapses
 
@@ -135,7 +135,7 @@ def test_small_network(path, how, monkeypatch):
         lr=0.008,
     )
     optimiser.step()
-    network.project(None)
+    network.project(-np.inf)
     after = play(case, how, monkeypatch)
     fired = after.spikes[:, network.n_thalamic :].permute(0, 2, 1).numpy()
     assert np.sum(fired != stored["after1step.spikes"]) == 0

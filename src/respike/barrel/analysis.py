@@ -23,11 +23,11 @@ def spread(table: pd.DataFrame, n: int) -> pd.DataFrame:
     return order.iloc[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
 
 
-def binned_rate(spikes: np.ndarray, width: int = params.RATE_BIN) -> Float[np.ndarray, " bin"]:
-    """Spikes of the population (cell, step) in bins of `width` steps, per cell and second if a step is 1 ms and a bin 10."""
+def binned_rate(spikes: np.ndarray) -> Float[np.ndarray, " bin"]:
+    """Spikes of the population (cell, step) in bins of RATE_BIN steps, per cell and second if a step is 1 ms."""
     n_cells, n_steps = spikes.shape
-    counts = spikes.sum(0, dtype=np.int64)[: n_steps // width * width]
-    return counts.reshape(-1, width).sum(1) / n_cells * 100
+    counts = spikes.sum(0, dtype=np.int64)[: n_steps // params.RATE_BIN * params.RATE_BIN]
+    return counts.reshape(-1, params.RATE_BIN).sum(1) / n_cells * 100
 
 
 class Selectivity(NamedTuple):

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from respike.core import seeds, wiring
+from respike.barrel import params
+from respike.core import seeds
 
 TABLE = Path(__file__).with_name("anatomy.csv")
-WIRINGS = ("anatomical", "random", "full", "fixed")
 SMALLEST_POPULATION = 3  # cells, when the network is scaled down
 
 
@@ -57,44 +57,27 @@ class Synapses:
     sender: Int[np.ndarray, " synapse"]
 
 
-def load(path: Path = TABLE) -> Anatomy:
-    """Anatomy in the table `path`: population, layer, kind (E or I), size, and the probability to reach each population."""
-    table = pd.read_csv(path, comment="#")
+def load() -> Anatomy:
+    """The published anatomy: population, layer, kind (E or I), size, and the probability to reach each population."""
+    table = pd.read_csv(TABLE, comment="#")
     names = tuple(table["population"])
-    if list(table.columns) != ["population", "layer", "kind", "size", *names[1:]]:
-        raise ValueError(
-            f"{path}: columns {list(table.columns)}, expected population, layer, kind, size, {', '.join(names[1:])}"
-        )
-    if not set(table["kind"]) <= {"E", "I"} or table["size"].min() < 1:
-        raise ValueError(
-            f"{path}: kinds {sorted(set(table['kind']))}, smallest size {table['size'].min()}; expected E or I, at least 1"
-        )
     probability = np.zeros((len(names), len(names)))
     probability[1:] = table[list(names[1:])].to_numpy(float).T
-    for receiver, sender in np.argwhere(~((probability >= 0) & (probability <= 1))):
-        raise ValueError(
-            f"{path}: probability of {names[sender]} -> {names[receiver]} is {probability[receiver, sender]}, "
-            "expected a number from 0 to 1"
-        )
     return Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability)
 
 
-def scaled(anatomy: Anatomy, divide_by: float) -> Anatomy:
+def scaled(anatomy: Anatomy, divide_by: int) -> Anatomy:
     """The same column with 1 / `divide_by` of the cortical cells, at least 3 in each population; the thalamus stays."""
-    if divide_by < 1:
-        raise ValueError(f"barrel.network.divide_by is {divide_by}, expected 1 or more")
     small = np.maximum(np.round(anatomy.sizes / divide_by).astype(int), np.minimum(SMALLEST_POPULATION, anatomy.sizes))
     return replace(anatomy, sizes=np.concatenate([anatomy.sizes[:1], small[1:]]))
 
 
-def rewired(anatomy: Anatomy, wiring: str, rng: np.random.Generator) -> Anatomy:
+def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -> Anatomy:
     """The same cells under another rule of connection.
 
     anatomical: as it is. random: the probabilities change places among the projections of the thalamus and among those
     of the cortex. full: every pair. fixed: every pair with the probability that gives as many synapses as anatomical.
     """
-    if wiring == "anatomical":
-        return anatomy
     probability = anatomy.probability.copy()
     if wiring == "random":
         probability[1:, 0] = rng.permutation(probability[1:, 0])
@@ -104,8 +87,6 @@ def rewired(anatomy: Anatomy, wiring: str, rng: np.random.Generator) -> Anatomy:
     elif wiring == "fixed":
         pairs = np.outer(anatomy.sizes, anatomy.sizes)[1:]
         probability[1:] = (probability[1:] * pairs).sum() / pairs.sum()
-    else:
-        raise ValueError(f"wiring {wiring!r}: expected one of {', '.join(WIRINGS)} (barrel.ablation.wirings in config.yaml)")
     return replace(anatomy, probability=probability)
 
 
@@ -115,8 +96,7 @@ def sample(anatomy: Anatomy, seed: int) -> Synapses:
     bounds = anatomy.bounds
     for post, pre in np.argwhere(anatomy.probability > 0):
         rng = seeds.generator(seed, "barrel", "wiring", int(post), int(pre))
-        drawn = wiring.mask(rng, anatomy.sizes[post], anatomy.sizes[pre], anatomy.probability[post, pre])
-        to, origin = np.nonzero(drawn)
+        to, origin = np.nonzero(rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre])
         receivers.append(to + bounds[post])
         senders.append(origin + bounds[pre])
     return ordered(np.concatenate(receivers), np.concatenate(senders))
@@ -128,7 +108,7 @@ def ordered(receiver: Int[np.ndarray, " synapse"], sender: Int[np.ndarray, " syn
     return Synapses(receiver[order], sender[order])
 
 
-def column(divide_by: float, rule: str, seed: int) -> tuple[Anatomy, Synapses]:
+def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
     """Column of the published anatomy, scaled and wired by `rule`, and its synapses drawn with `seed`."""
     anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
     return anatomy, sample(anatomy, seed)

@@ -6,7 +6,6 @@ from jaxtyping import Bool, Float, Int
 from respike.barrel import params
 from respike.core import seeds
 
-NORMALISATIONS = ("reference", "zscore")
 TINY = 1e-12  # smallest norm that is divided by
 
 
@@ -38,10 +37,10 @@ def zscore(values: Float[np.ndarray, "sample frame whisker unit 3"], train: Bool
     return ((values - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
 
 
-def real(force: np.ndarray, torque: np.ndarray, train: Bool[np.ndarray, " sample"], normalise: str) -> np.ndarray:
+def real(
+    force: np.ndarray, torque: np.ndarray, train: Bool[np.ndarray, " sample"], normalise: params.Normalisation
+) -> np.ndarray:
     """Real-valued input of the first sweep, (sample, frame, 558): per whisker and unit three forces, then three torques."""
-    if normalise not in NORMALISATIONS:
-        raise ValueError(f"barrel.real.encoding.normalise is {normalise!r}, expected one of {', '.join(NORMALISATIONS)}")
     if normalise == "reference":
         parts = [by_sweeps(values)[:, 0] for values in (force, torque)]
     else:
@@ -58,9 +57,9 @@ def spiking(force: np.ndarray, torque: np.ndarray) -> Float[np.ndarray, "sample 
 
 def deprived(probabilities: Float[np.ndarray, "sample frame 186"], whiskers: Int[np.ndarray, " removed"]) -> np.ndarray:
     """Probabilities without the forces and torques of some whiskers: what an unmoved whisker gives."""
-    silent = [params.SMALLEST / (params.SMALLEST + np.exp(params.HALF_POINT[kind])) for kind in ("force", "torque")]
+    silent = np.stack([probability(np.zeros((1, 3)), kind) for kind in ("force", "torque")])
     by_whisker = probabilities.reshape(*probabilities.shape[:2], 2, params.WHISKERS, params.UNITS).copy()
-    by_whisker[:, :, :, whiskers] = np.array(silent, dtype=np.float32)[:, None, None]
+    by_whisker[:, :, :, whiskers] = silent[:, :, None]
     return by_whisker.reshape(probabilities.shape)
 
 

@@ -218,12 +218,12 @@ def backwards(by_evidence, slope, before, trace, now, by, column, senders, by_dr
                 gather(by_s[group_sender[k]], group_start[k], group_start[k + 1], group_receiver, group_weight, by_current)
 
 
-def advance(network, drive, v, b, s, weight, alpha, rho, readout) -> tuple[Tensor, ...]:
-    """Evidence (step, class, trial), the last state v, b, s, and all spikes (step, cell, trial), with gradients."""
-    return _Advance.apply(network, drive, v, b, s, weight, alpha, rho, readout)
-
-
 class _Advance(torch.autograd.Function):
+    """Evidence (step, class, trial), the last state v, b, s, and all spikes (step, cell, trial), with gradients.
+
+    As `model.advance_plain`, of network, drive, v, b, s, weight, alpha, rho and readout.
+    """
+
     @staticmethod
     def forward(ctx, network, drive, v, b, s, *trained):
         shape, one_step = (len(drive), *v.shape), (len(drive), len(trained[-1]), v.shape[1])
@@ -263,6 +263,9 @@ class _Advance(torch.autograd.Function):
             states = (_numpy(*old), _numpy(*trace), now.numpy(), _numpy(*by_state))
             backwards(*_numpy(by_evidence[block], slope), *states, column, senders, by_drive[block].numpy(), _numpy(*totals))
         return None, by_drive, *by_state, *totals
+
+
+advance = _Advance.apply
 
 
 def _column(network, weight: Tensor, alpha: Tensor, rho: Tensor, readout: Tensor) -> Column:

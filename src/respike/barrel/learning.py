@@ -13,13 +13,9 @@ from respike.barrel import anatomy, model, params
 from respike.barrel.samples import Samples, held_out
 from respike.core import seeds, training
 
-LOSSES = ("reference", "logits")
 
-
-def loss(output: model.Output, label: Int[Tensor, " trial"], kind: str) -> Float[Tensor, ""]:
+def loss(output: model.Output, label: Int[Tensor, " trial"], kind: params.Loss) -> Float[Tensor, ""]:
     """Cross entropy of the mean vote (`reference`: a second softmax, never below 0.5514) or of the mean logits (`logits`)."""
-    if kind not in LOSSES:
-        raise ValueError(f"barrel.training.loss is {kind!r}, expected one of {', '.join(LOSSES)}")
     n_steps = output.logits.shape[1]
     return cross_entropy(output.votes / n_steps if kind == "reference" else output.logits[:, 1:].mean(1), label)
 
@@ -112,7 +108,7 @@ def replicate_seed(root: int, replicate: int) -> int:
     return seeds.of(root, "barrel", "replicate", replicate)
 
 
-def build(network: params.Network, form: str, wiring: str, seed: int, device: str) -> model.BarrelNetwork:
+def build(network: params.Network, form: params.Form, wiring: params.Wiring, seed: int, device: str) -> model.BarrelNetwork:
     """A new network on its device."""
     column = anatomy.column(network.divide_by, wiring, seed)
     return model.BarrelNetwork(*column, form, network, seed).to(training.device(device))
@@ -120,7 +116,7 @@ def build(network: params.Network, form: str, wiring: str, seed: int, device: st
 
 def fit(
     out: Path, samples: Samples, is_test: Bool[np.ndarray, " sample"], settings: params.Fit, seed: int, device: str,
-    wiring: str = "anatomical",
+    wiring: params.Wiring = "anatomical",
 ) -> tuple[Trainer, pd.DataFrame]:  # fmt: skip
     """Train a new network on the samples that are not for the test; a row of the table per epoch.
 

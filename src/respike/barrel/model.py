@@ -18,8 +18,6 @@ from respike.barrel import cells, kernel, params
 from respike.barrel.anatomy import Anatomy, Synapses
 from respike.core import seeds
 
-FORMS = ("spiking", "real")
-
 
 class State(NamedTuple):
     """What a step needs of the step before it."""
@@ -47,10 +45,8 @@ def initial_state(seed: int, trials: list[int], n_cells: int, baseline: float) -
 class BarrelNetwork(nn.Module):
     """Everything that a trained network is stands in its `state_dict`: synapses, time constants, baseline."""
 
-    def __init__(self, anatomy: Anatomy, synapses: Synapses, form: str, settings: params.Network, seed: int) -> None:
+    def __init__(self, anatomy: Anatomy, synapses: Synapses, form: params.Form, settings: params.Network, seed: int) -> None:
         super().__init__()
-        if form not in FORMS:
-            raise ValueError(f"form {form!r} of the input: expected one of {', '.join(FORMS)} (barrel.forms in config.yaml)")
         self.form = form
         rng = seeds.generator(seed, "barrel", "weights")
         self.n_thalamic = anatomy.n_thalamic
@@ -127,12 +123,11 @@ class BarrelNetwork(nn.Module):
         )
 
     @torch.no_grad()
-    def project(self, smallest_tau: float | None) -> None:
+    def project(self, smallest_tau: float) -> None:
         """Bring synapses back into [0, 1] and time constants to at least `smallest_tau`, after each update."""
         self.weight.clamp_(0, 1)
-        if smallest_tau is not None:
-            self.tau_membrane.clamp_(min=smallest_tau)
-            self.tau_adaptation.clamp_(min=smallest_tau)
+        self.tau_membrane.clamp_(min=smallest_tau)
+        self.tau_adaptation.clamp_(min=smallest_tau)
 
     def dense_weights(self, values: Tensor | None = None) -> Float[Tensor, "receiver sender"]:
         """`values` (the unsigned weights, if not given) as a matrix of all cells."""

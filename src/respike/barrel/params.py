@@ -1,6 +1,12 @@
 """Constants of the paper and the settings that config.yaml can change. One step is 1 ms in the paper's plots."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["spiking", "real"]  # of the input
+Wiring = Literal["anatomical", "random", "full", "fixed"]
+Normalisation = Literal["reference", "zscore"]  # of the real-valued form
+Loss = Literal["reference", "logits"]  # reference: softmax twice
 
 # what the published files hold
 CLASSES = ("helmet", "box", "plane")
@@ -94,7 +100,7 @@ class Training:
     tau_membrane_factor: float = 2.0
     decay_every: int = 20  # epochs
     decay: float = 0.8
-    loss: str = "reference"  # reference: softmax twice | logits
+    loss: Loss = "reference"
     smallest_tau: float = 0.5  # steps; time constants are kept at or above it
     validation_share: float = 0.2  # of the training samples, to choose the epoch
     redraw: bool = False  # new input spikes in each epoch instead of one draw
@@ -122,8 +128,8 @@ class Start:
 class Variant:
     """What distinguishes a training from the others of a run."""
 
-    form: str  # of the input: spiking | real
-    wiring: str = "anatomical"
+    form: Form
+    wiring: Wiring = "anatomical"
     replicate: int = 0
     fold: Fold | None = None  # of the cross-validation; none: the samples of the test file are for the test
     start: Start | None = None  # none: the initial values of the config

@@ -45,7 +45,7 @@ def write(path: Path, force, torque, label: Int[np.ndarray, " sample"], **attrib
         file.attrs.update({**ABOUT, **attributes})
 
 
-def read(path: Path, key: str, frames: int | None = params.FRAMES) -> Sweeps:
+def read(path: Path, key: str, frames: int = params.FRAMES) -> Sweeps:
     """Sweeps in the file `path`, which the config value `key` names.
 
     Raises FileNotFoundError or ValueError that says which field is wrong, and how.
@@ -80,13 +80,11 @@ def _numbered(path: Path, label: np.ndarray) -> np.ndarray:
     return np.array([known[text] for text in texts], dtype=np.int64).reshape(label.shape)
 
 
-def _shapes(sweeps: Sweeps, frames: int | None) -> str:
+def _shapes(sweeps: Sweeps, frames: int) -> str:
     tail = (frames, params.WHISKERS, params.UNITS, 3)
     for name, array in (("force", sweeps.force), ("torque", sweeps.torque)):
-        fits = array.ndim == 6 and array.shape[3:] == tail[1:] and array.shape[2] == (frames or array.shape[2])
-        if not fits or 0 in array.shape:
-            wanted = "(samples, sweeps, " + ", ".join(str(n or "frames") for n in tail) + ")"
-            return f"{name} has shape {array.shape}, expected {wanted}"
+        if array.ndim != 6 or array.shape[2:] != tail or 0 in array.shape:
+            return f"{name} has shape {array.shape}, expected (samples, sweeps, {', '.join(map(str, tail))})"
     if sweeps.torque.shape != sweeps.force.shape:
         return f"torque has shape {sweeps.torque.shape}, expected that of force, {sweeps.force.shape}"
     if sweeps.label.shape != (len(sweeps.force),):

@@ -1,8 +1,8 @@
 """Is a posterior as wide as its errors? Draws for cases whose truth is known in, ranks, coverage and bands of chance out.
 
-By sbi's own diagnostics: ranks of each parameter (Talts et al. 2018) and of the density of the truth (expected coverage,
-Deistler et al. 2022), tests of accuracy with random points (TARP, Lemos et al. 2023), and the distance of an observation
-from what the prior predicts (Schmitt et al. 2023). All shares lie in [0, 1] and are uniform where the posterior is right.
+Ranks of each parameter (Talts et al. 2018) and of the density of the truth (expected coverage, Deistler et al. 2022); by sbi
+tests of accuracy with random points (TARP, Lemos et al. 2023), and the distance of an observation from what the prior
+predicts (Schmitt et al. 2023). All shares lie in [0, 1] and are uniform where the posterior is right.
 sbi asks for some hundred cases and draws. It is imported late, because that takes seconds.
 """
 
@@ -27,7 +27,7 @@ class Coverage(NamedTuple):
 
 
 class _Stored(NamedTuple):
-    """What sbi takes for a posterior: the draws are there already; an observation is the number of its case."""
+    """What sbi takes for a posterior: the draws are there already."""
 
     draws: Any
 
@@ -35,20 +35,9 @@ class _Stored(NamedTuple):
         return self.draws
 
 
-def _posterior(truth: Truth, draws: Draws) -> tuple:
-    """Truth, cases, posterior and number of draws, as sbi wants them."""
-    import torch  # noqa: PLC0415
-
-    if draws.shape[1:] != truth.shape:
-        raise ValueError(f"draws of shape {draws.shape} (draw, case, parameter) do not belong to a truth of {truth.shape}")
-    as_tensor = lambda array: torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64)  # noqa: E731
-    cases = torch.arange(len(truth), dtype=torch.float64)[:, None]
-    return as_tensor(truth), cases, _Stored(as_tensor(draws)), len(draws)
-
-
 def ranks(truth: Truth, draws: Draws) -> Float[np.ndarray, "case parameter"]:
     """Share of the draws below the truth, parameter by parameter: blind to how the parameters go together."""
-    return _ranks(truth, draws, "marginals")
+    return (draws < truth).mean(0, dtype=np.float32)
 
 
 def joint_ranks(
@@ -68,18 +57,8 @@ def joint_ranks(
             away = theta - means[case]
             return -np.einsum("ni,ij,nj->n", away, whitenings[case], away)
 
-    import torch  # noqa: PLC0415
-
-    return _ranks(truth, draws, lambda theta, case: torch.as_tensor(log_density(theta.numpy(), int(case))))[:, 0]
-
-
-def _ranks(truth: Truth, draws: Draws, reduce: Any) -> np.ndarray:
-    from sbi.diagnostics import run_sbc  # noqa: PLC0415
-
-    *known, n = _posterior(truth, draws)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Number of")  # small runs are labelled so elsewhere
-        return run_sbc(*known, n, reduce, show_progress_bar=False)[0].numpy() / n
+    densities = [(log_density(draws[:, case], case), log_density(truth[None, case], case)) for case in range(len(truth))]
+    return np.array([np.mean(of_draws < of_truth, dtype=np.float32) for of_draws, of_truth in densities])
 
 
 def tarp(truth: Truth, draws: Draws, rng: np.random.Generator) -> Coverage:
@@ -87,13 +66,12 @@ def tarp(truth: Truth, draws: Draws, rng: np.random.Generator) -> Coverage:
     import torch  # noqa: PLC0415
     from sbi.diagnostics import run_tarp  # noqa: PLC0415
 
-    points = torch.as_tensor(rng.uniform(truth.min(0), truth.max(0), truth.shape))
-    *known, n = _posterior(truth, draws)
+    points, known, drawn = map(torch.as_tensor, (rng.uniform(truth.min(0), truth.max(0), truth.shape), truth, draws))
+    cases = torch.arange(len(truth), dtype=torch.float64)[:, None]  # as observations
+    options = {"show_progress_bar": False, "num_bins": max(5, len(truth) // 10), "z_score_theta": True}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Number of")
-        coverage, credibility = run_tarp(
-            *known, points, n, show_progress_bar=False, num_bins=max(5, len(truth) // 10), z_score_theta=True
-        )
+        warnings.filterwarnings("ignore", message="Number of")  # small runs are labelled so elsewhere
+        coverage, credibility = run_tarp(known, cases, _Stored(drawn), points, len(draws), **options)
     return Coverage(credibility.numpy().astype(float), coverage.numpy().astype(float))
 
 

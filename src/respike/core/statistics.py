@@ -69,14 +69,6 @@ def autocovariance(counts: Num[np.ndarray, "*batch bin"], max_lag: int) -> Float
     return np.fft.irfft(power, size)[..., : max_lag + 1] / n
 
 
-def spectrum(counts: Num[np.ndarray, "*batch bin"], width: float) -> tuple[np.ndarray, Float[np.ndarray, "*batch frequency"]]:
-    """One-sided power spectral density of the rates (Hz^2 / Hz) and its frequencies (Hz), by Welch's method."""
-    from scipy import signal  # noqa: PLC0415  (most of a second, and most stages never ask for a spectrum)
-
-    values = np.asarray(counts, dtype=float) / width
-    return signal.welch(values, fs=1 / width, nperseg=min(values.shape[-1], 1024), detrend="constant")
-
-
 def r2(truth: Float[np.ndarray, "*shape"], estimate: Float[np.ndarray, "*shape"]) -> float:
     """Share of the variance of all entries of `truth` that `estimate` explains; negative when worse than the mean."""
     return float(1 - np.sum((truth - estimate) ** 2) / np.sum((truth - truth.mean()) ** 2))

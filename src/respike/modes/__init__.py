@@ -8,7 +8,7 @@ Model      Leaky integrate-and-fire neurons with filtered spikes, trained by bac
            derivative, on handwritten digits and on contextual integration; a tanh rate network for comparison.
 Claim      A few modes are enough; spikes do as well as rates; the importance of modes falls off in two power-law pieces.
 
-params: constants.  model: the equations.  kernel, encoding: the same in compiled loops, with a hand-written adjoint.
-digits, embedded: handwritten digits.  learning: training.  fitted: a trained network as a file.  simulation, trials: fresh
-trials and their files.  analysis, measurement: what is measured.  *_figures: figures 1-5 of the paper.
+params: constants.  model: the equations.  kernel: the same in compiled loops, with a hand-written adjoint.  encoding: images
+as input spikes.  digits, embedded: handwritten digits.  learning: training.  fitted: a trained network as a file.
+simulation, trials: fresh trials and their files.  analysis, measurement: what is measured.
 """

@@ -1,7 +1,9 @@
 """What is measured on trained networks: decisions, mode importance, coordinates in mode space. Plain arrays in and out."""
 
+from collections.abc import Iterator
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 KIM_LEVEL = 0.7  # Kim et al. 2019: the output must pass +-0.7 in the response window
 EPSILON = 1e-12
@@ -26,23 +28,16 @@ def kim_criterion(
     return (output[-last:] * np.sign(target[-1])).max(0) > KIM_LEVEL
 
 
-def squared_error(output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]) -> float:
-    """Mean squared error over all steps and trials."""
-    return float(np.mean((output - target) ** 2))
-
-
 def importance(
     pin: Float[np.ndarray, "*replica cell mode"],
     scores: Float[np.ndarray, "*replica mode"],
     pout: Float[np.ndarray, "*replica cell mode"],
 ) -> Float[np.ndarray, "*replica mode"]:
-    """Importance tau of each mode (Li and Huang 2023): its scaled norms plus its score."""
-    return importance_of_norms(np.linalg.norm(pin, axis=-2), scores, np.linalg.norm(pout, axis=-2))
+    """Importance of each mode (Li and Huang 2023), its scaled norms plus its score.
 
-
-def importance_of_norms(norm_pin, scores, norm_pout):
-    """tau_p = gamma (|pin_p| + |pout_p|) + |l_p| with gamma = sum |l| / sum (|pin| + |pout|); axes (replica, mode)."""
-    norms, sizes = norm_pin + norm_pout, np.abs(scores)
+    tau_p = gamma (|pin_p| + |pout_p|) + |l_p| with gamma = sum |l| / sum (|pin| + |pout|).
+    """
+    norms, sizes = np.linalg.norm(pin, axis=-2) + np.linalg.norm(pout, axis=-2), np.abs(scores)
     gamma = sizes.sum(-1, keepdims=True) / norms.sum(-1, keepdims=True)
     return gamma * norms + sizes
 
@@ -55,15 +50,17 @@ def ranked(
     return np.take_along_axis(tau, order, 1).mean(0), np.take_along_axis(np.abs(scores), order, 1).mean(0)
 
 
-def log_slope(values: Float[np.ndarray, " mode"], first: int, last: int) -> float:
-    """Slope of log value against log rank over the ranks first..last (counted from 1, both included)."""
-    ranks = np.arange(first, last + 1)
-    return float(np.polyfit(np.log(ranks), np.log(values[first - 1 : last]), 1)[0])
+def power_laws(
+    importance: Float[np.ndarray, " mode"], neurons: int
+) -> Iterator[tuple[Int[np.ndarray, " rank"], Float[np.ndarray, "2"]]]:
+    """The lines of figure 5: their ranks, counted from 1, with slope and offset of log importance against log rank.
 
-
-def slope_ranks(neurons: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rank ranges of the two fitted lines of figure 5: 1-9 and 10-19, or 1-10 and 11-18 for 200 neurons."""
-    return ((1, 10), (11, 18)) if neurons == 200 else ((1, 9), (10, 19))
+    Ranks 1-9 and 10-19, or 1-10 and 11-18 for 200 neurons; a line for whose ranks there are not modes enough is left out.
+    """
+    for first, last in ((1, 10), (11, 18)) if neurons == 200 else ((1, 9), (10, 19)):
+        if last <= len(importance):
+            ranks = np.arange(first, last + 1)
+            yield ranks, np.polyfit(np.log(ranks), np.log(importance[first - 1 : last]), 1)
 
 
 def mode_basis(win: Float[np.ndarray, "cell input"], pin: Float[np.ndarray, "cell mode"]) -> Float[np.ndarray, "cell mode"]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from respike.core import files
+from respike.core import files, training
 from respike.modes import model
 from respike.modes.model import Activity, Network
 from respike.modes.params import Cell, Filter, Size, Task, Training, spike_filter
@@ -29,21 +29,18 @@ class Fitted(NamedTuple):
 
         That is filtered spikes, rates, or the potential of a rate network, as the settings say.
         """
-        if self.synapse:
-            activity = model.run_spiking(self.network, drive, self.synapse, self.settings.refractory)
-            return activity, activity.r
-        activity = model.run_rate(self.network, drive)
+        activity = model.run(self.network, drive, self.synapse, self.settings.refractory)
         return activity, activity.v if self._reads_v else activity.r
 
     def outputs(self, inputs: Float[Tensor, "step trial input"]) -> Float[Tensor, "step trial output"]:
         """Output at every step: `model.read_steps` of what `run` gives for training."""
-        if self._reads_v:
+        if self._reads_v or inputs.device.type != "cpu":
             return model.read_steps(self.network, self.run(model.drive_of(self.network, inputs))[1])
         return model.train_steps(self.network, inputs, self.synapse, self.settings.refractory)
 
     def logits(self, drive: Float[Tensor, "step trial cell"]) -> Float[Tensor, "trial output"]:
         """Output for the peaks: `model.read_peaks` of what `run` gives for training."""
-        if self._reads_v:
+        if self._reads_v or drive.device.type != "cpu":
             return model.read_peaks(self.network, self.run(drive)[1])
         return model.train_peaks(self.network, drive, self.synapse, self.settings.refractory)
 
@@ -56,16 +53,11 @@ class Fitted(NamedTuple):
     def _reads_v(self) -> bool:
         return self.cell == "rate" and self.settings.rate_readout == "potential"
 
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """Weights by name, on the CPU."""
-        return {name: weight.cpu() for name, weight in self.network.state_dict().items()}
-
 
 def write(path: Path, fitted: Fitted) -> None:
     """Torch file of a fitted network."""
     facts = {"task": fitted.task, "cell": fitted.cell, "replica": fitted.replica, "settings": asdict(fitted.settings)}
-    files.write_checkpoint(path, {**facts, "weights": fitted.weights, "loss": fitted.loss})
+    files.write_checkpoint(path, {**facts, "weights": training.weights_of(fitted.network), "loss": fitted.loss})
 
 
 def read(path: Path, device: torch.device | str = "cpu") -> Fitted:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from respike.compiled import njit
-from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter
+from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, DT, REFRACTORY_STEPS, SLOPE, Filter
 
 compiled = njit(error_model="numpy")  # without checks of divisors, which would keep the loops scalar
 SPIKED, FREE = np.uint8(1), np.uint8(2)  # flags of a neuron in a step: it fired; it was not refractory
@@ -24,9 +24,9 @@ class Constants(NamedTuple):
     a_input: np.float32
     a_membrane: np.float32
     b_membrane: np.float32  # 1 - A_MEMBRANE
-    a_rise: np.float32  # 0 in a filter without rise
+    a_rise: np.float32
     a_decay: np.float32
-    step_h: np.float32  # 1 in a filter without rise
+    step_h: np.float32
     step_r: np.float32
     slope: np.float32  # of the surrogate derivative
     by_count: bool  # refractory time in steps; else in seconds, rounded as in the published program
@@ -35,9 +35,8 @@ class Constants(NamedTuple):
 
 def constants(synapse: Filter | None, by_count: bool = False) -> Constants:
     """Constants of a network with the filter `synapse`, or of a rate network without one."""
-    s = synapse or Filter(True, 0.0, 0.0)
-    a_rise, step_h = (0.0, 1.0) if s.single else (A_RISE, s.step_h)
-    coefficients = A_INPUT, A_MEMBRANE, 1 - A_MEMBRANE, a_rise, A_DECAY, step_h, s.step_r, SLOPE
+    rise, step_h, step_r = synapse or Filter(0.0, 0.0, 0.0)
+    coefficients = A_INPUT, A_MEMBRANE, 1 - A_MEMBRANE, rise, A_DECAY, step_h, step_r, SLOPE
     return Constants(*map(np.float32, coefficients), by_count, synapse is None)
 
 

@@ -16,7 +16,6 @@ from respike.modes.fitted import Fitted
 from respike.modes.params import Training, Variant
 
 Images = tuple[UInt8[np.ndarray, "image pixel"], UInt8[np.ndarray, " image"]]  # and their labels
-Loss = Callable[[], Tensor]  # of one batch, with new input spikes at each call
 Stream = tuple[str | int, ...]  # seed and path of a network's random numbers
 
 
@@ -28,17 +27,18 @@ def train(
     The unfinished training is saved beside `out` (see core.training). Raises ValueError when there are fewer images than
     one batch takes.
     """
+    if images and settings.batch > len(images[1]):
+        raise ValueError(f"modes.digits.batch = {settings.batch}: expected at most {len(images[1])}, the training images")
     stream = (seed, "modes", *variant, replica)
     generator = torch.Generator().manual_seed(seeds.of(*stream, "weights"))
     output_sd = None if variant.task == "digits" else settings.output_sd
     network = model.Network(variant.size, generator, output_sd, settings.train_scores).to(device)
     fitted = Fitted(network, variant.task, variant.cell, replica, settings, torch.zeros(0))
-    loss_of_batch = batches(fitted, images, stream)
     trainable = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = training.Adam(trainable, settings.learning_rate)
 
     def step(number: int) -> dict[str, float]:
-        loss_of = loss_of_batch(number)
+        loss_of = batch_loss(fitted, images, stream, number)
         for _ in range(settings.repeats):
             optimiser.zero_grad()
             loss = loss_of()
@@ -52,37 +52,23 @@ def train(
     return fitted._replace(loss=torch.tensor(table["loss"].to_numpy()))
 
 
-def batches(fitted: Fitted, images: Images | None, stream: Stream) -> Callable[[int], Loss]:
-    """Function of the number of a batch that draws the batch and gives its loss."""
+def batch_loss(fitted: Fitted, images: Images | None, stream: Stream, number: int) -> Callable[[], Tensor]:
+    """Function that gives the loss of batch `number`, with new input spikes at each call."""
     network, settings = fitted.network, fitted.settings
-
-    def contextual_batch(number: int) -> Loss:
-        rng = seeds.generator(*stream, "batch", number)
+    rng = seeds.generator(*stream, "batch", number)
+    if images is None:
         trials = contextual(rng, settings.steps, settings.batch, settings.switch_probability, settings.switch_steps)
         inputs, target = (torch.from_numpy(part).to(network.win.device) for part in (trials.inputs, trials.target))
+        return lambda: model.step_loss(fitted.outputs(inputs)[..., 0], target)
+    pixels, labels = (part[image_order(number, settings.batch, len(images[1]), stream)] for part in images)
+    target = torch.from_numpy(labels.astype(np.int64)).to(network.win.device)
 
-        def loss() -> Tensor:
-            return model.step_loss(fitted.outputs(inputs)[..., 0], target)
+    def loss() -> Tensor:
+        return model.digit_loss(
+            fitted.logits(model.encoded_drive(network, pixels, settings.steps, rng)), target, settings.loss
+        )
 
-        return loss
-
-    def digit_batch(number: int) -> Loss:
-        chosen = image_order(number, settings.batch, len(labels), stream)
-        rng = seeds.generator(*stream, "batch", number)
-        target = torch.from_numpy(labels[chosen].astype(np.int64)).to(network.win.device)
-
-        def loss() -> Tensor:
-            logits = fitted.logits(model.encoded_drive(network, pixels[chosen], settings.steps, rng))
-            return model.digit_loss(logits, target, settings.loss)
-
-        return loss
-
-    if images is None:
-        return contextual_batch
-    pixels, labels = images
-    if settings.batch > len(labels):
-        raise ValueError(f"modes.digits.batch = {settings.batch}: expected at most {len(labels)}, the training images")
-    return digit_batch
+    return loss
 
 
 def image_order(number: int, batch: int, n_images: int, stream: Stream) -> Int[np.ndarray, " batch"]:

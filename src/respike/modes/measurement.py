@@ -1,6 +1,5 @@
 """Measures of single networks, of the replicas of a variant, and of the trend over numbers of modes, as rows of the table."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,15 +32,15 @@ def measures(networks: Mapping[str, Trials]) -> list[Measure]:
     variants: dict[str, list[Trials]] = defaultdict(list)
     rows = []
     for name, trials in networks.items():
-        variant, replica = re.fullmatch(r"(.+)_replica(\d+)", name).groups()
+        variant = name.rpartition("_replica")[0]
         variants[variant].append(trials)
         values = network_values(trials) + [(f"{name}, each network", x, u, 1) for name, x, u in importance_values([trials])]
-        rows += [Measure(variant, int(replica), str(trials["dataset"]), *value) for value in values]
+        rows += [Measure(variant, int(trials["replica"]), str(trials["dataset"]), *value) for value in values]
     table = pd.DataFrame(rows)
     for variant, members in variants.items():
         values = [*exclusions(table[table["variant"] == variant], str(members[0]["task"])), *importance_values(members)]
         rows += [Measure(variant, -1, str(members[0]["dataset"]), *value, len(members)) for value in values]
-    return rows + trends(table) + means_across_modes(table)
+    return [*rows, *trends(table), *means_across_modes(table)]
 
 
 def facts(simulations: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -79,7 +78,7 @@ def contextual_values(trials: Trials) -> list[Value]:
     n = output.shape[1]
     correct = analysis.correct_decisions(output, target)
     values = [
-        ("mse", analysis.squared_error(output, target), "", n),
+        ("mse", float(np.mean((output - target) ** 2)), "", n),
         ("decision_accuracy", float(correct.mean()), "", n),
         ("kim_accuracy", float(analysis.kim_criterion(output, target).mean()), "", n),
         ("final_loss", float(loss[-FINAL_TRIALS:].mean()), "", FINAL_TRIALS),
@@ -122,12 +121,8 @@ def exclusions(rows: pd.DataFrame, task: str) -> list[tuple[str, float, str]]:
 def importance_values(members: Sequence[Trials]) -> list[tuple[str, float, str]]:
     """The two log-log slopes of mode importance, when the networks have modes enough, and the scores at both ends."""
     importance, scores = ranked_importance(members)
-    ranges = analysis.slope_ranks(members[0]["pin"].shape[0])
-    slopes = [
-        (f"importance_slope_{part}", analysis.log_slope(importance, *ranks), "")
-        for part, ranks in zip(("head", "tail"), ranges, strict=True)
-        if ranks[1] <= len(importance)
-    ]
+    lines = zip(("head", "tail"), analysis.power_laws(importance, len(members[0]["pin"])), strict=False)
+    slopes = [(f"importance_slope_{part}", float(line[0]), "") for part, (_, line) in lines]
     return [*slopes, ("score_first", float(scores[0]), ""), ("score_last", float(scores[-1]), "")]
 
 
@@ -137,27 +132,22 @@ def ranked_importance(members: Sequence[Trials]) -> tuple[np.ndarray, np.ndarray
     return analysis.ranked(tau, np.stack([one["scores"] for one in members]))
 
 
-def trends(rows: pd.DataFrame) -> list[Measure]:
+def trends(rows: pd.DataFrame) -> Iterator[Measure]:
     """Change of mean accuracy from the fewest to the most modes, for each kind of cell and number of neurons."""
-    accuracy = rows[rows["metric"] == "accuracy"].copy()
-    if accuracy.empty:
-        return []
-    accuracy[["group", "modes"]] = accuracy["variant"].str.extract(r"(.+)_P(\d+)$")
-    measured = []
-    for group, part in accuracy.astype({"modes": int}).groupby("group"):
-        mean = part.groupby("modes")["value"].mean().sort_index()
+    accuracy = rows[rows["metric"] == "accuracy"]
+    group, modes = accuracy["variant"].str.rsplit("_P", n=1).str[0], accuracy["variant"].str.rsplit("_P", n=1).str[1]
+    for name, part in accuracy.groupby(group):
+        mean = part["value"].groupby(modes.astype(int)).mean()
         if len(mean) > 1:
             change = float(mean.iloc[-1] - mean.iloc[0])
-            measured.append(Measure(group, -1, part["dataset"].iloc[0], "accuracy_change_with_modes", change, "", len(part)))
-    return measured
+            yield Measure(name, -1, part["dataset"].iloc[0], "accuracy_change_with_modes", change, "", len(part))
 
 
-def means_across_modes(rows: pd.DataFrame) -> list[Measure]:
+def means_across_modes(rows: pd.DataFrame) -> Iterator[Measure]:
     """Means over the numbers of modes, for each kind of cell, number of neurons and replica; several numbers needed."""
-    chosen = rows[rows["metric"].isin(ACROSS_MODES) & rows["variant"].str.startswith("digits")].copy()
-    chosen["group"] = chosen["variant"].str.replace(r"_P\d+$", "", regex=True)
-    return [
-        Measure(group, int(seed), dataset, f"{metric}, mean over modes", float(part["value"].mean()), unit, len(part))
-        for (group, seed, dataset, metric, unit), part in chosen.groupby(["group", "seed", "dataset", "metric", "unit"])
-        if len(part) > 1
-    ]
+    chosen = rows[rows["metric"].isin(ACROSS_MODES) & rows["variant"].str.startswith("digits")]
+    group = chosen["variant"].str.rsplit("_P", n=1).str[0]
+    for (name, seed, dataset, metric, unit), part in chosen.groupby([group, "seed", "dataset", "metric", "unit"]):
+        if len(part) > 1:
+            mean = float(part["value"].mean())
+            yield Measure(name, int(seed), dataset, f"{metric}, mean over modes", mean, unit, len(part))

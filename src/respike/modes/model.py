@@ -3,7 +3,7 @@
 In step i = 0, 1, ... of a spiking network, with s, r of the step before:
     I <- A_INPUT I + Win x_i + W r
     v <- g (A_MEMBRANE v + (1 - A_MEMBRANE) I) (1 - s)        g = 1 unless the neuron fired in the last 5 steps
-    h <- A_RISE h + step_h s ;  r <- A_DECAY r + step_r h       (single filter: r <- A_DECAY r + step_r s)
+    h <- rise h + step_h s ;  r <- A_DECAY r + step_r h         (single filter: rise 0 and step_h 1)
     s <- 1 where v > 1
 A neuron that fired is thus reset one step later, and its spike reaches the readout one step later.
 Axes: step, trial, cell.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from respike.core.cells import spike
 from respike.modes import encoding, kernel
-from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, A_RISE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
+from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
 
 
 class Activity(NamedTuple):
@@ -57,26 +57,19 @@ class Network(nn.Module):
         self.wout = normal(output_sd or 1 / math.sqrt(size.outputs), size.outputs, size.neurons)
 
 
-def run_spiking(
-    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter, refractory: str = "float32_compat"
+def run(
+    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter | None, refractory: str = "float32_compat"
 ) -> Activity:
-    """Activity of the spiking network for the input current `drive` = Win x; compiled on the CPU, plain elsewhere.
+    """Activity for the input current `drive` = Win x; compiled on the CPU, plain elsewhere.
 
+    Without a filter that of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v.
     refractory: "float32_compat" rounds times as the published program does (5 or 6 steps), "steps" counts (6 steps).
     """
     if drive.device.type != "cpu":
-        return run_spiking_plainly(network, drive, synapse, refractory)
+        return run_spiking_plainly(network, drive, synapse, refractory) if synapse else run_rate_plainly(network, drive)
     constants = kernel.constants(synapse, refractory == "steps")
     _, r, _, membrane, flags = _compiled(network, drive[..., :0], drive, constants, "r")
-    return Activity(r, membrane, flags & int(kernel.SPIKED))
-
-
-def run_rate(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
-    """Activity of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v."""
-    if drive.device.type != "cpu":
-        return run_rate_plainly(network, drive)
-    _, r, _, v, _ = _compiled(network, drive[..., :0], drive, kernel.constants(None), "r")
-    return Activity(r, v, None)
+    return Activity(r, membrane, flags & int(kernel.SPIKED) if synapse else None)
 
 
 def _compiled(
@@ -97,7 +90,7 @@ def fast_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def run_spiking_plainly(
     network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter, refractory: str = "float32_compat"
 ) -> Activity:
-    """The same as run_spiking in plain torch operations, on any device."""
+    """Activity of the spiking network in plain torch operations, on any device."""
     current = v = s = r = h = torch.zeros_like(drive[0])
     scale = DT if refractory == "float32_compat" else 1.0
     last = torch.full_like(v, -1.0 if refractory == "float32_compat" else -1000.0)
@@ -107,7 +100,7 @@ def run_spiking_plainly(
         current = A_INPUT * current + x + recurrent(network, r)
         before_reset = free * (A_MEMBRANE * v + (1 - A_MEMBRANE) * current)
         v = before_reset * (1 - s)
-        h = s if synapse.single else A_RISE * h + synapse.step_h * s
+        h = synapse.rise * h + synapse.step_h * s
         r = A_DECAY * r + synapse.step_r * h
         s = spike(v - 1, fast_sigmoid)
         last = last + (step * scale - last) * s.detach()
@@ -116,7 +109,7 @@ def run_spiking_plainly(
 
 
 def run_rate_plainly(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
-    """The same as run_rate in plain torch operations, on any device."""
+    """Activity of the rate network in plain torch operations, on any device."""
     v = r = torch.zeros_like(drive[0])
     steps = []
     for x in drive.unbind():
@@ -141,13 +134,12 @@ def encoded_drive(
     network: Network, images: UInt8[np.ndarray, "trial pixel"], n_steps: int, rng: np.random.Generator
 ) -> Float[Tensor, "step trial cell"]:
     """Input current of Poisson-encoded images, drawn from `rng`."""
-    start, index = encoding.encode(images, n_steps, rng)
+    start, index = (torch.from_numpy(part).to(network.win.device) for part in encoding.encode(images, n_steps, rng))
     if network.win.device.type == "cpu":
-        return encoding.EncodedDrive.apply(network.win, start, index, len(images))
-    rows = torch.repeat_interleave(torch.arange(len(start) - 1), torch.from_numpy(start).diff())
-    inputs = torch.zeros(n_steps * len(images), images.shape[1])
-    inputs[rows, torch.from_numpy(index).long()] = 1
-    return drive_of(network, inputs.view(n_steps, len(images), -1).to(network.win.device))
+        drive = encoding.EncodedDrive.apply(network.win, start, index)
+    else:
+        drive = encoding.gather(network.win.T.contiguous(), start, index)
+    return drive.view(n_steps, len(images), -1)
 
 
 def read_steps(network: Network, activity: Float[Tensor, "step trial cell"]) -> Float[Tensor, "step trial output"]:
@@ -163,9 +155,7 @@ def read_peaks(network: Network, activity: Float[Tensor, "step trial cell"]) -> 
 def train_steps(
     network: Network, inputs: Float[Tensor, "step trial input"], synapse: Filter | None, refractory: str = "float32_compat"
 ) -> Float[Tensor, "step trial output"]:
-    """`read_steps` of the R of run_spiking, or of run_rate without a filter; on the CPU with less kept for the gradient."""
-    if inputs.device.type != "cpu":
-        return read_steps(network, _run(network, drive_of(network, inputs), synapse, refractory).r)
+    """`read_steps` of the R of `run`, on the CPU alone, with less kept for the gradient."""
     z = _compiled(network, inputs, None, kernel.constants(synapse, refractory == "steps"))[0]
     return z[1:, :, -len(network.wout) :]
 
@@ -173,15 +163,9 @@ def train_steps(
 def train_peaks(
     network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter | None, refractory: str = "float32_compat"
 ) -> Float[Tensor, "trial output"]:
-    """`read_peaks` of the R of run_spiking, or of run_rate without a filter; on the CPU with less kept for the gradient."""
-    if drive.device.type != "cpu":
-        return read_peaks(network, _run(network, drive, synapse, refractory).r)
+    """`read_peaks` of the R of `run`, on the CPU alone, with less kept for the gradient."""
     peaks = _compiled(network, drive[..., :0], drive, kernel.constants(synapse, refractory == "steps"), "peaks")[2]
     return peaks @ network.wout.T
-
-
-def _run(network: Network, drive: Tensor, synapse: Filter | None, refractory: str) -> Activity:
-    return run_spiking(network, drive, synapse, refractory) if synapse else run_rate(network, drive)
 
 
 def step_loss(output: Float[Tensor, "step trial"], target: Float[Tensor, "step trial"]) -> Tensor:

@@ -26,19 +26,18 @@ CLASSES = 10
 CHANNELS = 4  # contextual integration: two of evidence, two of context
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Coefficients of the synaptic filter: h <- rise h + step_h s ; r <- A_DECAY r + step_r (h or, if single, s)."""
+class Filter(NamedTuple):
+    """Coefficients of the synaptic filter: h <- rise h + step_h s ; r <- A_DECAY r + step_r h."""
 
-    single: bool
+    rise: float
     step_h: float
     step_r: float
 
 
 FILTERS = {
-    "single": Filter(True, 0.0, DT / TAU_DECAY),
-    "double": Filter(False, 1.0, 1 - A_DECAY),  # contextual task
-    "double_digits": Filter(False, DT / (TAU_DECAY * TAU_RISE), DT),  # differs from the line above by a factor 1.034
+    "single": Filter(0.0, 1.0, DT / TAU_DECAY),  # h is s
+    "double": Filter(A_RISE, 1.0, 1 - A_DECAY),  # contextual task
+    "double_digits": Filter(A_RISE, DT / (TAU_DECAY * TAU_RISE), DT),  # differs from the line above by a factor 1.034
 }
 
 

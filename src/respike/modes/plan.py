@@ -47,14 +47,10 @@ def _chunks(variant: Variant, replicas: int, config: Mapping[str, Any], folder: 
 def shown(config: Mapping[str, Any], folder: str) -> list[str]:
     """Of each task the first trials of a spiking network, the one whose number of modes is nearest to the paper's example."""
     replicas = variants(config)
-    nearest = {
-        task: min(
-            (variant for variant in replicas if variant[:2] == (task, "spike")),
-            key=lambda variant: (abs(variant.modes - SHOWN_MODES), variant),
-        )
-        for task in dict.fromkeys(variant.task for variant in replicas if variant.cell == "spike")
-    }
-    return [next(_chunks(variant, replicas[variant], config, folder)) for variant in nearest.values()]
+    nearest = sorted(replicas, key=lambda variant: (abs(variant.modes - SHOWN_MODES), variant))
+    tasks = dict.fromkeys(variant.task for variant in replicas if variant.cell == "spike")
+    examples = [next(variant for variant in nearest if variant[:2] == (task, "spike")) for task in tasks]
+    return [next(_chunks(variant, replicas[variant], config, folder)) for variant in examples]
 
 
 def digit_source(config: Mapping[str, Any], standin: str) -> dict[str, str]:

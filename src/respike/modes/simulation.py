@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from respike.core import training
 from respike.core.tasks import contextual
 from respike.modes import analysis, model
 from respike.modes.fitted import Fitted
@@ -28,7 +29,7 @@ def simulate(
         trials = digit_trials(fitted, digits, settings, steps, rng)
     else:
         trials = contextual_trials(fitted, settings, steps, rng)
-    weights = {name: weight.numpy() for name, weight in fitted.weights.items()}
+    weights = {name: weight.numpy() for name, weight in training.weights_of(fitted.network).items()}
     facts = {"task": fitted.task, "cell": fitted.cell, "replica": fitted.replica}
     return {**trials, **weights, "loss": fitted.loss.numpy(), **facts}
 

@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from respike.core import wiring
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import CLIP, GAMMA, OUTPUT_START, RATE_NOISE, RATE_START, Training
 
@@ -146,7 +145,7 @@ def _initial_weights(settings: Training, rng: np.random.Generator) -> Float[np.n
     else:
         values = rng.standard_normal((n, n)) * settings.gain / np.sqrt(n * p)
     values = np.abs(values) if settings.dale else values
-    return np.where(wiring.mask(rng, n, n, p), values, 0.0)
+    return np.where(rng.random((n, n)) < p, values, 0.0)
 
 
 def loss(output: Float[Tensor, "step-1 trial"], target: Float[Tensor, "step trial"], kind: str) -> Float[Tensor, " trial"]:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy import signal
 
 from respike.core import statistics
 from respike.core.spikes import Network, bin_counts
@@ -67,8 +68,8 @@ def whole_steps(width: float, step: float) -> float:
 
 def of_population(network: Network, width: float) -> dict[str, Float[np.ndarray, " one"]]:
     """Peak and flatness of the power spectrum of the summed activity, averaged over trials."""
-    summed = bin_counts(network.spikes, width).sum(2)
-    frequency, power = statistics.spectrum(summed, width)
+    rate = bin_counts(network.spikes, width).sum(2) / width
+    frequency, power = signal.welch(rate, fs=1 / width, nperseg=min(rate.shape[1], 1024), detrend="constant")
     frequency, power = frequency[1:], power.mean(0)[1:]
     if len(frequency) < FEWEST_FREQUENCIES or not power.all():
         return {"spectrum_peak": np.empty(0), "flatness": np.empty(0)}

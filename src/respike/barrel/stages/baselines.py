@@ -9,7 +9,7 @@ from respike.barrel import classifiers, params, samples
 from respike.core import files, seeds
 
 
-def run(*, inputs: Path, form: str, repeats: int, folds: int, seed: int, out: Path) -> None:
+def run(*, inputs: Path, form: params.Form, repeats: int, folds: int, seed: int, out: Path) -> None:
     """Test accuracy on the test samples of the data (repeat -1) and on every fold."""
     given, is_test = samples.read(inputs, form, params.Encoding())
     features = classifiers.binned(given.values)

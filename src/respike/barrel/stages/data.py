@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from respike.barrel import encoding, recording
+from respike.barrel import encoding, params, recording
 from respike.core import files
 
 
-def run(*, train: Path, test: Path, form: str, normalise: str | None, out: Path) -> None:
+def run(*, train: Path, test: Path, form: params.Form, normalise: params.Normalisation | None, out: Path) -> None:
     """Values of the first sweep, (sample, frame, channel): spike probabilities or normalised numbers."""
     parts = [
         recording.read(train, "barrel.recording.train (empty: sweeps are simulated)"),

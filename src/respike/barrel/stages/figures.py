@@ -1,5 +1,6 @@
 """The figures of the study; each says which data it shows."""
 
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -326,7 +327,7 @@ def best_by_wiring(table: pd.DataFrame):
     """Best test accuracy of networks wired by each rule; a dot per network."""
     figure, axes = style.panels(1, 1)
     best = table.groupby(["wiring", "replicate"])["test"].max()
-    names = [name for name in anatomy.WIRINGS if name in best.index.get_level_values("wiring")]
+    names = [name for name in typing.get_args(params.Wiring) if name in best.index.get_level_values("wiring")]
     for position, name in enumerate(names):
         values = best[name].to_numpy()
         if len(values) > 2 and np.ptp(values) > 0:

@@ -10,41 +10,67 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from respike.core import files, measures, style
-from respike.modes import mode_figures, trial_figures, trials
-from respike.modes.trial_figures import COLORS, dataset_of
+from respike.core import files, measures, spikes, style
+from respike.core.tasks import OFFSET, windows
+from respike.modes import analysis, measurement, trials
+from respike.modes.params import DT, THRESHOLD
 from respike.modes.trials import Trials
+
+MS = 1000 * DT
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def run(*, simulations: list[Path], metrics: Path, folder: Path) -> None:
     """Write every figure into `folder` as PDF and PNG; a figure whose networks are not in the run says so."""
     rows = measured_networks(files.read_table(metrics, measures.COLUMNS))
+    of_digits, of_task = (rows[rows["task"] == name] for name in ("digits", "contextual"))
     networks = trials.read(simulations)
-    digits = pick(networks, "digits_spike", modes=10)
-    task = pick(networks, "contextual_spike", modes=3)
-    switch = pick(networks, "switch_spike", modes=3)
-    figure_2a(folder, rows)
-    figure_loss(folder, networks, "digits", "fig2b", dataset_of(digits))
-    figure_2c(folder, rows)
-    figure_3a(folder, rows)
-    figure_loss(folder, networks, "contextual", "fig3b", dataset_of(task))
-    trial_figures.figure_1(folder, digits, task)
-    trial_figures.figure_membrane(folder, digits, "fig2d")
-    trial_figures.figure_raster(folder, digits, "fig2e")
-    trial_figures.figure_3c(folder, task)
-    trial_figures.figure_membrane(folder, task, "fig3d")
-    trial_figures.figure_raster(folder, task, "fig3e")
-    trial_figures.figure_4b(folder, switch if switch else task)
-    mode_figures.figure_4a(folder, task)
-    mode_figures.figure_4cd(folder, switch, orthonormal=False)
-    mode_figures.figure_4cd(folder, switch, orthonormal=True)
-    mode_figures.figure_5(folder, networks)
+    digits, task = pick(networks, "digits", modes=10), pick(networks, "contextual", modes=3)
+    switch, largest = pick(networks, "switch", modes=3), most_modes(networks)
+    pictures = {  # name: what it shows, and how it is drawn
+        "fig1": (task or digits, lambda: stimuli(digits, task)),
+        "fig2a": (of_digits, lambda: accuracy_and_speed(of_digits)),
+        "fig2b": (digits, lambda: losses(networks, "digits")),
+        "fig2c": (of_digits, lambda: accuracy(of_digits)),
+        "fig2d": (digits, lambda: membrane(digits)),
+        "fig2e": (digits, lambda: raster(digits)),
+        "fig3a": (of_task, lambda: errors_and_decisions(of_task)),
+        "fig3b": (task, lambda: losses(networks, "contextual")),
+        "fig3c": (task, lambda: outputs(task)),
+        "fig3d": (task, lambda: membrane(task)),
+        "fig3e": (task, lambda: raster(task)),
+        "fig4a": (task, lambda: trajectories(task)),
+        "fig4b": (switch or task, lambda: stimulus(switch or task)),
+        "fig4c": (switch, lambda: switches(switch, "through_pin")),
+        "fig4d": (switch, lambda: switches(switch, "through_basis")),
+        "fig5": (next(iter(largest.values()), [None])[0], lambda: importance(largest)),
+    }
+    for name, (shown, draw) in pictures.items():
+        datasets = [] if shown is None else np.unique(shown["dataset"])
+        style.save(draw() if len(datasets) else absent(), folder, name, ", ".join(map(str, datasets)))
 
 
-def pick(networks: dict[str, Trials], kind: str, modes: int, neurons: int = 100) -> Trials | None:
-    """Trials of the first replica whose size is nearest to the paper's; None when there is no such network."""
-    first = [one for name, one in networks.items() if name.startswith(kind) and int(one["replica"]) == 0]
+def absent() -> Figure:
+    """A figure without its networks."""
+    figure, axes = style.panels()
+    axes[0, 0].text(0.5, 0.5, "this run holds no network for this figure", ha="center", va="center")
+    axes[0, 0].set_axis_off()
+    return figure
+
+
+def pick(networks: dict[str, Trials], task: str, modes: int, neurons: int = 100) -> Trials | None:
+    """Trials of the first spiking replica whose size is nearest to the paper's; None when there is no such network."""
+    first = [one for name, one in networks.items() if name.startswith(f"{task}_spike") and int(one["replica"]) == 0]
     return min(first, key=lambda one: (abs(one["pin"].shape[0] - neurons), abs(one["pin"].shape[1] - modes)), default=None)
+
+
+def most_modes(networks: dict[str, Trials]) -> dict[str, list[Trials]]:
+    """Replicas of the three spiking variants with the most modes, three or more."""
+    variants = defaultdict(list)
+    for name, one in networks.items():
+        if "spike" in name and one["pin"].shape[1] >= 3:
+            variants[name.rsplit("_replica", 1)[0]].append(one)
+    return dict(sorted(variants.items(), key=lambda item: -item[1][0]["pin"].shape[1])[:3])
 
 
 def measured_networks(rows: pd.DataFrame) -> pd.DataFrame:
@@ -68,59 +94,201 @@ def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...]
     axes.legend()
 
 
-def save(figure: Figure, folder: Path, name: str, rows: pd.DataFrame) -> None:
-    """Write the figure with the names of the data sets that `rows` rest on."""
-    style.save(figure, folder, name, ", ".join(sorted(rows["dataset"].unique())))
-
-
-def figure_2a(folder: Path, rows: pd.DataFrame) -> None:
+def accuracy_and_speed(rows: pd.DataFrame) -> Figure:
     """Accuracy, and batches until the loss is below 1.7, against the number of modes, in the true order.
 
     The published figure 2a shows the list of accuracies in reverse order.
     """
-    rows = rows[rows["task"] == "digits"]
     figure, axes = style.panels(1, 2)
     by_modes(axes[0, 0], rows, "accuracy", ("spike",), 100)
     axes[0, 0].set(ylabel="test accuracy (%)", title="true order of P (the published panel is reversed)")
     by_modes(axes[0, 1], rows, "batches_to_1.7", ("spike",))
     axes[0, 1].set(ylabel="batches until loss < 1.7")
-    save(figure, folder, "fig2a", rows)
+    return figure
 
 
-def figure_2c(folder: Path, rows: pd.DataFrame) -> None:
+def accuracy(rows: pd.DataFrame) -> Figure:
     """Accuracy of spiking and rate networks against the number of modes (figure 2c)."""
-    rows = rows[rows["task"] == "digits"]
     figure, axes = style.panels()
     by_modes(axes[0, 0], rows, "accuracy", ("spike", "rate"), 100)
     axes[0, 0].set(ylabel="test accuracy (%)", title="spikes and rates")
-    save(figure, folder, "fig2c", rows)
+    return figure
 
 
-def figure_loss(folder: Path, networks: dict[str, Trials], task: str, name: str, dataset: str) -> None:
+def losses(networks: dict[str, Trials], task: str) -> Figure:
     """Training loss per number of modes, spiking networks of the largest size (figures 2b, 3b)."""
-    losses = defaultdict(list)
+    by_size = defaultdict(list)
     for network, simulated in networks.items():
         if named := re.match(rf"{task}_spike_N(\d+)_P(\d+)_", network):
-            losses[int(named[1]), int(named[2])].append(simulated["loss"])
-    shown = {modes: np.stack(curves) for (size, modes), curves in sorted(losses.items()) if size == max(losses)[0]}
+            by_size[int(named[1]), int(named[2])].append(simulated["loss"])
+    largest = max(by_size)[0]
+    shown = {modes: np.stack(curves) for (size, modes), curves in sorted(by_size.items()) if size == largest}
     figure, axes = style.panels()
     for color, (modes, curves) in zip(colormaps["viridis"](np.linspace(0, 0.9, len(shown))), shown.items(), strict=True):
         batches = 1 + np.arange(curves.shape[1])
         axes[0, 0].plot(batches, curves.mean(0), color=color, label=f"{modes} modes ({len(curves)})")
         axes[0, 0].fill_between(batches, curves.min(0), curves.max(0), color=color, alpha=0.2, lw=0)
-    title = f"N = {max(losses)[0]}: mean and range over replicas (number)" if losses else ""
-    axes[0, 0].set(xlabel="batch", ylabel="loss", title=title)
-    if losses:
-        axes[0, 0].legend()
-    style.save(figure, folder, name, dataset)
+    axes[0, 0].set(xlabel="batch", ylabel="loss", title=f"N = {largest}: mean and range over replicas (number)")
+    axes[0, 0].legend()
+    return figure
 
 
-def figure_3a(folder: Path, rows: pd.DataFrame) -> None:
+def errors_and_decisions(rows: pd.DataFrame) -> Figure:
     """Error and decision accuracy of the contextual task against the number of modes (figure 3a)."""
-    rows = rows[rows["task"] == "contextual"]
     figure, axes = style.panels(1, 2)
     by_modes(axes[0, 0], rows, "mse", ("spike", "rate"))
     axes[0, 0].set(ylabel="mean squared error")
     by_modes(axes[0, 1], rows, "decision_accuracy", ("spike", "rate"), 100)
     axes[0, 1].set(ylabel="correct decisions (%)")
-    save(figure, folder, "fig3a", rows)
+    return figure
+
+
+def stimuli(digits: Trials | None, task: Trials | None) -> Figure:
+    """Example stimuli and wanted outputs (figure 1)."""
+    figure, axes = style.panels(1, 2)
+    if digits:
+        shown = axes[0, 0].imshow(digits["sample_image"] / 255, cmap="gray")
+        axes[0, 0].set(xticks=[], yticks=[], title=f"digit {digits['sample_label']}")
+        figure.colorbar(shown, ax=axes[0, 0], label="spike probability per 2 ms step")
+    if task:
+        stimulus_panel(axes[0, 1], task, 0)
+    return figure
+
+
+def stimulus_panel(axes: Axes, task: Trials, trial: int) -> None:
+    """Evidence, context and target of one trial against time."""
+    time = np.arange(len(task["target"])) * MS
+    names = ("target", "context 2", "context 1", "evidence 2", "evidence 1")
+    signals = [task["target"][:, trial], *(task["inputs"][:, trial, channel] for channel in (3, 2, 1, 0))]
+    levels = 5.0 * np.arange(len(names))
+    for level, values, color in zip(levels, signals, ("black", *COLORS), strict=False):
+        axes.axhline(level, color="0.85", linewidth=0.5)
+        axes.plot(time, values + level, color=color, linewidth=0.8)
+    axes.set(xlabel="time (ms)", yticks=levels, yticklabels=names, title="contextual integration: one trial")
+
+
+def membrane(trials: Trials) -> Figure:
+    """Membrane of the three most active cells, threshold and rest, and the step of the largest activity (figures 2d, 3d)."""
+    figure, axes = style.panels(3, 1, height=1.1, sharex=True)
+    cells = np.argsort(-trials["sample_spikes"].sum(0, dtype=int), kind="stable")[:3]
+    time = np.arange(len(trials["sample_v"])) * MS
+    for panel, cell in zip(axes[:, 0], cells, strict=True):
+        panel.plot(time, np.minimum(trials["sample_v"][:, cell], THRESHOLD), color="black", linewidth=0.8)
+        panel.axhline(THRESHOLD, color="0.6", linewidth=0.6, linestyle="--")
+        panel.axhline(0, color="0.6", linewidth=0.6)
+        panel.axvline(trials["sample_r"][:, cell].argmax() * MS, color=COLORS[1], linewidth=0.8)
+        panel.set_ylabel(f"cell {cell}")
+    axes[0, 0].set_title("membrane (threshold 1); line: largest filtered activity")
+    axes[-1, 0].set_xlabel("time (ms)")
+    return figure
+
+
+def raster(trials: Trials) -> Figure:
+    """Raster of one trial, population rate below, rate of each cell at the right (figures 2e, 3e)."""
+    figure, axes = style.panels(2, 2, height=1.6, width_ratios=(3, 1), height_ratios=(2, 1))
+    fired = trials["sample_spikes"]
+    train = spikes.from_raster(fired[None], DT)
+    axes[0, 0].plot(1000 * train.times, train.cells, ".", markersize=2, markeredgewidth=0, color="black")
+    axes[0, 0].set(ylabel="cell", xlim=(0, 1000 * train.duration))
+    axes[1, 0].plot(np.arange(len(fired)) * MS, fired.mean(1) / DT, color="black", linewidth=0.8)
+    axes[1, 0].set(xlabel="time (ms)", ylabel="population rate (Hz)", xlim=(0, 1000 * train.duration))
+    axes[0, 1].barh(range(fired.shape[1]), fired.sum(0) / train.duration, height=1, color="0.5")
+    axes[0, 1].set(xlabel="rate (Hz)", yticks=[])
+    axes[1, 1].set_axis_off()
+    return figure
+
+
+def outputs(task: Trials) -> Figure:
+    """Mean and sd of the output by label, with targets and the stimulus window (figure 3c)."""
+    figure, axes = style.panels()
+    time = np.arange(len(task["target"])) * MS
+    begin, end = windows(len(time))
+    axes[0, 0].axvspan(begin * MS, end * MS, color="0.9")
+    for color, sign in zip(COLORS, (1, -1), strict=False):
+        chosen = task["target"][-1] == sign
+        mean, spread = task["output"][:, chosen].mean(1), task["output"][:, chosen].std(1)
+        axes[0, 0].plot(time, mean, color=color, label=f"label {sign:+d} ({chosen.sum()} trials)")
+        axes[0, 0].fill_between(time, mean - spread, mean + spread, color=color, alpha=0.25, linewidth=0)
+        axes[0, 0].plot(time, task["target"][:, chosen][:, 0], color=color, linestyle="--", linewidth=0.7)
+    axes[0, 0].set(xlabel="time (ms)", ylabel="output", title="output (mean, sd), target (dashed), stimulus (grey)")
+    axes[0, 0].legend()
+    return figure
+
+
+def stimulus(task: Trials) -> Figure:
+    """One stimulus: evidence, context, target against time (figure 4b)."""
+    figure, axes = style.panels()
+    switched = np.flatnonzero(task["switched"][: task["inputs"].shape[1]])
+    stimulus_panel(axes[0, 0], task, switched[0] if len(switched) else 0)
+    return figure
+
+
+def conditions(task: Trials, n: int) -> dict[str, np.ndarray]:
+    """The first n trials by cued channel and sign of its evidence: "1+", "1-", "2+", "2-"."""
+    cued = task["offsets"][np.arange(len(task["context"])), task["context"]]
+    return {
+        f"{context + 1}{sign}": np.flatnonzero((task["context"][:n] == context) & (cued[:n] == offset))
+        for context in (0, 1)
+        for offset, sign in ((-OFFSET, "-"), (OFFSET, "+"))
+    }
+
+
+def projected(activity: np.ndarray, axes_count: int = 3) -> np.ndarray:
+    """Three coordinates for a picture: the first three modes, or the modes there are and zeros."""
+    missing = max(0, axes_count - activity.shape[-1])
+    return np.pad(activity, [(0, 0)] * (activity.ndim - 1) + [(0, missing)])[..., :axes_count]
+
+
+def space(figure: Figure, position: tuple[int, int, int], title: str) -> Axes:
+    """Three-dimensional axes of mode space."""
+    axes = figure.add_subplot(*position, projection="3d")
+    axes.set_title(title)
+    axes.tick_params(labelsize=5, pad=-3)
+    return axes
+
+
+def trajectories(task: Trials) -> Figure:
+    """Trajectories in the space of the input modes and of the output modes, four conditions (figure 4a)."""
+    figure = style.plt.figure(figsize=(2 * style.WIDTH, 3.2), layout="constrained")
+    for number, (name, title) in enumerate((("through_pin", "pin$^T$ r"), ("through_pout", "pout$^T$ r")), 1):
+        axes = space(figure, (1, 2, number), f"{title}; dots: end of the trial")
+        clouds = projected(task[name])
+        for color, (condition, chosen) in zip(COLORS, conditions(task, clouds.shape[1]).items(), strict=False):
+            for trial in chosen[:6]:
+                axes.plot(*clouds[:, trial].T, color=color, linewidth=0.4, alpha=0.6)
+            axes.plot(*clouds[-1, chosen].T, ".", color=color, label=f"context {condition}")
+        axes.legend(fontsize=6)
+    return figure
+
+
+def switches(switch: Trials, coordinates: str) -> Figure:
+    """Trials that switch context, over the end points of plain trials (figure 4c; 4d in orthonormal coordinates)."""
+    clouds = projected(switch[coordinates])
+    plain = ~switch["switched"][: clouds.shape[1]]
+    figure = style.plt.figure(figsize=(style.WIDTH, 3.2), layout="constrained")
+    axes = space(figure, (1, 1, 1), "switch trials (lines) over plain trials (dots)")
+    for color, (condition, chosen) in zip(COLORS, conditions(switch, clouds.shape[1]).items(), strict=False):
+        ends = clouds[-10:, chosen[plain[chosen]]].reshape(-1, 3)
+        axes.plot(*ends.T, ".", color=color, markersize=2, label=f"context {condition}")
+        for trial in chosen[~plain[chosen]][:2]:
+            axes.plot(*clouds[:, trial].T, color=color, linewidth=0.7)
+    axes.legend(fontsize=6)
+    return figure
+
+
+def importance(variants: dict[str, list[Trials]]) -> Figure:
+    """Scores against rank of the modes' importance, and log-log importance with the two fitted lines (figure 5)."""
+    figure, axes = style.panels(1, 2)
+    for color, (variant, members) in zip(COLORS, variants.items(), strict=False):
+        tau, scores = measurement.ranked_importance(members)
+        ranks = 1 + np.arange(len(tau))
+        axes[0, 0].plot(ranks, scores, "o-", color=color, label=variant.replace("_", " "))
+        axes[0, 1].loglog(ranks, tau, "o", color=color, markersize=3)
+        for part, line in analysis.power_laws(tau, len(members[0]["pin"])):
+            axes[0, 1].loglog(part, np.exp(np.polyval(line, np.log(part))), color=color, label=f"slope {line[0]:.3f}")
+    axes[0, 0].set(xlabel="rank", ylabel="score |l|")
+    axes[0, 0].legend()
+    axes[0, 1].set(xlabel="rank", ylabel="importance $\\tau$")
+    if axes[0, 1].get_legend_handles_labels()[0]:
+        axes[0, 1].legend()
+    return figure

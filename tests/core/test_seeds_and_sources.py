@@ -1,22 +1,9 @@
-"""Random wiring, seeds, and files that users bring."""
+"""Seeds, and files that users bring."""
 
-import numpy as np
 import pytest
 
-from respike.core import seeds, wiring
+from respike.core import seeds
 from respike.formats import sources
-
-
-def test_masks_have_the_wanted_density_and_no_autapses(rng):
-    drawn = wiring.mask(rng, 400, 400, 0.1, autapses=False)
-    assert drawn.mean() == pytest.approx(0.1, abs=0.005)
-    assert not np.diag(drawn).any()
-
-
-@pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
-def test_impossible_probabilities_are_refused(rng, probability):
-    with pytest.raises(ValueError, match="expected a number from 0 to 1"):
-        wiring.mask(rng, 3, 3, probability)
 
 
 def test_streams_are_independent_of_each_other_and_repeatable():
