@@ -1,14 +1,16 @@
 """Small changes of the science, the workflow and the report, one at a time: which of them does no fast test notice?
 
 `make mutants COUNT=126 SEED=0 ONLY=modes`. Cosmic Ray makes the changes; which ones is drawn by SEED, as many in each study,
-in core, workflow and report. A change is made in a copy of the project and held against the tests that can notice it: the
-files that import its module or are named after its room. Reference cases stay out: users have none.
+in core, workflow and report. A change is made in a copy of the project and held against the tests that can notice it:
+those that speak of the function, then those that import its module or are named after it or its room, the quickest first.
+Reference cases stay out: users have none.
 """
 
 import argparse
 import ast
 import compileall
 import importlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -53,14 +55,16 @@ SHARED = (  # imported once for all; the project and its tests are imported anew
     ),
     *("h5py", "networkx", "elephant.statistics", "pynwb", "pynapple", "brian2", "mujoco", "sbi.inference", "jsonschema"),
 )
-USUAL: dict[str, float] = {}  # s that each test takes when nothing is changed
+TAKEN: dict[str, float] = {}  # s that each test took when it was last run
+TOO_LONG = "it takes too long"
 
 
 class Mutant(NamedTuple):
-    """A change: the file, the line, the operator of Cosmic Ray, and which of the places where it can be used."""
+    """A change: file, line, function or class, operator of Cosmic Ray, and which of the places where it can be used."""
 
     file: str
     line: int
+    name: str
     operator: str
     occurrence: int
 
@@ -88,13 +92,15 @@ def mutants(project: Path, path: Path) -> dict[tuple[int, int], list[Mutant]]:
     tree, whole, found = trees.get_ast(source), ast.parse(source), defaultdict(list)
     parts = [getattr(node, name, None) for node in ast.walk(whole) for name in ("annotation", "returns")]
     parts += [node for node in ast.walk(whole) if isinstance(node, ast.Raise | ast.JoinedStr)]
+    named = [node for node in ast.walk(whole) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     silent = [((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)) for part in parts if part]
     for name in filter(CHANGES.fullmatch, plugins.operator_names()):
         operator = plugins.get_operator(name)()
         places = (place for node in trees.ast_nodes(tree) for place, _ in operator.mutation_positions(node))
         for occurrence, place in enumerate(places):
             if not any(first <= place <= last for first, last in silent):
-                found[place].append(Mutant(str(path.relative_to(project)), place[0], name, occurrence))
+                around = [node.name for node in named if node.lineno <= place[0] <= node.end_lineno]
+                found[place].append(Mutant(str(path.relative_to(project)), place[0], (around or [""])[-1], name, occurrence))
     return found
 
 
@@ -147,31 +153,35 @@ def copy_of_mine(project: Path) -> Path:
 
 
 class QuickestFirst:
-    """Plugin of pytest: of each file the quickest tests first, and how long they take."""
+    """Plugin of pytest: of tests that speak of something, the quickest of each file first; which fails, what each takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: list[str]) -> None:
+        self.words = re.compile(rf"\b({'|'.join(words)})\b")
         self.taken: dict[str, float] = defaultdict(float)
+        self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list) -> None:
+        items[:] = [item for item in items if self.words.search(inspect.getsource(item.function))]
         files = list(dict.fromkeys(item.path for item in items))
-        items.sort(key=lambda item: (files.index(item.path), USUAL.get(item.nodeid, 0.0)))
+        items.sort(key=lambda item: (files.index(item.path), TAKEN.get(item.nodeid, 0.0)))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.taken[report.nodeid] += report.duration
+        self.failed = self.failed or (report.nodeid if report.failed else "")
 
 
-def tests(copy: Path, files: list[str]) -> None:
-    """Run files of tests in a copy, in a process of its own that ends with the exit status of pytest."""
+def tests(copy: Path, files: list[str], words: list[str]) -> None:
+    """Run tests in a copy, in a process of its own that ends with the exit status of pytest."""
     os.setsid()
     with copy.with_suffix(".txt").open("w") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
     import pytest  # noqa: PLC0415
 
-    plugin = QuickestFirst()
+    plugin = QuickestFirst(words)
     options = ["-x", "--tb=line", "-p", "no:cacheprovider", f"--basetemp={copy}-tmp"]
     status = int(pytest.main([*files, *options], plugins=[plugin]))
-    copy.with_suffix(".json").write_text(json.dumps(plugin.taken))
+    copy.with_suffix(".json").write_text(json.dumps([plugin.failed, plugin.taken]))
     sys.stdout.flush()
     os._exit(status)
 
@@ -194,13 +204,16 @@ def apart(function: Callable, copy: Path, *arguments: object, seconds: float | N
     return child.exitcode
 
 
-def noticed(copy: Path, files: list[str], seconds: float) -> str:
-    """The first test that fails in a copy; empty when none does."""
-    status = apart(tests, copy, files, seconds=seconds)
-    if status == 0:
-        return ""
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", copy.with_suffix(".txt").read_text(errors="replace"), re.MULTILINE)
-    return f"more than {seconds:.0f} s" if status is None else (failed or [f"exit status {status}"])[0]
+def noticed(copy: Path, files: list[str], words: list[str], seconds: float) -> str:
+    """The first test that fails in a copy; empty when none does, or there is none."""
+    status = apart(tests, copy, files, words, seconds=seconds)
+    if status is None:
+        return TOO_LONG
+    if status not in (0, 1, 5):  # not a failed test: the code cannot even be imported, or ends the program
+        return f"exit status {status}"
+    failed, taken = json.loads(copy.with_suffix(".json").read_text())
+    TAKEN.update(taken)
+    return failed
 
 
 def keep_compiled(copy: Path, before: str, module: str) -> None:
@@ -216,11 +229,10 @@ def keep_compiled(copy: Path, before: str, module: str) -> None:
             shutil.copy2(path, new)
 
 
-def held(copy: Path, mutant: Mutant, files: list[str]) -> tuple[str, str]:
+def held(copy: Path, mutant: Mutant, files: list[str], words: list[str], seconds: float) -> tuple[str, str]:
     """The changed line, and the first test that fails by it. The copy is left as it was."""
     from cosmic_ray import mutating, plugins  # noqa: PLC0415
 
-    know(copy, files)
     path, compiled = copy / mutant.file, copy / "src/respike/__pycache__/compiled"
     content, stamp, kept = path.read_bytes(), path.stat().st_mtime_ns, sorted(compiled.glob("*"))
     changed = mutating.mutate_code(content.decode(), plugins.get_operator(mutant.operator)(), mutant.occurrence)
@@ -228,35 +240,27 @@ def held(copy: Path, mutant: Mutant, files: list[str]) -> tuple[str, str]:
         path.write_text(changed, encoding="utf-8")
         for one in kept:
             apart(keep_compiled, copy, one.name, mutant.module)
-        failed = noticed(copy, sorted(files, key=lambda file: seconds([file])), 60 + 3 * seconds(files))
+        failed = noticed(copy, files, words, seconds)
     finally:
         path.write_bytes(content)
         os.utime(path, ns=(stamp, stamp))  # so that bytecode and machine code of the unchanged file stay valid
         for other in set(compiled.glob("*")) - set(kept):
             shutil.rmtree(other)
+    file, _, test = failed.partition("[")[0].partition("::")
+    again = ([file], [test.split("::")[-1]]) if test else (files, words)
+    if (test or failed == TOO_LONG) and (other := noticed(copy, *again, seconds)):
+        raise SystemExit(f"{other} ({failed}) although nothing is changed: mend it, or allow more than {seconds:g} seconds")
     return changed.splitlines()[mutant.line - 1].strip(), failed
 
 
-def know(copy: Path, files: list[str]) -> None:
-    """See that the tests pass when nothing is changed, how long they take, and have what they need compiled."""
-    new = sorted(set(files) - {test.partition("::")[0] for test in USUAL})
-    if new and (failed := noticed(copy, new, 3600)):
-        raise SystemExit(f"{failed} fails although nothing is changed; mend it first")
-    USUAL.update(json.loads(copy.with_suffix(".json").read_text()) if new else {})
-
-
-def seconds(files: list[str]) -> float:
-    """How long the tests of some files take when nothing is changed."""
-    return sum(taken for test, taken in USUAL.items() if test.partition("::")[0] in files)
-
-
-def room(project: Path, name: str, count: int, seed: int) -> tuple[str, int, list[str]]:
+def room(project: Path, name: str, count: int, seed: int, seconds: float) -> tuple[str, int, list[str]]:
     """The changes of a room, one after the other: how many there were, and those that no test noticed."""
     copy, chosen, by, survivors = copy_of_mine(project), sample(project, name, count, seed), importers(project), []
     for mutant in chosen:
-        begun, failed = time.monotonic(), ""
-        for files in filter(None, noticing(mutant, by)):
-            line, failed = held(copy, mutant, files)
+        begun, (first, others) = time.monotonic(), noticing(mutant, by)
+        speaking = [word for word in (mutant.name.strip("_"), Path(mutant.file).stem) if word]
+        for files, words in (([*first, *others], speaking), (first, [""]), (others, [""])):
+            line, failed = held(copy, mutant, files, words, seconds) if files else ("", "")
             if failed:
                 break
         before = (project / mutant.file).read_text(encoding="utf-8").splitlines()[mutant.line - 1].strip()
@@ -272,6 +276,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=14 * len(ROOMS), help="changes in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=300.0, help="what takes longer was noticed")
     parser.add_argument("--only", nargs="*", default=ROOMS, choices=ROOMS)
     asked = parser.parse_args()
     runpy.run_path(str(ROOT / "src/respike/surroundings.py"))["settle"]()
@@ -282,7 +287,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="respike-mutants-") as folder:
         project = original(Path(folder))
         with ProcessPoolExecutor(asked.cores, FORK) as pool:
-            jobs = [pool.submit(room, project, name, each, asked.seed) for name in asked.only]
+            jobs = [pool.submit(room, project, name, each, asked.seed, asked.seconds) for name in asked.only]
             results = [job.result() for job in as_completed(jobs)]
     print("\nsurvivors")
     for _, _, survivors in results:
