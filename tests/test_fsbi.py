@@ -850,6 +850,12 @@ def test_counts_of_the_tutorial_by_hand():
     assert values["plausible_rate_3_to_15_fraction"] == 2 / 5
 
 
+def test_rules_at_the_edges_of_the_tutorial_are_counted():
+    table = of_rates(2.9, 3.0, 4.9, 5.0, 10.0, 10.1, 15.0, 15.1, round=-2)
+    values = told(metrics.of_release(table, metrics.Measured(bounds(), {}), 0))
+    assert (values["rate_5_to_10_count"], values["rate_3_to_15_count"]) == (2, 6)
+
+
 def plausible_bounds() -> dict[str, targets.Interval]:
     return targets.plausible(bounds(), targets.group("plausible", "poly"))
 
