@@ -17,7 +17,7 @@ unexport PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONINSPECT PYTHONPROFILEIMP
 export PYTHONUTF8 := 1
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help reproduce test test-all test-workflow slurm torture check lint bench peers gpu report rules publish verdicts lock clean asked check-newest newest
+.PHONY: help reproduce test test-all test-workflow slurm torture mutants check lint bench peers gpu report rules publish verdicts lock clean asked check-newest newest
 
 help:  ## list the targets
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ {printf "%-15s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ slurm: $(VENV)/ready  ## install what a Slurm cluster needs (docs/cluster.md)
 torture: $(VENV)/ready  ## kill runs at random moments and start them again (KILLS=50 SEED=0 STUDY=modes SLURM=1)
 	$(BIN)/python -m tests.workflow.torture --kills $(or $(KILLS),50) --seed $(or $(SEED),0) --study $(or $(STUDY),mini) \
 	  $(if $(SLURM),--slurm)
+
+mutants: $(VENV)/ready  ## small changes of the sources, one at a time, in a copy: which does no fast test notice? (COUNT=126 SEED=0 ONLY=modes)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-mutants -r tests/mutants.txt
+	PYTHONPATH=.venv-mutants $(BIN)/python tests/mutants.py --cores $(CORES) --count $(or $(COUNT),126) --seed $(or $(SEED),0) \
+	  $(if $(ONLY),--only $(ONLY))
 
 check: lint test  ## format, lint, fast tests
 

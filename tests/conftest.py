@@ -10,6 +10,8 @@ surroundings.settle()  # as in every job; before numpy is imported
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from respike.core import files  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -17,6 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def rng():
     """Random number generator with a fixed seed."""
     return np.random.default_rng(20240601)
+
+
+@pytest.fixture(autouse=True)
+def _no_job():
+    """No job runs when a test begins, whatever the one before has called in this process."""
+    files.maker.clear()
 
 
 def reference_cases(study: str, pattern: str) -> list:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -355,6 +356,27 @@ def test_exact_prior_acceptance_agrees_with_counting():
     rates = surrogate.metrics_of_rules(prior_rules(1000), "poly")["rate"]
     expected = surrogate.prior_acceptance(24, (5, 10))
     assert rates.between(5, 10).mean() == pytest.approx(expected, abs=3 * np.sqrt(expected * (1 - expected) / 1000))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_metrics_of_the_surrogate_in_the_middle_of_the_prior_by_hand(monkeypatch, noise):
+    """All four coordinates 0, and every random number equal to `noise`."""
+    for n in (24, 40):
+        surrogate.directions(n)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: SimpleNamespace(standard_normal=lambda n: np.full(n, noise)))
+    w = 1 / (1 + np.exp(1 - 0.3 * noise))
+    root = np.sqrt(10 ** (surrogate.CENTRE + surrogate.NOISE * noise))
+    expected = {
+        "rate": root**2, "rate_i": 10 ** (0.9 + surrogate.NOISE * noise), "w_blow": w, "w_creep": 0.02 * np.exp(0.3 * noise),
+        "cv_isi": 1.1 - 0.5 * w + 0.05 * noise, "kl_isi": 0.02 + 0.1 * w * w + 0.005 * noise,
+        "spatial_Fano": 0.9 + 0.6 * w + 0.05 * noise, "temporal_Fano": 0.9 + 0.4 * w + 0.05 * noise,
+        "auto_cov": 0.02 + 0.5 / (1 + root**2) + 0.002 * noise, "fft": 0.1 + 0.02 * root**2 + 0.02 * noise,
+        "std_rate_temporal": 0.002 * root + 0.0002 * root * noise, "std_rate_spatial": root / 2,
+        "std_cv": 0.08 + 0.1 * w + 0.01 * noise, "weef": 0.1, "weif": 0.1, "wief": 1.0, "wiif": 1.0,
+    }  # fmt: skip
+    for family, n in (("poly", 24), ("mlp", 40)):
+        found = surrogate.measure(np.zeros(n), 5, family)
+        assert found == pytest.approx({name: expected[name] for name in released.metrics_of(family)})
 
 
 def test_exact_posterior_acceptance_agrees_with_rejection(rng):
@@ -847,6 +869,12 @@ def test_counts_of_the_tutorial_by_hand():
     assert counts == {"plausible": 3, "rate_5_to_10": 2, "rate_3_to_15": 3}
     assert values["plausible_rate_5_to_10_count"] == 1
     assert values["plausible_rate_3_to_15_fraction"] == 2 / 5
+
+
+def test_rules_at_the_edges_of_the_tutorial_are_counted():
+    table = of_rates(2.9, 3.0, 4.9, 5.0, 10.0, 10.1, 15.0, 15.1, round=-2)
+    values = told(metrics.of_release(table, metrics.Measured(bounds(), {}), 0))
+    assert (values["rate_5_to_10_count"], values["rate_3_to_15_count"]) == (2, 6)
 
 
 def plausible_bounds() -> dict[str, targets.Interval]:

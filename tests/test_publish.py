@@ -1,5 +1,6 @@
 """Publishing a run: small files with known content, pages whose marked parts come from them, and clear refusals."""
 
+import io
 import json
 
 import numpy as np
@@ -302,3 +303,21 @@ def test_costs_are_those_of_stages_a_job_counting_once(tmp_path):
     spent = records.costs(records.read(tmp_path))
     assert spent.columns.tolist() == ["study", "stage", "jobs", "wall_s", "cpu_s", "memory_mb"]
     assert spent.values.tolist() == [["fsbi", "simulate", 2, 30.0, 21.0, 300.0], ["v1", "fit", 1, 5.0, 4.0, 50.0]]
+
+
+@pytest.mark.parametrize(("width", "expected"), [(2000, 1500), (1500, 1200), (1499, 1200), (640, 640), (300, 300)])
+def test_a_plain_picture_gets_the_next_smaller_width_and_keeps_its_shape(width, expected, tmp_path):
+    Image.new("RGB", (width, width // 2), "white").save(tmp_path / "plain.png")
+    with Image.open(io.BytesIO(published.small(tmp_path / "plain.png"))) as picture:
+        assert picture.size == (expected, pytest.approx(expected / 2, abs=1))
+
+
+def test_files_just_large_enough_are_published(tmp_path):
+    (tmp_path / "a.csv").write_bytes(bytes(500_000))
+    (tmp_path / "a.png").write_bytes(bytes(300_000))
+    published.refuse_large(tmp_path)
+    for name in ("a.csv", "a.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"0")
+        with pytest.raises(ValueError, match=f"{name}: [35]00 kB, expected at most [35]00 kB"):
+            published.refuse_large(tmp_path)
+        (tmp_path / name).unlink()

@@ -249,3 +249,13 @@ def test_unknown_task_is_refused_by_the_command_line(tmp_path, capsys):
     assert end == program.REFUSED
     assert "Training.task = 'nogo-go': expected one of 'go-nogo', 'xor', 'mante'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("taus", "fine"), [((1,), True), ((1, 1), True), ((4, 20), True), ((), False), ((0.5,), False),
+                                            ((0.5, 2), False), ((1, 2, 3), False), ((4, 3), False)])  # fmt: skip
+def test_one_time_constant_or_two_in_order(taus, fine):
+    if fine:
+        assert Training("xor", taus=taus).taus == taus
+    else:
+        with pytest.raises(ValueError, match="taus = .*, expected"):
+            Training("xor", taus=taus)

@@ -40,6 +40,17 @@ def test_compiled_lif_equals_the_plain_equations(options, rng):
     np.testing.assert_allclose(run.output, plain.output, atol=1e-9)
 
 
+def test_no_spike_is_lost_where_cells_fire_in_every_other_step(rng):
+    """Thousands of spikes in a block, more than room was made for at first."""
+    small, options = untrained(rng), Lif(bias=3000.0, refractory=0.0)
+    columns, start, noise = np.zeros((9, 12)), rng.random(12), rng.standard_normal((800, 12))
+    (run,) = lif.simulate([lif.wire(small, 2.0, options)], lif.Drive(columns, start, noise, np.zeros(800)), options)
+    plain = plain_lif(small, 2.0, options, columns, start, noise, np.zeros((800, 12)))
+    assert sum(step < lif.BLOCK for step, _ in plain.fired) > 2048
+    assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == plain.fired
+    np.testing.assert_allclose(run.output, plain.output, rtol=1e-9)
+
+
 def test_one_cell_fires_at_the_rate_of_the_closed_form():
     """A cell without noise and synapses, driven to J: period = refractory + tau log((J - reset) / (J - threshold))."""
     cell = Network(

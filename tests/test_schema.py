@@ -1,12 +1,20 @@
 """The config check: unknown keys refused with the nearest valid one, ranges and types, defaults, coercion."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from respike.barrel import params as barrel
 from respike.core.config import ConfigError
+from respike.fsbi import params as fsbi
+from respike.modes import params as modes
+from respike.neulvm import params as neulvm
+from respike.rate2lif import params as rate2lif
 from respike.schema import check
+from respike.v1 import params as v1
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -114,3 +122,36 @@ KEYS = [*every_key(SCHEMA), *(pair for name, part in SCHEMA.get("$defs", {}).ite
 )
 def test_every_key_is_described(path, part):
     assert part.get("description"), f"{path} has no description in workflow/schemas/config.schema.yaml"
+
+
+def blocks(part, path: str = ""):
+    """All blocks of keys in the schema, by the path to them."""
+    if isinstance(part, dict):
+        if "properties" in part:
+            yield path, part["properties"]
+        for key, inner in part.items():
+            yield from blocks(inner, path if key in {"properties", "additionalProperties", "items"} else f"{path}.{key}")
+
+
+def settings():
+    """Dataclasses of settings of each study with the blocks of the schema whose keys are fields of theirs."""
+    for module in (v1, fsbi, neulvm, barrel, modes, rate2lif):
+        study = module.__name__.split(".")[1]
+        for kind in vars(module).values():
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+                fields = {field.name: field for field in dataclasses.fields(kind)}
+                for path, keys in blocks(SCHEMA):
+                    defaults = {key: part["default"] for key, part in keys.items() if "default" in part}
+                    if path.startswith((f".{study}.", f".$defs.{study}_")) and set(keys) <= set(fields) and len(defaults) > 1:
+                        yield pytest.param(fields, defaults, id=f"{study}.{kind.__name__} {path}")
+
+
+@pytest.mark.parametrize(("fields", "defaults"), list(settings()))
+def test_what_a_config_leaves_out_is_what_a_user_of_the_library_gets(fields, defaults):
+    for key, expected in defaults.items():
+        field = fields[key]
+        made = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        if expected is not None and made is not dataclasses.MISSING:  # not set, as its value hangs on other keys; not optional
+            found = json.loads(json.dumps(dataclasses.asdict(made) if dataclasses.is_dataclass(made) else made))
+            each_population = isinstance(found, list) and not isinstance(expected, list)
+            assert found == ([expected] * len(found) if each_population else expected), key

@@ -1,5 +1,6 @@
 """Sample-and-measure: its equations against brute force and closed forms, its files, its messages, its stages."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -279,6 +280,72 @@ def test_correlations_by_numpy(rng):
     total = np.corrcoef(spikes.reshape(-1, 4), rowvar=False)
     np.testing.assert_allclose(found["total"], total[np.tril_indices(4, -1)], atol=1e-12)
     np.testing.assert_allclose(found["noise"] + found["stimulus"], found["total"], atol=1e-12)
+
+
+def test_a_cell_that_never_changes_has_correlation_0_and_the_others_keep_theirs(rng):
+    spikes = rng.random((20, 30, 3)) < 0.3
+    expected = {kind: values[0] for kind, values in agreement.correlations(spikes[:, :, :2]).items()}
+    for constant in (False, True):
+        spikes[:, :, 2] = constant
+        for kind, found in agreement.correlations(spikes).items():
+            np.testing.assert_allclose(found, [expected[kind], 0, 0])
+
+
+def test_chances_stay_half_a_spike_away_from_never_and_always():
+    spikes = np.zeros((4, 3, 3), dtype=bool)
+    spikes[:2, :, 1], spikes[..., 2] = True, True
+    np.testing.assert_allclose(agreement.spike_probability(spikes, (0, 1)), [0.5 / 12, 0.5, 1 - 0.5 / 12])
+    np.testing.assert_allclose(agreement.spike_probability(spikes, (0,)), np.tile([0.5 / 4, 0.5, 1 - 0.5 / 4], (3, 1)))
+
+
+def test_baselines_are_those_of_the_training_trials(rng):
+    """Entropies by hand: two cells that fire in turn, in the training trials as in the test trials."""
+    train, test = (np.tile(np.eye(2, dtype=bool), (n, 3, 1)) for n in (8, 2))
+    rows = itertools.islice(metrics.of_baselines(train, test, "a set"), 4)  # without the free runs that follow
+    found = {(row.variant, row.metric): row for row in rows}
+    assert found["constant rate", "nll"].value == pytest.approx(np.log(2))
+    assert found["psth", "nll"].value == pytest.approx(-np.log(1 - 0.5 / 8))
+    assert found["constant rate", "bits per spike"].value == 0
+    assert found["psth", "bits per spike"].value == pytest.approx((1 + np.log2(1 - 0.5 / 8)) / 0.5)
+    assert (found["psth", "nll"].n, found["psth", "nll"].seed, found["psth", "nll"].dataset) == (2, 0, "a set")
+
+
+def test_gratings_of_the_stand_in_lie_well_inside_the_frame(rng):
+    """Mean place of the squared filter: the centre, from about 0.2 to 0.8 of a side, on average in the middle."""
+    place = (np.arange(80) + 0.5) / 80
+    centres = []
+    for _ in range(200):
+        weight = truth.gabor(rng, 80) ** 2
+        centres.append([weight.sum(axis) @ place / weight.sum() for axis in (1, 0)])
+    assert 0.17 < np.min(centres) < 0.27
+    assert 0.73 < np.max(centres) < 0.83
+    np.testing.assert_allclose(np.mean(centres, 0), 0.5, atol=0.05)
+
+
+def test_couplings_of_the_stand_in_decay_over_one_to_three_bins(rng):
+    standin_ = Standin(visible=40, hidden=20, hidden_gain=3.0, coupling_gain=1.2)
+    weights = truth.couplings(rng, standin_)
+    off = ~np.eye(60, dtype=bool) & (weights[:, :, 0] != 0)
+    decay = -1 / np.log(weights[off][:, 1] / weights[off][:, 0])
+    assert 1 < decay.min() < 1.1
+    assert 2.9 < decay.max() < 3
+    np.testing.assert_allclose(weights[off], weights[off][:, :1] * np.exp(-np.arange(9) / decay[:, None]))
+    np.testing.assert_allclose(weights[range(60), range(60), 0], -1.5)  # a cell's own refractoriness
+    assert np.mean(weights[:, :40, 0][off[:, :40]] ** 2) * 9 == pytest.approx(
+        np.mean(weights[:, 40:, 0][off[:, 40:]] ** 2), rel=0.5
+    )
+    total = (weights[:, :40, 0][off[:, :40]] ** 2).sum() / (60 * 40)  # DENSITY x 1.2^2 / (DENSITY x 60)
+    assert total == pytest.approx(1.2**2 / 60, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("n", "fits"), [(5, "ten trials"), (9, "ten trials"), (10, "7, 2, 1"), (20, "14, 4, 2"), (25, "18, 5, 2")]
+)
+def test_too_few_trials_are_told_with_a_split_that_fits(n, fits, tmp_path):
+    with pytest.raises(
+        ValueError, match=rf"{n} trials, fewer than .*v1\.data\.train 30 .* = 36\); expected for instance {fits}$"
+    ):
+        recorded.split_trials(n, Preprocessing(train=30, test=4, validation=2), tmp_path)
 
 
 def test_bits_per_spike_of_a_perfect_rate():

@@ -6,7 +6,7 @@ import pytest
 import scipy.io
 
 from respike.formats import movies
-from respike.v1 import plan, trials
+from respike.v1 import loading, plan, trials
 from respike.v1 import recording as reader
 from respike.v1.params import Network, Preprocessing
 from respike.v1.stages import data
@@ -117,6 +117,14 @@ def test_a_silent_cell_in_any_spelling(tmp_path, rng, shape):
     found = load(folder)["spikes"]
     assert not found[1, :, 0].any()
     assert found[1, :, 1].any()
+
+
+@pytest.mark.parametrize("part", ["first80", "mid30", "last10"])
+def test_a_missing_array_of_the_published_program_is_named(tmp_path, rng, part):
+    folder = write_published(tmp_path, rng.random((9, 9, 40)), np.zeros((6, 40, 3)))
+    (folder / f"S_1_train(last)_natural_{part}.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=part):
+        loading.load(folder, Preprocessing(), "v1.data_dir")
 
 
 def test_times_of_the_whole_session_are_told_from_milliseconds(tmp_path, rng):

@@ -1,0 +1,260 @@
+"""The commands `run`, `verify`, `status`, `scenarios` on jobs made by hand; small programs play Snakemake and Slurm."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from respike import fingerprint, provenance
+from respike.core import files
+from respike.workflow import head, plan, run, scenarios, status, verify
+from respike.workflow.plan import Graph, Job
+
+
+def jobs() -> list[Job]:
+    """A chain a, b, c of two studies, and d for itself."""
+    made = []
+    for name, study, inputs in (
+        ("a", "one", ()),
+        ("b", "one", ("results/a",)),
+        ("c", "two", ("results/b",)),
+        ("d", "two", ()),
+    ):
+        output = f"results/{name}"
+        made.append(
+            Job(f"rule_{name}", inputs, (output,), f"results/log/{name}.txt", f"{study}.{name}", (*inputs, "--out", output))
+        )
+    return made
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder in which all four jobs are done; every command plans them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fingerprint, "code", lambda stage: "same")
+    monkeypatch.setattr(provenance, "versions", lambda stage: {})
+    monkeypatch.setattr(plan, "graph", lambda options: Graph(jobs()))
+    Path(".snakemake").mkdir()
+    for job in jobs():
+        make(job)
+    return tmp_path
+
+
+def make(job: Job) -> None:
+    files.maker.clear()
+    named = {"named": [Path(word) for word in job.arguments if Path(word).exists()]}
+    files.maker.update(provenance.facts(job.stage, list(job.arguments), named))
+    files.write_text(job.outputs[0], job.rule)
+    files.maker.clear()
+
+
+def program(name: str, text: str) -> None:
+    """A shell program in the folder `bin`."""
+    path = Path("bin") / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+class TestVerify:
+    def test_it_lists_what_is_wrong_and_removes_it_when_told_to(self, capsys):
+        assert verify.main([]) == 0
+        assert capsys.readouterr().out == "All 4 files of 4 jobs are as they should be\n"
+        Path("results/a").write_text("damaged")
+        Path("results/d").unlink()
+        assert verify.main([]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(":")[0] for line in lines[:2]] == ["corrupt  results/a", "missing  results/d"]
+        assert lines[2:] == ["Of 4 files of 4 jobs: 1 corrupt, 1 missing"]
+        assert verify.main(["--fix"]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "1 files removed; `python -m respike run` makes them again"
+        assert [Path(f"results/{name}").exists() for name in "abcd"] == [False, True, True, False]
+        assert not files.record_path(Path("results/a")).exists()
+        assert files.record_path(Path("results/b")).exists()
+
+    def test_files_of_another_config_are_looked_at_too(self, monkeypatch):
+        monkeypatch.setattr(plan, "graph", lambda options: Graph(jobs()[:3]))
+        assert verify.main([]) == 0
+        Path("results/d").write_text("damaged")
+        assert verify.main([]) == 1
+
+
+class TestStatus:
+    def test_a_line_for_each_study_and_one_for_each_job_that_runs_or_failed(self, capsys, monkeypatch):
+        Path("results/b").unlink()
+        Path("results/d").unlink()
+        Path("results/log").mkdir()
+        Path("results/log/d.txt").write_text("step 1\nno space left\n\n")
+        state = SimpleNamespace(running={3: {"log": "results/log/b.txt"}}, failed={"results/log/d.txt": {}})
+        monkeypatch.setattr(status, "read", lambda: state)
+        monkeypatch.setattr(head, "current", lambda: {"pid": 7, "host": "here", "since": "now"})
+        assert status.main([]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "at work: process 7 on here, since now",
+            "one           1 of    2 done, 1 running, 0 failed, 0 to do",
+            "  running  rule_b: ",
+            "two           1 of    2 done, 0 running, 1 failed, 0 to do",
+            "  failed   rule_d: no space left (results/log/d.txt)",
+        ]
+        monkeypatch.setattr(head, "current", dict)
+        status.main([])
+        assert capsys.readouterr().out.splitlines()[0] == "one           1 of    2 done, 0 running, 0 failed, 1 to do"
+
+
+class TestRun:
+    def test_a_dry_run_says_what_and_why_and_makes_nothing(self, capsys):
+        assert run.main(["--dry-run"]) == 0
+        assert capsys.readouterr().out == "All 4 files of 4 jobs are as they should be\n"
+        Path("results/a").write_text("damaged")
+        Path("results/d").unlink()
+        assert run.main(["--dry-run", "--", "--verbose"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(":")[0] for line in lines[:-1]] == ["corrupt  results/a"]
+        assert lines[-1] == (
+            "2 jobs to do (1 corrupt, 1 missing files): 1 rule_a, 1 rule_d; "
+            "if these come out otherwise, also 1 rule_b, 1 rule_c"
+        )
+        make(jobs()[0])
+        run.main(["--dry-run"])
+        assert capsys.readouterr().out == "1 jobs to do (1 missing files): 1 rule_d\n"
+        assert not Path("results/d").exists()
+
+    def test_a_place_that_cannot_be_written_is_told_before_anything_runs(self, tmp_path, monkeypatch):
+        Path("results/log/b.txt").mkdir(parents=True)
+        with pytest.raises(ValueError, match=r"the log results/log/b\.txt of rule rule_b is not a file"):
+            run.main(["--dry-run"])
+        monkeypatch.chdir(tmp_path / "bin" if (tmp_path / "bin").mkdir() is None else tmp_path)
+        assert run.main(["--dry-run"]) == 0
+        Path("results").write_text("")
+        with pytest.raises(ValueError, match="results is not a folder that can be written"):
+            run.main(["--dry-run"])
+
+    @pytest.mark.parametrize(("ends", "well"), [(0, True), (3, False)])
+    def test_what_snakemake_is_asked_for(self, monkeypatch, ends, well):
+        """The first file of each job, in order, without judging; the name of the run, by which its jobs are found."""
+        told = "import json, os, sys; open('told.json', 'w').write(json.dumps([sys.argv[1:], os.environ['RESPIKE_RUN']]))"
+        monkeypatch.setattr(run, "SNAKEMAKE", [sys.executable, "-c", f"{told}; sys.exit({ends})"])
+        two = Job("rule_e", (), ("results/e", "results/0"), "log", "one.e", ())
+        assert run.Snakemake("name", ["--cores", "1"]).make([jobs()[1], two, jobs()[0]], 3) is well
+        words, name = json.loads(Path("told.json").read_text())
+        assert words[:3] == ["results/a", "results/b", "results/e"]
+        assert words[3:] == [
+            *("--force", "--rerun-triggers", "input", "--ignore-incomplete", "--keep-incomplete", "--cores", "1"),
+        ]
+        assert name == "name"
+
+    def test_options_go_on_to_snakemake_and_its_failure_is_the_end(self, monkeypatch, capsys):
+        monkeypatch.setattr(run.signal, "signal", lambda *handler: None)
+        monkeypatch.setattr(
+            run, "SNAKEMAKE", [sys.executable, "-c", "import sys; open('told', 'w').write(' '.join(sys.argv)); 1 / 0"]
+        )
+        Path("results/d").unlink()
+        assert run.main(["--cores", "2", "--", "--verbose"]) == 1
+        assert Path("told").read_text().endswith("--cores 2 --workflow-profile profiles/default --verbose")
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.startswith("Not every job ended well, see above")
+        assert last.endswith("the same command goes on from here")
+
+    def test_profiles(self, monkeypatch):
+        for name, text in (("default", "keep-going: true"), ("slurm", "executor: slurm")):
+            Path("profiles", name).mkdir(parents=True)
+            Path("profiles", name, "config.yaml").write_text(text)
+        assert run._profile(None) == ["--workflow-profile", "profiles/default"]
+        assert run._profile("profiles/default") == ["--workflow-profile", "profiles/default"]
+        with pytest.raises(ValueError, match="there is no profile 'sge'; profiles holds default, slurm; or name a folder"):
+            run._profile("sge")
+        monkeypatch.setenv("PATH", "bin")
+        with pytest.raises(ValueError, match="sbatch was not found; start this on a login node"):
+            run._profile("slurm")
+        program("sbatch", "")
+        expected = ["--workflow-profile", "profiles/slurm", "--slurm-jobname-prefix", head.job_prefix()]
+        assert run._profile("slurm") == expected
+
+
+class TestSlurm:
+    @pytest.fixture(autouse=True)
+    def _path(self, monkeypatch):
+        monkeypatch.setenv("PATH", f"bin:{os.environ['PATH']}")
+
+    def test_the_jobs_in_the_queue_are_those_of_this_folder(self):
+        program("squeue", f"echo '11 {head.job_prefix()}-a'; echo '12 other'; echo '13 {head.job_prefix()}'")
+        assert head.jobs_in_queue() == ["11", "13"]
+        program("squeue", "exit 1")
+        assert head.jobs_in_queue() == [], "a queue that does not answer stops no run"
+
+    def test_jobs_in_the_queue_are_cancelled_until_none_is_left(self, monkeypatch, capsys):
+        """This queue needs to be told twice."""
+        program("squeue", f"[ -e told/2 ] || echo '11 {head.job_prefix()}'")
+        program("scancel", "[ -e told ] && touch told/2; mkdir -p told/$1")
+        monkeypatch.setattr(head.time, "sleep", lambda seconds: None)
+        head.end_jobs("nobody")
+        assert sorted(os.listdir("told")) == ["11", "2"]
+        assert capsys.readouterr().out == "ending 0 processes and 1 Slurm jobs of the run\n"
+
+    def test_patience_ends(self, monkeypatch):
+        program("squeue", f"echo '11 {head.job_prefix()}'")
+        program("scancel", "echo once more >> told")
+        monkeypatch.setattr(head, "PATIENCE", 0.3)
+        monkeypatch.setattr(head.time, "sleep", lambda seconds: None)
+        head.end_jobs("nobody")
+        assert Path("told").exists()
+
+
+class TestScenarios:
+    @pytest.fixture
+    def commands(self, monkeypatch):
+        """What is started, each time with the next exit status: 0, 3, 4."""
+        started, ends = [], iter((0, 3, 4))
+
+        def started_by(command, cwd=None, check=False):
+            started.append((list(map(str, command[3:])), cwd))
+            return subprocess.CompletedProcess(command, next(ends))
+
+        monkeypatch.setattr(plan, "check_folder", lambda: None)
+        monkeypatch.setattr(scenarios.subprocess, "run", started_by)
+        for name in ("x", "y", "base"):
+            Path(f"{name}.yaml").write_text("{}")
+        return started
+
+    def test_each_is_a_run_in_its_folder_that_may_take_from_the_others(self, commands, folder, capsys):
+        words = ["x.yaml", "y.yaml", "--targets", "one", "--configfile", "base.yaml", "--cores", "3", "--dry-run"]
+        assert scenarios.main([*words, "--", "--verbose"]) == 3
+        x, y = folder / "scenarios/x", folder / "scenarios/y"
+        for (command, cwd), own, other in zip(commands, (x, y), (y, x), strict=True):
+            laid = [str(folder / "base.yaml"), str(folder / f"{own.name}.yaml")]
+            expected = ["run", "one", "--cores", "3", "--take-from", str(folder), str(other), "--configfile", *laid]
+            assert command == [*expected, "--dry-run", "--", "--verbose"]
+            assert cwd.absolute() == own
+            assert sorted(path.name for path in own.iterdir()) == ["base.yaml", "x.yaml", "y.yaml"]
+        assert capsys.readouterr().out.splitlines()[0] == "scenario x, results in scenarios/x/results"
+
+    def test_scorecards_are_laid_side_by_side_where_there_are_some(self, commands, capsys):
+        Path("scenarios/x/results").mkdir(parents=True)
+        Path("scenarios/x/results/scorecard.csv").touch()
+        assert scenarios.main(["x.yaml", "y.yaml"]) == 3
+        card = ["report.side_by_side", "--cards", "scenarios/x/results/scorecard.csv", "--out", "scenarios/scorecard.csv"]
+        assert commands[-1][0] == card
+        assert capsys.readouterr().out.splitlines()[-1] == "side by side: scenarios/scorecard.html"
+
+    def test_options_are_written_out(self, commands):
+        with pytest.raises(SystemExit):
+            scenarios.main(["x.yaml", "--target", "one"])
+        assert commands == []
+
+    def test_what_lies_elsewhere_is_taken_in_the_order_of_the_chain_and_is_no_link(self, folder, monkeypatch):
+        (folder / "other").mkdir()
+        monkeypatch.chdir(folder / "other")
+        assert scenarios.take(Graph(jobs()), set(jobs()), []) == set()
+        chain = jobs()
+        taken = scenarios.take(Graph(chain), set(chain[1:]), [folder / "nowhere", folder])
+        assert taken == {chain[3]}, "b reads a, which is not here"
+        assert scenarios.take(Graph(chain), set(chain), [folder]) == set(chain)
+        for name in "abcd":
+            here, there = Path("results", name), folder / "results" / name
+            assert here.read_text() == there.read_text()
+            assert not here.samefile(there)
+            assert files.read_record(here) == files.read_record(there)
