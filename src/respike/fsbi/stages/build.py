@@ -7,5 +7,5 @@ from respike.fsbi.simulator.build import build
 
 
 def run(*, network: Network, folder: Path, out: Path) -> None:
-    """Compile `network` below `folder`, unless it is there, and write to `out` where the binary is and what it leaves."""
+    """Compile `network` below `folder`, unless it is there, and write to `out` where the binary is."""
     build(network, folder, out)
