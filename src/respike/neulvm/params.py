@@ -123,7 +123,6 @@ class Fit:
     e_patience: int = 3  # adam: steps without a new best before the E-step ends; published: E_itertol
     e_rate: float = 1e-3  # adam: published: E_LR
     e_tolerance: float = 1e-6  # lbfgs: relative change of the loss at which the E-step ends
-    start: Literal["prior", "circuit"] = "prior"  # drawn from the prior, or the parameters of neulvm.circuit
     smoothing: float = 0.4  # s, width of the smoothing that starts the latent activity
     kernel: Literal["gaussian", "ma", "ma_forward"] = "gaussian"
 
