@@ -46,14 +46,15 @@ class TestBits:
         assert found["baseline constant", "held_out"] == 0
         assert found["baseline a", "held_out"] == pytest.approx(3)
 
-    def test_baselines_run_beside_the_models(self):
+    def test_baselines_run_beside_the_models(self, tmp_path):
         """Same statistics: rates, switches, who wins; trials of 20 bins are stretches of the free run."""
         free = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 60, axis=0)
         rivals = {"names": np.array(["a"]), "n_spikes": 8, "dt": DT, "a.free": free}
         pulse = np.zeros((20, 3))
         pulse[4:6, 1] = 1
         model_run = {"dt": DT, "free": free, "pulse": pulse, "pulsed": np.ones((4, 20, 3)), "target": 1, "first": 0}
-        runs = simulation.beside({"network": model_run}, rivals)
+        files.write_arrays(tmp_path / "network.npz", **model_run)
+        runs = simulation.read([tmp_path / "network.npz"], rivals)
         assert list(runs) == ["network", "baseline a"]
         np.testing.assert_array_equal(runs["baseline a"]["pulsed"].reshape(-1, 3), free)
         found = numbers(metrics.perturbed(runs))

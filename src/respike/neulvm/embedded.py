@@ -24,17 +24,17 @@ def record(
     """
     data.check(circuit, window)
     every, n_steps, m = round(window.dt / window.fine), round(data.seconds / window.fine), len(circuit.sizes)
-    currents = {}
+    first = seeds.generator(seed, *stream, 0)
+    drive = drives.draw(data.drive, first, -(-n_steps // every), m, window.dt)
 
     def draw(attempt: int) -> microscopic.Run:
-        rng = seeds.generator(seed, *stream, attempt)
-        currents[attempt] = drives.draw(data.drive, rng, -(-n_steps // every), m, window.dt)
-        return microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, currents[attempt], every)
+        rng = seeds.generator(seed, *stream, attempt) if attempt else first
+        return microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, drive, every)
 
     run = draw(0) if data.drive != "none" else microscopic.first_with_switch(draw, circuit, window)
-    drive = np.repeat(currents[max(currents)], every, axis=0)[:n_steps]
+    rates, drive = run.counts / (np.asarray(circuit.sizes) * window.fine), np.repeat(drive, every, axis=0)[:n_steps]
     spikes, probabilities = (array.reshape(n_steps, m, -1).transpose(1, 0, 2) for array in run[1:])
-    return Recording(run.counts / (np.asarray(circuit.sizes) * window.fine), spikes, drive), probabilities
+    return Recording(rates, spikes, drive), probabilities
 
 
 def window_spikes(circuit: Circuit, cells: int, window: Window, rng: np.random.Generator) -> Int[np.ndarray, "bin cell"]:

@@ -39,8 +39,7 @@ def run(
     recorded, truth = recorded_bins.read(trial), circuit if embedded else None
     models = {"em": fitted.read(best), "refined": fitted.read(refined), "chosen": fitted.read(chosen)}
     rivals = files.read_arrays(baselines)
-    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    simulated = simulation.beside(models_run, rivals)
+    simulated = simulation.read(runs, rivals)
     rows = [
         *inferred(recorded, files.read_arrays(latent, "first", "last"), circuit.has_rivals),
         *partitioned(recorded, seed),
