@@ -10,7 +10,7 @@ from respike.core import files, spikes
 from respike.neulvm import simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Particles
+from respike.neulvm.params import Circuit
 from respike.neulvm.stages import metrics
 from respike.neulvm.stages import spikes as spikes_stage
 
@@ -35,14 +35,12 @@ def recorded(rng):
 
 
 class TestBits:
-    def test_of_a_coin(self):
-        """Ten spikes in ten bins: with chance 1/2 instead of 1/4 each is worth one bit."""
-        assert metrics.bits_per_spike(10 * np.log(0.5), 10 * np.log(0.25), 10) == pytest.approx(1)
-
-    def test_of_baselines(self):
-        free = np.tile([[20.0, 5.0, 24.0]], (100, 1))
-        rivals = {"names": np.array(["constant", "a"]), "n_spikes": 8, "dt": DT, "constant.free": free, "a.free": free}
-        found = numbers(metrics.compared({**rivals, "constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}))
+    def test_of_baselines(self, recorded):
+        """Ten spikes in ten bins: with chance 1/2 instead of 1/4 each is worth one bit; of eight spikes, three bits each."""
+        coins = {"names": ["constant", "a"], "n_spikes": 10, "constant.score": 10 * np.log(0.25), "a.score": 10 * np.log(0.5)}
+        assert numbers(metrics.held_out(recorded, {}, coins, 5, 0))["baseline a", "held_out"] == pytest.approx(1)
+        scores = {"constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}
+        found = numbers(metrics.held_out(recorded, {}, {"names": ["constant", "a"], "n_spikes": 8, **scores}, 5, 0))
         assert found["baseline constant", "held_out"] == 0
         assert found["baseline a", "held_out"] == pytest.approx(3)
 
@@ -60,7 +58,7 @@ class TestBits:
         found = numbers(metrics.perturbed(runs))
         assert found["baseline a", "win_probability"] == 0.5
         assert ("baseline a", "response_corr") not in found  # nothing to correlate with: this network is constant
-        found = numbers(metrics.free_run("baseline a", runs["baseline a"]["free"], DT))
+        found = numbers(metrics.free_run("baseline a", runs["baseline a"]))
         assert found["baseline a", "rate_up"] == pytest.approx(20)
         assert found["baseline a", "rate_last"] == pytest.approx(24)
         assert found["baseline a", "switches_per_200s"] == pytest.approx(200 / 0.48)
@@ -72,11 +70,12 @@ class TestBits:
         p = -np.expm1(-np.exp(2.0) * DT)
         later = recorded.held_out.spikes[0, 5:]
         total = later.sum() * np.log(p) + (1 - later).sum() * np.log1p(-p)
-        (row,) = metrics.held_out(recorded, models, Particles(5), 0, -50.0)
+        constant = {"names": ["constant"], "n_spikes": later.sum(), "constant.score": -50.0}
+        *_, row = metrics.held_out(recorded, models, constant, 5, 0)
         assert row[2] == pytest.approx((total + 50) / later.sum() / np.log(2), rel=1e-6)
         fitted = recorded.trial.spikes[:, 5:]
         total = fitted.sum() * np.log(p) + (1.0 - fitted).sum() * np.log1p(-p)
-        (row,) = metrics.log_likelihoods(recorded, models, None, Particles(5), 0)
+        (row,) = metrics.log_likelihoods(recorded.trial, models, None, 5, 0)
         assert row[2] == pytest.approx(total, rel=1e-6)
 
 
@@ -99,7 +98,7 @@ class TestParameters:
         names = [f"{group}_{m}" for group in ("mem_rate", "coupling", "rest", "threshold") for m in range(3)]
         parts = [pd.DataFrame({"recording": k, "name": names, "mean": mean, "low": mean - 0.3, "high": mean + 0.3})
                  for k, mean in enumerate((0.9, 1.5))]  # fmt: skip
-        found = numbers(metrics.recovered(pd.concat(parts), TRUE))
+        found = numbers(row[:5] for row in metrics.recovered(pd.concat(parts), TRUE))
         assert found["recovery", "ratio_coupling_excitatory"] == pytest.approx(1.2)
         assert found["recovery", "sd_rest"] == pytest.approx(0.6 / np.sqrt(2))
         assert found["recovery", "within_90_threshold"] == 0.5
@@ -107,15 +106,15 @@ class TestParameters:
     def test_further_recordings(self):
         """The network switches once in 0.96 s: 195 to 251 times in 200 s by chance; two recordings, one outside."""
         run = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 120, axis=0)
-        runs = {"network": {"free": run, "dt": DT}}
+        network = {"free": run, "dt": DT}
         common = {"model": "chosen", "up": 20.0, "down": 5.1, "others": 24.0, "seconds": 200.0}
         rows = [{**common, "recording": k, "switch_rate": rate, "coupling": 1 + k} for k, rate in enumerate((1.0, 0.1))]
-        found = numbers(metrics.tried(pd.DataFrame(rows), runs))
+        found = numbers(metrics.tried(pd.DataFrame(rows), network))
         assert found["recording 1 chosen", "switches"] == pytest.approx(20)
         assert found["recordings chosen", "switches_inside"] == 0.5
         assert found["recordings chosen", "rates_inside"] == 1
         assert found["recordings chosen", "coupling_median"] == 1.5
-        assert numbers(metrics.tried(pd.DataFrame(rows[:0]), runs)) == {}
+        assert numbers(metrics.tried(pd.DataFrame(rows[:0], columns=list(rows[0])), network)) == {}
 
 
 class TestActivity:

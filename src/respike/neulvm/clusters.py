@@ -44,8 +44,3 @@ def number(
     k = np.where(mean > 0, np.rint(peak / np.maximum(mean, 1e-9)), 0).astype(np.int64)
     keep = frequency <= 120
     return (np.arange(len(cut)) * hop + n / 2) * dt, frequency[keep], power[:, keep], k
-
-
-def switches(k: Int[np.ndarray, " window"]) -> int:
-    """How often K changes."""
-    return int(np.sum(k[1:] != k[:-1]))

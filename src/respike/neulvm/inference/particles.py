@@ -187,6 +187,11 @@ def sample(
     return Samples(total, latent)
 
 
+def log_likelihood(circuit: Circuit, trial: Trial, n_particles: int, rng: np.random.Generator, scheme: Scheme) -> float:
+    """Log-likelihood (nats) of the spikes of all batches, the latent activity integrated out."""
+    return sum(sample(circuit, trial, b, n_particles, 1, rng, scheme).log_likelihood for b in range(trial.shape[0]))
+
+
 def _start(circuit: Circuit, trial: Trial, batch: int, n_particles: int, scheme: Scheme) -> tuple[Swarm, np.ndarray]:
     """All particles, equal, and the age (bins) of each neuron."""
     rates, history = trial.early_rates[batch], trial.history
