@@ -10,7 +10,7 @@ from benchmarks.workload import Workload
 from respike.neulvm import freerun, microscopic, model
 from respike.neulvm.inference import ascent, box, em
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine, bins
+from respike.neulvm.params import Circuit, Fit, Prior, Refine, bins
 
 DT, HISTORY, BINS = 0.004, 250, 2500
 
@@ -60,7 +60,7 @@ def one_round(search: box.Box) -> None:
 def workloads() -> list[Workload]:
     """Published program: figures measured or extrapolated on one thread of a like machine."""
     circuit = Circuit()
-    wide, published = box.build(circuit, Prior()), box.build(circuit, box.around(circuit, 0.4, 2.0))
+    wide, published = box.build(circuit, Prior()), box.build(circuit, Prior.around(circuit, 0.4, 2.0))
     quiet = np.zeros((round(200 / DT), 3))
     gradient, fits = "published program: gradient of the latent activity alone", "published program, extrapolated"
     simulated = "published program, 1.6 per simulated second"
@@ -72,7 +72,7 @@ def workloads() -> list[Workload]:
         Workload("neulvm loss and gradients", lambda: model.loss(circuit, trial(), latent(), "exact"), gradient, None, 28.0),
         Workload("neulvm the same, 1 s", lambda: model.loss(circuit, short(), latent()[:, :500], "exact"), "torch", by_torch),
         Workload("neulvm fit, one of 5 starts", lambda: one_start(Fit(), wide), fits, None, 1800.0),
-        Workload("neulvm fit, one of 5, published rules", lambda: one_start(PUBLISHED, published), fits, None, 1800.0),
+        Workload("neulvm fit, one of 5, published rules", lambda: one_start(plain.PUBLISHED, published), fits, None, 1800.0),
         Workload("neulvm refinement, one of 40 rounds", lambda: one_round(wide)),
         Workload("neulvm mesoscopic simulation, 200 s", simulate, simulated, None, 320.0),
         Workload("neulvm network, 200 s", lambda: microscopic.simulate(circuit, 200, np.random.default_rng(1))),

@@ -18,11 +18,12 @@ from respike.core import files, training
 from respike.neulvm import clusters, drives, fitted, freerun, loader, microscopic, model, states, trials
 from respike.neulvm.inference import ascent, box, em, particles, partition
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
+from respike.neulvm.params import Circuit, Cluster, Data, Fit, Free, Prior, Refine, Window
 from respike.neulvm.recording import read as read_recording
 from respike.neulvm.smoothing import smooth
 from respike.neulvm.stages import data, fit, preprocess, refine, simulate
 from tests import neulvm_plain as plain
+from tests.neulvm_plain import PUBLISHED
 
 TRUE = Circuit()
 
@@ -606,7 +607,7 @@ class TestLoader:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            ({"dt": 0.0041}, "not a multiple of the recording's step"),
+            ({"dt": 0.0041}, "dt = 0.0041 s is not a multiple of neulvm.window.fine"),
             ({"length": 1.001}, "length = 1.001 s is not a multiple"),
             ({"batch": 0.6}, "not a multiple of neulvm.window.batch"),
             ({"end": 1.9}, "lasts 2 s"),
@@ -674,7 +675,7 @@ class TestConfig:
             box.build(TRUE, Prior(rest=((20.0, 10.0),)))
 
     def test_published_box(self):
-        search = box.build(TRUE, box.around(TRUE, 0.4, 2.0))
+        search = box.build(TRUE, Prior.around(TRUE, 0.4, 2.0))
         np.testing.assert_allclose(search.low, 0.4 * TRUE.vector())
         np.testing.assert_allclose(search.high, 2.0 * TRUE.vector())
 

@@ -9,10 +9,11 @@ from scipy.ndimage import gaussian_filter1d
 from respike.neulvm import freerun, loader, model, states
 from respike.neulvm.inference import ascent, box, em
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine
+from respike.neulvm.params import Circuit, Fit, Prior, Refine
 from respike.neulvm.recording import Recording
 from respike.neulvm.smoothing import smooth
 from tests.conftest import reference_cases
+from tests.neulvm_plain import PUBLISHED
 
 DT, HISTORY = 0.004, 250
 
@@ -189,7 +190,7 @@ class TestTrial:
     def test_published_fit(self, case):
         """Best of five starts reaches the loss; refined by likelihood, it switches and fires as the network."""
         case, trial, circuit = case
-        search = box.build(circuit, box.around(circuit, 0.4, 2.0))
+        search = box.build(circuit, Prior.around(circuit, 0.4, 2.0))
         losses, fits = [], []
         for start in range(5):
             first = search.draw(np.random.default_rng(start))

@@ -102,12 +102,6 @@ def build(circuit: Circuit, prior: Prior, shared: bool = False) -> Box:
     return Box(circuit, low[first], high[first], names, pattern, free, full)
 
 
-def around(truth: Circuit, low: float, high: float) -> Prior:
-    """The published prior: each parameter between `low` and `high` times its true value."""
-    pairs = {name: tuple((low * value, high * value) for value in getattr(truth, name)) for name in GROUPS}
-    return Prior(**pairs)
-
-
 def value(circuit: Circuit, name: str) -> float:
     """The parameter of a circuit that has this name.
 

@@ -15,8 +15,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 
 from respike.core import seeds
-from respike.neulvm import freerun, trials
-from respike.neulvm.inference import meanfield, summaries
+from respike.neulvm import freerun
+from respike.neulvm.inference import summaries
 from respike.neulvm.inference.box import Box
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Posterior, age_bins, bins
@@ -48,24 +48,13 @@ class Regression:
         return np.argsort(distance, kind="stable")[: max(2, round(share * len(distance)))]
 
 
-def observed(trial: Trial) -> Float[np.ndarray, " feature"]:
-    """Summaries of the fitted window; its batches follow each other."""
-    return summaries.find(trials.joined(trial), trial.population, trial.dt)
-
-
-def simulated(
-    trial: Trial, search: Box, posterior: Posterior, seed: int
-) -> tuple[Float[np.ndarray, "simulation free"], Float[np.ndarray, "simulation feature"]]:
-    """Parameters, and summaries of recordings of such circuits: as long as the trial, with its drive and its cells."""
-    rng = seeds.generator(seed, "neulvm", "posterior")
-    theta = meanfield.propose(trial, search, posterior.simulations, posterior.tolerance, rng)
-    return theta, predicted(trial, search, posterior, theta, (seed, "neulvm", "posterior"))
-
-
 def predicted(
     trial: Trial, search: Box, posterior: Posterior, theta: Float[np.ndarray, "draw free"], stream: tuple
 ) -> Float[np.ndarray, "draw feature"]:
-    """Summaries of recordings of circuits with these parameters; `stream`: seed and names of their random numbers."""
+    """Summaries of recordings of circuits with these parameters: as long as the trial, with its drive and its cells.
+
+    `stream`: seed and names of their random numbers.
+    """
     history = age_bins("neulvm.posterior.history", posterior.history, trial.dt, search.template)
     settle = bins(SETTLE, trial.dt)
     current = np.concatenate([np.zeros((settle, trial.shape[2])), trial.drive.reshape(-1, trial.shape[2])])

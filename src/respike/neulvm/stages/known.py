@@ -5,7 +5,7 @@ from pathlib import Path
 
 from respike.neulvm import fitted, trials
 from respike.neulvm.inference import box, em
-from respike.neulvm.params import Circuit, Fit
+from respike.neulvm.params import Circuit, Fit, Prior
 
 WIDE = (0.3, 3.0)  # times the truth
 
@@ -13,7 +13,7 @@ WIDE = (0.3, 3.0)  # times the truth
 def run(*, trial: Path, exact: Path, compat: Path, circuit: Circuit, fit: Fit) -> None:
     """Write the models fitted to the true activity of an embedded recording, one for each scheme."""
     read = trials.read(trial)
-    recorded, search = read.trial, box.build(circuit, box.around(circuit, *WIDE))
+    recorded, search = read.trial, box.build(circuit, Prior.around(circuit, *WIDE))
     if read.truth is None:
         raise ValueError(f"{trial}: the activity of the populations is not known; this stage is for embedded recordings")
     for scheme, out in (("exact", exact), ("compat", compat)):

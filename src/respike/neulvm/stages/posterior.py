@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from respike.core import files
+from respike.core import files, seeds
 from respike.neulvm import fitted, trials
-from respike.neulvm.inference import box
+from respike.neulvm.inference import box, meanfield, summaries
 from respike.neulvm.inference import posterior as inference
 from respike.neulvm.inference.diagnostics import diagnose
 from respike.neulvm.params import Circuit, Posterior, Prior
@@ -27,10 +27,12 @@ def run(
     """
     read = trials.read(trial)
     recorded, search = read.trial, box.build(read.trial.beginning(circuit), prior)
-    theta, simulations = inference.simulated(recorded, search, posterior, seed)
+    rng, stream = seeds.generator(seed, "neulvm", "posterior"), (seed, "neulvm", "posterior")
+    theta = meanfield.propose(recorded, search, posterior.simulations, posterior.tolerance, rng)
+    simulations = inference.predicted(recorded, search, posterior, theta, stream)
     files.write_arrays(pairs, theta=theta, features=simulations)
     learnt = inference.learn(theta, simulations, search)
-    features, names = inference.observed(recorded), search.names
+    features, names = summaries.find(trials.joined(recorded), recorded.population, recorded.dt), search.names
     samples = inference.draws(learnt, features, posterior.share, search)
     files.write_table(out, pd.DataFrame(samples, columns=names))
     files.write_table(calibration, inference.coverage(learnt, features, posterior.share, names))
