@@ -203,15 +203,15 @@ class TestStates:
     def test_number_of_clusters_of_a_sine(self):
         """Activity that oscillates 3 times per spike of a cell has 3 clusters."""
         time = np.arange(0, 3, 0.0005)
-        _, _, _, k = clusters.number(20 + 15 * np.sin(2 * np.pi * 60 * time), 0.0005)
+        k = clusters.number(20 + 15 * np.sin(2 * np.pi * 60 * time), 0.0005)["k"]
         assert set(k) == {3}
 
     @pytest.mark.slow
     def test_cluster_states(self):
-        _, _, _, k = clusters.number(clusters.simulate(Cluster(), np.random.default_rng(0)), 0.0005)
+        k = clusters.number(clusters.simulate(Cluster(), np.random.default_rng(0)), 0.0005)["k"]
         assert min(np.mean(k == 3), np.mean(k == 4)) > 0.05
         assert np.count_nonzero(np.diff(k)) >= 20
-        _, _, _, k = clusters.number(clusters.simulate(Cluster(noise=0.7), np.random.default_rng(0)), 0.0005)
+        k = clusters.number(clusters.simulate(Cluster(noise=0.7), np.random.default_rng(0)), 0.0005)["k"]
         assert np.mean(k == 3) >= 0.95
 
 

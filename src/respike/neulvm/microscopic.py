@@ -6,19 +6,16 @@ spike.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from respike.compiled import njit
-from respike.neulvm import kernel, model, states
-from respike.neulvm.params import FINE, Circuit, Window, bins
+from respike.neulvm import kernel, model
+from respike.neulvm.params import FINE, Circuit, bins
 
 START_AGES = np.arange(0, 0.5, 0.0002)  # s, grid from which the ages at the start are drawn
-TRIES = 50  # recordings drawn until one has a switch
-CLEAR = 0.2  # share of the window at either end in which a switch does not count
 
 
 class Run(NamedTuple):
@@ -149,25 +146,3 @@ def rates(
     """Population rates (Hz) in bins of `per` steps."""
     n = len(counts) // per
     return counts[: n * per].reshape(n, per, -1).mean(1) / (np.asarray(circuit.sizes) * dt)
-
-
-def switches(run: Run, circuit: Circuit, window: Window) -> bool:
-    """Whether the winner changes well inside the fitted window."""
-    margin = CLEAR * window.length
-    first, last = (round(t / window.fine) for t in (window.end - window.length + margin, window.end - margin))
-    binned = rates(run.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
-    return states.find(binned, window.dt).n_switches > 0
-
-
-def first_with_switch(draw: Callable[[int], Run], circuit: Circuit, window: Window) -> Run:
-    """First of the runs draw(0), draw(1), ... whose winner changes in the fitted window; draw(0) where none could win.
-
-    Raises ValueError when none of TRIES runs has a switch.
-    """
-    for attempt in range(TRIES):
-        run = draw(attempt)
-        if not circuit.has_rivals or switches(run, circuit, window):
-            return run
-    raise ValueError(
-        f"none of {TRIES} recordings switches in the fitted window; make neulvm.window.length longer or change run.seed"
-    )

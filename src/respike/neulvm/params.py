@@ -154,13 +154,6 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Particles:
-    """The particle filter."""
-
-    particles: int = 400
-
-
-@dataclass(frozen=True)
 class Data:
     """Where the recording comes from, and what the embedded one is."""
 

@@ -66,19 +66,6 @@ def scaled(circuit: Circuit, factor: float, rates: Float[np.ndarray, " populatio
     return box.circuit(box.inside(box.vector(replace(new, rest=tuple(moved.tolist())))))
 
 
-def members(
-    circuit: Circuit, rates: Float[np.ndarray, " population"], box: Box, choice: Choice, dt: float, scheme: Scheme,
-    rng: np.random.Generator,
-) -> list[tuple[Circuit, Seen]]:  # fmt: skip
-    """The family of one fit, each with its free run."""
-    family = []
-    for factor in choice.factors:
-        member = scaled(circuit, factor, rates, box)
-        free = freerun.rates(member, choice.seconds, rng, dt, round(choice.history / dt), scheme)
-        family.append((member, seen(free, free, dt)))
-    return family
-
-
 def choose(
     fits: list[Circuit], latents: list[np.ndarray], trial: Trial, box: Box, choice: Choice, scheme: Scheme,
     streams: list[np.random.Generator],
@@ -92,9 +79,10 @@ def choose(
     data, table, circuits = recorded(trial, latents[0]), [], []
     for k, (fit, latent, rng) in enumerate(zip(fits, latents, streams, strict=True)):
         rates = latent[:, trial.history :].mean((0, 1)) / trial.dt
-        family = members(fit, rates, box, choice, trial.dt, scheme, rng)
-        for factor, (circuit, run) in zip(choice.factors, family, strict=True):
-            circuits.append(circuit)
+        for factor in choice.factors:
+            circuits.append(scaled(fit, factor, rates, box))
+            free = freerun.rates(circuits[-1], choice.seconds, rng, trial.dt, round(choice.history / trial.dt), scheme)
+            run = seen(free, free, trial.dt)
             named = dict(zip(("rate_up", "rate_down", "rate_last"), run.rates, strict=True))
             here = {"fit": k, "factor": factor, "switch_rate": run.switches / run.seconds, **named}
             table.append({**here, "log_likelihood": log_likelihood(data, run)})

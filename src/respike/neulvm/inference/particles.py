@@ -79,12 +79,10 @@ def systematic(rng, weights, ancestors):
 @njit(error_model="numpy")
 def _reorder(ancestors, low, high, swarm):
     """Copy the state of each particle's ancestor, columns low .. high - 1."""
-    latent, v, s, synapse, potential = swarm
-    latent[:, :, low:high] = latent[:, :, low:high][ancestors]
-    v[:, :, low:high] = v[:, :, low:high][ancestors]
-    s[:, :, low:high] = s[:, :, low:high][ancestors]
-    synapse[:] = synapse[ancestors]
-    potential[:] = potential[ancestors]
+    for a in (swarm.latent, swarm.v, swarm.s):
+        a[:, :, low:high] = a[:, :, low:high][ancestors]
+    for b in (swarm.synapse, swarm.potential):
+        b[:] = b[ancestors]
 
 
 @njit(error_model="numpy")

@@ -16,7 +16,7 @@ from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import box, partition
 from respike.neulvm.inference import particles as filtering
 from respike.neulvm.model import Trial
-from respike.neulvm.params import GROUPS, Circuit, Fit, Particles, Prior
+from respike.neulvm.params import GROUPS, Circuit, Fit, Prior
 from respike.neulvm.trials import Trials
 
 SMOOTH = 0.02  # s, for correlations
@@ -26,13 +26,13 @@ Activity = Float[np.ndarray, "batch bin population"]
 def run(
     *, trial: Path, fits: list[Path], best: Path, refined: Path, chosen: Path, latent: Path, known: list[Path],
     samples: Path, intervals: Path, diagnostics: Path, recovery: list[Path], recordings: list[Path], runs: list[Path],
-    baselines: Path, clusters: Path, binning: Path, out: Path, facts: Path, circuit: Circuit, particles: Particles,
+    baselines: Path, clusters: Path, binning: Path, out: Path, facts: Path, circuit: Circuit, particles: int,
     embedded: bool, seed: int,
 ) -> None:  # fmt: skip
     """Write the table. `circuit` is the truth if `embedded`. What could not be measured (nan) has no row.
 
     `known`: fits to the true activity. `samples`, `intervals`: of the posterior; `recovery`: of those of other recordings;
-    `recordings`: models fitted to further ones. `runs`: free simulations, named by their model.
+    `recordings`: models fitted to further ones. `runs`: free simulations, named by their model. `particles`: of the filter.
     """
     recorded, truth, apart = trials.read(trial), circuit if embedded else None, circuit.has_rivals
     models = {"em": fitted.read(best), "refined": fitted.read(refined), "chosen": fitted.read(chosen)}
@@ -49,8 +49,8 @@ def run(
         *(recovered(files.read_table(path), circuit) for path in recovery),
         *(free_run(name, arrays, apart) for name, arrays in simulated.items()),
         perturbed(simulated, apart),
-        held_out(recorded, models, rivals, particles.particles, seed),
-        log_likelihoods(recorded.trial, models, truth, particles.particles, seed),
+        held_out(recorded, models, rivals, particles, seed),
+        log_likelihoods(recorded.trial, models, truth, particles, seed),
         clustered(files.read_arrays(clusters)),
         binned(files.read_table(binning)),
     ]
