@@ -47,7 +47,7 @@ def by_torch() -> None:
 def one_start(search: box.Box) -> None:
     """The whole fit of one start."""
     fit = Fit()
-    state = em.State(search.draw(Circuit(), np.random.default_rng(0)), em.first_latent(trial(), fit))
+    state = em.State(search.draw(np.random.default_rng(0)), em.first_latent(trial(), fit))
     while not state.done:
         em.advance(state, trial(), search, fit)
 
@@ -55,7 +55,7 @@ def one_start(search: box.Box) -> None:
 def one_round(search: box.Box) -> None:
     """The first round of the refinement, which also measures the curvature."""
     cut = trial().shortened(bins(Refine.history, DT))
-    ascent.advance(ascent.begin(Circuit(), search), 0, Circuit(), cut, search, "exact", Refine(), (0, "benchmark"))
+    ascent.advance(ascent.begin(search), 0, cut, search, "exact", Refine(), (0, "benchmark"))
 
 
 def workloads() -> list[Workload]:

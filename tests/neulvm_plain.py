@@ -12,7 +12,9 @@ from torch import Tensor
 
 from respike.neulvm import kernel, model
 from respike.neulvm.model import Trial
-from respike.neulvm.params import GROUPS, Circuit, Scheme, bins
+from respike.neulvm.params import GROUPS, Circuit, Fit, Scheme, bins
+
+PUBLISHED = Fit(scheme="compat", e_step="adam", iterations=20, e_steps=200)
 
 
 class Plain(NamedTuple):

@@ -34,13 +34,13 @@ class TestKinds:
 
     def test_they_share_their_parameters(self, rng):
         search = box.build(TRUE, Prior(), shared=True)
-        drawn = search.draw(TRUE, rng)
+        drawn = search.draw(rng)
         for group in ("mem_rate", "coupling", "rest", "threshold"):
             values = getattr(drawn, group)
             assert values[0] == values[1] != values[2]
-        assert search.names(TRUE)[2:4] == ["coupling_0", "coupling_2"]
-        np.testing.assert_allclose(search.circuit(TRUE, search.vector(TRUE)).vector(), TRUE.vector())
-        assert search.at_bound(search.circuit(TRUE, search.bounds[:, 1])) == search.names(TRUE)
+        assert search.names[2:4] == ["coupling_0", "coupling_2"]
+        np.testing.assert_allclose(search.circuit(search.vector(TRUE)).vector(), TRUE.vector())
+        assert search.at_bound(search.circuit(search.bounds[:, 1])) == search.names
 
     def test_slope_of_what_is_shared(self, rng, trial):
         """Against differences of the loss."""
@@ -48,13 +48,11 @@ class TestKinds:
         latent = np.clip(rng.normal(0.06, 0.01, (1, 1075, 3)), 0.01, 1)
 
         def loss(x):
-            return model.loss(search.circuit(TRUE, x), trial, latent, "exact")
+            return model.loss(search.circuit(x), trial, latent, "exact")
 
         x = search.vector(TRUE)
-        wrong = check_grad(
-            lambda x: loss(x).total, lambda x: search.gradient(search.circuit(TRUE, x), loss(x)), x, epsilon=1e-6
-        )
-        assert wrong < 1e-4 * np.linalg.norm(search.gradient(TRUE, loss(x)))
+        wrong = check_grad(lambda x: loss(x).total, lambda x: search.gradient(loss(x)), x, epsilon=1e-6)
+        assert wrong < 1e-4 * np.linalg.norm(search.gradient(loss(x)))
 
 
 class TestChoice:

@@ -10,7 +10,7 @@ from respike.core import files, spikes
 from respike.neulvm import measurement, simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Particles
+from respike.neulvm.params import Circuit
 from respike.neulvm.stages import metrics
 from respike.neulvm.stages import spikes as spikes_stage
 
@@ -35,25 +35,24 @@ def recorded(rng):
 
 
 class TestBits:
-    def test_of_a_coin(self):
-        """Ten spikes in ten bins: with chance 1/2 instead of 1/4 each is worth one bit."""
-        assert metrics.bits_per_spike(10 * np.log(0.5), 10 * np.log(0.25), 10) == pytest.approx(1)
-
-    def test_of_baselines(self):
-        free = np.tile([[20.0, 5.0, 24.0]], (100, 1))
-        rivals = {"names": np.array(["constant", "a"]), "n_spikes": 8, "dt": DT, "constant.free": free, "a.free": free}
-        found = numbers(metrics.compared({**rivals, "constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}))
+    def test_of_baselines(self, recorded):
+        """Ten spikes in ten bins: with chance 1/2 instead of 1/4 each is worth one bit; of eight spikes, three bits each."""
+        coins = {"names": ["constant", "a"], "n_spikes": 10, "constant.score": 10 * np.log(0.25), "a.score": 10 * np.log(0.5)}
+        assert numbers(metrics.held_out(recorded, {}, coins, 5, 0))["baseline a", "held_out"] == pytest.approx(1)
+        scores = {"constant.score": -100.0, "a.score": -100.0 + 8 * 3 * np.log(2)}
+        found = numbers(metrics.held_out(recorded, {}, {"names": ["constant", "a"], "n_spikes": 8, **scores}, 5, 0))
         assert found["baseline constant", "held_out"] == 0
         assert found["baseline a", "held_out"] == pytest.approx(3)
 
-    def test_baselines_run_beside_the_models(self):
+    def test_baselines_run_beside_the_models(self, tmp_path):
         """Same statistics: rates, switches, who wins; trials of 20 bins are stretches of the free run."""
         free = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 60, axis=0)
         rivals = {"names": np.array(["a"]), "n_spikes": 8, "dt": DT, "a.free": free}
         pulse = np.zeros((20, 3))
         pulse[4:6, 1] = 1
         model_run = {"dt": DT, "free": free, "pulse": pulse, "pulsed": np.ones((4, 20, 3)), "target": 1, "first": 0}
-        runs = simulation.beside({"network": model_run}, rivals)
+        files.write_arrays(tmp_path / "network.npz", **model_run)
+        runs = simulation.read([tmp_path / "network.npz"], rivals)
         assert list(runs) == ["network", "baseline a"]
         np.testing.assert_array_equal(runs["baseline a"]["pulsed"].reshape(-1, 3), free)
         found = numbers(metrics.perturbed(runs))
@@ -71,11 +70,12 @@ class TestBits:
         p = -np.expm1(-np.exp(2.0) * DT)
         later = recorded.held_out.spikes[0, 5:]
         total = later.sum() * np.log(p) + (1 - later).sum() * np.log1p(-p)
-        (row,) = metrics.held_out(recorded, models, Particles(5), 0, -50.0)
+        constant = {"names": ["constant"], "n_spikes": later.sum(), "constant.score": -50.0}
+        *_, row = metrics.held_out(recorded, models, constant, 5, 0)
         assert row[2] == pytest.approx((total + 50) / later.sum() / np.log(2), rel=1e-6)
         fitted = recorded.trial.spikes[:, 5:]
         total = fitted.sum() * np.log(p) + (1.0 - fitted).sum() * np.log1p(-p)
-        (row,) = metrics.log_likelihoods(recorded, models, None, Particles(5), 0)
+        (row,) = metrics.log_likelihoods(recorded.trial, models, None, 5, 0)
         assert row[2] == pytest.approx(total, rel=1e-6)
 
 
@@ -98,7 +98,7 @@ class TestParameters:
         names = [f"{group}_{m}" for group in ("mem_rate", "coupling", "rest", "threshold") for m in range(3)]
         parts = [pd.DataFrame({"recording": k, "name": names, "mean": mean, "low": mean - 0.3, "high": mean + 0.3})
                  for k, mean in enumerate((0.9, 1.5))]  # fmt: skip
-        found = numbers(metrics.recovered(pd.concat(parts), TRUE))
+        found = numbers(row[:5] for row in metrics.recovered(pd.concat(parts), TRUE))
         assert found["recovery", "ratio_coupling_excitatory"] == pytest.approx(1.2)
         assert found["recovery", "sd_rest"] == pytest.approx(0.6 / np.sqrt(2))
         assert found["recovery", "within_90_threshold"] == 0.5
@@ -106,7 +106,7 @@ class TestParameters:
     def test_further_recordings(self):
         """The network switches once in 0.96 s: 195 to 251 times in 200 s by chance; two recordings, one outside."""
         run = np.repeat([[20.0, 5.0, 24.0], [5.0, 20.0, 24.0]], 120, axis=0)
-        runs = {"network": {"free": run, "dt": DT}}
+        network = {"free": run, "dt": DT}
         rates = (("rate_up", 20.0), ("rate_down", 5.1), ("rate_last", 24.0))
         rows = [
             (k, "chosen", metric, value, "", 1)
@@ -114,13 +114,13 @@ class TestParameters:
             for metric, value in (*rates, ("switches_per_200s", switches), ("ratio_coupling_excitatory", 1.0 + k))
         ]
         table = pd.DataFrame(rows, columns=["recording", "model", "metric", "value", "unit", "n"])
-        found = list(metrics.each_recording(table, runs))
+        found = list(metrics.each_recording(table, network))
         assert ("recordings chosen", "switches_per_200s", 20, "", 1, 1) in found, "of each recording, whose number stands last"
         found = numbers(found)
         assert found["recordings chosen", "switches_inside"] == 0.5
         assert found["recordings chosen", "rates_inside"] == 1
         assert found["recordings chosen", "coupling_median"] == 1.5
-        assert numbers(metrics.each_recording(table[:0], runs)) == {}
+        assert numbers(metrics.each_recording(table[:0], network)) == {}
 
     def test_differences_to_the_network_are_those_of_each_recording(self):
         rows = [("network", "rate_up", 19.0, "Hz", 200), ("recordings em", "rate_up", 20.5, "Hz", 400, 3)]

@@ -1,5 +1,6 @@
 """neuLVM's posterior: summaries by hand, mean-field rates by simulation, the regression on a problem with a known answer."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +96,12 @@ class TestMeanField:
         search = box.build(TRUE, Prior(weights=weights))
         monkeypatch.setattr(meanfield, "GRID", 12)
         monkeypatch.setattr(meanfield, "PER_ROUND", 500)
-        draws = meanfield.propose(TRUE, trial, search, 20, 0.3, rng)
+        draws = meanfield.propose(trial, search, 20, 0.3, rng)
         assert ((draws >= search.low) & (draws <= search.high)).all()
         rates, _ = meanfield.regimes(trial)
         monkeypatch.setattr(meanfield, "GRID", 2)
         for x in draws[:3]:
-            circuit = search.circuit(TRUE, x / search.high)
+            circuit = search.circuit(x / search.high)
             h = circuit.rest + rates @ circuit.weights / circuit.mem_rate
             for m in range(3):
                 place = np.array([circuit.mem_rate[m], circuit.threshold[m]])
@@ -113,14 +114,14 @@ class TestMeanField:
         monkeypatch.setattr(meanfield, "PER_ROUND", 100)
         search = box.build(TWO, Prior(coupling=((1.0, 2.0),), rest=((1.0, 1.1),), threshold=((7.0, 8.0),)))
         with pytest.raises(ValueError, match=r"no circuit in neulvm.prior fires at the recorded rates"):
-            meanfield.propose(TWO, trial_of(TWO, 2, rng), search, 5, 0.2, rng)
+            meanfield.propose(trial_of(TWO, 2, rng), search, 5, 0.2, rng)
 
 
 class TestRegression:
     @pytest.fixture
     def gaussian(self, rng):
         """Logits are standard normal, each seen in a feature with noise of variance 1: posterior N(feature / 2, 1 / 2)."""
-        search = box.Box(np.array([1.0, 2.0]), np.array([3.0, 10.0]), full=False)
+        search = replace(box.build(TRUE, Prior()), low=np.array([1.0, 2.0]), high=np.array([3.0, 10.0]))
         y = rng.standard_normal((4000, 2))
         features = np.column_stack([y + rng.standard_normal(y.shape), rng.standard_normal(4000)])
         return search, posterior.learn(search.of_logits(y), features, search)
@@ -195,6 +196,6 @@ def test_stages_write_the_same_bytes_twice(rng, tmp_path):
     assert len(table) == 2 * 12
     assert (table["low"] < table["mean"]).all()
     table = files.read_table(out[6])
-    assert list(table["model"].unique()) == ["em", "shared", "chosen", "hmm", "plds2", "known", "start"]
+    assert list(table["model"].unique()) == ["start", "em", "shared", "chosen", "known", "hmm", "plds2"]
     assert set(table.loc[table["metric"] == "response_corr", "model"]) == {"em", "shared", "chosen", "known"}
-    assert table["value"].between(-1e4, 1e4).all()
+    assert table["value"].dropna().between(-1e4, 1e4).all()

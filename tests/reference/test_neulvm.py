@@ -9,10 +9,11 @@ from scipy.ndimage import gaussian_filter1d
 from respike.neulvm import freerun, loader, model, states
 from respike.neulvm.inference import ascent, box, em
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED, Circuit, Fit, Prior, Refine
+from respike.neulvm.params import Circuit, Fit, Prior, Refine
 from respike.neulvm.recording import Recording
 from respike.neulvm.smoothing import smooth
 from tests.conftest import reference_cases
+from tests.neulvm_plain import PUBLISHED
 
 DT, HISTORY = 0.004, 250
 
@@ -103,7 +104,7 @@ def test_adam(path):
     for expected in case["loss_total_y_Z"]:
         found = model.loss(circuit, trial, latent, "compat")
         np.testing.assert_allclose([found.total, found.spikes, found.latent], expected, rtol=1e-5)
-        latent = adam.step(latent, found.grad_latent)
+        latent = adam.step(latent, found.grad_latent, PUBLISHED.e_rate)
     moved = np.linalg.norm(swap(case[after]) - swap(case["Z0"]))
     assert adam.steps == steps
     assert np.linalg.norm((latent - swap(case[after]))[:, HISTORY:]) <= 2e-3 * moved
@@ -121,7 +122,7 @@ def test_m_step(path):
     circuit = circuit_of(case, "x0")
     started = model.loss(circuit, trial, latent, "compat").total
     assert abs(started - float(case["f0"])) <= 1e-6 * max(1, abs(started))
-    search = box.Box(case["lb"], case["ub"], full=False)
+    search = replace(box.build(circuit, Prior()), low=case["lb"], high=case["ub"])
     found, _ = em.m_step(circuit, trial, latent, search, replace(PUBLISHED, m_steps=60), lambda _: None)
     assert model.loss(found, trial, latent, "compat").total <= float(case["fun"]) + 0.01
 
@@ -189,10 +190,10 @@ class TestTrial:
     def test_published_fit(self, case):
         """Best of five starts reaches the loss; refined by likelihood, it switches and fires as the network."""
         case, trial, circuit = case
-        search = box.build(circuit, box.around(circuit, 0.4, 2.0))
+        search = box.build(circuit, Prior.around(circuit, 0.4, 2.0))
         losses, fits = [], []
         for start in range(5):
-            first = search.draw(circuit, np.random.default_rng(start))
+            first = search.draw(np.random.default_rng(start))
             state = em.State(first, em.first_latent(trial, PUBLISHED))
             while not state.done:
                 em.advance(state, trial, search, PUBLISHED)
@@ -200,10 +201,11 @@ class TestTrial:
             fits.append(state.circuit)
         assert min(losses) <= -2.82
         best, settings, short = fits[int(np.argmin(losses))], Refine(), trial.shortened(75)
-        climb = ascent.begin(best, search)
+        search = replace(search, template=best)
+        climb = ascent.begin(search)
         for number in range(settings.rounds):
-            ascent.advance(climb, number, best, short, search, "compat", settings, (8, "refine"))
-        refined, quiet = ascent.result(climb, best, search), np.zeros((50000, 3))
+            ascent.advance(climb, number, short, search, "compat", settings, (8, "refine"))
+        refined, quiet = ascent.result(climb, search), np.zeros((50000, 3))
         runs = [freerun.simulate(refined, quiet, np.random.default_rng(k), DT, HISTORY, "compat") for k in range(6)]
         found = [states.find(run / DT, DT) for run in runs]
         assert 7 <= np.mean([each.n_switches for each in found]) <= 60
@@ -217,7 +219,7 @@ class TestTrial:
         fit, history = Fit(), trial.history
         search = box.build(circuit, Prior())
         begin = em.first_latent(trial, fit)
-        found, _ = em.m_step(search.draw(circuit, np.random.default_rng(0)), trial, begin, search, fit, lambda _: None)
+        found, _ = em.m_step(search.draw(np.random.default_rng(0)), trial, begin, search, fit, lambda _: None)
         losses = []
         latent = em.e_step_lbfgs(found, trial, begin, fit, lambda loss: losses.append(loss.total))
         assert np.mean(np.diff(losses) < 0) >= 0.95

@@ -248,7 +248,7 @@ use rule stage as metrics with:
         runtime=30,
         mem_mb=2000,
     params:
-        **stage("neulvm.metrics", embedded=RECORDING.embedded, **settings("circuit", "particles")),
+        **stage("neulvm.metrics", embedded=RECORDING.embedded, **config["particles"], **settings("circuit")),
 
 
 use rule stage as spikes with:

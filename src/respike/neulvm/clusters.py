@@ -6,13 +6,13 @@ K follows from the population activity alone: the groups together oscillate K ti
 import math
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from respike.neulvm import microscopic
 from respike.neulvm.params import Circuit, Cluster
 
 WINDOW, HOP, PADDING = 0.4, 0.1, 4  # s, s, factor
-LOWEST = 5.0  # Hz, slower peaks are drift
+LOWEST, HIGHEST = 5.0, 120.0  # Hz: slower peaks are drift, faster ones are not shown
 
 
 def circuit(cluster: Cluster) -> Circuit:
@@ -31,10 +31,11 @@ def simulate(cluster: Cluster, rng: np.random.Generator) -> Float[np.ndarray, " 
     return counts / (cluster.size * cluster.dt)
 
 
-def number(
-    activity: Float[np.ndarray, " step"], dt: float
-) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, "window frequency"], Int[np.ndarray, " window"]]:
-    """Centres of the windows (s), frequencies (Hz), power, and K = round(frequency of the highest peak / mean rate)."""
+def number(activity: Float[np.ndarray, " step"], dt: float) -> dict[str, np.ndarray]:
+    """By window: `time` of its centre (s), `power` at each `frequency` (Hz), and `k`.
+
+    K is the frequency of the highest peak over the mean rate, rounded.
+    """
     n, hop = round(WINDOW / dt), round(HOP / dt)
     cut = np.lib.stride_tricks.sliding_window_view(activity, n)[::hop]
     mean = cut.mean(1)
@@ -42,10 +43,5 @@ def number(
     frequency = np.fft.rfftfreq(PADDING * n, dt)
     peak = frequency[np.where(frequency > LOWEST, power, 0).argmax(1)]
     k = np.where(mean > 0, np.rint(peak / np.maximum(mean, 1e-9)), 0).astype(np.int64)
-    keep = frequency <= 120
-    return (np.arange(len(cut)) * hop + n / 2) * dt, frequency[keep], power[:, keep], k
-
-
-def switches(k: Int[np.ndarray, " window"]) -> int:
-    """How often K changes."""
-    return int(np.sum(k[1:] != k[:-1]))
+    time, keep = (np.arange(len(cut)) * hop + n / 2) * dt, frequency <= HIGHEST
+    return {"time": time, "frequency": frequency[keep], "power": power[:, keep].astype(np.float32), "k": k}

@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from respike.neulvm.params import Free
+
 OU_TAU = 0.003  # s
 EVERY, LENGTH = 1.0, 0.5  # s: a window of 0.5 s opens every second, from the first second on
 STRENGTH = 20.0
@@ -36,11 +38,12 @@ def white(rng: np.random.Generator, n_bins: int, n_populations: int, dt: float) 
     return current
 
 
-def step(n_bins: int, n_populations: int, dt: float, target: int, size: float, start: float, length: float):
-    """A current of `size` into one population from `start` s for `length` s, as light would evoke."""
-    time = (np.arange(n_bins) + 0.5) * dt
-    current = np.zeros((n_bins, n_populations))
-    current[:, target] = size * ((time >= start) & (time < start + length))
+def pulses(free: Free, n_populations: int, dt: float) -> Float[np.ndarray, "bin population"]:
+    """Of one trial, as light would evoke: a pulse that makes a winner, then the one that is evaluated."""
+    current = np.zeros((round(free.trial / dt), n_populations))
+    time = (np.arange(len(current)) + 0.5) * dt
+    for target, start in ((free.pulse_first, free.pulse_start / 3), (free.pulse_target, free.pulse_start)):
+        current[:, target] += free.pulse_size * ((time >= start) & (time < start + free.pulse_length))
     return current
 
 

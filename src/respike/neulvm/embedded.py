@@ -4,13 +4,35 @@ The fitted window of a spontaneous recording must hold a switch of the winner, o
 excitatory coupling is; so runs are drawn until one has a switch well inside it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Int
 
 from respike.core import seeds
-from respike.neulvm import drives, microscopic
+from respike.neulvm import drives, microscopic, states
 from respike.neulvm.params import Circuit, Data, Window
 from respike.neulvm.recording import Recording
+
+TRIES = 50  # recordings drawn until one has a switch
+CLEAR = 0.2  # share of the window at either end in which a switch does not count
+
+
+def first_with_switch(draw: Callable[[int], microscopic.Run], circuit: Circuit, window: Window) -> microscopic.Run:
+    """First of the runs draw(0), draw(1), ... whose winner changes well inside the window; draw(0) where none could win.
+
+    Raises ValueError when none of TRIES runs has a switch.
+    """
+    start, margin = window.end - window.length, CLEAR * window.length
+    inside = slice(round((start + margin) / window.fine), round((window.end - margin) / window.fine))
+    for attempt in range(TRIES):
+        run = draw(attempt)
+        rates = microscopic.rates(run.counts[inside], circuit, window.fine, round(window.dt / window.fine))
+        if not circuit.has_rivals or states.find(rates, window.dt).n_switches > 0:
+            return run
+    raise ValueError(
+        f"none of {TRIES} recordings switches in the fitted window; make neulvm.window.length longer or change run.seed"
+    )
 
 
 def record(
@@ -24,17 +46,17 @@ def record(
     """
     data.check(circuit, window)
     every, n_steps, m = round(window.dt / window.fine), round(data.seconds / window.fine), len(circuit.sizes)
-    currents = {}
+    first = seeds.generator(seed, *stream, 0)
+    drive = drives.draw(data.drive, first, -(-n_steps // every), m, window.dt)
 
     def draw(attempt: int) -> microscopic.Run:
-        rng = seeds.generator(seed, *stream, attempt)
-        currents[attempt] = drives.draw(data.drive, rng, -(-n_steps // every), m, window.dt)
-        return microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, currents[attempt], every)
+        rng = seeds.generator(seed, *stream, attempt) if attempt else first
+        return microscopic.simulate(circuit, data.seconds, rng, window.fine, data.sampled, drive, every)
 
-    run = draw(0) if data.drive != "none" else microscopic.first_with_switch(draw, circuit, window)
-    drive = np.repeat(currents[max(currents)], every, axis=0)[:n_steps]
+    run = draw(0) if data.drive != "none" else first_with_switch(draw, circuit, window)
+    rates, drive = run.counts / (np.asarray(circuit.sizes) * window.fine), np.repeat(drive, every, axis=0)[:n_steps]
     spikes, probabilities = (array.reshape(n_steps, m, -1).transpose(1, 0, 2) for array in run[1:])
-    return Recording(run.counts / (np.asarray(circuit.sizes) * window.fine), spikes, drive), probabilities
+    return Recording(rates, spikes, drive), probabilities
 
 
 def window_spikes(circuit: Circuit, cells: int, window: Window, rng: np.random.Generator) -> Int[np.ndarray, "bin cell"]:
@@ -46,6 +68,6 @@ def window_spikes(circuit: Circuit, cells: int, window: Window, rng: np.random.G
     def draw(_: int) -> microscopic.Run:
         return microscopic.simulate(circuit, window.end, rng, window.fine, n_sampled=cells)
 
-    run = microscopic.first_with_switch(draw, circuit, window)
+    run = first_with_switch(draw, circuit, window)
     per, first = round(window.dt / window.fine), round((window.end - window.length) / window.fine)
     return run.sampled[first:].reshape(-1, per, run.sampled.shape[1]).any(1).astype(np.uint8)

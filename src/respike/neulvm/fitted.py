@@ -4,7 +4,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from respike.core import config, files
 from respike.neulvm.params import Circuit
@@ -21,7 +21,7 @@ class Fitted:
     dt: float  # s, bin
     history: int  # bins
     dataset: str
-    about: dict[str, Any] = field(default_factory=dict)  # losses, start, ...
+    about: dict = field(default_factory=dict)  # losses, start, ...
 
 
 def write(path: Path, fitted: Fitted) -> None:
@@ -31,15 +31,8 @@ def write(path: Path, fitted: Fitted) -> None:
 
 def read(path: Path) -> Fitted:
     """Model in the file `path`; ValueError when it is not one."""
+    content = files.checked(path).read_bytes()
     try:
-        stored = json.loads(files.checked(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return config.convert(json.loads(content), Fitted, "the model")
+    except ValueError as error:  # no text, no JSON, or not these fields: the message says what was found and expected
         raise ValueError(f"{path} is not a model file ({error}); neulvm.fit and neulvm.select write them") from error
-    names = {f.name for f in dataclasses.fields(Fitted)}
-    if not isinstance(stored, dict) or set(stored) != names or stored["kind"] not in get_args(Kind):
-        raise ValueError(f"{path} is not a model file; expected the fields {sorted(names)} and a kind among {get_args(Kind)}")
-    try:
-        circuit = config.build(Circuit, stored["circuit"])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: circuit does not describe a circuit ({error})") from error
-    return Fitted(**{**stored, "circuit": circuit})

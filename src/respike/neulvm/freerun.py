@@ -32,22 +32,23 @@ def simulate(
     dt: float,
     history: int,
     scheme: Scheme,
-    synchronized: bool = False,
 ) -> Float[np.ndarray, "bin population"]:
     """Fraction of each population that fires in each bin, under an external current (potential/s).
 
-    Starts at the circuit's typical rates, or with all neurons having fired in the last bin (`synchronized`).
+    Starts at the circuit's typical rates.
     """
-    n_bins, n_populations = current.shape
-    rates = np.ones(n_populations) if synchronized else np.array(circuit.typical_rates, dtype=float)
-    start = model.stationary_start(circuit, rates, history, dt, scheme)
-    cohorts, k = model.windows(start, rates, history + n_bins, dt), model.constants(circuit, dt, scheme)
-    if synchronized:
-        cohorts.latent[:, :history] = np.arange(history) == history - 1
-        cohorts.v[:, :history], cohorts.s[:, :history] = 0.0, 1.0
-        rates = cohorts.latent[:, :history].mean(1) / dt
-    _run(rng, cohorts, rates, k.pull + circuit.input_gain * np.asarray(current, dtype=float), k)
+    early = np.array(circuit.typical_rates, dtype=float)
+    start = model.stationary_start(circuit, early, history, dt, scheme)
+    cohorts, k = model.windows(start, early, history + len(current), dt), model.constants(circuit, dt, scheme)
+    _run(rng, cohorts, early, k.pull + circuit.input_gain * np.asarray(current, dtype=float), k)
     return cohorts.latent[:, history:].T.copy()
+
+
+def rates(
+    circuit: Circuit, seconds: float, rng: np.random.Generator, dt: float, history: int, scheme: Scheme
+) -> Float[np.ndarray, "bin population"]:
+    """Rates (Hz) of the populations in a simulation without a current."""
+    return simulate(circuit, np.zeros((round(seconds / dt), len(circuit.sizes))), rng, dt, history, scheme) / dt
 
 
 @njit(error_model="numpy")

@@ -11,20 +11,17 @@ from respike.neulvm.params import GROUPS, Circuit
 
 SMOOTH = 0.02  # s, for correlations
 Activity = Float[np.ndarray, "batch bin population"]
-Row = tuple[str, float, str, int]
+Row = tuple[str, float, str, int]  # nan for what could not be measured
 
 
 def ratios(circuit: Circuit, truth: Circuit) -> Iterator[Row]:
     """Parameters over their true values: median of each group; excitatory and inhibitory coupling apart."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = np.where(truth.weights != 0, circuit.weights / truth.weights, np.nan)
-    for name in GROUPS:
-        if name != "coupling":
-            share = np.asarray(getattr(circuit, name)) / np.asarray(getattr(truth, name))
+    shares = {name: np.divide(getattr(circuit, name), getattr(truth, name)) for name in GROUPS if name != "coupling"}
+    for name, true in (("coupling_excitatory", truth.weights > 0), ("coupling_inhibitory", truth.weights < 0)):
+        shares[name] = circuit.weights[true] / truth.weights[true]
+    for name, share in shares.items():
+        if len(share):
             yield f"ratio_{name}", np.median(share), "", len(share)
-    for name, chosen in (("excitatory", truth.weights > 0), ("inhibitory", truth.weights < 0)):
-        if chosen.any():
-            yield f"ratio_coupling_{name}", np.median(weights[chosen]), "", int(chosen.sum())
 
 
 def likeness(activity: Activity, truth: Activity, dt: float) -> Iterator[Row]:
@@ -47,20 +44,19 @@ def free_run(rates: Float[np.ndarray, "bin population"], dt: float, apart: bool 
     yield "rate_last", rates[:, -1].mean(), "Hz", seconds
     if not apart:
         return
-    run = states.find(rates, dt)
-    yield "switch_rate", run.switch_rate, "1/s", seconds
-    yield "switches_per_200s", 200 * run.n_switches / run.duration, "", seconds
-    for name, value in (("rate_up", run.up), ("rate_down", run.down)):
-        if np.isfinite(value):
-            yield name, value, "Hz", seconds
-    if len(run.dwell):
-        yield "dwell_mean", run.dwell.mean(), "s", len(run.dwell)
+    found = states.find(rates, dt)
+    yield "switch_rate", found.switch_rate, "1/s", seconds
+    yield "switches_per_200s", 200 * found.n_switches / found.duration, "", seconds
+    yield "rate_up", found.up, "Hz", seconds
+    yield "rate_down", found.down, "Hz", seconds
+    if len(found.dwell):
+        yield "dwell_mean", found.dwell.mean(), "s", len(found.dwell)
 
 
 def response(
     pulsed: Float[np.ndarray, "trial bin population"], network: Float[np.ndarray, "trial bin population"], dt: float
 ) -> Iterator[Row]:
     """Correlation of the mean response to the pulse with the network's, smoothed; a constant rate has none with anything."""
-    means = [gaussian_filter1d(each.mean(0), SMOOTH / dt, axis=0) for each in (pulsed, network)]
+    means = [gaussian_filter1d(each.mean(0), SMOOTH / dt, axis=0).ravel() for each in (pulsed, network)]
     if min(mean.std() for mean in means) > 0:
-        yield "response_corr", np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1], "", len(pulsed)
+        yield "response_corr", np.corrcoef(*means)[0, 1], "", len(pulsed)

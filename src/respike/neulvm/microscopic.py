@@ -6,19 +6,16 @@ spike.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from respike.compiled import njit
-from respike.neulvm import kernel, model, states
-from respike.neulvm.params import FINE, Circuit, Window, bins
+from respike.neulvm import kernel, model
+from respike.neulvm.params import FINE, Circuit, bins
 
 START_AGES = np.arange(0, 0.5, 0.0002)  # s, grid from which the ages at the start are drawn
-TRIES = 50  # recordings drawn until one has a switch
-CLEAR = 0.2  # share of the window at either end in which a switch does not count
 
 
 class Run(NamedTuple):
@@ -30,37 +27,22 @@ class Run(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """State of all cells, population by population."""
+    """State of all cells, population by population, and which of them are sampled."""
 
     u: Float[np.ndarray, " cell"]  # potential
     summed: Float[np.ndarray, " cell"]  # hazard since the last spike
     bound: Float[np.ndarray, " cell"]  # at which the cell fires
     release: Int[np.ndarray, " cell"]  # step from which the cell is free to fire
-
-
-class Constants(NamedTuple):
-    """A network in steps of one length; one entry per population but for `first`, `sampled` and `first_sampled`."""
-
-    decay: Float[np.ndarray, " population"]  # of the potential in a step
-    gain: Float[np.ndarray, " population"]  # s
-    rest: Float[np.ndarray, " population"]  # what a step adds at rest
-    offset: Float[np.ndarray, " population"]  # log(hazard dt) at potential 0
-    syn_decay: Float[np.ndarray, " population"]
-    weights: Float[np.ndarray, "population population"]
     first: Int[np.ndarray, " edge"]  # cell of each population, and the number of cells
-    sampled: Int[np.ndarray, " cell"]  # sampled cells, each numbered in its population
-    first_sampled: Int[np.ndarray, " edge"]
-    lag: int  # steps, synaptic delay
-    refractory: int  # steps
-    dt: float  # s
+    sampled: Int[np.ndarray, "population sample"]  # sampled cells, each numbered in its population
 
 
 @njit(error_model="numpy")
 def _step_cells(rng, cells, m, step, drive, k, work, fired_out, p_out):
     """Advance the cells of population m by one step; returns the number of spikes."""
-    low, high = k.first[m], k.first[m + 1]
+    low, high = cells.first[m], cells.first[m + 1]
     u, summed, bound, release = cells.u[low:high], cells.summed[low:high], cells.bound[low:high], cells.release[low:high]
-    sampled = k.sampled[k.first_sampled[m] : k.first_sampled[m + 1]]
+    sampled = cells.sampled[m]
     n, decay, offset = high - low, k.decay[m], k.offset[m]
     arg, x, scratch = work[0], work[1], work[2]
     for i in range(n):
@@ -86,25 +68,23 @@ def _step_cells(rng, cells, m, step, drive, k, work, fired_out, p_out):
 
 @njit(error_model="numpy")
 def _run(rng, cells, synapse, current, every, k, run):
-    """Fill `run` step by step; `synapse`: synaptic activity (Hz) of each population at the start."""
-    n_populations = len(k.decay)
+    """Fill `run` step by step; `synapse`: synaptic activity (Hz) of each population at the start. k.pull: of a step."""
+    n_populations, n_sampled = cells.sampled.shape
     work = np.empty((3, len(cells.u)))
     for i in range(len(cells.u)):
         cells.bound[i] = rng.exponential()
     for c in range(len(run.counts)):
         if c > k.lag:
             for m in range(n_populations):
-                past = run.counts[c - k.lag - 1, m] / ((k.first[m + 1] - k.first[m]) * k.dt)
+                past = run.counts[c - k.lag - 1, m] / (k.sizes[m] * k.dt)
                 synapse[m] = k.syn_decay[m] * synapse[m] + (1 - k.syn_decay[m]) * past
         for m in range(n_populations):
             drive = current[c // every, m]
             for a in range(n_populations):
                 drive += synapse[a] * k.weights[a, m]
-            low, high = k.first_sampled[m], k.first_sampled[m + 1]
-            run.counts[c, m] = _step_cells(
-                rng, cells, m, c, k.rest[m] + k.gain[m] * drive, k, work, run.sampled[c, low:high],
-                run.probabilities[c, low:high],
-            )  # fmt: skip
+            mine = slice(m * n_sampled, (m + 1) * n_sampled)
+            drive = k.pull[m] + k.gain[m] * drive
+            run.counts[c, m] = _step_cells(rng, cells, m, c, drive, k, work, run.sampled[c, mine], run.probabilities[c, mine])
 
 
 def simulate(
@@ -125,9 +105,14 @@ def simulate(
     n_steps, m = round(seconds / dt), len(circuit.sizes)
     current = np.zeros((1, m)) if current is None else circuit.input_gain * np.asarray(current, dtype=float)
     every = n_steps if len(current) == 1 else every
-    chosen = [np.sort(rng.choice(size, n_sampled, replace=False)) for size in circuit.sizes]
-    k = _constants(circuit, dt, exact_input, chosen)
-    cells = _start(circuit, dt, k.refractory, rng)
+    chosen = np.array([np.sort(rng.choice(size, n_sampled, replace=False)) for size in circuit.sizes], dtype=np.int64)
+    alpha = np.asarray(circuit.mem_rate)
+    decay = np.exp(-alpha * dt)
+    exact = (1 - decay) / alpha
+    k = model.constants(circuit, dt, "exact")._replace(
+        decay=decay, gain=exact if exact_input else np.full(m, dt), pull=exact * (alpha * circuit.rest)
+    )
+    cells = _start(circuit, dt, chosen, rng)
     run = Run(
         np.zeros((n_steps, m), dtype=np.int32), np.zeros((n_steps, m * n_sampled), dtype=bool),
         np.zeros((n_steps, m * n_sampled), np.float32),
@@ -136,28 +121,15 @@ def simulate(
     return run
 
 
-def _constants(circuit: Circuit, dt: float, exact_input: bool, chosen: list[np.ndarray]) -> Constants:
-    alpha = np.asarray(circuit.mem_rate)
-    decay = np.exp(-alpha * dt)
-    exact = (1 - decay) / alpha
-    return Constants(
-        decay, exact if exact_input else np.full(len(alpha), dt), exact * (alpha * circuit.rest),
-        math.log(dt) - np.asarray(circuit.threshold), np.exp(-np.asarray(circuit.syn_rate) * dt), circuit.weights,
-        np.concatenate([[0], np.cumsum(circuit.sizes)]), np.concatenate(chosen).astype(np.int64),
-        np.arange(len(alpha) + 1) * len(chosen[0]), bins(circuit.delay, dt), bins(circuit.refractory, dt), dt,
-    )  # fmt: skip
-
-
-def _start(circuit: Circuit, dt: float, refractory: int, rng: np.random.Generator) -> Cells:
+def _start(circuit: Circuit, dt: float, chosen: Int[np.ndarray, "population sample"], rng: np.random.Generator) -> Cells:
     """Cells whose ages are drawn as if all had fired at the circuit's typical rates."""
-    h, alphas = circuit.asymptote(np.asarray(circuit.typical_rates)), circuit.mem_rate
+    h, first = circuit.asymptote(np.asarray(circuit.typical_rates)), np.concatenate([[0], np.cumsum(circuit.sizes)])
     ages = [_ages(circuit, m, h[m], rng) for m in range(len(h))]
-    u = np.concatenate([
-        np.where(age < circuit.refractory, 0.0, -pull * np.expm1(-alpha * age))
-        for age, pull, alpha in zip(ages, h, alphas, strict=True)
-    ])  # fmt: skip
-    release = np.maximum(0, refractory - np.floor(np.concatenate(ages) / dt + 1e-9)).astype(np.int64)
-    return Cells(u, np.zeros(len(u)), np.empty(len(u)), release)
+    parts = zip(ages, h, circuit.mem_rate, strict=True)
+    u = np.concatenate([model.relax(age, pull, alpha, age >= circuit.refractory)[0] for age, pull, alpha in parts])
+    resting = bins(circuit.refractory, dt)
+    release = np.maximum(0, resting - np.floor(np.concatenate(ages) / dt + 1e-9)).astype(np.int64)
+    return Cells(u, np.zeros(len(u)), np.empty(len(u)), release, first, chosen)
 
 
 def _ages(circuit: Circuit, m: int, h: float, rng: np.random.Generator) -> Float[np.ndarray, " cell"]:
@@ -174,25 +146,3 @@ def rates(
     """Population rates (Hz) in bins of `per` steps."""
     n = len(counts) // per
     return counts[: n * per].reshape(n, per, -1).mean(1) / (np.asarray(circuit.sizes) * dt)
-
-
-def switches(run: Run, circuit: Circuit, window: Window) -> bool:
-    """Whether the winner changes well inside the fitted window."""
-    margin = CLEAR * window.length
-    first, last = (round(t / window.fine) for t in (window.end - window.length + margin, window.end - margin))
-    binned = rates(run.counts[first:last], circuit, window.fine, round(window.dt / window.fine))
-    return states.find(binned, window.dt).n_switches > 0
-
-
-def first_with_switch(draw: Callable[[int], Run], circuit: Circuit, window: Window) -> Run:
-    """First of the runs draw(0), draw(1), ... whose winner changes in the fitted window; draw(0) where none could win.
-
-    Raises ValueError when none of TRIES runs has a switch.
-    """
-    for attempt in range(TRIES):
-        run = draw(attempt)
-        if not circuit.has_rivals or switches(run, circuit, window):
-            return run
-    raise ValueError(
-        f"none of {TRIES} recordings switches in the fitted window; make neulvm.window.length longer or change run.seed"
-    )

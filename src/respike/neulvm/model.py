@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from respike.neulvm import kernel
 from respike.neulvm.params import Circuit, Scheme, age_bins, bins
@@ -51,8 +51,11 @@ class Trial:
         """Mean rate (Hz) of each population's recorded neurons in the history."""
         if self.known_rates is not None:
             return self.known_rates
-        cells = self.spikes[:, : self.history].mean(1) / self.dt
-        return np.stack([cells[:, self.population == m].mean(1) for m in range(self.shape[2])], axis=1)
+        return population_means(self.spikes[:, : self.history].mean(1) / self.dt, self.population)
+
+    def beginning(self, circuit: Circuit) -> Circuit:
+        """`circuit`, whose simulations start at the rates with which the recording starts."""
+        return replace(circuit, typical_rates=tuple(self.early_rates[0].tolist()))
 
     @cached_property
     def last_spike(self) -> Int[np.ndarray, "batch neuron"]:
@@ -70,6 +73,13 @@ class Trial:
         """Memory that the kernel fills anew for each population."""
         n_bins = self.shape[1]
         return kernel.Memory(np.empty((n_bins, 4, self.history)), np.empty((n_bins, 2)))
+
+
+def population_means(
+    values: Num[np.ndarray, "*shape neuron"], population: Int[np.ndarray, " neuron"]
+) -> Float[np.ndarray, "*shape population"]:
+    """Mean over the recorded neurons of each population."""
+    return np.stack([values[..., population == m].mean(-1) for m in range(population.max() + 1)], axis=-1)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from jaxtyping import Float
 FINE = 0.0002  # s, step of the simulated network; published
 GROUPS = ("mem_rate", "coupling", "rest", "threshold")  # order of the parameters in a vector; published: amem, J, rp, ft
 
+PUBLISHED_BOX = (0.4, 2.0)  # bounds of each parameter over its true value
+
 Scheme = Literal["exact", "compat"]
 
 
@@ -82,7 +84,7 @@ class Circuit:
 class Prior:
     """Box in which the parameters are searched: one pair [low, high] per group, or one for each population.
 
-    The published box, [0.4, 2] times the true values, is centred on the answer; this one is not.
+    The published box, around the true values, is centred on the answer; this one is not.
     """
 
     mem_rate: tuple[tuple[float, ...], ...] = ((20.0, 100.0),)  # 1/s: membrane time constants of 10 to 50 ms
@@ -91,14 +93,15 @@ class Prior:
     threshold: tuple[tuple[float, ...], ...] = ((1.5, 8.0),)
     weights: Literal["row", "full"] = "row"  # one coupling per presynaptic population, or one per connection
 
+    @classmethod
+    def around(cls, truth: "Circuit", low: float, high: float) -> "Prior":
+        """Each parameter between `low` and `high` times its true value."""
+        return cls(**{name: tuple((low * value, high * value) for value in getattr(truth, name)) for name in GROUPS})
+
     def is_centred(self, truth: "Circuit") -> bool:
         """Whether this is the published box for a circuit whose parameters are `truth`."""
-        groups = {name: self.pairs(name, len(truth.sizes)) for name in GROUPS}
-        return self.weights == "row" and all(
-            math.isclose(low, 0.4 * value, rel_tol=1e-3) and math.isclose(high, 2 * value, rel_tol=1e-3)
-            for name, pairs in groups.items()
-            for (low, high), value in zip(pairs, getattr(truth, name), strict=True)
-        )
+        boxes = ([box.pairs(name, len(truth.sizes)) for name in GROUPS] for box in (self, Prior.around(truth, *PUBLISHED_BOX)))
+        return self.weights == "row" and np.allclose(*boxes, rtol=1e-3, atol=0)
 
     def pairs(self, group: str, m: int) -> list[tuple[float, ...]]:
         """Bounds of a group of parameters in each of m populations; ValueError when they are none."""
@@ -113,7 +116,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Fit:
-    """Settings of expectation maximisation. The published values are those of `PUBLISHED`."""
+    """Settings of expectation maximisation. Published: compat, adam, 20 iterations, 200 E-steps."""
 
     scheme: Scheme = "exact"
     e_step: Literal["lbfgs", "adam"] = "lbfgs"
@@ -123,12 +126,8 @@ class Fit:
     e_patience: int = 3  # adam: steps without a new best before the E-step ends; published: E_itertol
     e_rate: float = 1e-3  # adam: published: E_LR
     e_tolerance: float = 1e-6  # lbfgs: relative change of the loss at which the E-step ends
-    start: Literal["prior", "circuit"] = "prior"  # drawn from the prior, or the parameters of neulvm.circuit
     smoothing: float = 0.4  # s, width of the smoothing that starts the latent activity
     kernel: Literal["gaussian", "ma", "ma_forward"] = "gaussian"
-
-
-PUBLISHED = Fit(scheme="compat", e_step="adam", iterations=20, e_steps=200)
 
 
 @dataclass(frozen=True)
@@ -152,13 +151,6 @@ class Choice:
     seconds: float = 400.0  # of each free run
     history: float = 0.3  # s, longest age that it follows
     recordings: int = 0  # further recordings of the hidden network on which all is tried (embedded only)
-
-
-@dataclass(frozen=True)
-class Particles:
-    """The particle filter."""
-
-    particles: int = 400
 
 
 @dataclass(frozen=True)
@@ -297,6 +289,18 @@ def age_bins(key: str, seconds: float, dt: float, circuit: Circuit) -> int:
     return bins(seconds, dt)
 
 
+def _multiple(window: Window, name: str, unit: str) -> int:
+    """How often one time of the window fits into another; ValueError where that is no whole number."""
+    whole, part = getattr(window, name), getattr(window, unit)
+    n = round(whole / part)
+    if n < 1 or abs(n * part - whole) > 1e-6 * part:
+        raise ValueError(
+            f"neulvm.window.{name} = {whole:g} s is not a multiple of neulvm.window.{unit} = {part:g} s; "
+            "correct one of them in config.yaml"
+        )
+    return n
+
+
 class WindowBins(NamedTuple):
     """A window in bins of the model, and the steps of the recording in a bin."""
 
@@ -310,26 +314,13 @@ class WindowBins(NamedTuple):
 
 def window_bins(window: Window, circuit: Circuit) -> WindowBins:
     """The window in bins; ValueError when its times are no whole bins or batches, or its history is too short."""
-    per = round(window.dt / window.fine)
-    if per < 1 or abs(per * window.fine - window.dt) > 1e-6 * window.fine:
-        raise ValueError(
-            f"neulvm.window.dt = {window.dt:g} s is not a multiple of the recording's step, "
-            f"neulvm.window.fine = {window.fine:g} s; correct one of them in config.yaml"
-        )
-    whole = {}
-    for name in WindowBins._fields[1:]:
-        seconds = getattr(window, name)
-        whole[name] = round(seconds / window.dt)
-        if whole[name] < 1 or abs(whole[name] * window.dt - seconds) > 1e-6 * window.dt:
-            raise ValueError(f"neulvm.window.{name} = {seconds:g} s is not a multiple of neulvm.window.dt = {window.dt:g} s")
-    if whole["length"] % whole["batch"]:
-        raise ValueError(
-            f"neulvm.window.length = {window.length:g} s is not a multiple of neulvm.window.batch = {window.batch:g} s"
-        )
-    if whole["end"] < whole["length"] + whole["history"]:
+    per = _multiple(window, "dt", "fine")
+    n = WindowBins(per, *(_multiple(window, name, "dt") for name in WindowBins._fields[1:]))
+    _multiple(window, "length", "batch")
+    if n.end < n.length + n.history:
         raise ValueError(
             f"neulvm.window.end = {window.end:g} s; expected at least "
             f"history {window.history:g} s + length {window.length:g} s"
         )
     age_bins("neulvm.window.history", window.history, window.dt, circuit)
-    return WindowBins(per, **whole)
+    return n

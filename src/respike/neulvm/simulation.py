@@ -1,9 +1,12 @@
 """Free runs of a model, whatever its kind: the mesoscopic equation, or the network cell by cell."""
 
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import Bool, Float
 
-from respike.neulvm import drives, freerun, microscopic
+from respike.core import files
+from respike.neulvm import freerun, microscopic
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.params import FINE, Free
 
@@ -21,29 +24,22 @@ def rates(
     return microscopic.rates(run.counts, model.circuit, FINE, per)
 
 
-def pulses(free: Free, m: int, dt: float) -> Float[np.ndarray, "bin population"]:
-    """Current (potential/s) of one trial: a pulse that makes a winner, then the one that is evaluated."""
-    n_bins = round(free.trial / dt)
-    first = drives.step(n_bins, m, dt, free.pulse_first, free.pulse_size, free.pulse_start / 3, free.pulse_length)
-    return first + drives.step(n_bins, m, dt, free.pulse_target, free.pulse_size, free.pulse_start, free.pulse_length)
-
-
 def cells(model: Fitted, free: Free, rng: np.random.Generator) -> Bool[np.ndarray, "step cell"]:
     """Spikes of some cells, in steps of FINE, of the network that has the model's parameters."""
     n_cells = min(CELLS, *model.circuit.sizes)
     return microscopic.simulate(model.circuit, min(SECONDS, free.seconds), rng, FINE, n_cells).sampled
 
 
-def beside(runs: dict[str, dict[str, np.ndarray]], rivals: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Runs of the models, then those of the baselines in the same form.
+def read(models: list[Path], rivals: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Runs of the models, by the names of their files, then those of the baselines in the same form.
 
     No pulse can reach a baseline: its trials are stretches of its free run.
     """
-    all_runs = dict(runs)
+    runs = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in models}
     like = next(iter(runs.values()))
     n_bins, m = like["pulsed"].shape[1:]
     for name in rivals["names"]:
         free = rivals[f"{name}.free"]
         pulsed = np.resize(free, (max(1, len(free) // n_bins), n_bins, m))
-        all_runs[f"baseline {name}"] = {**like, "dt": rivals["dt"], "free": free, "pulsed": pulsed}
-    return all_runs
+        runs[f"baseline {name}"] = {**like, "dt": rivals["dt"], "free": free, "pulsed": pulsed}
+    return runs

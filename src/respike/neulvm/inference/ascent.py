@@ -43,9 +43,9 @@ class State(Resumable):
     log_likelihood: list[float] = field(default_factory=list)  # nats, of the spikes there, by the particles
 
 
-def begin(circuit: Circuit, box: Box) -> State:
-    """State before the first round."""
-    x = np.log(box.inside(box.vector(circuit)))
+def begin(box: Box) -> State:
+    """State before the first round: at the circuit that the box is that of."""
+    x = np.log(box.inside(box.vector(box.template)))
     return State(x, np.zeros_like(x))
 
 
@@ -56,26 +56,24 @@ def counted(state: State) -> tuple[int, int]:
     return first, first + width - 1
 
 
-def result(state: State, circuit: Circuit, box: Box) -> Circuit:
+def result(state: State, box: Box) -> Circuit:
     """Mean of the parameters (of their logs) over the rounds that count."""
     first, last = counted(state)
-    return box.circuit(circuit, box.inside(np.exp(np.mean(state.seen[first : last + 1], axis=0))))
+    return box.circuit(box.inside(np.exp(np.mean(state.seen[first : last + 1], axis=0))))
 
 
-def advance(
-    state: State, number: int, circuit: Circuit, trial: Trial, box: Box, scheme: Scheme, settings: Refine, stream: tuple
-) -> None:
+def advance(state: State, number: int, trial: Trial, box: Box, scheme: Scheme, settings: Refine, stream: tuple) -> None:
     """Round `number`, which changes `state`.
 
     `stream`: seed and names that the random numbers of the round follow from.
     """
-    paths, log_likelihoods = draw(box.circuit(circuit, np.exp(state.x)), trial, scheme, settings, (*stream, number))
+    paths, log_likelihoods = draw(box.circuit(np.exp(state.x)), trial, scheme, settings, (*stream, number))
     shares = softmax(log_likelihoods)
 
     def slope(x: Free) -> Free:
-        here = box.circuit(circuit, np.exp(x))
+        here = box.circuit(np.exp(x))
         losses = (model.loss(here, trial, latent, scheme, drawn=True) for latent in paths)
-        return sum(share * box.gradient(here, loss) for share, loss in zip(shares, losses, strict=True)) * np.exp(x)
+        return sum(share * box.gradient(loss) for share, loss in zip(shares, losses, strict=True)) * np.exp(x)
 
     if number % RENEW == 0:
         state.curvature = curvature_at(slope, state.x)

@@ -1,7 +1,8 @@
 """Where the fit searches: bounds of each parameter, and how the free numbers map to a circuit.
 
-Free numbers, in this order: 1 / membrane time constant, coupling, rest, threshold, one per population each; with
-`weights="full"` one coupling for every connection of the circuit instead of one per presynaptic population.
+Parameters, in this order: 1 / membrane time constant, coupling, rest, threshold, one per population each; with
+`weights="full"` one coupling for every connection of the circuit instead of one per presynaptic population. Each is a free
+number, or populations of a kind share theirs.
 """
 
 import re
@@ -16,49 +17,38 @@ from respike.neulvm.params import GROUPS, Circuit, Prior
 
 @dataclass(frozen=True)
 class Box:
-    """Bounds of the free numbers, which the optimiser sees in units of the upper bounds."""
+    """Bounds of the parameters of a circuit. The optimiser sees the free numbers in units of the upper bounds."""
 
-    low: Float[np.ndarray, " free"]
-    high: Float[np.ndarray, " free"]
-    full: bool
+    template: Circuit  # sizes, connections and all constants that are not fitted
+    low: Float[np.ndarray, " parameter"]
+    high: Float[np.ndarray, " parameter"]
+    parameters: tuple[str, ...]  # mem_rate_0, ..., coupling_0 (coupling_0_2 for a single connection), ...
+    pattern: Float[np.ndarray, "coupling population population"]  # weights that one unit of each coupling makes
+    free: Float[np.ndarray, "parameter free"]  # 1 where a parameter is this free number
+    full: bool  # one coupling for every connection
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each free number: that of the first parameter that it is."""
+        return [self.parameters[first] for first in self.free.argmax(0)]
 
     @property
     def bounds(self) -> Float[np.ndarray, "free 2"]:
         """Bounds in the optimiser's units."""
-        return np.stack([self.low / self.high, np.ones(len(self.high))], axis=1)
-
-    def names(self, circuit: Circuit) -> list[str]:
-        """Name of each free number: mem_rate_0, coupling_0 (coupling_0_2 for a single connection), ..."""
-        cells = range(len(circuit.sizes))
-        couplings = [f"coupling_{a}_{m}" for a, m in _connections(circuit)] if self.full else [f"coupling_{a}" for a in cells]
-        named = {name: [f"{name}_{m}" for m in cells] for name in GROUPS}
-        return [name for group in GROUPS for name in (couplings if group == "coupling" else named[group])]
+        return np.stack([self.low / self.high, np.ones(len(self.high))], axis=1)[self.free.argmax(0)]
 
     def vector(self, circuit: Circuit) -> Float[np.ndarray, " free"]:
-        """The free numbers of a circuit in the optimiser's units."""
-        groups = [np.asarray(getattr(circuit, name), dtype=float) for name in GROUPS]
-        if self.full:
-            groups[1] = np.array([abs(circuit.weights[a, m]) for a, m in _connections(circuit)])
-        return np.concatenate(groups) / self.high
+        """The free numbers of a circuit in the optimiser's units; means over populations that share them."""
+        return np.linalg.pinv(self.free) @ (np.array([value(circuit, name) for name in self.parameters]) / self.high)
 
     def at_bound(self, circuit: Circuit) -> list[str]:
         """Names of the free numbers that lie on a bound."""
         edge = np.isclose(self.vector(circuit)[:, None], self.bounds, rtol=1e-6).any(1)
-        return [name for name, on in zip(self.names(circuit), edge, strict=True) if on]
-
-    def pattern(self, circuit: Circuit) -> Float[np.ndarray, "coupling population population"]:
-        """Weights that one unit of each free coupling makes."""
-        signs = np.asarray(circuit.connectivity, dtype=float)
-        if not self.full:
-            return np.eye(len(signs))[:, :, None] * signs
-        ones = np.zeros((len(_connections(circuit)), *signs.shape))
-        for k, (a, m) in enumerate(_connections(circuit)):
-            ones[k, a, m] = np.sign(signs[a, m])
-        return ones
+        return [name for name, on in zip(self.names, edge, strict=True) if on]
 
     def inside(self, x: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
-        """x moved to the nearest point of the box (rounding only: a start outside is refused before)."""
-        return np.clip(x, self.low / self.high, 1.0)
+        """x moved to the nearest point of the box."""
+        return np.clip(x, *self.bounds.T)
 
     def logits(self, theta: Float[np.ndarray, "*draw free"]) -> Float[np.ndarray, "*draw free"]:
         """Free numbers (not in the optimiser's units) as logits of where they lie between their bounds."""
@@ -68,67 +58,25 @@ class Box:
         """Free numbers from their logits."""
         return self.low + (self.high - self.low) / (1 + np.exp(-y))
 
-    def circuit(self, circuit: Circuit, x: Float[np.ndarray, " free"]) -> Circuit:
-        """`circuit` with the free numbers x."""
-        m, values = len(circuit.sizes), x * self.high
+    def circuit(self, x: Float[np.ndarray, " free"]) -> Circuit:
+        """Circuit with the free numbers x."""
+        m, values = len(self.template.sizes), (self.free @ x) * self.high
         if not self.full:
-            return circuit.with_vector(values)
-        weights = np.zeros((m, m))
-        for (a, b), value in zip(_connections(circuit), values[m : -2 * m], strict=True):
-            weights[a, b] = np.sign(circuit.connectivity[a][b]) * value
-        ones = np.concatenate([values[:m], np.ones(m), values[-2 * m :]])
-        return replace(circuit, connectivity=tuple(tuple(row) for row in weights.tolist())).with_vector(ones)
+            return self.template.with_vector(values)
+        weights = np.tensordot(values[m : -2 * m], self.pattern, axes=1)
+        single = replace(self.template, connectivity=tuple(tuple(row) for row in weights.tolist()))
+        return single.with_vector(np.concatenate([values[:m], np.ones(m), values[-2 * m :]]))
 
-    def gradient(self, circuit: Circuit, loss: Loss) -> Float[np.ndarray, " free"]:
+    def gradient(self, loss: Loss) -> Float[np.ndarray, " free"]:
         """Slope of the total loss with respect to the free numbers in the optimiser's units."""
-        if not self.full:
-            return loss.grad_vector * self.high
-        m = len(circuit.sizes)
-        couplings = [np.sign(circuit.connectivity[a][b]) * loss.grad_weights[a, b] for a, b in _connections(circuit)]
-        return np.concatenate([loss.grad_vector[:m], couplings, loss.grad_vector[-2 * m :]]) * self.high
+        m, couplings = len(self.template.sizes), (self.pattern * loss.grad_weights).sum(2).sum(1)
+        slope = np.concatenate([loss.grad_vector[:m], couplings, loss.grad_vector[-2 * m :]])
+        return (slope * self.high) @ self.free
 
-    def draw(self, circuit: Circuit, rng: np.random.Generator) -> Circuit:
-        """`circuit` with parameters drawn uniformly from the box."""
-        return self.circuit(circuit, rng.uniform(self.low, self.high) / self.high)
-
-
-def _connections(circuit: Circuit) -> list[tuple[int, int]]:
-    return [(a, m) for a, row in enumerate(circuit.connectivity) for m, value in enumerate(row) if value]
-
-
-@dataclass(frozen=True)
-class Shared(Box):
-    """Box in which populations of a kind have the same parameters, those of the kind's first; one coupling for each row."""
-
-    kinds: tuple[int, ...] = ()
-
-    @property
-    def _places(self) -> Float[np.ndarray, "place free"]:
-        """Which free number each parameter of a population is."""
-        kinds = np.asarray(self.kinds)
-        return np.kron(np.eye(len(GROUPS)), kinds[:, None] == np.unique(kinds))
-
-    @property
-    def bounds(self) -> Float[np.ndarray, "free 2"]:
-        return super().bounds[self._places.argmax(0)]
-
-    def names(self, circuit: Circuit) -> list[str]:
-        return [super(Shared, self).names(circuit)[place] for place in self._places.argmax(0)]
-
-    def vector(self, circuit: Circuit) -> Float[np.ndarray, " free"]:
-        return np.linalg.pinv(self._places) @ super().vector(circuit)
-
-    def inside(self, x: Float[np.ndarray, " free"]) -> Float[np.ndarray, " free"]:
-        return np.clip(x, *self.bounds.T)
-
-    def circuit(self, circuit: Circuit, x: Float[np.ndarray, " free"]) -> Circuit:
-        return super().circuit(circuit, self._places @ x)
-
-    def gradient(self, circuit: Circuit, loss: Loss) -> Float[np.ndarray, " free"]:
-        return super().gradient(circuit, loss) @ self._places
-
-    def draw(self, circuit: Circuit, rng: np.random.Generator) -> Circuit:
-        return self.circuit(circuit, rng.uniform(*self.bounds.T))
+    def draw(self, rng: np.random.Generator) -> Circuit:
+        """Circuit with parameters drawn uniformly from the box."""
+        shared = len(self.names) < len(self.parameters)
+        return self.circuit(rng.uniform(*self.bounds.T) if shared else rng.uniform(self.low, self.high) / self.high)
 
 
 def build(circuit: Circuit, prior: Prior, shared: bool = False) -> Box:
@@ -136,49 +84,30 @@ def build(circuit: Circuit, prior: Prior, shared: bool = False) -> Box:
 
     `shared`: populations of a kind (`Circuit.kinds`) share their parameters, in the bounds of the first of them.
     """
-    m, full = len(circuit.sizes), prior.weights == "full" and not shared
-    pairs = []
-    for name in GROUPS:
-        bounds = prior.pairs(name, m)
-        pairs += [bounds[a] for a, _ in _connections(circuit)] if full and name == "coupling" else bounds
+    signs, full = np.sign(circuit.connectivity), prior.weights == "full" and not shared
+    m, links = len(signs), np.argwhere(signs)
+    single = {name: [(f"{name}_{k}", pair) for k, pair in enumerate(prior.pairs(name, m))] for name in GROUPS}
+    pattern = np.eye(m)[:, :, None] * np.asarray(circuit.connectivity, dtype=float)
+    if full:
+        single["coupling"] = [(f"coupling_{a}_{b}", single["coupling"][a][1]) for a, b in links]
+        pattern = np.zeros((len(links), m, m))
+        pattern[np.arange(len(links)), *links.T] = signs[*links.T]
+    names, pairs = zip(*(each for name in GROUPS for each in single[name]), strict=True)
     low, high = np.array(pairs, dtype=float).T
     if not shared:
-        return Box(low, high, full)
-    first = np.concatenate([group * m + np.array(circuit.kinds) for group in range(len(GROUPS))])
-    return Shared(low[first], high[first], full, circuit.kinds)
-
-
-def around(truth: Circuit, low: float, high: float) -> Prior:
-    """The published prior: each parameter between `low` and `high` times its true value."""
-    pairs = {name: tuple((low * value, high * value) for value in getattr(truth, name)) for name in GROUPS}
-    return Prior(**pairs)
-
-
-def parts(name: str) -> tuple[str, list[int]]:
-    """Group and populations of the name of a free number.
-
-    >>> parts("mem_rate_1"), parts("coupling_0_2")
-    (('mem_rate', [1]), ('coupling', [0, 2]))
-    """
-    group, *indices = re.split(r"_(?=\d)", name)
-    return group, [int(index) for index in indices]
+        return Box(circuit, low, high, names, pattern, np.eye(len(names)), full)
+    kinds = np.array(circuit.kinds)
+    first = np.concatenate([group * m + kinds for group in range(len(GROUPS))])
+    free = np.kron(np.eye(len(GROUPS)), kinds[:, None] == np.unique(kinds))
+    return Box(circuit, low[first], high[first], names, pattern, free, full)
 
 
 def value(circuit: Circuit, name: str) -> float:
-    """The free number of a circuit that has this name."""
-    group, indices = parts(name)
-    if group != "coupling":
-        return float(getattr(circuit, group)[indices[0]])
-    row = np.abs(circuit.weights[indices[0]])
-    return float(row[indices[1]] if len(indices) > 1 else row.max())
+    """The parameter of a circuit that has this name.
 
-
-def check_start(circuit: Circuit, box: Box) -> None:
-    """ValueError when a start lies outside the box."""
-    values = box.vector(circuit) * box.high
-    for name, here, low, high in zip(box.names(circuit), values, box.low, box.high, strict=True):
-        if not low <= here <= high:
-            raise ValueError(
-                f"neulvm start: {name} = {here:g} lies outside its bounds {low:g} to {high:g}; "
-                f"widen neulvm.prior.{parts(name)[0]} or change neulvm.fit.start in config.yaml"
-            )
+    >>> value(Circuit(), "rest_1"), value(Circuit(), "coupling_0_2")
+    (14.4, 9.984)
+    """
+    group, *indices = re.split(r"_(?=\d)", name)
+    numbers = np.abs(circuit.weights) if len(indices) > 1 else np.asarray(getattr(circuit, group))
+    return float(numbers[tuple(map(int, indices))])

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import poisson
 
-from respike.neulvm import freerun, states, trials
+from respike.neulvm import freerun, model, states, trials
 from respike.neulvm.inference.box import Box
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Choice, Circuit, Scheme
@@ -43,8 +43,8 @@ def seen(
 
 def recorded(trial: Trial, latent: Float[np.ndarray, "batch bin population"]) -> Seen:
     """The fitted window, with the states that an inferred activity shows."""
-    m, spikes = trial.shape[2], trials.joined(trial)
-    rates = np.stack([spikes[:, trial.population == k].mean(1) for k in range(m)], axis=1) / trial.dt
+    m = trial.shape[2]
+    rates = model.population_means(trials.joined(trial), trial.population) / trial.dt
     activity = latent[:, trial.history :].reshape(-1, m) / trial.dt
     return seen(activity, rates, trial.dt, len(trial.population) / m)
 
@@ -63,21 +63,7 @@ def scaled(circuit: Circuit, factor: float, rates: Float[np.ndarray, " populatio
     excitatory = circuit.weights.sum(1) > 0
     new = replace(circuit, coupling=tuple(np.where(excitatory, factor, 1.0) * circuit.coupling))
     moved = np.asarray(circuit.rest) + rates @ (circuit.weights - new.weights) / np.asarray(circuit.mem_rate)
-    return box.circuit(circuit, box.inside(box.vector(replace(new, rest=tuple(moved.tolist())))))
-
-
-def members(
-    circuit: Circuit, rates: Float[np.ndarray, " population"], box: Box, choice: Choice, dt: float, scheme: Scheme,
-    rng: np.random.Generator,
-) -> list[tuple[Circuit, Seen]]:  # fmt: skip
-    """The family of one fit, each with its free run."""
-    circuits = [scaled(circuit, factor, rates, box) for factor in choice.factors]
-    n_bins, history = round(choice.seconds / dt), round(choice.history / dt)
-    family = []
-    for each in circuits:
-        free = freerun.simulate(each, np.zeros((n_bins, len(rates))), rng, dt, history, scheme) / dt
-        family.append((each, seen(free, free, dt)))
-    return family
+    return box.circuit(box.inside(box.vector(replace(new, rest=tuple(moved.tolist())))))
 
 
 def choose(
@@ -93,9 +79,10 @@ def choose(
     data, table, circuits = recorded(trial, latents[0]), [], []
     for k, (fit, latent, rng) in enumerate(zip(fits, latents, streams, strict=True)):
         rates = latent[:, trial.history :].mean((0, 1)) / trial.dt
-        family = members(fit, rates, box, choice, trial.dt, scheme, rng)
-        for factor, (circuit, run) in zip(choice.factors, family, strict=True):
-            circuits.append(circuit)
+        for factor in choice.factors:
+            circuits.append(scaled(fit, factor, rates, box))
+            free = freerun.rates(circuits[-1], choice.seconds, rng, trial.dt, round(choice.history / trial.dt), scheme)
+            run = seen(free, free, trial.dt)
             named = dict(zip(("rate_up", "rate_down", "rate_last"), run.rates, strict=True))
             here = {"fit": k, "factor": factor, "switch_rate": run.switches / run.seconds, **named}
             table.append({**here, "log_likelihood": log_likelihood(data, run)})

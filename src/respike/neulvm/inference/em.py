@@ -14,43 +14,39 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from respike.neulvm import model
-from respike.neulvm.inference.box import Box, around, build
+from respike.neulvm.inference.box import Box, build
 from respike.neulvm.inference.resumable import Resumable
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Fit, bins
+from respike.neulvm.params import Circuit, Fit, Prior, bins
 from respike.neulvm.smoothing import smooth
 from respike.neulvm.trials import Trials
 
+BETA, EPSILON = (0.9, 0.999), 1e-7  # of Adam; published
 Latent = Float[np.ndarray, "batch bin population"]
 WIDE = (0.3, 3.0)  # times the truth: box of a fit that starts at it
 
 
 def first_latent(trial: Trial, fit: Fit) -> Latent:
     """Start from the data: smoothed mean of the recorded neurons of each population."""
-    width = bins(fit.smoothing, trial.dt)
-    means = [trial.spikes[:, :, trial.population == m].mean(2) for m in range(trial.shape[2])]
-    return np.stack([smooth(mean, width, fit.kernel) for mean in means], axis=2)
+    return smooth(model.population_means(trial.spikes, trial.population), bins(fit.smoothing, trial.dt), fit.kernel, axis=1)
 
 
 @dataclass
 class Adam:
     """State of the published optimiser of the latent activity; it outlives the E-steps."""
 
-    rate: float = 1e-3
-    beta: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = 1e-7
     steps: int = 0
     mean: np.ndarray | float = 0.0
     square: np.ndarray | float = 0.0
 
-    def step(self, latent: Latent, gradient: Latent) -> Latent:
+    def step(self, latent: Latent, gradient: Latent, rate: float) -> Latent:
         """Next latent activity, clipped to [1e-5, 1]; an undefined gradient counts as 0."""
         gradient = np.where(np.isnan(gradient), 0.0, gradient)
         self.steps += 1
-        self.mean = self.beta[0] * self.mean + (1 - self.beta[0]) * gradient
-        self.square = self.beta[1] * self.square + (1 - self.beta[1]) * gradient**2
-        rate = self.rate * np.sqrt(1 - self.beta[1] ** self.steps) / (1 - self.beta[0] ** self.steps)
-        return np.clip(latent - rate * self.mean / (np.sqrt(self.square) + self.epsilon), 1e-5, 1.0)
+        self.mean = BETA[0] * self.mean + (1 - BETA[0]) * gradient
+        self.square = BETA[1] * self.square + (1 - BETA[1]) * gradient**2
+        rate = rate * np.sqrt(1 - BETA[1] ** self.steps) / (1 - BETA[0] ** self.steps)
+        return np.clip(latent - rate * self.mean / (np.sqrt(self.square) + EPSILON), 1e-5, 1.0)
 
 
 @dataclass
@@ -88,20 +84,20 @@ def m_step(
     last: list[model.Loss] = []
 
     def value(x: np.ndarray) -> tuple[float, np.ndarray]:
-        loss = model.loss(box.circuit(circuit, x), trial, latent, fit.scheme)
+        loss = model.loss(box.circuit(x), trial, latent, fit.scheme)
         last[:] = [loss]
-        return loss.total, box.gradient(circuit, loss)
+        return loss.total, box.gradient(loss)
 
     result = minimize(
         value, box.inside(box.vector(circuit)), jac=True, method="L-BFGS-B", bounds=box.bounds,
         callback=lambda _: seen(last[0]), options={"maxiter": fit.m_steps},
     )  # fmt: skip
-    return box.circuit(circuit, result.x), int(result.nit)
+    return box.circuit(result.x), int(result.nit)
 
 
 def at_truth(circuit: Circuit, recorded: Trials, fit: Fit) -> tuple[Circuit, int]:
     """The M-step at the true activity of an embedded recording, begun at the truth: the bias that no E-step mends."""
-    search = build(circuit, around(circuit, *WIDE))
+    search = build(circuit, Prior.around(circuit, *WIDE))
     return m_step(circuit, recorded.trial, recorded.truth, search, fit, lambda _: None)
 
 
@@ -147,7 +143,7 @@ def e_step_adam(state: State, trial: Trial, fit: Fit) -> tuple[Latent, bool]:
         else:
             since += 1
         state.lowest = min(state.lowest[0], loss.spikes), min(state.lowest[1], loss.latent)
-        latent = state.adam.step(latent, loss.grad_latent)
+        latent = state.adam.step(latent, loss.grad_latent, fit.e_rate)
         number += 1
     return best, improved and number > 4
 

@@ -14,11 +14,10 @@ from scipy.cluster.vq import kmeans2
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from respike.neulvm import trials
+from respike.neulvm import model, trials
 from respike.neulvm.inference import summaries
 from respike.neulvm.inference.box import Box
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit
 
 STEP, LONGEST = 0.002, 0.5  # s, integration of the survival
 POTENTIALS = np.linspace(-5, 60, 130)
@@ -31,7 +30,7 @@ WIDEST = 1.6  # tolerance; a factor of 5
 
 def regimes(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """Mean rates (Hz) and mean drive of each population in two regimes (regime, population) of the fitted window."""
-    rate = summaries.rates(trials.joined(trial), trial.population, trial.dt)
+    rate = model.population_means(trials.joined(trial), trial.population) / trial.dt
     slow = gaussian_filter1d(rate, summaries.SLOW / trial.dt, axis=0)
     along = (slow - slow.mean(0)) @ np.linalg.svd(slow - slow.mean(0), full_matrices=False)[2][0]
     _, label = kmeans2(slow, slow[[along.argmin(), along.argmax()]], minit="matrix")
@@ -64,9 +63,7 @@ def potential(rate_of: RegularGridInterpolator, alpha: np.ndarray, threshold: np
     return POTENTIALS[right - 1] + share * (POTENTIALS[right] - POTENTIALS[right - 1])
 
 
-def propose(
-    circuit: Circuit, trial: Trial, search: Box, n: int, tolerance: float, rng: np.random.Generator
-) -> Float[np.ndarray, "draw free"]:
+def propose(trial: Trial, search: Box, n: int, tolerance: float, rng: np.random.Generator) -> Float[np.ndarray, "draw free"]:
     """n draws from the uniform prior among circuits whose mean-field log-rates are the data's within `tolerance`.
 
     Draws can repeat. Where the prior holds no such circuit, `tolerance` is doubled, with a warning, up to WIDEST; ValueError
@@ -75,11 +72,11 @@ def propose(
     kept, room = [], []
     rates, drive = regimes(trial)
     m = trial.shape[2]
-    tables = [table(search.low[[k, k - m]], search.high[[k, k - m]], circuit.refractory) for k in range(m)]
+    tables = [table(search.low[[k, k - m]], search.high[[k, k - m]], search.template.refractory) for k in range(m)]
     for number in range(MOST_ROUNDS):
         x = rng.uniform(search.low, search.high, (PER_ROUND, len(search.low)))
         width = np.ones(len(x))
-        logs, pulls = np.log(np.maximum(rates, 0.1)), _pull(x, circuit, search, rates, drive)
+        logs, pulls = np.log(np.maximum(rates, 0.1)), _pull(x, search, rates, drive)
         for k in range(m):
             alive = np.flatnonzero(width)
             low, high = _rests(x[alive, k], x[alive, k - m], tables[k], logs[:, k], pulls[:, alive, k], tolerance)
@@ -95,7 +92,7 @@ def propose(
     if not len(weight) and tolerance < WIDEST:
         said = "no circuit in neulvm.prior has the recorded rates %s Hz up to a factor of %.1f: taken up to its square"
         logging.getLogger(__name__).warning(said, rates.round(1).tolist(), np.exp(tolerance))
-        return propose(circuit, trial, search, n, 2 * tolerance, rng)
+        return propose(trial, search, n, 2 * tolerance, rng)
     if not len(weight):
         raise ValueError(
             f"no circuit in neulvm.prior fires at the recorded rates {rates.round(1).tolist()} Hz; widen the prior"
@@ -103,11 +100,11 @@ def propose(
     return np.concatenate(kept)[rng.choice(len(weight), n, p=weight / weight.sum())]
 
 
-def _pull(x: np.ndarray, circuit: Circuit, search: Box, rates: np.ndarray, drive: np.ndarray) -> np.ndarray:
+def _pull(x: np.ndarray, search: Box, rates: np.ndarray, drive: np.ndarray) -> np.ndarray:
     """What the populations and the drive add to the resting potential: regime, draw, population."""
-    m = len(circuit.sizes)
-    couplings = np.tensordot(x[:, m : -2 * m], search.pattern(circuit), axes=1)
-    return (np.einsum("ra,nam->rnm", rates, couplings) + circuit.input_gain * drive[:, None]) / x[:, :m]
+    m = rates.shape[1]
+    couplings = np.tensordot(x[:, m : -2 * m], search.pattern, axes=1)
+    return (np.einsum("ra,nam->rnm", rates, couplings) + search.template.input_gain * drive[:, None]) / x[:, :m]
 
 
 def _rests(

@@ -79,12 +79,10 @@ def systematic(rng, weights, ancestors):
 @njit(error_model="numpy")
 def _reorder(ancestors, low, high, swarm):
     """Copy the state of each particle's ancestor, columns low .. high - 1."""
-    latent, v, s, synapse, potential = swarm
-    latent[:, :, low:high] = latent[:, :, low:high][ancestors]
-    v[:, :, low:high] = v[:, :, low:high][ancestors]
-    s[:, :, low:high] = s[:, :, low:high][ancestors]
-    synapse[:] = synapse[ancestors]
-    potential[:] = potential[ancestors]
+    for a in (swarm.latent, swarm.v, swarm.s):
+        a[:, :, low:high] = a[:, :, low:high][ancestors]
+    for b in (swarm.synapse, swarm.potential):
+        b[:] = b[ancestors]
 
 
 @njit(error_model="numpy")
@@ -185,6 +183,11 @@ def sample(
         latent[:, history + c] = lines.fired[c, line]
         line = lines.ancestors[c, line]
     return Samples(total, latent)
+
+
+def log_likelihood(circuit: Circuit, trial: Trial, n_particles: int, rng: np.random.Generator, scheme: Scheme) -> float:
+    """Log-likelihood (nats) of the spikes of all batches, the latent activity integrated out."""
+    return sum(sample(circuit, trial, b, n_particles, 1, rng, scheme).log_likelihood for b in range(trial.shape[0]))
 
 
 def _start(circuit: Circuit, trial: Trial, batch: int, n_particles: int, scheme: Scheme) -> tuple[Swarm, np.ndarray]:

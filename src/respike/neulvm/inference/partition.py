@@ -4,8 +4,8 @@ from itertools import permutations
 
 import numpy as np
 from jaxtyping import Int
-from scipy.cluster.vq import kmeans2
 from scipy.ndimage import gaussian_filter1d
+from sklearn.cluster import KMeans
 
 SMOOTHING = 0.1  # s
 STARTS = 20
@@ -20,13 +20,7 @@ def find(
     np.fill_diagonal(correlation, 0.0)
     mean = rates.mean(0)
     features = np.column_stack([correlation, (mean - mean.mean()) / max(mean.std(), 1e-9) * correlation.std()])
-    best, label = np.inf, np.zeros(len(mean), dtype=int)
-    for _ in range(STARTS):
-        centres, group = kmeans2(features, n_populations, minit="++", seed=rng)
-        spread = np.sum((features - centres[group]) ** 2)
-        if spread < best:
-            best, label = spread, group
-    return label
+    return KMeans(n_populations, n_init=STARTS, random_state=int(rng.integers(2**32))).fit_predict(features)
 
 
 def accuracy(group: Int[np.ndarray, " neuron"], truth: Int[np.ndarray, " neuron"]) -> float:

@@ -6,7 +6,7 @@ simulations like the recording, which it was not fitted to (ABC with regression 
 nearness of Fearnhead & Prangle 2012). Parameters are regressed as logits of their place in the box.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,11 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 
 from respike.core import seeds
-from respike.neulvm import freerun, trials
-from respike.neulvm.inference import meanfield, summaries
+from respike.neulvm import freerun
+from respike.neulvm.inference import summaries
 from respike.neulvm.inference.box import Box
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit, Posterior, age_bins, bins
+from respike.neulvm.params import Posterior, age_bins, bins
 
 SETTLE = 0.5  # s of each simulation that are thrown away
 RIDGES = np.logspace(0, 4, 9)  # penalties that the regression chooses from
@@ -48,39 +48,22 @@ class Regression:
         return np.argsort(distance, kind="stable")[: max(2, round(share * len(distance)))]
 
 
-def observed(trial: Trial) -> Float[np.ndarray, " feature"]:
-    """Summaries of the fitted window; its batches follow each other."""
-    return summaries.find(trials.joined(trial), trial.population, trial.dt)
-
-
-def simulated(
-    circuit: Circuit, trial: Trial, search: Box, posterior: Posterior, seed: int
-) -> tuple[Float[np.ndarray, "simulation free"], Float[np.ndarray, "simulation feature"]]:
-    """Parameters, and summaries of recordings of such circuits: as long as the trial, with its drive and its cells."""
-    rng = seeds.generator(seed, "neulvm", "posterior")
-    theta = meanfield.propose(circuit, trial, search, posterior.simulations, posterior.tolerance, rng)
-    return theta, predicted(circuit, trial, search, posterior, theta, (seed, "neulvm", "posterior"))
-
-
 def predicted(
-    circuit: Circuit, trial: Trial, search: Box, posterior: Posterior, theta: Float[np.ndarray, "draw free"], stream: tuple
+    trial: Trial, search: Box, posterior: Posterior, theta: Float[np.ndarray, "draw free"], stream: tuple
 ) -> Float[np.ndarray, "draw feature"]:
-    """Summaries of recordings of circuits with these parameters; `stream`: seed and names of their random numbers."""
-    history = age_bins("neulvm.posterior.history", posterior.history, trial.dt, circuit)
-    start = at_recorded_rates(circuit, trial)
+    """Summaries of recordings of circuits with these parameters: as long as the trial, with its drive and its cells.
+
+    `stream`: seed and names of their random numbers.
+    """
+    history = age_bins("neulvm.posterior.history", posterior.history, trial.dt, search.template)
     settle = bins(SETTLE, trial.dt)
     current = np.concatenate([np.zeros((settle, trial.shape[2])), trial.drive.reshape(-1, trial.shape[2])])
     features = []
     for k, x in enumerate(theta):
         rng = seeds.generator(*stream, k)
-        spikes = freerun.record(search.circuit(start, x / search.high), current, trial.population, rng, trial.dt, history)
+        spikes = freerun.record(search.circuit(x / search.high), current, trial.population, rng, trial.dt, history)
         features.append(summaries.find(spikes[settle:], trial.population, trial.dt))
     return np.array(features)
-
-
-def at_recorded_rates(circuit: Circuit, trial: Trial) -> Circuit:
-    """The circuit, which will start at the rates with which the recording starts."""
-    return replace(circuit, typical_rates=tuple(trial.early_rates[0].tolist()))
 
 
 def learn(

@@ -12,6 +12,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d
 
 from respike.compiled import njit
+from respike.neulvm import model
 
 SLOW = 0.15  # s
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -20,16 +21,11 @@ LAGS = ((0, 0), (0.004, 0.008), (0.012, 0.02), (0.024, 0.04), (0.044, 0.1), (0.1
 PRIOR_BINS = 2.0  # bins at the mean hazard that each age group starts with, so that none is empty
 
 
-def rates(spikes: Int[np.ndarray, "bin cell"], population: Int[np.ndarray, " cell"], dt: float) -> np.ndarray:
-    """Mean rate (Hz) of each population's recorded cells in each bin."""
-    return np.stack([spikes[:, population == m].mean(1) for m in range(population.max() + 1)], axis=1) / dt
-
-
 def find(
     spikes: Int[np.ndarray, "bin cell"], population: Int[np.ndarray, " cell"], dt: float
 ) -> Float[np.ndarray, " feature"]:
     """The summaries of one recording; as many, in the same order, for every recording of the same cells."""
-    rate = rates(spikes, population, dt)
+    rate = model.population_means(spikes, population) / dt
     slow = gaussian_filter1d(rate, SLOW / dt, axis=0)
     levels = np.quantile(slow, QUANTILES, axis=0)
     middle, reach = (levels[0] + levels[-1]) / 2, levels[-1] - levels[0]

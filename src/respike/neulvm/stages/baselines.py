@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from respike.core import files, seeds
-from respike.neulvm import trials
+from respike.neulvm import model, trials
 from respike.neulvm.params import Baselines
 from respike.neulvm.rivals import glm, hmm, plds
 
@@ -33,6 +33,6 @@ def run(*, trial: Path, out: Path, baselines: Baselines, seed: int) -> None:
         results[name] = plds.score(system, test), run
     arrays = {}
     for name, (score, expected) in results.items():
-        rates = np.stack([expected[:, recorded.population == m].mean(1) for m in range(recorded.shape[2])], 1)
+        rates = model.population_means(expected, recorded.population)
         arrays |= {f"{name}.score": np.array(score), f"{name}.free": rates.astype(np.float32) / dt}
     files.write_arrays(out, names=np.array(list(results)), n_spikes=test.sum(), dt=dt, **arrays)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from respike.core import files, seeds
@@ -17,9 +16,8 @@ def run(*, out: Path, circuit: Circuit, binning: Sweep, seed: int) -> None:
         for dt in getattr(binning, scheme):
             history = age_bins("neulvm.binning.history", binning.history, dt, circuit)
             rng = seeds.generator(seed, "neulvm", "binning", scheme, round(dt * 1e6))
-            current = np.zeros((round(binning.seconds / dt), len(circuit.sizes)))
-            latent = freerun.simulate(circuit, current, rng, dt, history, scheme)
-            rows.append({"model": scheme, "dt": dt, **states.find(latent / dt, dt, circuit.has_rivals).summary()})
+            rates = freerun.rates(circuit, binning.seconds, rng, dt, history, scheme)
+            rows.append({"model": scheme, "dt": dt, **states.find(rates, dt, circuit.has_rivals).summary()})
     for name, exact in (("network", False), ("network-exact", True)):
         rng = seeds.generator(seed, "neulvm", "binning", name)
         counts = microscopic.simulate(circuit, binning.network_seconds, rng, FINE, exact_input=exact).counts

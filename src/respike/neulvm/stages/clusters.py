@@ -11,11 +11,9 @@ from respike.neulvm.params import Cluster
 
 def run(*, out: Path, clusters: dict[str, Cluster], seed: int) -> None:
     """Simulate each case and write activity, spectrogram and number of clusters over time."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {}
     for name, cluster in clusters.items():
         activity = science.simulate(cluster, seeds.generator(seed, "neulvm", "clusters", name))
-        time, frequency, power, k = science.number(activity, cluster.dt)
-        parts = {"activity": activity, "time": time, "frequency": frequency, "power": power.astype(np.float32), "k": k}
+        parts = {"activity": activity, **science.number(activity, cluster.dt), "dt": cluster.dt}
         arrays |= {f"{name}.{part}": values for part, values in parts.items()}
-        arrays[f"{name}.dt"] = np.array(cluster.dt)
     files.write_arrays(out, names=np.array(list(clusters)), **arrays)

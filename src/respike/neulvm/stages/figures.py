@@ -30,8 +30,7 @@ def run(
 ) -> None:  # fmt: skip
     """Draw all figures into `folder`; `circuit` is the truth if `embedded`."""
     recorded = trials.read(trial)
-    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    simulated = simulation.beside(models_run, files.read_arrays(baselines))
+    simulated = simulation.read(runs, files.read_arrays(baselines))
     models, end, truth = [fitted.read(path) for path in fits], fitted.read(refined), circuit if embedded else None
     drawn = {
         "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),

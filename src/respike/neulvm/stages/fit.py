@@ -1,6 +1,6 @@
 """Recorded spikes in; one EM fit from one start out: the model, the latent activity and the log of the losses."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -15,20 +15,15 @@ def run(
     *, trial: Path, out: Path, latent: Path, log: Path, circuit: Circuit, prior: Prior, fit: Fit, form: str, start: int,
     seed: int,
 ) -> None:  # fmt: skip
-    """Fit the recording `trial` from start number `start`; parameters of `circuit` that are fitted count only as a start.
+    """Fit the recording `trial` from start number `start`; parameters of `circuit` that are fitted do not count.
 
     In the form `shared` populations of a kind share their parameters, in the form `start` each has its own. A fit that
     was cut off goes on after its last whole step.
     """
     read = trials.read(trial)
-    recorded, search = read.trial, box.build(circuit, prior, form == "shared")
-    first = replace(circuit, typical_rates=tuple(recorded.early_rates.mean(0).tolist()))
-    if fit.start == "circuit":
-        box.check_start(first, search)
-    else:
-        first = search.draw(first, seeds.generator(seed, "neulvm", "fit", start))
+    recorded, search = read.trial, box.build(read.trial.beginning(circuit), prior, form == "shared")
     begin = em.first_latent(recorded, fit)
-    state = em.State(first, begin)
+    state = em.State(search.draw(seeds.generator(seed, "neulvm", "fit", start)), begin)
 
     def step(_: int) -> dict[str, float]:
         em.advance(state, recorded, search, fit)

@@ -1,7 +1,6 @@
 """Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,58 +10,47 @@ from scipy.stats import poisson
 from respike.core import calibration, files, measures, seeds
 from respike.core.config import build
 from respike.core.measures import Measure
-from respike.neulvm import clusters as cluster_states
-from respike.neulvm import fitted, measurement, simulation, states
-from respike.neulvm import trials as recorded_bins
+from respike.neulvm import fitted, measurement, simulation, states, trials
 from respike.neulvm.fitted import Fitted
+from respike.neulvm.inference import box, partition, tried
 from respike.neulvm.inference import particles as filtering
-from respike.neulvm.inference import partition, tried
-from respike.neulvm.params import GROUPS, Choice, Circuit, Fit, Particles, Prior
+from respike.neulvm.model import Trial
+from respike.neulvm.params import GROUPS, Choice, Circuit, Fit, Prior
 from respike.neulvm.trials import Trials
 
 
 def run(
     *, trial: Path, fits: list[Path], best: Path, refined: Path, chosen: Path, latent: Path, known: list[Path],
     samples: Path, intervals: Path, diagnostics: Path, recovery: list[Path], recordings: list[Path], runs: list[Path],
-    baselines: Path, clusters: Path, binning: Path, out: Path, facts: Path, circuit: Circuit, particles: Particles,
+    baselines: Path, clusters: Path, binning: Path, out: Path, facts: Path, circuit: Circuit, particles: int,
     embedded: bool, seed: int,
 ) -> None:  # fmt: skip
-    """Write the table. `circuit` is the truth if `embedded`.
+    """Write the table. `circuit` is the truth if `embedded`. What could not be measured (nan) has no row.
 
     `known`: fits to the true activity. `samples`, `intervals`: of the posterior; `recovery`: of those of other recordings;
-    `recordings`: models fitted to further ones. `runs`: free simulations, named by their model.
+    `recordings`: models fitted to further ones. `runs`: free simulations, named by their model. `particles`: of the filter.
     """
-    recorded, truth = recorded_bins.read(trial), circuit if embedded else None
+    recorded, truth, apart = trials.read(trial), circuit if embedded else None, circuit.has_rivals
     models = {"em": fitted.read(best), "refined": fitted.read(refined), "chosen": fitted.read(chosen)}
     rivals = files.read_arrays(baselines)
-    models_run = {path.stem: files.read_arrays(path, "dt", "free", "pulse", "pulsed", "target", "first") for path in runs}
-    simulated = simulation.beside(models_run, rivals)
-    rows = [
-        *inferred(recorded, files.read_arrays(latent, "first", "last"), circuit.has_rivals),
-        *partitioned(recorded, seed),
-        *parameters([fitted.read(path) for path in fits], models, truth, recorded),
-        *(
-            row
-            for path in known
-            for row in named(path.stem.replace("_", " "), measurement.ratios(fitted.read(path).circuit, circuit))
-        ),
-        *sampled(files.read_table(samples), files.read_table(intervals), truth),
-        *diagnosed(files.read_arrays(diagnostics)),
-        *(row for path in recordings for row in each_recording(files.read_table(path), simulated)),
-        *(row for path in recovery for row in recovered(files.read_table(path), circuit)),
-        *(row for path in recovery for row in each_coupling(files.read_table(path), circuit)),
-        *(
-            row
-            for name, arrays in simulated.items()
-            for row in named(name, measurement.free_run(arrays["free"], float(arrays["dt"]), circuit.has_rivals))
-        ),
-        *perturbed(simulated, circuit.has_rivals),
-        *compared(rivals),
-        *held_out(recorded, models, particles, seed, float(rivals["constant.score"])),
-        *log_likelihoods(recorded, models, truth, particles, seed),
-        *clustered(files.read_arrays(clusters)),
-        *binned(files.read_table(binning)),
+    simulated = simulation.read(runs, rivals)
+    groups = [
+        inferred(recorded, files.read_arrays(latent, "first", "last"), apart),
+        partitioned(recorded, seed),
+        parameters([fitted.read(path) for path in fits], models, truth, recorded),
+        *(named(path.stem.replace("_", " "), measurement.ratios(fitted.read(path).circuit, circuit)) for path in known),
+        sampled(files.read_table(samples), files.read_table(intervals), truth),
+        diagnosed(files.read_arrays(diagnostics)),
+        *(each_recording(files.read_table(path), simulated["network"]) for path in recordings),
+        *(recovered(files.read_table(path), circuit) for path in recovery),
+        *(named(name, measurement.free_run(each["free"], each["dt"], apart)) for name, each in simulated.items()),
+        perturbed(simulated, apart),
+        held_out(recorded, models, rivals, particles, seed),
+        log_likelihoods(recorded.trial, models, truth, particles, seed),
+        clustered(files.read_arrays(clusters)),
+        binned(files.read_table(binning)),
     ]
+    rows = [row for group in groups for row in group if np.isfinite(row[2])]
     rows += against_network(rows)
     files.write_table(out, measures.table("neulvm", [_measure(recorded.dataset, seed, *row) for row in rows]))
     files.write_table(facts, measures.facts("neulvm", [*inferred_by(fits), *tried_by(recordings)]))
@@ -126,8 +114,7 @@ def inferred_states(latent: np.ndarray, truth: np.ndarray, dt: float):
     """Levels in the states, and how far the switches are from the true ones (s; only if there are as many)."""
     here, true = (states.find(x.reshape(-1, x.shape[2]) / dt, dt) for x in (latent, truth))
     for name, value in (("winner", here.up), ("loser", here.down), ("last", here.others)):
-        if np.isfinite(value):
-            yield "em", f"rate_{name}_inferred", value, "Hz", latent.shape[1]
+        yield "em", f"rate_{name}_inferred", value, "Hz", latent.shape[1]
     yield "data", "switches", true.n_switches, "", 1
     if true.n_switches and here.n_switches == true.n_switches:
         yield "em", "switch_error", np.abs(here.times - true.times).max(), "s", true.n_switches
@@ -136,7 +123,7 @@ def inferred_states(latent: np.ndarray, truth: np.ndarray, dt: float):
 def partitioned(recorded: Trials, seed: int):
     """Share of neurons whose population is found from the spikes alone."""
     trial, rng = recorded.trial, seeds.generator(seed, "neulvm", "partition")
-    group = partition.find(recorded_bins.joined(trial), trial.shape[2], trial.dt, rng)
+    group = partition.find(trials.joined(trial), trial.shape[2], trial.dt, rng)
     yield "data", "partition_accuracy", partition.accuracy(group, trial.population), "", len(group)
 
 
@@ -154,22 +141,55 @@ def parameters(fits: list[Fitted], models: dict[str, Fitted], truth: Circuit | N
             yield from pulls(name, model.circuit, truth, recorded)
 
 
+def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: Trials):
+    """Error of the potential to which each population relaxes at the mean rates of the data: what the data do tell."""
+    rates = np.nanmean(recorded.rates, axis=(0, 1))
+    if np.isfinite(rates).all():
+        h = [each.asymptote(rates) - np.asarray(each.threshold) for each in (circuit, truth)]
+        for m, error in enumerate(h[0] - h[1]):
+            yield variant, f"h_error_{m}", error, "noise widths", 1
+
+
+def _groups(names: list[str], truth: Circuit) -> dict[str, list[str]]:
+    """Parameters that are reported together; excitatory and inhibitory couplings apart, and none of single connections."""
+    couplings = np.array([f"coupling_{m}" for m in range(len(truth.sizes))])
+    if not set(couplings) <= set(names):
+        return {}
+    outgoing = truth.weights.sum(1)
+    groups = {"coupling_excitatory": couplings[outgoing > 0], "coupling_inhibitory": couplings[outgoing < 0]}
+    groups |= {group: [name for name in names if name.startswith(group)] for group in GROUPS if group != "coupling"}
+    return {name: list(columns) for name, columns in groups.items() if len(columns)}
+
+
 def sampled(table: pd.DataFrame, intervals: pd.DataFrame, truth: Circuit | None):
     """Posterior: mean and 90 % interval of the parameters over the true ones, coverage of such intervals, and the ridge."""
     n = len(table)
-    couplings = [name for name in table if name.startswith("coupling")]
-    ridge = [table[couplings[-1]].corr(table[name]) for name in table if name.startswith("rest")]
+    inhibition = table[[name for name in table if name.startswith("coupling")][-1]]
+    ridge = [inhibition.corr(table[name]) for name in table if name.startswith("rest")]
     yield "posterior", "ridge_coupling_rest", max(ridge, key=abs), "", n
     for level in ("within_50", "within_90"):
         yield "posterior", level, intervals[level].mean(), "", int(intervals["judged"].iloc[0])
-    if truth is None or len(couplings) != len(truth.sizes):
-        return
-    share = table / truth.vector()
-    for name, columns in _groups(couplings, table, truth).items():
-        values = share[columns].mean(axis=1)
+    for name, columns in (_groups(list(table), truth) if truth else {}).items():
+        values = (table[columns] / [box.value(truth, column) for column in columns]).mean(axis=1)
         yield "posterior", f"ratio_{name}", values.mean(), "", n
         for label, quantile in (("low", 0.05), ("high", 0.95)):
             yield "posterior", f"{label}_{name}", values.quantile(quantile), "", n
+
+
+def recovered(table: pd.DataFrame, truth: Circuit):
+    """Posteriors of further recordings of the network: mean over recordings, its error, and how often 90 % held the truth.
+
+    Then the excitatory coupling of each, over the true one, with the number of the recording.
+    """
+    wide = table.pivot(index="recording", columns="name", values="mean")
+    groups, inside = _groups(list(wide), truth), (table["low"] <= 1) & (table["high"] >= 1)
+    for name, columns in groups.items():
+        mean = wide[columns].mean(axis=1)
+        yield "recovery", f"ratio_{name}", mean.mean(), "", len(wide)
+        yield "recovery", f"sd_{name}", mean.std(), "", len(wide)
+        yield "recovery", f"within_90_{name}", inside[table["name"].isin(columns)].mean(), "", len(wide) * len(columns)
+    for number, mean in wide[groups.get("coupling_excitatory", [])].mean(axis=1).items():
+        yield "recovery", "ratio_coupling_excitatory, each recording", mean, "", 1, number
 
 
 def diagnosed(found: dict[str, np.ndarray]):
@@ -191,123 +211,67 @@ def diagnosed(found: dict[str, np.ndarray]):
     yield "posterior", "left_worst", found["left"][-1], "", n
 
 
-def each_recording(table: pd.DataFrame, simulated: dict[str, dict[str, np.ndarray]]):
+def each_recording(table: pd.DataFrame, network: dict[str, np.ndarray]):
     """Models fitted to further recordings: what each does (the number stands last), and how many of a kind do as the network.
 
     `switches_inside`: share of the recordings whose switches in 200 s lie in the central 95 % of a Poisson count at the
     network's rate; `rates_inside`: whose rates in the states are all within 5 % of the network's.
     """
-    if not len(table):
-        return
     for row in table.itertuples():
         yield f"recordings {row.model}", row.metric, row.value, row.unit, row.n, row.recording
-    network = {row[0]: row[1] for row in measurement.free_run(simulated["network"]["free"], float(simulated["network"]["dt"]))}
-    low, high = poisson.interval(0.95, network["switches_per_200s"])
+    true = {metric: value for metric, value, *_ in measurement.free_run(network["free"], network["dt"])}
+    low, high = poisson.interval(0.95, true["switches_per_200s"])
     rates = ["rate_up", "rate_down", "rate_last"]
     for name, part in table.groupby("model", sort=False):
         variant, values = f"recordings {name}", part.pivot(index="recording", columns="metric", values="value")
         if "switches_per_200s" in values:
-            near = (values.reindex(columns=rates) / [network[rate] for rate in rates] - 1).abs()
-            yield variant, "switches_inside", values["switches_per_200s"].between(low, high).mean(), "", len(values)
-            yield variant, "switches_median", values["switches_per_200s"].median(), "", len(values)
+            switches, near = values["switches_per_200s"], (values[rates] / [true[rate] for rate in rates] - 1).abs()
+            yield variant, "switches_inside", switches.between(low, high).mean(), "", len(values)
+            yield variant, "switches_median", switches.median(), "", len(values)
             yield variant, "rates_inside", (near < 0.05).all(axis=1).mean(), "", len(values)
         if "ratio_coupling_excitatory" in values:
             for metric, quantile in (("median", 0.5), ("low", 0.05), ("high", 0.95)):
                 yield variant, f"coupling_{metric}", values["ratio_coupling_excitatory"].quantile(quantile), "", len(values)
 
 
-def _groups(couplings: list[str], table: pd.DataFrame, truth: Circuit) -> dict[str, list[str]]:
-    """Columns that are reported together: each group of parameters, excitatory and inhibitory couplings apart."""
-    outgoing = truth.weights.sum(1)
-    groups = {"coupling_excitatory": outgoing > 0, "coupling_inhibitory": outgoing < 0}
-    chosen = {name: [c for c, yes in zip(couplings, mask, strict=True) if yes] for name, mask in groups.items()}
-    chosen |= {group: [name for name in table if name.startswith(group)] for group in GROUPS if group != "coupling"}
-    return {name: columns for name, columns in chosen.items() if columns}
-
-
-def recovered(table: pd.DataFrame, truth: Circuit):
-    """Posteriors of further recordings of the network: mean over recordings, its error, and how often 90 % held the truth."""
-    table = table.assign(inside=(table["low"] <= 1) & (table["high"] >= 1))
-    if any(name.startswith("coupling_0_") for name in table["name"]):
-        return
-    n = table["recording"].nunique()
-    wide = table.pivot(index="recording", columns="name", values="mean")
-    couplings = [f"coupling_{m}" for m in range(len(truth.sizes))]
-    for name, columns in _groups(couplings, wide, truth).items():
-        means = wide[columns].mean(axis=1)
-        yield "recovery", f"ratio_{name}", means.mean(), "", n
-        yield "recovery", f"sd_{name}", means.std(), "", n
-        yield "recovery", f"within_90_{name}", table.loc[table["name"].isin(columns), "inside"].mean(), "", n * len(columns)
-
-
-def each_coupling(table: pd.DataFrame, truth: Circuit):
-    """The same for each recording, whose number stands last: its excitatory coupling over the true one."""
-    excitatory = table["name"].isin([f"coupling_{m}" for m in np.flatnonzero(truth.weights.sum(1) > 0)])
-    for number, value in table[excitatory].groupby("recording")["mean"].mean().items():
-        yield "recovery", "ratio_coupling_excitatory, each recording", value, "", 1, number
-
-
-def pulls(variant: str, circuit: Circuit, truth: Circuit, recorded: Trials):
-    """Error of the potential to which each population relaxes at the mean rates of the data: what the data do tell."""
-    rates = np.nanmean(recorded.rates, axis=(0, 1))
-    if np.isfinite(rates).all():
-        h = [each.asymptote(rates) - np.asarray(each.threshold) for each in (circuit, truth)]
-        for m, error in enumerate(h[0] - h[1]):
-            yield variant, f"h_error_{m}", error, "noise widths", 1
-
-
 def perturbed(simulated: dict[str, dict[str, np.ndarray]], apart: bool = True):
     """Response to the pulse: who wins after it, and how alike the mean responses of model and network are."""
-    reference = simulated.get("network")
-    for name, arrays in simulated.items():
-        pulsed, dt = arrays["pulsed"], float(arrays["dt"])
+    for name, run in simulated.items():
         if apart:
-            yield name, "win_probability", wins(arrays), "", len(pulsed)
-        if reference is not None and name != "network":
-            yield from named(name, measurement.response(pulsed, reference["pulsed"], dt))
+            yield name, "win_probability", wins(run), "", len(run["pulsed"])
+        if "network" in simulated and name != "network":
+            yield from named(name, measurement.response(run["pulsed"], simulated["network"]["pulsed"], run["dt"]))
 
 
-def wins(arrays: dict[str, np.ndarray]) -> float:
+def wins(run: dict[str, np.ndarray]) -> float:
     """Share of trials in which the target of the last pulse is ahead of the target of the first one afterwards."""
-    target, first = int(arrays["target"]), int(arrays["first"])
-    after = np.flatnonzero(arrays["pulse"][:, target])[-1] + 1
-    means = arrays["pulsed"][:, after:].mean(1)
+    target, first = int(run["target"]), int(run["first"])
+    after = np.flatnonzero(run["pulse"][:, target])[-1] + 1
+    means = run["pulsed"][:, after:].mean(1)
     return float(np.mean(means[:, target] > means[:, first]))
 
 
-def bits_per_spike(log_likelihood: float, base: float, n_spikes: int) -> float:
-    """What a model tells about each spike beyond another one; log-likelihoods in nats."""
-    return (log_likelihood - base) / (n_spikes * np.log(2))
+def held_out(recorded: Trials, models: dict[str, Fitted], rivals: dict[str, np.ndarray], n_particles: int, seed: int):
+    """What baselines and models tell about each spike that no fit saw, beyond a constant rate.
 
-
-def compared(rivals: dict[str, np.ndarray]):
-    """Baselines: held-out information per spike beyond a constant rate."""
-    base, n = float(rivals["constant.score"]), int(rivals["n_spikes"])
-    for name in rivals["names"]:
-        yield f"baseline {name}", "held_out", bits_per_spike(float(rivals[f"{name}.score"]), base, n), "bits/spike", n
-
-
-def held_out(recorded: Trials, models: dict[str, Fitted], settings: Particles, seed: int, base: float):
-    """The same for the mesoscopic model: likelihood of each bin given the bins before it, by the particle filter."""
-    later = recorded.held_out
-    n = int(later.spikes[:, later.history :].sum())
+    By the log-likelihood of each bin given the bins before it, of a mesoscopic model by the particle filter.
+    """
+    n = int(rivals["n_spikes"])
+    scores = {f"baseline {name}": float(rivals[f"{name}.score"]) for name in rivals["names"]}
     for name, model in models.items():
         rng = seeds.generator(seed, "neulvm", "held out")
-        total = filtering.sample(model.circuit, later, 0, settings.particles, 1, rng, model.kind).log_likelihood
-        yield name, "held_out", bits_per_spike(total, base, n), "bits/spike", n
+        scores[name] = filtering.log_likelihood(model.circuit, recorded.held_out, n_particles, rng, model.kind)
+    for name, score in scores.items():
+        yield name, "held_out", (score - scores["baseline constant"]) / (n * np.log(2)), "bits/spike", n
 
 
-def log_likelihoods(recorded: Trials, models: dict[str, Fitted], truth: Circuit | None, settings: Particles, seed: int):
+def log_likelihoods(trial: Trial, models: dict[str, Fitted], truth: Circuit | None, n_particles: int, seed: int):
     """Log-likelihood of the spikes in the fitted window, the latent activity integrated out; also at the true parameters."""
-    trial = recorded.trial
-    if truth is not None:
-        models = {**models, "true": replace(models["em"], circuit=truth)}
-    n = int(trial.spikes[:, trial.history :].sum())
-    for name, model in models.items():
+    circuits = {name: model.circuit for name, model in models.items()} | ({"true": truth} if truth else {})
+    for name, circuit in circuits.items():
         rng = seeds.generator(seed, "neulvm", "likely")
-        batches = range(trial.shape[0])
-        runs = [filtering.sample(model.circuit, trial, b, settings.particles, 1, rng, model.kind) for b in batches]
-        yield name, "log_likelihood", np.sum([each.log_likelihood for each in runs]), "nats", n
+        found = filtering.log_likelihood(circuit, trial, n_particles, rng, models["em"].kind)
+        yield name, "log_likelihood", found, "nats", int(trial.spikes[:, trial.history :].sum())
 
 
 def clustered(cases: dict[str, np.ndarray]):
@@ -316,7 +280,7 @@ def clustered(cases: dict[str, np.ndarray]):
         k, activity, dt = cases[f"{name}.k"], cases[f"{name}.activity"], float(cases[f"{name}.dt"])
         variant, seconds = f"clusters {name}", round(len(activity) * dt)
         yield variant, "rate", activity.mean(), "Hz", seconds
-        yield variant, "switches_per_minute", 60 * cluster_states.switches(k) / (len(activity) * dt), "", seconds
+        yield variant, "switches_per_minute", 60 * np.count_nonzero(np.diff(k)) / (len(activity) * dt), "", seconds
         for number in (2, 3, 4):
             yield variant, f"share_k{number}", np.mean(k == number), "", len(k)
 
@@ -325,7 +289,5 @@ def binned(table: pd.DataFrame):
     """Rates and switches of the true circuit in bins of different length."""
     for row in table.itertuples():
         variant = row.model if row.model.startswith("network") else f"{row.model} {1000 * row.dt:g} ms"
-        for name in ("up", "down", "others", "switch_rate"):
-            value = getattr(row, name)
-            if np.isfinite(value):
-                yield f"bins {variant}", name, value, "1/s" if name == "switch_rate" else "Hz", round(row.seconds)
+        for name, unit in (("up", "Hz"), ("down", "Hz"), ("others", "Hz"), ("switch_rate", "1/s")):
+            yield f"bins {variant}", name, getattr(row, name), unit, round(row.seconds)

@@ -26,7 +26,7 @@ def run(
     population, search = trials.read(trial).trial.population, box.build(circuit, prior)
     stored = files.read_arrays(pairs, "theta", "features")
     learnt = inference.learn(stored["theta"], stored["features"], search)
-    truth, names = search.vector(circuit) * search.high, search.names(circuit)
+    truth, names = search.vector(circuit) * search.high, search.names
     rows = []
     for number in range(posterior.recordings):
         rng = seeds.generator(seed, "neulvm", "recovery", number)

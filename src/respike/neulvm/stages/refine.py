@@ -17,15 +17,15 @@ def run(*, trial: Path, best: Path, out: Path, log: Path, prior: Prior, refine: 
     recorded, model = trials.read(trial).trial, fitted.read(best)
     short = recorded.shortened(age_bins("neulvm.refine.history", refine.history, recorded.dt, model.circuit))
     search = box.build(model.circuit, prior)
-    state = ascent.begin(model.circuit, search)
+    state = ascent.begin(search)
 
     def step(number: int) -> dict[str, float]:
-        ascent.advance(state, number, model.circuit, short, search, model.kind, refine, (seed, "neulvm", "refine"))
+        ascent.advance(state, number, short, search, model.kind, refine, (seed, "neulvm", "refine"))
         return {"log_likelihood": state.log_likelihood[-1]}
 
     key = {**asdict(refine), "seed": seed, "prior": asdict(prior)}
     rounds = training.train({"ascent": state}, step, refine.rounds, out, key, report_every=1)
-    circuit = ascent.result(state, model.circuit, search)
+    circuit = ascent.result(state, search)
     about = {"start": model.about["start"], "rounds": ascent.counted(state), "at_bound": search.at_bound(circuit)}
     fitted.write(out, replace(model, circuit=circuit, about=about))
     files.write_table(log, rounds)

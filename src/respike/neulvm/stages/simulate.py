@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from respike.core import files, seeds
-from respike.neulvm import fitted, simulation
+from respike.neulvm import drives, fitted, simulation
 from respike.neulvm.params import FINE, Free
 
 
@@ -18,7 +18,7 @@ def run(*, model: Path, out: Path, free: Free, seed: int) -> None:
     m = len(read.circuit.sizes)
     free.check(m)
     rngs = {name: seeds.generator(seed, "neulvm", "simulate", name) for name in ("free", "pulsed", "cells")}
-    pulse = simulation.pulses(free, m, read.dt)
+    pulse = drives.pulses(free, m, read.dt)
     quiet = simulation.rates(read, np.zeros((round(free.seconds / read.dt), m)), rngs["free"])
     pulsed = simulation.rates(read, np.tile(pulse, (free.pulses, 1)), rngs["pulsed"]).reshape(free.pulses, -1, m)
     files.write_arrays(
