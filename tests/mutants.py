@@ -257,12 +257,11 @@ def room(project: Path, name: str, count: int, seed: int, seconds: float) -> tup
     """The changes of a room, one after the other: how many there were, and those that no test noticed."""
     copy, chosen, by, survivors = copy_of_mine(project), sample(project, name, count, seed), importers(project), []
     for mutant in chosen:
-        begun, (first, others) = time.monotonic(), noticing(mutant, by)
+        begun, failed, (first, others) = time.monotonic(), "", noticing(mutant, by)
         speaking = [word for word in (mutant.name.strip("_"), Path(mutant.file).stem) if word]
         for files, words in (([*first, *others], speaking), (first, [""]), (others, [""])):
-            line, failed = held(copy, mutant, files, words, seconds) if files else ("", "")
-            if failed:
-                break
+            if files and not failed:
+                line, failed = held(copy, mutant, files, words, seconds)
         before = (project / mutant.file).read_text(encoding="utf-8").splitlines()[mutant.line - 1].strip()
         what = f"{mutant.file}:{mutant.line}\n    - {before}\n    + {line}"
         survivors += [] if failed else [what]
