@@ -22,6 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -209,11 +210,11 @@ def noticed(copy: Path, files: list[str], words: list[str], seconds: float) -> s
     status = apart(tests, copy, files, words, seconds=seconds)
     if status is None:
         return TOO_LONG
-    if status not in (0, 1, 5):  # not a failed test: the code cannot even be imported, or ends the program
-        return f"exit status {status}"
-    failed, taken = json.loads(copy.with_suffix(".json").read_text())
+    failed, taken = json.loads(copy.with_suffix(".json").read_text()) if status in (0, 1, 5) else ("", {})
     TAKEN.update(taken)
-    return failed
+    if failed or status in (0, 5):
+        return failed
+    return f"exit status {status}"  # the code cannot even be imported, or ends the program
 
 
 def keep_compiled(copy: Path, before: str, module: str) -> None:
@@ -280,8 +281,9 @@ def main() -> None:
     asked = parser.parse_args()
     runpy.run_path(str(ROOT / "src/respike/surroundings.py"))["settle"]()
     os.environ.pop("RESPIKE_REFERENCE", None)
-    for name in SHARED:
-        importlib.import_module(name)
+    with warnings.catch_warnings(action="ignore"):
+        for name in SHARED:
+            importlib.import_module(name)
     each = -(-asked.count // len(asked.only))
     with tempfile.TemporaryDirectory(prefix="respike-mutants-") as folder:
         project = original(Path(folder))
@@ -295,7 +297,7 @@ def main() -> None:
         print(f"{name:10} {number - len(survivors)} of {number} noticed")
     total, alive = sum(number for _, number, _ in results), sum(len(survivors) for _, _, survivors in results)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = f"{(used.ru_utime + used.ru_stime) / 60:.0f} minutes of CPU"
+    spent = f"{(used.ru_utime + used.ru_stime) / 60:.1f} minutes of CPU"
     print(f"{total - alive} of {total} changes noticed ({(total - alive) / total:.0%}), in {spent}")
 
 
