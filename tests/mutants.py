@@ -22,6 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -209,11 +210,11 @@ def noticed(copy: Path, files: list[str], words: list[str], seconds: float) -> s
     status = apart(tests, copy, files, words, seconds=seconds)
     if status is None:
         return TOO_LONG
-    if status not in (0, 1, 5):  # not a failed test: the code cannot even be imported, or ends the program
-        return f"exit status {status}"
-    failed, taken = json.loads(copy.with_suffix(".json").read_text())
+    failed, taken = json.loads(copy.with_suffix(".json").read_text()) if status in (0, 1, 5) else ("", {})
     TAKEN.update(taken)
-    return failed
+    if failed or status in (0, 5):
+        return failed
+    return f"exit status {status}"  # the code cannot even be imported, or ends the program
 
 
 def keep_compiled(copy: Path, before: str, module: str) -> None:
@@ -257,12 +258,11 @@ def room(project: Path, name: str, count: int, seed: int, seconds: float) -> tup
     """The changes of a room, one after the other: how many there were, and those that no test noticed."""
     copy, chosen, by, survivors = copy_of_mine(project), sample(project, name, count, seed), importers(project), []
     for mutant in chosen:
-        begun, (first, others) = time.monotonic(), noticing(mutant, by)
+        begun, failed, (first, others) = time.monotonic(), "", noticing(mutant, by)
         speaking = [word for word in (mutant.name.strip("_"), Path(mutant.file).stem) if word]
         for files, words in (([*first, *others], speaking), (first, [""]), (others, [""])):
-            line, failed = held(copy, mutant, files, words, seconds) if files else ("", "")
-            if failed:
-                break
+            if files and not failed:
+                line, failed = held(copy, mutant, files, words, seconds)
         before = (project / mutant.file).read_text(encoding="utf-8").splitlines()[mutant.line - 1].strip()
         what = f"{mutant.file}:{mutant.line}\n    - {before}\n    + {line}"
         survivors += [] if failed else [what]
@@ -281,8 +281,9 @@ def main() -> None:
     asked = parser.parse_args()
     runpy.run_path(str(ROOT / "src/respike/surroundings.py"))["settle"]()
     os.environ.pop("RESPIKE_REFERENCE", None)
-    for name in SHARED:
-        importlib.import_module(name)
+    with warnings.catch_warnings(action="ignore"):
+        for name in SHARED:
+            importlib.import_module(name)
     each = -(-asked.count // len(asked.only))
     with tempfile.TemporaryDirectory(prefix="respike-mutants-") as folder:
         project = original(Path(folder))
@@ -296,7 +297,7 @@ def main() -> None:
         print(f"{name:10} {number - len(survivors)} of {number} noticed")
     total, alive = sum(number for _, number, _ in results), sum(len(survivors) for _, _, survivors in results)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = f"{(used.ru_utime + used.ru_stime) / 60:.0f} minutes of CPU"
+    spent = f"{(used.ru_utime + used.ru_stime) / 60:.1f} minutes of CPU"
     print(f"{total - alive} of {total} changes noticed ({(total - alive) / total:.0%}), in {spent}")
 
 

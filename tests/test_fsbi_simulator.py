@@ -253,6 +253,11 @@ def test_a_missing_compiler_is_one_clear_line(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_compiler_that_does_not_say_its_version_is_refused():
+    with pytest.raises(subprocess.CalledProcessError, match="--version"):
+        build.key_of(Network(), ["false"])
+
+
 def test_a_failed_compilation_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "generate", lambda project, network: None)
     monkeypatch.setattr(build, "make", lambda *_: build.call("false", folder=tmp_path))

@@ -22,8 +22,9 @@ from tests.rate2lif_small import plain_lif, untrained
         Lif(initial_weights=True),
         Lif(neuron="qif", threshold=30.0, bias=0.0),
         Lif(stimulate="inh", stimulated_cells=(0, 5), stimulus_begin=0.01, stimulus_end=0.05),
+        Lif(stimulate="exc", stimulated_cells=(0, 5), stimulus_begin=0.01, stimulus_end=0.05),
     ],
-    ids=["standard", "single filter", "no refractory", "downsampled", "initial weights", "qif", "stimulated"],
+    ids=["standard", "single filter", "no refractory", "downsampled", "initial weights", "qif", "held down", "driven"],
 )
 def test_compiled_lif_equals_the_plain_equations(options, rng):
     small = untrained(rng)
@@ -31,11 +32,13 @@ def test_compiled_lif_equals_the_plain_equations(options, rng):
     columns = (20 * rng.random((21, 1))) @ network.w_in.T
     start, noise, coins = rng.random(12), rng.standard_normal((2000, 12)), rng.random(2000)
     push = np.zeros((2000, 12))
-    if options.stimulate == "inh":
-        push[200:1000, [0, 5]] = -0.5 * (coins[200:1000, None] < 0.5)
+    if options.stimulate != "none":
+        push[200:1000, [0, 5]] = (0.5 if options.stimulate == "exc" else -0.5) * (coins[200:1000, None] < 0.5)
     (run,) = lif.simulate([lif.wire(network, 2.0, options)], lif.Drive(columns, start, noise, coins), options)
     plain = plain_lif(network, 2.0, options, columns, start, noise, push)
     assert len(plain.fired) > 20
+    if options.stimulate == "exc":  # spikes that would come earlier or later if the push did
+        assert {step // 200 for step, cell in plain.fired if cell in (0, 5)} >= {1, 2, 3, 4}
     assert list(zip(run.spike_step.tolist(), run.spike_cell.tolist(), strict=True)) == plain.fired
     np.testing.assert_allclose(run.output, plain.output, atol=1e-9)
 

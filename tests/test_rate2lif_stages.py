@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
-from respike.core import seeds, spikes, statistics
+from respike.core import files, seeds, spikes, statistics
 from respike.rate2lif import activity, archives, conversion, fitted, learning, lif, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Condition, Lif, Search, Simulation, Training, scheduled
@@ -282,6 +283,27 @@ CONVERTING = {
     "mante": Training("mante", cells=100, stop_loss=4.6),
 }
 GRID = (20.0, 25.0, 30.0, 35.0, 40.0, 45.0)  # the published grid up to where nothing works any more
+
+
+def test_what_is_kept_of_the_activity_of_a_network(tmp_path, rng):
+    """Mean rates over the steps of each trial, mean courses over the trials of each kind, and the first trials read again."""
+    drawn = tasks.draw(TASKS["xor"], rng, 9)
+    n_steps, r = len(drawn.inputs), torch.from_numpy(rng.random((len(drawn.inputs), 9, 12)))
+    shown = activity.Activity(drawn, r, r, r[:, :, 0])
+    activity.write(tmp_path, activity.Evaluated(untrained(rng), "xor", pd.DataFrame({"loss": [1.0]}), shown, "a test"))
+    kept = files.read_arrays(tmp_path / "activity.npz")
+    np.testing.assert_allclose(
+        kept["mean_rate"], [[r[:, trial, cell].sum() / n_steps for cell in range(12)] for trial in range(9)]
+    )
+    assert kept["groups"].tolist() == sorted(set(drawn.group))
+    for name, course in zip(kept["groups"], kept["course"], strict=True):
+        of = [trial for trial in range(9) if drawn.group[trial] == name]
+        np.testing.assert_allclose(course, sum(r[:, trial].numpy() for trial in of) / len(of))
+    task, first = activity.read_trials(tmp_path / "activity.npz", 4)
+    assert task is TASKS["xor"]
+    np.testing.assert_array_equal(first.inputs, drawn.inputs[:, :4])
+    np.testing.assert_array_equal(first.target, drawn.target[:, :4])
+    assert (first.wanted.tolist(), first.group) == (drawn.wanted[:4].tolist(), list(drawn.group[:4]))
 
 
 @pytest.mark.slow
