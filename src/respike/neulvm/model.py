@@ -245,7 +245,7 @@ def synapses(
 
 
 def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, scheme: Scheme, drawn: bool) -> tuple:
-    """Loss and gradients of one batch: the populations one by one, then what they share."""
+    """Loss and gradients of one batch, population by population, added by NumPy: `sum` of Python 3.12 rounds otherwise."""
     n_bins, n_populations = trial.shape[1:]
     rates, k = trial.early_rates[batch], constants(circuit, trial.dt, scheme)
     traces = synapses(k, latent, rates, n_bins)
@@ -271,8 +271,7 @@ def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, schem
     grad_coupling = (grad_weights * np.asarray(circuit.connectivity, dtype=float)).sum(1)
     grad_alpha, grad_rest, grad_threshold = np.array(gradients).T
     grad_vector = np.concatenate([grad_alpha, grad_coupling, grad_rest, grad_threshold])
-    losses = np.sum(spikes), np.sum(of_latent)  # Python's own `sum` rounds otherwise from 3.12 on
-    return *losses, np.stack(expected, 1), np.stack(nll, 1), grad_latent, grad_vector, grad_weights
+    return np.sum(spikes), np.sum(of_latent), np.stack(expected, 1), np.stack(nll, 1), grad_latent, grad_vector, grad_weights
 
 
 def _population(
