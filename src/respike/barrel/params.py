@@ -47,7 +47,7 @@ class Sweeps:
     """The whisker sweeps that stand in for the published data."""
 
     objects_per_class: int = 91
-    sweeps: int = 1  # 1 or 12 per object; the network reads only the first
+    sweeps: Literal[1, 12] = 1  # per object; the network reads only the first
     time_step: float = 1 / 60  # s
     max_tilt_deg: float = 60.0  # of the object about a random axis; 180 is any orientation
     smallest_mm: float = 50.0  # diagonal of the object's bounding box
@@ -62,8 +62,6 @@ class Sweeps:
             raise ValueError(
                 f"barrel.sweeps.time_step is {self.time_step}: a frame of {1 / FRAME_RATE} s must be a whole number of steps"
             )
-        if self.sweeps not in (1, SWEEPS):
-            raise ValueError(f"barrel.sweeps.sweeps is {self.sweeps}, expected 1 or {SWEEPS}")
         if not 0 < self.smallest_mm <= self.largest_mm:
             raise ValueError(
                 f"barrel.sweeps.smallest_mm is {self.smallest_mm} and largest_mm {self.largest_mm}, "
