@@ -55,6 +55,26 @@ def test_objects_have_their_size_and_pass_below_the_bases(kind):
                 assert ((high[2] + time * placed.velocity[2])[near] <= whisker.base[2] - 5 + 1e-9).all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_helmets_are_three_rings_of_tiles_on_an_ellipsoid(seed):
+    tiles = shapes.draw(0, np.random.default_rng(seed))[:26]
+    centres = np.array([tile.position for tile in tiles])
+    inverse, residual, *_ = np.linalg.lstsq(centres[:, 1:] ** 2, 1 - centres[:, 0] ** 2)
+    axes = np.array([1, *inverse**-0.5])
+    assert residual == pytest.approx(0, abs=1e-20)
+    np.testing.assert_allclose(np.degrees(np.arccos(centres[:, 2] / axes[2])), np.repeat([15, 45, 75], [5, 9, 12]))
+    for tile in tiles:  # flat on it
+        distance = np.linalg.norm(tile.corners() / axes, axis=1)
+        assert 0.8 < distance.min() < distance.max() < 1.3
+    angle = np.radians(30 * np.arange(13))
+    rim = np.column_stack([np.cos(angle), axes[1] * np.sin(angle)])
+    assert sum(2 * tile.half[1] for tile in tiles[14:]) == pytest.approx(np.linalg.norm(np.diff(rim, axis=0), axis=1).sum())
+    middle = angle[:-1] + np.radians(15)
+    ends = [axes * np.column_stack([np.sin(t) * np.cos(middle), np.sin(t) * np.sin(middle), np.cos(t) + 0 * middle])
+            for t in np.radians([60, 90])]  # fmt: skip
+    np.testing.assert_allclose([2 * tile.half[0] for tile in tiles[14:]], np.linalg.norm(ends[1] - ends[0], axis=1))
+
+
 def test_twelve_sweeps_differ_in_offset_and_quarter_turns():
     thing = objects.draw(1, 0, 0, params.Sweeps())
     placed = [objects.place(thing, k) for k in range(12)]

@@ -1,5 +1,6 @@
 """The commands `run`, `verify`, `status`, `scenarios` on jobs made by hand; small programs play Snakemake and Slurm."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -196,12 +197,13 @@ class TestSlurm:
         assert capsys.readouterr().out == "ending 0 processes and 1 Slurm jobs of the run\n"
 
     def test_patience_ends(self, monkeypatch):
+        """A queue that never empties is told twice by a clock that shows 0, 25, 50 and 75 seconds."""
         program("squeue", f"echo '11 {head.job_prefix()}'")
         program("scancel", "echo once more >> told")
-        monkeypatch.setattr(head, "PATIENCE", 0.3)
-        monkeypatch.setattr(head.time, "sleep", lambda seconds: None)
+        clock = itertools.count(0, 25)
+        monkeypatch.setattr(head, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None))
         head.end_jobs("nobody")
-        assert Path("told").exists()
+        assert Path("told").read_text() == "once more\n" * 2
 
 
 class TestScenarios:
