@@ -20,7 +20,7 @@ def variables(path: Path, *names: str) -> dict[str, np.ndarray]:
         size = files.checked(path).stat().st_size
         for name, shape, _ in scipy.io.whosmat(path):
             check_announced(path, name, int(np.prod(shape, dtype=float)), size)
-        found = scipy.io.loadmat(path, variable_names=names or None)
+        found = scipy.io.loadmat(path, variable_names=names or None, spmatrix=False)
     except FileNotFoundError:
         raise
     except NotImplementedError as error:
