@@ -3,6 +3,7 @@
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from respike.core import style
@@ -73,7 +74,9 @@ def draw(bench: Path, folder: Path) -> None:
         panel.set_xticks(points["x"], [f"{x:g}" for x in points["x"]])
         panel.set_xticks([], minor=True)
         panel.set_xlabel(labels[name])
-    axes[0, 0].set_ylabel("CPU seconds")
+    ticks = 2.0 ** np.arange(-2, 4)
+    axes[0, 0].set(ylabel="CPU seconds", yticks=ticks, yticklabels=[f"{tick:g}" for tick in ticks])
+    axes[0, 0].set_yticks([], minor=True)
     style.save(figure, folder, "performance", "make bench")
 
 

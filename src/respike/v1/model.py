@@ -32,7 +32,7 @@ class Pass(NamedTuple):
 
 
 class FrontEnd(nn.Module):
-    """Convolutions, max-pooling and ReLU: windows of frames in, an image of features per step out."""
+    """Convolutions, max-pooling and ReLU: windows of frames in, a flat vector (row, column, filter) per step out."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -42,16 +42,16 @@ class FrontEnd(nn.Module):
             for before, after, side in zip(channels[:-1], channels[1:], network.kernels, strict=True)
         )
         self.pools = tuple(zip(network.pools, network.strides, strict=True))
-        self.to(memory_format=torch.channels_last)  # half the time on a CPU
+        self.to(memory_format=torch.channels_last)  # half the time on a CPU, and the order wanted at the end
 
-    def forward(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step filter row2 column2"]:
+    def forward(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step feature"]:
         x = windows.contiguous(memory_format=torch.channels_last)
         for layer, (side, stride) in zip(self.layers, self.pools, strict=True):
             x = pool(layer(x), side, stride)
-        return x
+        return x.permute(0, 2, 3, 1).flatten(1)
 
     def size(self, pixels: int) -> int:
-        """Number of features for frames of pixels x pixels."""
+        """Length of the vector for frames of pixels x pixels."""
         side = pixels
         for _, stride in self.pools:
             side = math.ceil(side / stride)
@@ -78,7 +78,7 @@ class SpikingNetwork(nn.Module):
         self.n_cells = n_recorded + network.hidden
         self.front_end = FrontEnd(network)
         n_features = self.front_end.size(pixels)
-        self.w_in = nn.Parameter(torch.zeros(n_features, self.n_cells))  # features in the order row, column, filter
+        self.w_in = nn.Parameter(torch.zeros(n_features, self.n_cells))
         self.w_rec = nn.Parameter(torch.zeros(self.n_cells, self.n_cells, network.history))  # post, pre, oldest bin first
         self.bias = nn.Parameter(torch.zeros(self.n_cells))
         self.surrogate = recurrence.Surrogate(network.surrogate, network.threshold, network.dampening, network.temperature)
@@ -103,11 +103,7 @@ class SpikingNetwork(nn.Module):
 
     def drive(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step cell"]:
         """Input of each cell from the movie, and its bias; the same in all trials."""
-        features = self.front_end(windows)
-        n_filters, *size = features.shape[1:]
-        # w_in (row, column, filter) as the kernel of a last convolution, which takes half the time of a product of matrices
-        kernel = self.w_in.T.unflatten(1, (*size, n_filters)).permute(0, 3, 1, 2)
-        return functional.conv2d(features, kernel, self.bias).flatten(1)
+        return self.front_end(windows) @ self.w_in + self.bias
 
     def free(self, drive: Float[Tensor, "step cell"], uniforms: Float[Tensor, "trial step cell"]) -> Pass:
         """Run on the network's own spikes, from silence."""
