@@ -757,3 +757,14 @@ def test_command_line_refuses_bad_recordings(recording, tmp_path, capsys):
         assert str(bad) in found
         assert says in found
         assert not (tmp_path / "no.npz").exists()
+
+
+def test_an_activity_of_another_length_than_the_trial_is_refused():
+    spikes = np.zeros((1, 30, 3), np.uint8)
+    spikes[:, ::5] = 1
+    trial = model.Trial(0.004, 10, spikes, np.arange(3), np.zeros((1, 20, 3)))
+    latent = np.full((1, 30, 3), 0.05)
+    assert np.isfinite(model.loss(Circuit(), trial, latent, "exact").total)
+    for wrong in (latent[:, :20], latent[:, :, :2], np.repeat(latent, 2, axis=0)):
+        with pytest.raises(ValueError, match=r"latent has shape .*, expected .*\(1, 30, 3\)"):
+            model.loss(Circuit(), trial, wrong, "exact")

@@ -227,7 +227,13 @@ def loss(
 
     `drawn`: the latent activity is one that the model drew (`freerun`, `particles`), and the density is the one that it was
     drawn from (up to a term that no parameter changes): without the floor of the variance, and binomial in scheme exact.
+    ValueError for an activity of another shape than the trial's.
     """
+    whole = trial.shape[0], trial.history + trial.shape[1], trial.shape[2]
+    if np.shape(latent) != whole:  # the compiled loops do not look
+        raise ValueError(
+            f"latent has shape {np.shape(latent)}, expected batches, history and fitted bins, populations: {whole}"
+        )
     latent = with_history(latent, trial)
     parts = [_batch(circuit, trial, latent[b], b, scheme, drawn) for b in range(trial.shape[0])]
     spikes, of_latent, expected, nll, grad_latent, grad_vector, grad_weights = zip(*parts, strict=True)
