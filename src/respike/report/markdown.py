@@ -67,10 +67,12 @@ def run(published: Path, study: str) -> str:
 def runs(published: Path) -> str:
     """What made the numbers of each study, a line per run."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    for study in scorecard(published)["study"].unique():
-        of = provenance(published, study)
+    studies = list(scorecard(published)["study"].unique())
+    further = [path.parent.name for path in sorted(published.glob("*/run.csv")) if path.parent.name not in studies]
+    for name in (*studies, *further):
+        of = provenance(published, name)
         if of["size"]:
-            rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(f"`{study}`")
+            rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(f"`{name}`")
     return table(["studies", "made by", "commit", "seed", "finished"], [[", ".join(names), *of] for of, names in rows.items()])
 
 
@@ -86,9 +88,8 @@ def verdicts(published: Path) -> str:
 
 def _silent(published: Path) -> str:
     """Which of the published runs do not say what they did."""
-    names = [
-        f"`{path.parent.name}`" for path in sorted(published.glob("*/run.csv")) if not (path.parent / "facts.csv").exists()
-    ]
+    own = [path.parent for path in sorted(published.glob("*/activity.csv"))]
+    names = [f"`{path.name}`" for path in own if not (path / "facts.csv").exists()]
     return SILENT.format(", ".join(names)) if names else ""
 
 

@@ -2,6 +2,7 @@
 
 <study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
 stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
+<name>/: metrics.csv, costs.csv and run.csv of a further run of a study, which judges no claim.
 all/: figures of all networks, of a run of all studies.  scorecard.csv: the verdicts on all claims.
 bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.  performance/: its figure.
 """
@@ -9,7 +10,7 @@ bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did. 
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,18 +45,22 @@ def write(results: Path, captions: Path, study: str, about: dict[str, str], fold
 
     `about`: what made the run and no record tells. Raises FileNotFoundError when the run is not finished.
     """
-    own = results / study
-    rows, told = (files.read_table(own / f"{name}.parquet") for name in ("metrics", "facts"))
-    made = records.read(own)
-    shutil.rmtree(folder / study, ignore_errors=True)
-    (folder / study).mkdir()
-    _write_table(rows, folder / study / "metrics.csv")
-    _write_table(told, folder / study / "facts.csv")
-    _write_table(activity.table(spikes.read_networks(own / "spikes.npz")), folder / study / "activity.csv")
-    _write_table(records.costs(made), folder / study / "costs.csv")
-    facts = about | records.provenance(made)
-    _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / study / "run.csv")
+    write_measures(results, study, about, folder / study)
+    _write_table(files.read_table(results / study / "facts.parquet"), folder / study / "facts.csv")
+    networks = spikes.read_networks(results / study / "spikes.npz")
+    _write_table(activity.table(networks), folder / study / "activity.csv")
     write_figures(results, captions, study, folder)
+
+
+def write_measures(results: Path, study: str, about: dict[str, str], folder: Path) -> None:
+    """Make the folder of a run anew: what it measured, what it cost, and what made it."""
+    rows, made = files.read_table(results / study / "metrics.parquet"), records.read(results / study)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    _write_table(rows, folder / "metrics.csv")
+    _write_table(records.costs(made), folder / "costs.csv")
+    facts = about | records.provenance(made)
+    _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / "run.csv")
 
 
 def write_figures(results: Path, captions: Path, study: str, folder: Path) -> None:
@@ -85,19 +90,21 @@ def write_bench(results: Path, captions: Path, folder: Path) -> None:
     _write_table(pd.DataFrame([(name, caption)], columns=["name", "caption"]), own / "figures.csv")
 
 
-def table(folder: Path, name: str, columns: tuple[str, ...], **how: object) -> pd.DataFrame:
-    """The published tables of that name of all studies in one, with these columns even when there is none."""
-    tables = [pd.read_csv(path, keep_default_na=False, **how) for path in sorted(folder.glob(f"*/{name}.csv"))]
+def table(paths: Iterable[Path], columns: tuple[str, ...], **how: object) -> pd.DataFrame:
+    """Those published tables that exist in one, with these columns even when there is none."""
+    tables = [pd.read_csv(path, keep_default_na=False, **how) for path in paths if path.exists()]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns), dtype=str)
 
 
 def judge(folder: Path, claims: list[Path]) -> None:
     """Write verdicts on the `claims` (a file per study), and the overview, from the measures and facts in `folder`."""
-    measured = table(folder, "metrics", measures.COLUMNS, na_values={"value": [""]}, dtype={"unit": str})
-    facts = table(folder, "facts", measures.FACTS, dtype=str)
+    own = {path.parent.name: folder / path.parent.name for path in claims}
+    how = {"na_values": {"value": [""]}, "dtype": {"unit": str}}
+    measured = table((path / "metrics.csv" for path in own.values()), measures.COLUMNS, **how)
+    facts = table((path / "facts.csv" for path in own.values()), measures.FACTS, dtype=str)
+    sizes = {study: markdown.provenance(folder, study)["size"] for study in own}
     cards_of = [
-        verdicts.card([(path.parent.name, read(path))], measured, facts, markdown.provenance(folder, path.parent.name)["size"])
-        for path in claims
+        verdicts.card([(study, read(path))], measured, facts, sizes[study]) for study, path in zip(own, claims, strict=True)
     ]
     card = pd.concat(cards_of)[list(cards.COLUMNS)]
     (folder / "scorecard.csv").write_text(card.to_csv(index=False), encoding="utf-8")

@@ -9,12 +9,13 @@ from respike.report import marks, pictures, published
 
 def run(
     *, results: Path, captions: Path, studies: list[str], together: bool, config: list[Path], commit: str, claims: list[Path],
-    fill: list[Path], out: Path,
+    fill: list[Path], out: Path, beside: str = "",
 ) -> None:  # fmt: skip
     """Take the finished runs of `studies` in `results` into the folder `out`, judge all claims, and fill the pages.
 
     `together`: they were one run of all studies, whose common figures are taken too. `config`: the overlays that it was made
-    with, `commit`: by which code. All text between marks in the pages `fill` (files or folders) is made anew from the files in
+    with, `commit`: by which code. `beside`: name of a folder for a further run of a study, which judges no claim. All text
+    between marks in the pages `fill` (files or folders) is made anew from the files in
     `out`, so that no number is typed. Raises FileNotFoundError when a run is not finished and ValueError for a file that is
     too large.
     """
@@ -24,7 +25,11 @@ def run(
         for study in studies:
             words = {"ONLY": "" if together else study, "CONFIG": " ".join(map(str, config))}
             command = " ".join(["make reproduce", *(f"{name}={word}" for name, word in words.items() if word)])
-            published.write(results, captions, study, {"command": command, "size": size, "commit": commit}, new)
+            about = {"command": command, "size": size, "commit": commit}
+            if beside:
+                published.write_measures(results, study, about, new / beside)
+            else:
+                published.write(results, captions, study, about, new)
         if together:
             published.write_figures(results, captions, pictures.ALL_STUDIES, new)
         published.write_bench(results, captions, new)
