@@ -155,11 +155,8 @@ def test_released_rules_of_fsbi(data, family, tmp_path):
         data.draw(arrays.arrays(float, (n, len(columns)), elements=some.floats(-9, 9, width=32))), columns=columns
     )
     names = [f"rule {number}" for number in range(n)]
-    records = released.records(table, family, names)
-    released.write(tmp_path / "a.npy", records)
-    pd.testing.assert_frame_equal(
-        released.table(np.load(tmp_path / "a.npy"), family), table.assign(name=names), check_dtype=False
-    )
+    released.write(tmp_path / "a.npy", table.assign(name=names), family)
+    pd.testing.assert_frame_equal(released.read(tmp_path / "a.npy", family), table.assign(name=names), check_dtype=False)
 
 
 @few
