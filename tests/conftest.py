@@ -13,6 +13,8 @@ import pytest  # noqa: E402
 from respike.core import files  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+SLURM = os.environ.get("SLURM_CONF")  # of this machine, for the tests of Slurm
+os.environ["SLURM_CONF"] = os.devnull  # the plugin asks it whenever Snakemake starts, for 10 s where it is down
 
 
 @pytest.fixture

@@ -66,6 +66,13 @@ def test_a_plan_without_jobs_is_an_error(mini, monkeypatch, capsys):
         assert capsys.readouterr() == ("", f"respike {command}: no job makes mini; name files, workflow rules or studies\n")
 
 
+def test_slurm_is_asked_by_runs_that_use_it_alone(monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", "/etc/mine.conf")
+    assert plan.environment()["SLURM_CONF"] == plan.environment(["--cores", "2"])["SLURM_CONF"] == os.devnull
+    for options in (["--slurm-jobname-prefix", "a"], ["--executor", "slurm"], ["--workflow-profile", "profiles/slurm"]):
+        assert plan.environment(options)["SLURM_CONF"] == "/etc/mine.conf"
+
+
 @pytest.mark.parametrize("where", ["variable", "folder"])
 def test_a_profile_of_the_user_is_not_heard(mini, tmp_path, where):
     profile = tmp_path / "snakemake" / ("mine" if where == "variable" else "default")

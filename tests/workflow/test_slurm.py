@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from tests import conftest
 from tests.workflow import bed, torture
 
 SLURM = ["--profile", "slurm", "--", *torture.IMPATIENT]
@@ -25,7 +26,19 @@ def reason():
     return "" if "main" in known else f"Slurm has no partition main, it has {known}"
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(reason()), reason=reason())]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _slurm():
+    """The Slurm of this machine, which all other tests leave alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SLURM_CONF")
+        if conftest.SLURM:
+            patch.setenv("SLURM_CONF", conftest.SLURM)
+        if why := reason():
+            pytest.skip(why)
+        yield
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -68,10 +68,11 @@ def graph(parsed: argparse.Namespace) -> Graph:
     return Graph(planned)
 
 
-def environment() -> dict[str, str]:
-    """Environment in which Snakemake finds its logger plugin, which lies beside us."""
+def environment(options: Sequence[str] = ()) -> dict[str, str]:
+    """Environment in which Snakemake finds its logger plugin, which lies beside us; Slurm only if the `options` speak of it."""
     paths = filter(None, [str(fingerprint.SOURCE), os.environ.get("PYTHONPATH")])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    slurm = {} if "slurm" in " ".join(options) else {"SLURM_CONF": os.devnull}  # its plugin asks it, for 10 s where it is down
+    return {**os.environ, **slurm, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def check_folder() -> None:

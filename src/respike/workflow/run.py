@@ -135,7 +135,7 @@ class Snakemake:
         # `verify` has judged every other job: Snakemake need not; and a file that is there is whole
         command = [*SNAKEMAKE, *sorted(job.outputs[0] for job in jobs), "--force", "--rerun-triggers", "input"]
         command += ["--ignore-incomplete", "--keep-incomplete", *self.options]
-        environment = {**plan.environment(), head.MARK: self.run, "PYTHONUNBUFFERED": "1"}
+        environment = {**plan.environment(self.options), head.MARK: self.run, "PYTHONUNBUFFERED": "1"}
         said = {"stdout": self.display.said, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(command, env=environment, start_new_session=True, **said)  # Ctrl-C is for us
         try:
