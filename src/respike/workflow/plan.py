@@ -69,7 +69,7 @@ def graph(parsed: argparse.Namespace) -> Graph:
 
 
 def environment(options: Sequence[str] = ()) -> dict[str, str]:
-    """Environment in which Snakemake finds its logger plugin, which lies beside us; Slurm only if the `options` speak of it."""
+    """Environment in which Snakemake finds its logger plugin, which lies beside us; and Slurm if the `options` speak of it."""
     paths = filter(None, [str(fingerprint.SOURCE), os.environ.get("PYTHONPATH")])
     slurm = {} if "slurm" in " ".join(options) else {"SLURM_CONF": os.devnull}  # its plugin asks it, for 10 s where it is down
     return {**os.environ, **slurm, "PYTHONPATH": os.pathsep.join(paths)}
