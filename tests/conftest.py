@@ -13,7 +13,7 @@ import pytest  # noqa: E402
 from respike.core import files  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-SLURM = os.environ.get("SLURM_CONF")  # of this machine, for the tests of Slurm
+SLURM = os.environ.setdefault("RESPIKE_SLURM", os.environ.get("SLURM_CONF", ""))  # of this machine; workers inherit it
 os.environ["SLURM_CONF"] = os.devnull  # the plugin asks it whenever Snakemake starts, for 10 s where it is down
 
 

@@ -47,7 +47,7 @@ def test_a_live_run_is_not_disturbed_and_a_dead_one_is_named(tmp_path):
 @pytest.mark.slow
 def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifted(tmp_path):
     project = bed.miniature(tmp_path / "project")
-    bed.configure(project, pause=2.0)
+    bed.configure(project, pause=20.0)
     plain = bed.started(project, "mini", "--cores", "2", module="snakemake")
     wait_for(project, "rule mini_simulate", plain)
     second = bed.respike(project, "run", *ARGUMENTS)
