@@ -78,6 +78,9 @@ def test_same_bytes_from_slurm_and_from_here_though_the_head_was_killed(project,
             break
         assert first.poll() is None, said.read_text()
         time.sleep(0.2)
+    while "PENDING" in queue(project).values():
+        time.sleep(0.2)
+    time.sleep(8)  # jobs have read the config, which is another one afterwards
     torture.kill(first, project, "all")
     first.wait()
     left = set(submitted(said.read_text()))
