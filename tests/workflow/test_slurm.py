@@ -70,7 +70,7 @@ def submitted(said):
 
 
 def test_same_bytes_from_slurm_and_from_here_though_the_head_was_killed(project, finished_round):
-    bed.configure(project, rounds=1, pause=10.0)  # what is left in the queue lasts until the next run looks; so the config stays
+    bed.configure(project, rounds=1, pause=10.0)  # what is left in the queue lasts until the next run looks
     first = bed.started(project, "run", "mini", *SLURM)
     said = project / "said.txt"
     for _ in range(1200):
