@@ -45,7 +45,7 @@ def contextual_step(neurons=100, modes=3, batch=100, steps=500, run=model.train_
     torch.set_num_threads(1)
     trials = contextual(np.random.default_rng(0), steps, batch)
     inputs, target = torch.from_numpy(trials.inputs), torch.from_numpy(trials.target)
-    network = model.Network(Size(4, neurons, modes, 1), torch.Generator().manual_seed(0), output_sd=0.1)
+    network = model.Network(Size(4, neurons, modes, 1), torch.Generator().manual_seed(0))
 
     def loss_of():
         return model.step_loss(run(network, inputs, spike_filter("contextual", "double"))[..., 0], target)

@@ -157,10 +157,11 @@ def test_recurrent_product_through_modes_is_the_full_matrix(rng):
     torch.testing.assert_close(model.recurrent(network, r), r @ matrix.T)
 
 
-def test_initial_weights_have_the_paper_sds():
-    network = model.Network(Size(784, 200, 100, 10), torch.Generator().manual_seed(0))
+@pytest.mark.parametrize(("options", "number"), [((), 200), (("neurons",), 200), (("outputs",), 10)])
+def test_initial_weights_have_the_paper_sds(options, number):
+    network = model.Network(Size(784, 200, 100, 10), torch.Generator().manual_seed(0), *options)
     found = {name: weight.std().item() for name, weight in network.named_parameters()}
-    expected = {"win": 1 / 28, "pin": 0.1, "pout": 0.1, "scores": 1 / np.sqrt(200), "wout": 1 / np.sqrt(10)}
+    expected = {"win": 1 / 28, "pin": 0.1, "pout": 0.1, "scores": 1 / np.sqrt(200), "wout": 1 / np.sqrt(number)}
     assert found == pytest.approx(expected, rel=0.2)
 
 
@@ -267,7 +268,7 @@ def test_training_is_its_loop_written_out(tmp_path, cell):
     settings = Training(steps=20, batches=3, batch=6, learning_rate=0.02, clip=0.1, repeats=2)
     fitted = learning.train(variant, 1, settings, None, 7, tmp_path / "fit.pt", torch.device("cpu"))
     stream = (7, "modes", "contextual", cell, 10, 2, 1)
-    network = model.Network(Size(4, 10, 2, 1), torch.Generator().manual_seed(seeds.of(*stream, "weights")), 0.1)
+    network = model.Network(Size(4, 10, 2, 1), torch.Generator().manual_seed(seeds.of(*stream, "weights")))
     optimiser, losses = torch.optim.Adam(network.parameters(), 0.02), []
     for number in range(3):
         trials = contextual(seeds.generator(*stream, "batch", number), 20, 6)
@@ -305,7 +306,7 @@ def test_digits_are_learned_with_the_labels_of_their_images(tmp_path):
 
 def untrained(task: str, cell: str = "spike", **settings) -> Fitted:
     """A network that fires, with its initial weights and strong inputs."""
-    network = model.Network(Variant(task, cell, 12, 2).size, torch.Generator().manual_seed(1), 0.1)
+    network = model.Network(Variant(task, cell, 12, 2).size, torch.Generator().manual_seed(1))
     network.win.data *= 4
     settings = Training(**{"steps": 20, "batches": 1, "batch": 1, "learning_rate": 0.1, "clip": 1.0, **settings})
     return Fitted(network, task, cell, 0, settings, torch.zeros(1, dtype=torch.double))

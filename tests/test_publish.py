@@ -138,11 +138,11 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
     assert [path.name for path in docs.iterdir()] == ["results"]
 
 
-def test_a_further_run_of_a_study_stands_beside_it_and_judges_nothing(docs, arguments):
+def test_a_further_run_of_a_study_stands_beside_it_and_judges_what_the_first_answers_not(docs, arguments):
     before = (docs / "results" / "scorecard.csv").read_text()
     publish.run(**{**arguments, "commit": "new", "together": False, "beside": "modes_long"})
     names = {path.name for path in (docs / "results" / "modes_long").iterdir()}
-    assert names == {"metrics.csv", "costs.csv", "run.csv"}
+    assert names == {"metrics.csv", "facts.csv", "costs.csv", "run.csv"}
     assert (docs / "results" / "scorecard.csv").read_text() == before
     assert markdown.provenance(docs / "results", "modes")["commit"] == "abc"
     assert "| `modes_long` | `make reproduce ONLY=modes` | new |" in part(docs, "runs")

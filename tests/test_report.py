@@ -22,7 +22,7 @@ CLAIMS = sorted((Path(verdicts.__file__).parents[1]).glob("*/claims.csv"))
 
 
 def judged(**changes) -> dict:
-    table = verdicts.card([("modes", [CLAIM._replace(**changes)])], MEASURED, NO_FACTS, "quick")
+    table = verdicts.card("modes", [CLAIM._replace(**changes)], [verdicts.Run(MEASURED, NO_FACTS, "quick")])
     return table[list(cards.COLUMNS)].to_dict("records")[0]
 
 

@@ -26,7 +26,25 @@ def judged(made: list[Measure], facts=NO_FACTS, **changes) -> pd.Series:
 
 
 def card(made, of_study, facts=NO_FACTS) -> pd.DataFrame:
-    return verdicts.card([("modes", of_study)], measures.table("modes", made), facts, "quick")
+    return verdicts.card("modes", of_study, [verdicts.Run(measures.table("modes", made), facts, "quick")])
+
+
+def test_of_several_runs_the_first_that_does_what_the_claim_is_about_answers_it():
+    """The first run has the wrong data set, the second too few networks, the third and the fourth are right."""
+    claim = CLAIM._replace(conditions="dataset=MNIST; replicas>=2", statistic="minimum", n=1)
+    made = [rows([0.5, 0.5], dataset="toy"), rows([0.5]), rows([0.9, 0.9]), rows([0.5, 0.5])]
+    runs = [verdicts.Run(measures.table("modes", each), NO_FACTS, f"run {k}") for k, each in enumerate(made)]
+    assert [verdicts.card("modes", [claim], runs[k:]).iloc[0]["size"] for k in range(4)] == [
+        "run 2",
+        "run 2",
+        "run 2",
+        "run 3",
+    ]
+    first = verdicts.card("modes", [claim], runs[:2]).iloc[0]
+    assert (first["size"], first["verdict"]) == ("run 0", "not comparable")
+    empty = verdicts.Run(measures.table("modes", []), NO_FACTS, "empty")
+    assert verdicts.card("modes", [claim], [empty, *runs[1:2]]).iloc[0]["why"] == "replicas 1, needed at least 2"
+    assert verdicts.card("modes", [claim], [empty]).iloc[0]["verdict"] == "not measured"
 
 
 # margin 0.25 around 0; values in binary fractions, so that those at the edge lie there exactly
@@ -316,7 +334,8 @@ def test_what_was_not_measured_or_cannot_be_judged_says_so(made, changes, verdic
 
 def test_measures_of_another_study_answer_nothing():
     table = measures.table("v1", rows([0.9, 0.91]))
-    assert verdicts.card([("modes", [CLAIM])], table, NO_FACTS, "quick")["verdict"].tolist() == [NOT_MEASURED]
+    run = verdicts.Run(table, NO_FACTS, "quick")
+    assert verdicts.card("modes", [CLAIM], [run])["verdict"].tolist() == [NOT_MEASURED]
 
 
 GOOD, BAD, OPEN, ELSEWHERE, MISSING = "good", "bad", "open", "elsewhere", "missing"

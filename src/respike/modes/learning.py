@@ -31,8 +31,7 @@ def train(
         raise ValueError(f"modes.digits.batch = {settings.batch}: expected at most {len(images[1])}, the training images")
     stream = (seed, "modes", *variant, replica)
     generator = torch.Generator().manual_seed(seeds.of(*stream, "weights"))
-    output_sd = None if variant.task == "digits" else settings.output_sd
-    network = model.Network(variant.size, generator, output_sd, settings.train_scores).to(device)
+    network = model.Network(variant.size, generator, settings.output_init, settings.train_scores).to(device)
     fitted = Fitted(network, variant.task, variant.cell, replica, settings, torch.zeros(0))
     trainable = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = training.Adam(trainable, settings.learning_rate)

@@ -39,12 +39,13 @@ class Activity(NamedTuple):
 
 
 class Network(nn.Module):
-    """Weights of a network, drawn as in the paper: normal, mean 0; sd 1/sqrt of the number of inputs, modes, outputs.
+    """First weights of a network: normal, mean 0; sd 1/sqrt of the number of inputs or modes, of the scores l 1/sqrt(N).
 
-    The sd of the scores l is 1/sqrt(N). `output_sd` replaces that of the output weights.
+    The sd of the output weights is 1/sqrt(N), which the stored learning curves ask for, or with `output_init` "outputs"
+    1/sqrt of the number of outputs, as in the published program.
     """
 
-    def __init__(self, size: Size, generator: torch.Generator, output_sd: float | None = None, train_scores: bool = True):
+    def __init__(self, size: Size, generator: torch.Generator, output_init: str = "neurons", train_scores: bool = True):
         super().__init__()
 
         def normal(sd: float, *shape: int) -> nn.Parameter:
@@ -54,7 +55,7 @@ class Network(nn.Module):
         self.pin = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
         self.pout = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
         self.scores = normal(1 / math.sqrt(size.neurons), size.modes).requires_grad_(train_scores)
-        self.wout = normal(output_sd or 1 / math.sqrt(size.outputs), size.outputs, size.neurons)
+        self.wout = normal(1 / math.sqrt(getattr(size, output_init)), size.outputs, size.neurons)
 
 
 def run(

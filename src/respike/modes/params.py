@@ -97,7 +97,7 @@ class Training:
     filter: Literal["single", "double"] = "double"
     refractory: Literal["float32_compat", "steps"] = "float32_compat"
     train_scores: bool = True  # l; the published figure code freezes them in rate networks, the stored networks do not
-    output_sd: float = 0.1  # initial sd of the output weights of the contextual task; the paper's 1 does not fit its curves
+    output_init: Literal["neurons", "outputs"] = "neurons"  # sd of the first output weights: 1/sqrt of the number of these
     rate_readout: Literal["activity", "potential"] = "activity"  # rate networks: read out tanh(v), or v itself
     switch_probability: float = 0.0  # share of trials that swap the context in the response (context-switch variant)
     switch_steps: int = 0

@@ -2,7 +2,7 @@
 
 <study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
 stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
-<name>/: metrics.csv, costs.csv and run.csv of a further run of a study, which judges no claim.
+<study>_<name>/: the tables of a further run of a study, which judges the claims that the first does not answer.
 all/: figures of all networks, of a run of all studies.  scorecard.csv: the verdicts on all claims.
 bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.  performance/: its figure.
 """
@@ -10,7 +10,7 @@ bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did. 
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,18 +46,18 @@ def write(results: Path, captions: Path, study: str, about: dict[str, str], fold
     `about`: what made the run and no record tells. Raises FileNotFoundError when the run is not finished.
     """
     write_measures(results, study, about, folder / study)
-    _write_table(files.read_table(results / study / "facts.parquet"), folder / study / "facts.csv")
     networks = spikes.read_networks(results / study / "spikes.npz")
     _write_table(activity.table(networks), folder / study / "activity.csv")
     write_figures(results, captions, study, folder)
 
 
 def write_measures(results: Path, study: str, about: dict[str, str], folder: Path) -> None:
-    """Make the folder of a run anew: what it measured, what it cost, and what made it."""
+    """Make the folder of a run anew: what it measured, what ran, what it cost, and what made it."""
     rows, made = files.read_table(results / study / "metrics.parquet"), records.read(results / study)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     _write_table(rows, folder / "metrics.csv")
+    _write_table(files.read_table(results / study / "facts.parquet"), folder / "facts.csv")
     _write_table(records.costs(made), folder / "costs.csv")
     facts = about | records.provenance(made)
     _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / "run.csv")
@@ -90,25 +90,29 @@ def write_bench(results: Path, captions: Path, folder: Path) -> None:
     _write_table(pd.DataFrame([(name, caption)], columns=["name", "caption"]), own / "figures.csv")
 
 
-def table(paths: Iterable[Path], columns: tuple[str, ...], **how: object) -> pd.DataFrame:
-    """Those published tables that exist in one, with these columns even when there is none."""
-    tables = [pd.read_csv(path, keep_default_na=False, **how) for path in paths if path.exists()]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns), dtype=str)
+def table(path: Path, columns: tuple[str, ...], **how: object) -> pd.DataFrame:
+    """A published table; with no rows when there is none."""
+    return pd.read_csv(path, keep_default_na=False, **how) if path.exists() else pd.DataFrame(columns=list(columns), dtype=str)
 
 
 def judge(folder: Path, claims: list[Path]) -> None:
     """Write verdicts on the `claims` (a file per study), and the overview, from the measures and facts in `folder`."""
-    own = {path.parent.name: folder / path.parent.name for path in claims}
-    how = {"na_values": {"value": [""]}, "dtype": {"unit": str}}
-    measured = table((path / "metrics.csv" for path in own.values()), measures.COLUMNS, **how)
-    facts = table((path / "facts.csv" for path in own.values()), measures.FACTS, dtype=str)
-    sizes = {study: markdown.provenance(folder, study)["size"] for study in own}
-    cards_of = [
-        verdicts.card([(study, read(path))], measured, facts, sizes[study]) for study, path in zip(own, claims, strict=True)
-    ]
-    card = pd.concat(cards_of)[list(cards.COLUMNS)]
+    of_studies = []
+    for path in claims:
+        study = path.parent.name
+        names = [study, *sorted(run.parent.name for run in folder.glob(f"{study}_*/run.csv"))]
+        of_studies.append(verdicts.card(study, read(path), [_run(folder, name) for name in names]))
+    card = pd.concat(of_studies)[list(cards.COLUMNS)]
     (folder / "scorecard.csv").write_text(card.to_csv(index=False), encoding="utf-8")
     (folder / "README.md").write_text(markdown.overview(folder), encoding="utf-8")
+
+
+def _run(folder: Path, name: str) -> verdicts.Run:
+    """A published run; one that was made before runs told what they did has no facts."""
+    how = {"na_values": {"value": [""]}, "dtype": {"unit": str}}
+    measured = table(folder / name / "metrics.csv", measures.COLUMNS, **how)
+    facts = table(folder / name / "facts.csv", measures.FACTS, dtype=str)
+    return verdicts.Run(measured, facts, markdown.provenance(folder, name)["size"])
 
 
 def _write_table(rows: pd.DataFrame, path: Path) -> None:

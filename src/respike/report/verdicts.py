@@ -10,7 +10,7 @@ Each interval misses once in twenty; nothing is corrected for the number of clai
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,31 +27,46 @@ SCALE = {"%": 100.0}  # of shares in that unit
 EDGE = 1e-9  # of the margin or the value: what lies just at the margin is inside
 
 
+class Run(NamedTuple):
+    """The tables of a run (see `core.measures`), and the name of its size."""
+
+    measured: pd.DataFrame
+    facts: pd.DataFrame
+    size: str
+
+
 class Evidence(NamedTuple):
     """What a run says about a claim."""
 
     claim: Claim
+    size: str
     rows: list[pd.DataFrame]  # measures of the kind of networks, or of the two whose difference is claimed
     why_not: list[str]  # all reasons why they do not answer it
     ours: list[Side]  # mean of each kind, with the spread of like networks where that is known better
     paper: Side  # the same of the paper
 
 
-def card(studies: Iterable[tuple[str, list[Claim]]], measured: pd.DataFrame, facts: pd.DataFrame, size: str) -> pd.DataFrame:
-    """The scorecard (`cards.COLUMNS`): a row per claim, parts of one sentence in one row. `size` is the name of the run's."""
-    rows = []
-    for study, claims in studies:
-        mine = [table[table["study"] == study] for table in (measured, facts)]
-        found = with_like([evidence(claim, *mine) for claim in claims])
-        rows += [{"study": study, "size": size, **row} for row in whole([judge(each) for each in found])]
-    return pd.DataFrame(rows)
+def card(study: str, claims: Iterable[Claim], runs: Sequence[Run]) -> pd.DataFrame:
+    """The scorecard of a study (`cards.COLUMNS`): a row per claim, parts of one sentence in one row.
+
+    Of several runs of the study the first that does what a claim is about answers it.
+    """
+    runs = [Run(*(table[table["study"] == study] for table in run[:2]), run.size) for run in runs]
+    found = with_like([max((evidence(claim, run) for run in runs), key=answers) for claim in claims])
+    return pd.DataFrame([{"study": study, **row} for row in whole([judge(each) for each in found])])
 
 
-def evidence(claim: Claim, measured: pd.DataFrame, facts: pd.DataFrame) -> Evidence:
-    """The measures that answer a claim, and the reasons why they do not."""
-    asked = conditions(claim.conditions)
+def answers(found: Evidence) -> tuple[bool, bool]:
+    """Whether there are measures for a claim, made as it asks; whether there are any."""
+    measured = all(map(len, found.rows))
+    return measured and not found.why_not, measured
+
+
+def evidence(claim: Claim, run: Run) -> Evidence:
+    """The measures of a run that answer a claim, and the reasons why they do not."""
+    asked, facts = conditions(claim.conditions), run.facts
     variants = kinds_of(claim)
-    rows = [measures_of(claim, variant, asked, measured) for variant in variants]
+    rows = [measures_of(claim, variant, asked, run.measured) for variant in variants]
     told: dict[str, list[str]] = {}
     for variant, part in zip(variants, rows, strict=True):
         known = facts[facts["variant"] == variant].groupby("fact")["value"].agg(list).to_dict()
@@ -61,7 +76,7 @@ def evidence(claim: Claim, measured: pd.DataFrame, facts: pd.DataFrame) -> Evide
     why_not += [reason if of == variants else f"{of[0]}: {reason}" for reason, of in told.items()]
     ours = [intervals.sample(part["value"]) if len(part) else Side(np.nan) for part in rows]
     n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
-    return Evidence(claim, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
+    return Evidence(claim, run.size, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
 
 
 def kinds_of(claim: Claim) -> list[str]:
@@ -104,7 +119,7 @@ def with_like(found: list[Evidence]) -> list[Evidence]:
             grids[each.claim.like].append(number)
     found = list(found)
     for grid in grids.values():
-        judged = [number for number in grid if all(map(len, found[number].rows)) and not found[number].why_not]
+        judged = [number for number in grid if all(answers(found[number]))]
         kinds = {number: [(kind, found[number].claim.metric) for kind in kinds_of(found[number].claim)] for number in judged}
         ours = {kind: side for number in judged for kind, side in zip(kinds[number], found[number].ours, strict=True)}
         ours = dict(
@@ -121,10 +136,10 @@ def judge(found: Evidence) -> dict[str, Any]:
     """Row of the scorecard: value, interval of the difference, verdict, and what was compared with what."""
     claim, rows = found.claim, found.rows
     row = {name: getattr(claim, name) for name in ("whose", "item", "source", "unit", "group", "direction", "margin", "note")}
-    row |= {"paper_value": claim.value, "value": np.nan, "low": np.nan, "high": np.nan, "compared": ""}
+    row |= {"size": found.size, "paper_value": claim.value, "value": np.nan, "low": np.nan, "high": np.nan, "compared": ""}
     row["dataset"] = ", ".join(sorted({name for part in rows for name in part["dataset"]}))
     row["why"] = "; ".join(found.why_not)
-    if not all(map(len, rows)):
+    if not answers(found)[1]:
         return row | {"verdict": NOT_MEASURED, "why": "" if claim.note and not claim.metric else "not measured in this run"}
     row["value"] = value(found)
     if found.why_not:

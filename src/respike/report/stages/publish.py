@@ -14,10 +14,9 @@ def run(
     """Take the finished runs of `studies` in `results` into the folder `out`, judge all claims, and fill the pages.
 
     `together`: they were one run of all studies, whose common figures are taken too. `config`: the overlays that it was made
-    with, `commit`: by which code. `beside`: name of a folder for a further run of a study, which judges no claim. All text
-    between marks in the pages `fill` (files or folders) is made anew from the files in
-    `out`, so that no number is typed. Raises FileNotFoundError when a run is not finished and ValueError for a file that is
-    too large.
+    with, `commit`: by which code. `beside`: name of the folder of a further run, <study>_ and more. All text between marks in
+    the pages `fill` (files or folders) is made anew from the files in `out`, so that no number is typed. Raises
+    FileNotFoundError when a run is not finished and ValueError for a file that is too large.
     """
     sizes = [(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run", {}).get("size") for path in config]
     size = next(filter(None, reversed(sizes)), "quick")

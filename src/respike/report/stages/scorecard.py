@@ -14,9 +14,9 @@ def run(*, metrics: Path, facts: list[Path], claims: list[Path], size: str, csv:
 
     `facts` says of each study what ran (see `core.measures.facts`); `size` is the name of the size of the run.
     """
-    studies = [(path.parent.name, read(path)) for path in claims]
     told = [files.read_table(path, measures.FACTS) for path in facts]
     told = pd.concat(told) if told else pd.DataFrame(columns=list(measures.FACTS), dtype=str)
-    card = verdicts.card(studies, files.read_table(metrics, measures.COLUMNS), told, size)[list(cards.COLUMNS)]
+    this = verdicts.Run(files.read_table(metrics, measures.COLUMNS), told, size)
+    card = pd.concat([verdicts.card(path.parent.name, read(path), [this]) for path in claims])[list(cards.COLUMNS)]
     files.write_text(csv, card.to_csv(index=False))
     files.write_text(page, html.scorecard(card))
