@@ -215,11 +215,26 @@ def test_networks_that_met_the_stop_rule_are_measured_once_more(files_of, tmp_pa
     files.write_table(tmp_path / "history.parquet", pd.DataFrame({"loss": 3.0, "trials": [2, 4, 6], **checks}))
     measured = {one.metric: one for one in metrics.of_network(archives.Name("small", 0), tmp_path, SMALL)}
     assert (measured["trained"].value, measured["rate loss"].value) == (100 * is_trained, loss)
-    for metric in ("LIF accuracy", "converted"):
+    for metric in ("best accuracy in the search", "converted in the search"):
         assert (f"{metric}, trained networks" in measured) == is_trained
         if is_trained:
             assert measured[f"{metric}, trained networks"][4:] == measured[metric][4:]
-    assert "LIF accuracy, half, trained networks" not in measured
+
+
+@pytest.mark.parametrize(("correct", "converts"), [(19, 100), (18, 0)])
+def test_networks_that_the_search_converts(correct, converts):
+    """95 % of 20 trials at the best of two scales, on the trials that chose it."""
+    tried = pd.DataFrame(
+        {
+            "scale": [20.0] * 20 + [25.0] * 20,
+            "trial": [*range(20)] * 2,
+            "correct": [0] * 20 + [1] * correct + [0] * (20 - correct),
+        }
+    )
+    measured = {one.metric: one for one in metrics.of_search(metrics.Origin("a", 0, "b"), tried)}
+    assert (measured["converted in the search"].value, measured["converted in the search"].n) == (converts, 20)
+    assert measured["best accuracy in the search"].value == 5 * correct
+    assert measured["best scale"].value == 25
 
 
 def test_shares_converted_by_loss(tmp_path, monkeypatch):
@@ -229,8 +244,11 @@ def test_shares_converted_by_loss(tmp_path, monkeypatch):
     for variant, each in {**networks, "given": [(5.0, 1)]}.items():
         for replica, (loss, converted) in enumerate(each):
             origin = metrics.Origin(variant, replica, "go-nogo")
-            rows += [origin.measure(name, value, "1", 100) for name, value in (("final loss", loss), ("LIF accuracy", 50))]
-            rows.append(origin.measure("converted", 100 * converted, "%", 100))
+            rows += [
+                origin.measure(name, value, "1", 100)
+                for name, value in (("final loss", loss), ("best accuracy in the search", 50))
+            ]
+            rows.append(origin.measure("converted in the search", 100 * converted, "%", 100))
     kind = {"trainer": "batched", "activation": "sigmoid", "smallest_tau": 20.0, "largest_tau": 50.0, "cells": 200}
     told = [("short", kind), ("long", kind), ("other", {**kind, "activation": "softplus"})]
     drawn = []

@@ -371,16 +371,16 @@ def training_loss(table: pd.DataFrame, told: pd.DataFrame, variants: Sequence[st
     networks = table[table["variant"].isin(variants)].pivot(index=["variant", "seed"], columns="metric", values="value")
     kinds = networks.index.get_level_values("variant").map(told.agg(", ".join, axis=1))
     for number, (kind, rows) in enumerate(networks.groupby(kinds)):
-        counted, color = rows.groupby(np.digitize(rows["final loss"], LOSSES)), f"C{number}"
-        share = counted["converted"].mean().to_numpy()
-        tests = [binomtest(int((part > 0).sum()), len(part)) for _, part in counted["converted"]]
-        spans = np.abs(100 * np.array([test.proportion_ci() for test in tests]).T - share)
-        left.errorbar(counted["final loss"].median(), share, spans, fmt="o-", linewidth=0.8, capsize=2, color=color)
+        loss, bins, color = rows["final loss"], np.digitize(rows["final loss"], LOSSES), f"C{number}"
+        counted = rows["converted in the search"].groupby(bins)
+        tests = [binomtest(int((part > 0).sum()), len(part)).proportion_ci() for _, part in counted]
+        spans = np.abs(100 * np.array(tests).T - counted.mean().to_numpy())
+        left.errorbar(loss.groupby(bins).median(), counted.mean(), spans, fmt="o-", linewidth=0.8, capsize=2, color=color)
         left.axhline(PUBLISHED.get(kind, np.nan), color=color, linewidth=0.8, linestyle="--")
-        right.plot(rows["final loss"], rows["LIF accuracy"], "o", markersize=3, color=color, label=f"{kind}: {len(rows)}")
+        right.plot(loss, rows["best accuracy in the search"], "o", markersize=3, color=color, label=f"{kind}: {len(rows)}")
     right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
     left.set_title("share and 95% interval; dashed: published")
-    for axes, label in ((left, "networks converted (%)"), (right, "LIF accuracy (%)")):
+    for axes, label in ((left, "networks converted (%)"), (right, "accuracy at the best scale (%)")):
         axes.set(xscale="log", xlabel="loss after the training", ylabel=label, ylim=(-3, 103))
         axes.set_xticks(LOSSES, map("{:g}".format, LOSSES))
         axes.minorticks_off()
