@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from scipy.io import loadmat, savemat
 
 from respike import __main__ as program
-from respike.core import files, seeds, spikes, statistics
+from respike.core import files, measures, seeds, spikes, statistics
 from respike.rate2lif import activity, archives, conversion, fitted, learning, lif, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import Condition, Lif, Search, Simulation, Training, scheduled
-from respike.rate2lif.stages import data, fit, metrics, search, simulate
+from respike.rate2lif.stages import data, figures, fit, metrics, search, simulate
 from respike.rate2lif.stages import spikes as spikes_stage
 from respike.rate2lif.tasks import TASKS
 from tests.rate2lif_small import SMALL, untrained
@@ -199,6 +200,77 @@ def test_measures_are_those_of_the_files(results, files_of, tmp_path):
     assert first.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()
     assert first.loc["LIF accuracy, half", "n"] == 6
     assert first.loc["cells", "value"] == 12
+    with np.load(files_of / "activity.npz") as shown:
+        error = shown["output"] - shown["target"][:-1]
+    assert first.loc["final loss", "value"] == pytest.approx(np.sqrt((error**2).sum(0)).mean())
+    found = pd.read_parquet(tmp_path / "facts.parquet").set_index("fact")["value"]
+    assert (found["smallest_scale"], found["largest_scale"], found["trained"]) == ("5", "20", "0")
+
+
+@pytest.mark.parametrize(("loss", "accuracy", "is_trained"), [(0.5, 0.96, True), (1.5, 0.96, False), (0.5, 0.95, False)])
+def test_networks_that_met_the_stop_rule_are_measured_once_more(files_of, tmp_path, loss, accuracy, is_trained):
+    """Claims about conversion are about trained networks. The last check counts, whatever the training did after it."""
+    shutil.copytree(files_of, tmp_path, dirs_exist_ok=True)
+    checks = {"check_loss": [9.0, loss, np.nan], "check_accuracy": [0.5, accuracy, np.nan]}
+    files.write_table(tmp_path / "history.parquet", pd.DataFrame({"loss": 3.0, "trials": [2, 4, 6], **checks}))
+    measured = {one.metric: one for one in metrics.of_network(archives.Name("small", 0), tmp_path, SMALL)}
+    assert (measured["trained"].value, measured["rate loss"].value) == (100 * is_trained, loss)
+    for metric in ("best accuracy in the search", "converted in the search"):
+        assert (f"{metric}, trained networks" in measured) == is_trained
+        if is_trained:
+            assert measured[f"{metric}, trained networks"][4:] == measured[metric][4:]
+
+
+@pytest.mark.parametrize(("correct", "converts"), [(19, 100), (18, 0)])
+def test_networks_that_the_search_converts(correct, converts):
+    """95 % of 20 trials at the best of two scales, on the trials that chose it."""
+    tried = pd.DataFrame(
+        {
+            "scale": [20.0] * 20 + [25.0] * 20,
+            "trial": [*range(20)] * 2,
+            "correct": [0] * 20 + [1] * correct + [0] * (20 - correct),
+        }
+    )
+    measured = {one.metric: one for one in metrics.of_search(metrics.Origin("a", 0, "b"), tried)}
+    assert (measured["converted in the search"].value, measured["converted in the search"].n) == (converts, 20)
+    assert measured["best accuracy in the search"].value == 5 * correct
+    assert measured["best scale"].value == 25
+
+
+def test_shares_converted_by_loss(tmp_path, monkeypatch):
+    """Two like variants are counted together, bin by bin, with the limits that the beta distribution gives."""
+    networks = {"short": [(0.45, 1), (0.5, 0), (0.7, 0), (3.0, 0)], "long": [(0.15, 1), (0.75, 1)], "other": [(0.25, 0)]}
+    rows = []
+    for variant, each in {**networks, "given": [(5.0, 1)]}.items():
+        for replica, (loss, converted) in enumerate(each):
+            origin = metrics.Origin(variant, replica, "go-nogo")
+            rows += [
+                origin.measure(name, value, "1", 100)
+                for name, value in (("final loss", loss), ("best accuracy in the search", 50))
+            ]
+            rows.append(origin.measure("converted in the search", 100 * converted, "%", 100))
+    kind = {"trainer": "batched", "activation": "sigmoid", "smallest_tau": 20.0, "largest_tau": 50.0, "cells": 200}
+    told = [("short", kind), ("long", kind), ("other", {**kind, "activation": "softplus"})]
+    drawn = []
+    monkeypatch.setattr(figures.style, "save", lambda figure, *about: drawn.append((figure, about)))
+    table, facts = measures.table("rate2lif", rows), measures.facts("rate2lif", told)
+    figures.training_loss(table, facts, ["short", "long", "other", "given"], tmp_path)
+    ((figure, (_, name, dataset)),) = drawn
+    assert (name, dataset) == ("training_loss", "go-nogo")
+    left, right = figure.axes
+    found = [bars.lines[0].get_xydata().tolist() for bars in left.containers]
+    assert found == [[[5, 100]], [[0.15, 100], [0.6, 50], [3, 0]], [[0.25, 0]]]
+    (spans,) = left.containers[1].lines[2]
+    low, high = stats.beta.ppf(0.025, 2, 3), stats.beta.ppf(0.975, 3, 2)  # 2 of 4
+    expected = [(2.5, 100), (100 * low, 100 * high), (0, 97.5)]
+    np.testing.assert_allclose([segment[:, 1] for segment in spans.get_segments()], expected)
+    published = [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == "--"]
+    assert published == [pytest.approx(np.nan, nan_ok=True), 94, 55]
+    assert [line.get_label() for line in right.lines[:3]] == [
+        "?, ?, ?, ?: 1",
+        "sigmoid, 20, 50, 200: 6",
+        "softplus, 20, 50, 200: 1",
+    ]
 
 
 def test_components_hold_the_share_that_was_put_in():

@@ -108,6 +108,7 @@ use rule stage as figures with:
     input:
         **plan.of_examples(config, RESULTS),
         metrics=rules.metrics.output.out,
+        facts=rules.metrics.output.facts,
     output:
         [f"<results>/figures/{name}.pdf" for name in plan.FIGURES],
         [

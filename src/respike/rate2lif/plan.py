@@ -25,6 +25,7 @@ FIGURES = {  # name of each figure, and what it answers
     "figS5_axes": "Fig. S5",
     "evaluation": "evaluation script",
     "tasks": "all tasks",
+    "training_loss": "Fig. 2E, 7",
 }
 
 

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from scipy.stats import binomtest
 
 from respike.core import files, measures, spikes, style
-from respike.core.style import EXCITATORY, INHIBITORY
 from respike.rate2lif import archives, fitted, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
-from respike.rate2lif.tasks import TASKS
 
 OUTPUT_STEP = 0.001  # s between two kept samples of a LIF output
-SST = "#009E73"
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of kinds of trial
+LOSSES = 0.1 * 2.0 ** np.arange(7)  # between which losses networks are counted together
+KIND = ("activation", "smallest_tau", "largest_tau", "cells")  # facts that like networks have in common
+PUBLISHED = {"sigmoid, 20, 50, 200": 94, "sigmoid, 20, 20, 200": 65, "softplus, 20, 50, 200": 55}  # of 100 (Fig. 2E and 7)
 AXES_FROM = 0.5  # share of the trial from which the targeted axes are estimated: the response
 
 
@@ -38,6 +39,7 @@ class Roles:
     activations: tuple[str, ...]  # Fig. 7
     tasks: tuple[str, ...]  # all tasks side by side
     conditions: str  # Fig. 6: the variant whose conditions are compared
+    training_loss: tuple[str, ...]  # conversion against the loss after the training
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,11 @@ class Case:
     dataset: str
 
 
-def run(*, example: list[Path], contextual: list[Path], motif: list[Path], metrics: Path, roles: Roles, folder: Path) -> None:
+def run(
+    *, example: list[Path], contextual: list[Path], motif: list[Path], metrics: Path, facts: Path, roles: Roles, folder: Path
+) -> None:
     """Draw every figure into `folder`. Of the networks that are drawn by themselves the archives of all stages are given."""
-    table = files.read_table(metrics, measures.COLUMNS)
+    table, told = files.read_table(metrics, measures.COLUMNS), files.read_table(facts, measures.FACTS)
     case = opened(example)
     for draw in (training, scales, evaluation, rates, components):
         draw(case, folder)
@@ -70,6 +74,7 @@ def run(*, example: list[Path], contextual: list[Path], motif: list[Path], metri
     bars(table, roles.activations, "fig7_activations", "activation functions", folder)
     bars(table, roles.tasks, "tasks", "tasks", folder)
     conditions(table, roles.conditions, folder)
+    training_loss(table, told, roles.training_loss, folder)
 
 
 def opened(paths: list[Path]) -> Case:
@@ -80,11 +85,9 @@ def opened(paths: list[Path]) -> Case:
         activity = files.read_arrays(folder / "activity.npz")
         return Case(
             network=fitted.read(folder / "scaled.mat"),
-            history=files.read_table(folder / "history.parquet"),
             activity=activity,
             shown=files.read_arrays(folder / "shown.npz"),
-            search=files.read_table(folder / "search.parquet"),
-            trials=files.read_table(folder / "trials.parquet"),
+            **{name: files.read_table(folder / f"{name}.parquet") for name in ("history", "search", "trials")},
             fired=spikes.read(folder / "spikes.npz"),
             dataset=f"{name.variant}, {activity['origin']}",
         )
@@ -94,9 +97,7 @@ def training(case: Case, out: Path) -> None:
     """Fig. 1B: decay constants before and after training, mean outputs of the rate model; and the learning curve."""
     figure, ((left, middle, right),) = style.panels(1, 3)
     decay_constants(left, case.network)
-    time = RATE_STEP * np.arange(1, len(case.activity["output"]) + 1)
-    by_group(middle, time, case.activity["output"].T, case.activity["group"])
-    middle.set(xlabel="time (s)", ylabel="output", title="rate model, mean ± sd over trials")
+    by_group(middle, case, False, ylabel="output", title="rate model, mean ± sd over trials")
     right.plot(case.history["trials"], case.history["loss"], color="0.7", linewidth=0.5, label="training trials")
     checks = case.history.dropna(subset="check_loss")
     right.plot(checks["trials"], checks["check_loss"], "o-", markersize=2, label="fresh trials")
@@ -109,17 +110,19 @@ def decay_constants(axes: Axes, network: Network) -> None:
     """Histogram of the decay constants, before training as well when the file has them."""
     tau = 1000 * network.decay()
     bins = np.linspace(5 * network.taus[0], 5 * network.taus[-1] + 1e-6, 21)
-    axes.hist(tau, bins, color=EXCITATORY, label=f"trained, {tau.mean():.1f} ± {tau.std():.1f} ms")
+    axes.hist(tau, bins, color=style.EXCITATORY, label=f"trained, {tau.mean():.1f} ± {tau.std():.1f} ms")
     if "taus_gaus0" in network.extra:
         before = replace(network, taus_gaus=network.extra["taus_gaus0"].ravel())
         axes.hist(1000 * before.decay(), bins, histtype="step", color="black", label="before training")
-    axes.set(xlabel="synaptic decay constant (ms)", ylabel="cells", title=f"{network.n_cells} cells")
-    axes.margins(y=0.3)
+    axes.set(xlabel="synaptic decay constant (ms)", ylabel="cells", title=f"{network.n_cells} cells", ymargin=0.3)
     axes.legend()
 
 
-def by_group(axes: Axes, time: np.ndarray, output: Float[np.ndarray, "trial time"], group: np.ndarray) -> None:
-    """Mean and sd of the outputs of each kind of trial."""
+def by_group(axes: Axes, case: Case, lif: bool, **labels) -> None:
+    """Mean and sd of the outputs of each kind of trial, of the LIF network or else of the rate model."""
+    output, group = (case.shown["output"], case.shown["group"]) if lif else (case.activity["output"].T, case.activity["group"])
+    time = OUTPUT_STEP * np.arange(output.shape[1]) if lif else RATE_STEP * np.arange(1, output.shape[1] + 1)
+    axes.set(xlabel="time (s)", **labels)
     for color, name in zip(COLORS, sorted(set(group.tolist()), key=str.lower), strict=False):
         mean, sd = output[group == name].mean(0), output[group == name].std(0)
         axes.fill_between(time, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
@@ -155,7 +158,6 @@ def evaluation(case: Case, out: Path) -> None:
     for trial, axes, color in zip(chosen, (middle, right), COLORS, strict=False):
         left.plot(time, case.shown["output"][trial], color=color, label=str(group[trial]))
         raster(axes, case, trial)
-        axes.set_title(f"{group[trial]}: excitatory red, inhibitory blue")
     left.set(xlabel="time (s)", ylabel="LIF output", title=f"1/λ = {float(case.shown['scale']):g}")
     left.legend()
     style.save(figure, out, "evaluation", case.dataset)
@@ -163,10 +165,10 @@ def evaluation(case: Case, out: Path) -> None:
 
 def raster(axes: Axes, case: Case, trial: int) -> None:
     """Raster of one trial, inhibitory cells below, excitatory above."""
+    axes.set_title(f"{case.shown['group'][trial]}: excitatory red, inhibitory blue")
     height = np.argsort(np.argsort(~case.network.inhibitory, kind="stable"))
-    here = case.fired.trial == trial
-    for cells, color in ((~case.network.inhibitory, EXCITATORY), (case.network.inhibitory, INHIBITORY)):
-        kind = here & cells[case.fired.cells]
+    for cells, color in ((~case.network.inhibitory, style.EXCITATORY), (case.network.inhibitory, style.INHIBITORY)):
+        kind = (case.fired.trial == trial) & cells[case.fired.cells]
         style.raster(axes, case.fired.times[kind], height[case.fired.cells[kind]], color)
 
 
@@ -195,7 +197,11 @@ def cell_by_cell(axes: Axes, case: Case) -> Float[np.ndarray, " cell"]:
 def kinds(network: Network) -> list[tuple[str, np.ndarray, str]]:
     """Name, members and colour of each kind of cell that the network has."""
     sst, excitatory = network.sst(), ~network.inhibitory
-    every = [("excitatory", excitatory, EXCITATORY), ("inhibitory", network.inhibitory & ~sst, INHIBITORY), ("SST", sst, SST)]
+    every = [
+        ("excitatory", excitatory, style.EXCITATORY),
+        ("inhibitory", network.inhibitory & ~sst, style.INHIBITORY),
+        ("SST", sst, COLORS[2]),
+    ]
     return [kind for kind in every if kind[1].any()]
 
 
@@ -225,39 +231,25 @@ def components(case: Case, out: Path) -> None:
 def motifs(case: Case, table: pd.DataFrame, out: Path) -> None:
     """Fig. S3: LIF rates of excitatory, other inhibitory (PV) and SST cells by kind of trial."""
     figure, ((left, right),) = style.panels(1, 2)
-    present = kinds(case.network)
     groups = sorted(set(case.shown["group"].tolist()), reverse=True)
-    for shift, (name, _, color) in enumerate(present):
-        values = [mean_of(table, f"mean rate, {name}, {group}") for group in groups]
+    for shift, (name, _, color) in enumerate(kinds(case.network)):
+        values = [table.loc[table["metric"] == f"mean rate, {name}, {group}", "value"].mean() for group in groups]
         left.bar(np.arange(len(groups)) + 0.27 * (shift - 1), values, 0.25, color=color, label=name)
     left.set(xticks=range(len(groups)), xticklabels=groups, ylabel="LIF firing rate (Hz)", title="rates by kind of cell")
     left.legend()
-    time = OUTPUT_STEP * np.arange(case.shown["output"].shape[1])
-    by_group(right, time, case.shown["output"], case.shown["group"])
-    right.set(xlabel="time (s)", ylabel="LIF output", title=f"mean ± sd, 1/λ = {float(case.shown['scale']):g}")
+    by_group(right, case, True, ylabel="LIF output", title=f"mean ± sd, 1/λ = {float(case.shown['scale']):g}")
     style.save(figure, out, "figS3_motif", case.dataset)
-
-
-def mean_of(table: pd.DataFrame, metric: str) -> float:
-    """Mean over replicas of a metric; nan when it was not measured."""
-    return table.loc[table["metric"] == metric, "value"].mean()
 
 
 def contexts(case: Case, out: Path) -> None:
     """Fig. 3B, 4A: contextual integration, outputs of the rate model and of the LIF network, and a raster per context."""
-    figure, panels = style.panels(2, 2)
-    (top_left, top_right), rasters = panels
-    rate_time = RATE_STEP * np.arange(1, len(case.activity["output"]) + 1)
-    by_group(top_left, rate_time, case.activity["output"].T, case.activity["group"])
-    lif_time = OUTPUT_STEP * np.arange(case.shown["output"].shape[1])
-    by_group(top_right, lif_time, case.shown["output"], case.shown["group"])
-    top_left.set(xlabel="time (s)", ylabel="output", title="rate model, mean ± sd")
-    top_right.set(xlabel="time (s)", ylabel="output", title=f"LIF network, mean ± sd, 1/λ = {float(case.shown['scale']):g}")
+    figure, ((top_left, top_right), rasters) = style.panels(2, 2)
+    by_group(top_left, case, False, ylabel="output", title="rate model, mean ± sd")
+    by_group(top_right, case, True, ylabel="output", title=f"LIF network, mean ± sd, 1/λ = {float(case.shown['scale']):g}")
     group = case.shown["group"].tolist()
     for axes, name in zip(rasters, sorted({label[: len("context 1")] for label in group}), strict=False):
         trial = next(i for i, label in enumerate(group) if label.startswith(name))
         raster(axes, case, trial)
-        axes.set_title(f"{group[trial]}: excitatory red, inhibitory blue")
     style.save(figure, out, "fig4_contextual", case.dataset)
 
 
@@ -265,16 +257,15 @@ def contextual_cells(case: Case, out: Path) -> None:
     """Fig. 4C-E: correct trials in each context, decay constants, and rates of the contextual network."""
     figure, ((left, middle, right),) = style.panels(1, 3)
     standard = case.trials[case.trials["condition"] == STANDARD]
-    task, wanted = TASKS["mante"], case.activity["wanted"]
-    responses = tasks.responses(case.activity["output"], task.rate_window, task.end)
-    correct = pd.Series(tasks.is_correct(responses, wanted, quiet_both_ways=True)).groupby(case.activity["group"])
+    responses = tasks.responses(case.activity["output"], tasks.TASKS["mante"].rate_window, tasks.TASKS["mante"].end)
+    correct = pd.Series(tasks.is_correct(responses, case.activity["wanted"], True)).groupby(case.activity["group"])
     groups = sorted(set(standard["group"]))
     shares = {"rate model": correct.mean(), "LIF network": standard.groupby("group")["correct"].mean()}
     for shift, (name, share) in zip((-0.2, 0.2), shares.items(), strict=True):
         left.bar(np.arange(len(groups)) + shift, 100 * share[groups], 0.38, label=name, alpha=0.7)
     left.set_xticks(range(len(groups)), [group.replace("context ", "context\n") for group in groups])
-    left.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125))
-    left.set_title(f"{len(standard)} trials of the LIF network")
+    title = f"{len(standard)} trials of the LIF network"
+    left.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125), title=title)
     left.legend(ncols=2, loc="upper center")
     decay_constants(middle, case.network)
     cell_by_cell(right, case)
@@ -304,42 +295,37 @@ def values(table: pd.DataFrame, variant: str, metric: str) -> np.ndarray:
     return table.loc[(table["variant"] == variant) & (table["metric"] == metric), "value"].to_numpy()
 
 
-def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metric: str, label: str) -> None:
-    """Mean and sd over replicas of `metric` against the metric `of`, one point per variant."""
-    rows = [(values(table, variant, of).mean(), values(table, variant, metric)) for variant in variants]
-    x, y = [row[0] for row in rows], [row[1].mean() for row in rows]
-    axes.errorbar(x, y, [row[1].std() for row in rows], fmt="o-", capsize=2, label=label)
+def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metrics: dict[str, str], **labels) -> None:
+    """Mean and sd over replicas of the metrics, given with their labels, against the metric `of`, one point per variant."""
+    for metric, label in metrics.items():
+        rows = [(values(table, variant, of).mean(), values(table, variant, metric)) for variant in variants]
+        x, y = [row[0] for row in rows], [row[1].mean() for row in rows]
+        axes.errorbar(x, y, [row[1].std() for row in rows], fmt="o-", capsize=2, label=label)
+    axes.set(xlabel=of.replace("largest tau", "largest decay constant (ms)"), **labels)
 
 
 def sizes(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
     """Fig. 1C and 2C: training and conversion against the number of cells."""
     figure, ((left, middle, right),) = style.panels(1, 3)
-    spread(left, table, variants, "cells", "rate accuracy", "rate model")
-    spread(left, table, variants, "cells", "LIF accuracy", "LIF network")
+    labels = {"ylabel": "correct trials (%)", "ylim": (-3, 103), "title": "accuracy, mean ± sd over networks"}
+    spread(left, table, variants, "cells", {"rate accuracy": "rate model", "LIF accuracy": "LIF network"}, **labels)
     left.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
-    left.set(ylabel="correct trials (%)", ylim=(-3, 103), title="accuracy, mean ± sd over networks")
     left.legend()
-    spread(middle, table, variants, "cells", "trained", "trained")
-    spread(middle, table, variants, "cells", "converted", "converted (≥ 95%)")
-    middle.set(ylabel="networks (%)", ylim=(-3, 103), title=f"{replicas(table, variants)} per size")
+    labels |= {"ylabel": "networks (%)", "title": f"{replicas(table, variants)} per size"}
+    spread(middle, table, variants, "cells", {"trained": "trained", "converted": "converted (≥ 95%)"}, **labels)
     middle.legend()
-    spread(right, table, variants, "cells", "trials to train", "")
-    right.set(ylabel="trials to train")
-    for axes in (left, middle, right):
-        axes.set_xlabel("cells")
+    spread(right, table, variants, "cells", {"trials to train": ""}, ylabel="trials to train")
     style.save(figure, out, "fig1_fig2_sizes", dataset(table, variants))
 
 
 def largest_taus(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
     """Fig. 2D, 2E: decay constants and conversion against the largest decay constant allowed."""
     figure, ((left, right),) = style.panels(1, 2)
-    spread(left, table, variants, "largest tau", "mean tau", "")
-    left.set(ylabel="mean decay constant (ms)", title=f"{replicas(table, variants)} per point")
-    spread(right, table, variants, "largest tau", "LIF accuracy", "")
+    labels = {"ylabel": "mean decay constant (ms)", "title": f"{replicas(table, variants)} per point"}
+    spread(left, table, variants, "largest tau", {"mean tau": ""}, **labels)
+    labels = {"ylabel": "LIF accuracy (%)", "ylim": (-3, 103), "title": "mean ± sd over networks"}
+    spread(right, table, variants, "largest tau", {"LIF accuracy": ""}, **labels)
     right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
-    right.set(ylabel="LIF accuracy (%)", ylim=(-3, 103), title="mean ± sd over networks")
-    for axes in (left, right):
-        axes.set_xlabel("largest decay constant (ms)")
     style.save(figure, out, "fig2_tau", dataset(table, variants))
 
 
@@ -353,21 +339,12 @@ def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, ou
         for at, share in zip(x, shares, strict=True):
             axes.plot(np.full(len(share), at), share, "k.", markersize=3)
     axes.axhline(100 * CONVERTED, color="0.4", linewidth=0.6, linestyle=":")
-    axes.set(
-        xticks=range(len(variants)),
-        ylabel="correct trials (%)",
-        yticks=range(0, 101, 20),
-        ylim=(0, 125),
-        title=f"{title}, {replicas(table, variants)}",
-    )
-    axes.set_xticks(range(len(variants)), [labelled(table, variant) for variant in variants])
+    names = [f"{variant.replace('_', ' ')}\n1/λ = {values(table, variant, 'best scale').mean():.3g}" for variant in variants]
+    axes.set_xticks(range(len(variants)), names)
+    axes.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125))
+    axes.set_title(f"{title}, {replicas(table, variants)}")
     axes.legend(ncols=2, loc="upper center")
     style.save(figure, out, name, dataset(table, variants))
-
-
-def labelled(table: pd.DataFrame, variant: str) -> str:
-    """Variant and the scale that was chosen for it."""
-    return f"{variant.replace('_', ' ')}\n1/λ = {values(table, variant, 'best scale').mean():.3g}"
 
 
 def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
@@ -385,6 +362,30 @@ def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
     axes.invert_yaxis()
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), ncols=2)
     style.save(figure, out, "fig6_conditions", dataset(rows, [variant]))
+
+
+def training_loss(table: pd.DataFrame, told: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
+    """Fig. 2E, 7: share of networks converted, and accuracy of each, against the loss after the training, by KIND."""
+    figure, ((left, right),) = style.panels(1, 2, height=3.2)
+    told = told.pivot_table("value", "variant", "fact", "first").reindex(index=variants, columns=KIND).fillna("?")
+    networks = table[table["variant"].isin(variants)].pivot(index=["variant", "seed"], columns="metric", values="value")
+    kinds = networks.index.get_level_values("variant").map(told.agg(", ".join, axis=1))
+    for number, (kind, rows) in enumerate(networks.groupby(kinds)):
+        loss, bins, color = rows["final loss"], np.digitize(rows["final loss"], LOSSES), f"C{number}"
+        counted = rows["converted in the search"].groupby(bins)
+        tests = [binomtest(int((part > 0).sum()), len(part)).proportion_ci() for _, part in counted]
+        spans = np.abs(100 * np.array(tests).T - counted.mean().to_numpy())
+        left.errorbar(loss.groupby(bins).median(), counted.mean(), spans, fmt="o-", linewidth=0.8, capsize=2, color=color)
+        left.axhline(PUBLISHED.get(kind, np.nan), color=color, linewidth=0.8, linestyle="--")
+        right.plot(loss, rows["best accuracy in the search"], "o", markersize=3, color=color, label=f"{kind}: {len(rows)}")
+    right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
+    left.set_title("share and 95% interval; dashed: published")
+    for axes, label in ((left, "networks converted (%)"), (right, "accuracy at the best scale (%)")):
+        axes.set(xscale="log", xlabel="loss after the training", ylabel=label, ylim=(-3, 103))
+        axes.set_xticks(LOSSES, map("{:g}".format, LOSSES))
+        axes.minorticks_off()
+    figure.legend(loc="outside lower center", ncols=3, title="activation, decay constants from, to (ms), cells: networks")
+    style.save(figure, out, "training_loss", dataset(table, variants))
 
 
 def replicas(table: pd.DataFrame, variants: Sequence[str]) -> str:

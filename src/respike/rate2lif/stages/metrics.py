@@ -10,18 +10,24 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from respike.core import files, measures, spikes, statistics
 from respike.core.config import build
 from respike.core.measures import Measure
-from respike.rate2lif import archives, conversion, fitted, tasks
+from respike.rate2lif import archives, conversion, fitted, model, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import CONVERTED, LIF_STEP, RATE_STEP, STANDARD, UNCOUNTED, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 STUDY = "rate2lif"
+TOLD = ("task", "trainer", "trials", "cells", "activation", "dale", "sst_cells")  # of a training
 COMPONENTS = 3  # whose share of the variance is measured
 AT_SCALE = "LIF accuracy at scale "
+OF_TRAINED = (
+    "best accuracy in the search",
+    "converted in the search",
+)  # measured once more of networks that met the stop rule, and of no others
 
 
 class Origin(NamedTuple):
@@ -51,16 +57,17 @@ def trained(networks: list[Path]) -> Iterator[tuple[str, dict]]:
     for job in (job for path in networks for job in measures.ran(path, "rate2lif.fit")):
         settings = build(Training, job["settings"])
         taus = [1000 * RATE_STEP * tau for tau in settings.taus]
-        about = {name: getattr(settings, name) for name in ("trainer", "cells", "activation")}
+        about = {name: getattr(settings, name) for name in TOLD}
         yield job["variant"], {**about, "smallest_tau": taus[0], "largest_tau": taus[-1]}
 
 
 def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
-    """Of each variant: how many networks met the stop rule (%), and how many best scales lie at an end of the grid."""
+    """Of each variant: networks that met the stop rule (%), the grid of scales, and how many best ones lie at an end of it."""
     for variant, part in rows.groupby("variant"):
         grid = [float(name.removeprefix(AT_SCALE)) for name in part["metric"].unique() if name.startswith(AT_SCALE)]
         best = part.loc[part["metric"] == "best scale", "value"]
         about = {"trained": part.loc[part["metric"] == "trained", "value"].mean()}
+        about |= {"smallest_scale": min(grid), "largest_scale": max(grid)}
         yield variant, {**about, "at_edge": int(best.isin([min(grid), max(grid)]).sum())}
 
 
@@ -69,29 +76,39 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
     settings, network = scheduled(training), fitted.read(folder / "scaled.mat")
     activity, shown = (files.read_arrays(folder / f"{kind}.npz") for kind in ("activity", "shown"))
     origin = Origin(*name, f"{settings.task}, {activity['origin']}")
-    yield from of_training(origin, files.read_table(folder / "history.parquet"), settings)
+    history = files.read_table(folder / "history.parquet")
+    yield from of_training(origin, history, settings)
     yield from of_rate_model(origin, activity, settings)
     yield from of_cells(origin, network)
-    yield from of_search(origin, files.read_table(folder / "search.parquet"))
+    searched = list(of_search(origin, files.read_table(folder / "search.parquet")))
+    yield from searched
+    if is_trained(history, settings):
+        yield from (one._replace(metric=f"{one.metric}, trained networks") for one in searched if one.metric in OF_TRAINED)
     yield from of_trials(origin, files.read_table(folder / "trials.parquet"))
     yield from of_rates(origin, network, settled(spikes.read(folder / "spikes.npz")), activity)
     yield from of_components(origin, activity["course"], courses(shown))
 
 
-def of_training(origin: Origin, history: pd.DataFrame, settings: Training) -> Iterator[Measure]:
-    """When the training ended and whether its last check satisfied the published rule."""
+def is_trained(history: pd.DataFrame, settings: Training) -> bool:
+    """Whether the last check satisfied the stop rule."""
     last = history.dropna(subset="check_accuracy").iloc[-1]
+    return bool(last["check_accuracy"] > settings.stop_accuracy and last["check_loss"] < settings.stop_loss)
+
+
+def of_training(origin: Origin, history: pd.DataFrame, settings: Training) -> Iterator[Measure]:
+    """Whether and when the training met its stop rule, and the loss of its last check."""
     n = settings.check_trials
-    mastered = last["check_accuracy"] > settings.stop_accuracy and last["check_loss"] < settings.stop_loss
-    yield origin.measure("trained", 100 * mastered, "%", n)
+    yield origin.measure("trained", 100 * is_trained(history, settings), "%", n)
     yield origin.measure("trials to train", history["trials"].iloc[-1], "trials", 1)
-    yield origin.measure("rate loss", last["check_loss"], "1", n)
+    yield origin.measure("rate loss", history["check_loss"].dropna().iloc[-1], "1", n)
 
 
 def of_rate_model(origin: Origin, activity: dict[str, np.ndarray], settings: Training) -> Iterator[Measure]:
-    """Accuracy of the rate model on fresh trials, by the published criterion and by the mean output."""
+    """Loss of the trained rate model on fresh trials, and accuracy by the published criterion and by the mean output."""
     task, wanted = TASKS[settings.task], activity["wanted"]
     responses = tasks.responses(activity["output"], task.rate_window, task.end)
+    output, target = (torch.from_numpy(activity[name]) for name in ("output", "target"))
+    yield origin.measure("final loss", model.loss(output, target, settings.loss).mean(), "1", len(wanted))
     yield origin.measure("rate accuracy", 100 * tasks.is_correct(responses, wanted, True).mean(), "%", len(wanted))
     yield origin.measure(
         "rate accuracy, mean output", 100 * tasks.is_decided(task, responses.mean, wanted).mean(), "%", len(wanted)
@@ -110,10 +127,11 @@ def of_cells(origin: Origin, network: Network) -> Iterator[Measure]:
 
 
 def of_search(origin: Origin, search: pd.DataFrame) -> Iterator[Measure]:
-    """Best scale and LIF accuracy at every scale tried."""
+    """Best scale and LIF accuracy at every scale tried. Its best is what is published: of the trials that chose the scale."""
     accuracy, n = conversion.accuracy(search), search["trial"].nunique()
     yield origin.measure("best scale", conversion.best(search), "1", n)
     yield origin.measure("best accuracy in the search", 100 * accuracy.max(), "%", n)
+    yield origin.measure("converted in the search", 100 * (accuracy.max() >= CONVERTED), "%", n)
     for scale, share in accuracy.items():
         yield origin.measure(f"{AT_SCALE}{scale:g}", 100 * share, "%", n)
 
