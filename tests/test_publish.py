@@ -142,7 +142,9 @@ def test_a_further_run_of_a_study_stands_beside_it_and_judges_what_the_first_ans
     before = (docs / "results" / "scorecard.csv").read_text()
     publish.run(**{**arguments, "commit": "new", "together": False, "beside": "modes_long"})
     names = {path.name for path in (docs / "results" / "modes_long").iterdir()}
-    assert names == {"metrics.csv", "facts.csv", "costs.csv", "run.csv"}
+    assert names - {f"{name}.png" for name in markdown.figure_captions(docs / "results", "modes")} == {
+        *("metrics.csv", "facts.csv", "costs.csv", "run.csv", "figures.csv"),
+    }
     assert (docs / "results" / "scorecard.csv").read_text() == before
     assert markdown.provenance(docs / "results", "modes")["commit"] == "abc"
     assert "| `modes_long` | `make reproduce ONLY=modes` | new |" in part(docs, "runs")

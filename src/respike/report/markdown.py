@@ -64,12 +64,16 @@ def run(published: Path, study: str) -> str:
     )
 
 
+def names_of_runs(published: Path) -> list[str]:
+    """The studies, then the further runs of some of them."""
+    found = [*scorecard(published)["study"].unique(), *(path.parent.name for path in sorted(published.glob("*/run.csv")))]
+    return list(dict.fromkeys(found))
+
+
 def runs(published: Path) -> str:
     """What made the numbers of each study, a line per run."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    studies = list(scorecard(published)["study"].unique())
-    further = [path.parent.name for path in sorted(published.glob("*/run.csv")) if path.parent.name not in studies]
-    for name in (*studies, *further):
+    for name in names_of_runs(published):
         of = provenance(published, name)
         if of["size"]:
             rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(f"`{name}`")
@@ -267,7 +271,7 @@ def overview(published: Path) -> str:
             figures(ALL_STUDIES),
             activity(published),
             "## Figures",
-            *(f"### `{study}`: figures\n\n{figures(study)}" for study in studies),
+            *(f"### `{name}`: figures\n\n{shown}" for name in names_of_runs(published) if (shown := figures(name))),
             "## Claims without a verdict",
             *(f"### `{study}`: claims without a verdict\n\n{without_verdict(published, study)}" for study in open_),
             "## Provenance",

@@ -2,7 +2,7 @@
 
 <study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
 stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
-<study>_<name>/: the tables of a further run of a study, which judges the claims that the first does not answer.
+<study>_<name>/: a further run of a study without activity.csv; it judges the claims that the first does not answer.
 all/: figures of all networks, of a run of all studies.  scorecard.csv: the verdicts on all claims.
 bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.  performance/: its figure.
 """
@@ -41,18 +41,10 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 
 def write(results: Path, captions: Path, study: str, about: dict[str, str], folder: Path) -> None:
-    """Put the small results of a study's finished run in `results` into `folder`, in place of those that are there.
+    """Make the `folder` of a study's finished run in `results` anew: its measures, facts, costs and figures, and what made it.
 
     `about`: what made the run and no record tells. Raises FileNotFoundError when the run is not finished.
     """
-    write_measures(results, study, about, folder / study)
-    networks = spikes.read_networks(results / study / "spikes.npz")
-    _write_table(activity.table(networks), folder / study / "activity.csv")
-    write_figures(results, captions, study, folder)
-
-
-def write_measures(results: Path, study: str, about: dict[str, str], folder: Path) -> None:
-    """Make the folder of a run anew: what it measured, what ran, what it cost, and what made it."""
     rows, made = files.read_table(results / study / "metrics.parquet"), records.read(results / study)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -61,16 +53,22 @@ def write_measures(results: Path, study: str, about: dict[str, str], folder: Pat
     _write_table(records.costs(made), folder / "costs.csv")
     facts = about | records.provenance(made)
     _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / "run.csv")
+    write_figures(results, captions, study, folder)
+
+
+def write_activity(results: Path, study: str, folder: Path) -> None:
+    """Statistics of the spikes of a study's finished run, into its `folder`."""
+    networks = spikes.read_networks(results / study / "spikes.npz")
+    _write_table(activity.table(networks), folder / "activity.csv")
 
 
 def write_figures(results: Path, captions: Path, study: str, folder: Path) -> None:
-    """Figures and captions of a study's run, or of all studies together, into their folder in `folder`."""
-    own = folder / pictures.folder(study)
-    own.mkdir(exist_ok=True)
+    """Figures and captions of a study's run, or of all studies together, into `folder`."""
+    folder.mkdir(exist_ok=True)
     figures = [picture for picture in pictures.of(results, captions) if picture.study == study]
     for picture in figures:
-        (own / f"{picture.name}.png").write_bytes(small(files.checked(picture.path)))
-    _write_table(pd.DataFrame(figures, columns=pictures.Picture._fields)[["name", "caption"]], own / "figures.csv")
+        (folder / f"{picture.name}.png").write_bytes(small(files.checked(picture.path)))
+    _write_table(pd.DataFrame(figures, columns=pictures.Picture._fields)[["name", "caption"]], folder / "figures.csv")
 
 
 def write_bench(results: Path, captions: Path, folder: Path) -> None:

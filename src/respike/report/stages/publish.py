@@ -25,12 +25,11 @@ def run(
             words = {"ONLY": "" if together else study, "CONFIG": " ".join(map(str, config))}
             command = " ".join(["make reproduce", *(f"{name}={word}" for name, word in words.items() if word)])
             about = {"command": command, "size": size, "commit": commit}
-            if beside:
-                published.write_measures(results, study, about, new / beside)
-            else:
-                published.write(results, captions, study, about, new)
+            published.write(results, captions, study, about, new / (beside or study))
+            if not beside:
+                published.write_activity(results, study, new / study)
         if together:
-            published.write_figures(results, captions, pictures.ALL_STUDIES, new)
+            published.write_figures(results, captions, pictures.ALL_STUDIES, new / pictures.folder(pictures.ALL_STUDIES))
         published.write_bench(results, captions, new)
         published.judge(new, claims)
         published.refuse_large(new)
