@@ -35,26 +35,9 @@ class Anatomy:
         return int(self.sizes.sum())
 
     @property
-    def n_thalamic(self) -> int:
-        return int(self.sizes[0])
-
-    @property
     def population(self) -> Int[np.ndarray, " cell"]:
         """Population of each cell."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
-
-    @property
-    def signs(self) -> Float[np.ndarray, " cell"]:
-        """+1 for excitatory, -1 for inhibitory cells."""
-        return np.where(self.excitatory, 1.0, -1.0)[self.population]
-
-
-@dataclass(frozen=True)
-class Synapses:
-    """Existing connections, sorted by receiver and then by sender; cells are numbered with the thalamus first."""
-
-    receiver: Int[np.ndarray, " synapse"]
-    sender: Int[np.ndarray, " synapse"]
 
 
 def load() -> Anatomy:
@@ -90,25 +73,17 @@ def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -
     return replace(anatomy, probability=probability)
 
 
-def sample(anatomy: Anatomy, seed: int) -> Synapses:
+def sample(anatomy: Anatomy, seed: int) -> Bool[np.ndarray, "receiver sender"]:
     """Draw each possible synapse independently, autapses included. Every projection has random numbers of its own."""
-    receivers, senders = [], []
-    bounds = anatomy.bounds
+    bounds, synapses = anatomy.bounds, np.zeros((anatomy.n_cells, anatomy.n_cells), dtype=bool)
     for post, pre in np.argwhere(anatomy.probability > 0):
         rng = seeds.generator(seed, "barrel", "wiring", int(post), int(pre))
-        to, origin = np.nonzero(rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre])
-        receivers.append(to + bounds[post])
-        senders.append(origin + bounds[pre])
-    return ordered(np.concatenate(receivers), np.concatenate(senders))
+        drawn = rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre]
+        synapses[bounds[post] : bounds[post + 1], bounds[pre] : bounds[pre + 1]] = drawn
+    return synapses
 
 
-def ordered(receiver: Int[np.ndarray, " synapse"], sender: Int[np.ndarray, " synapse"]) -> Synapses:
-    """Synapses in the order in which the model keeps their weights."""
-    order = np.lexsort((sender, receiver))
-    return Synapses(receiver[order], sender[order])
-
-
-def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
-    """Column of the published anatomy, scaled and wired by `rule`, and its synapses drawn with `seed`."""
+def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Bool[np.ndarray, "receiver sender"]]:
+    """Column of the published anatomy, scaled and wired by `rule`, and which synapses there are, drawn with `seed`."""
     anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
     return anatomy, sample(anatomy, seed)

@@ -25,9 +25,10 @@ class Fitted(NamedTuple):
         """The network before or after training, on the CPU."""
         weights = self.initial if which == "initial" else self.trained
         column = replace(anatomy.load(), sizes=np.diff(weights["bounds"].numpy()))
-        synapses = anatomy.Synapses(weights["receiver"].numpy(), weights["sender"].numpy())
+        synapses = np.zeros((column.n_cells, column.n_cells), dtype=bool)
+        synapses[weights["receiver"], weights["sender"]] = True
         network = model.BarrelNetwork(column, synapses, self.form, params.Network(), 0)
-        network.load_state_dict(weights)
+        network.load_state_dict({name: weights[name] for name in network.state_dict()})
         return network
 
 

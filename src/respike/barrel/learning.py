@@ -27,7 +27,7 @@ def play(network: model.BarrelNetwork, samples: Samples, seed: int, batch: int =
         for first in range(0, len(samples), batch):
             part = samples.part(np.arange(first, min(first + batch, len(samples))))
             x = torch.from_numpy(part.inputs(seed, round_)).to(network.weight.device)
-            outputs.append(network(x, _state(network, part, seed)))
+            outputs.append(network(x, network.initial_state(seed, part.number)))
     return outputs
 
 
@@ -35,11 +35,6 @@ def accuracy(network: model.BarrelNetwork, samples: Samples, seed: int, round_: 
     """Share of samples whose class has most votes."""
     votes = torch.cat([output.votes for output in play(network, samples, seed, round_=round_)]).cpu().numpy()
     return float((votes.argmax(1) == samples.label).mean())
-
-
-def _state(network: model.BarrelNetwork, samples: Samples, seed: int) -> model.State:
-    state = model.initial_state(seed, samples.number.tolist(), network.n_cells, network.baseline.item())
-    return model.State(*(part.to(network.weight.device) for part in state))
 
 
 class Trainer:
@@ -85,7 +80,9 @@ class Trainer:
         device = self.network.weight.device
         label = torch.from_numpy(samples.label).to(device)
         self.optimiser.zero_grad()
-        output = self.network(x.to(device), _state(self.network, samples, self.seed), self.settings.checkpoint_steps)
+        output = self.network(
+            x.to(device), self.network.initial_state(self.seed, samples.number), self.settings.checkpoint_steps
+        )
         value = loss(output, label, self.settings.loss)
         value.backward()
         self.optimiser.step()

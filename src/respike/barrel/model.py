@@ -6,17 +6,19 @@ one synapse is then one vector operation over the trials of a batch.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from respike.barrel import cells, kernel, params
-from respike.barrel.anatomy import Anatomy, Synapses
+from respike.barrel import kernel, params
+from respike.barrel.anatomy import Anatomy
 from respike.core import seeds
+from respike.core.cells import spike
 
 
 class State(NamedTuple):
@@ -35,27 +37,27 @@ class Output(NamedTuple):
     spikes: UInt8[Tensor, "step cell trial"]
 
 
-def initial_state(seed: int, trials: list[int], n_cells: int, baseline: float) -> State:
-    """Potentials and (graded) spikes uniform in [0, 1), the same for a trial in whatever batch it stands."""
-    draws = np.stack([seeds.generator(seed, "barrel", "state", trial).random((2, n_cells)) for trial in trials], axis=-1)
-    v, s = torch.from_numpy(draws.astype(np.float32))
-    return State(v, torch.full_like(v, baseline), s)
-
-
 class BarrelNetwork(nn.Module):
     """Everything that a trained network is stands in its `state_dict`: synapses, time constants, baseline."""
 
-    def __init__(self, anatomy: Anatomy, synapses: Synapses, form: params.Form, settings: params.Network, seed: int) -> None:
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        synapses: Bool[np.ndarray, "receiver sender"],
+        form: params.Form,
+        settings: params.Network,
+        seed: int,
+    ) -> None:
         super().__init__()
         self.form = form
         rng = seeds.generator(seed, "barrel", "weights")
-        self.n_thalamic = anatomy.n_thalamic
+        self.n_thalamic = int(anatomy.sizes[0])
         self.wire(anatomy, synapses)
         read = [anatomy.names.index(name) for name in params.READ_OUT]
         self.register_buffer("rows", torch.from_numpy(np.flatnonzero(np.isin(anatomy.population, read))))
         self.register_buffer("baseline", torch.tensor(settings.baseline))
         self.register_buffer("adaptation", torch.tensor(settings.adaptation))
-        self.weight = nn.Parameter(_uniform(rng, 0, settings.initial_weight, len(synapses.sender)))
+        self.weight = nn.Parameter(_uniform(rng, 0, settings.initial_weight, len(self.sender)))
         self.tau_membrane = nn.Parameter(torch.full((anatomy.n_cells,), params.TAU_MEMBRANE))
         self.tau_adaptation = nn.Parameter(torch.full((anatomy.n_cells,), params.TAU_ADAPTATION))
         half = self.n_thalamic // 2
@@ -65,30 +67,31 @@ class BarrelNetwork(nn.Module):
         self.hidden = _dense(rng, len(self.rows), params.HIDDEN, xavier=True)
         self.classes = _dense(rng, params.HIDDEN, len(params.CLASSES), xavier=True)
 
-    def wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
-        """Keep the synapses by receiver, and once more by receiving population and sender for the way back."""
-        counts = np.bincount(synapses.receiver - self.n_thalamic, minlength=anatomy.n_cells - self.n_thalamic)
-        population = anatomy.population[synapses.receiver]
-        back = np.lexsort((synapses.receiver, synapses.sender, population))
-        key = population[back] * anatomy.n_cells + synapses.sender[back]
-        first = np.flatnonzero(np.diff(key, prepend=-1))
-        buffers = {
-            "bounds": anatomy.bounds,
-            "receiver": synapses.receiver,
-            "sender": synapses.sender,
-            "start": np.concatenate([[0], np.cumsum(counts)]),
+    def wire(self, anatomy: Anatomy, synapses: Bool[np.ndarray, "receiver sender"]) -> None:
+        """Number the synapses by receiver and sender; for the way back order them by receiving population and sender."""
+        n, (receiver, sender) = anatomy.n_cells, np.nonzero(synapses)
+        key = anatomy.population[receiver] * n + sender
+        back = np.argsort(key, kind="stable")
+        kept = {"bounds": anatomy.bounds, "receiver": receiver, "sender": sender}
+        derived = {  # synapses of receiver k begin at start[k], those of sender k to population p at back_start[p, k]
+            "start": np.searchsorted(receiver, np.arange(n + 1)),
             "back": back,
-            "group": np.searchsorted(key[first] // anatomy.n_cells, np.arange(len(anatomy.sizes) + 1)),
-            "group_sender": synapses.sender[back][first],
-            "group_start": np.append(first, len(back)),
+            "back_start": np.searchsorted(key[back], np.arange(n * len(anatomy.sizes) + 1)),
         }
-        for name, values in buffers.items():
-            self.register_buffer(name, torch.from_numpy(np.asarray(values, dtype=np.int64)))
-        self.register_buffer("sign", torch.from_numpy(anatomy.signs[synapses.sender].astype(np.float32)))
+        for name, values in (kept | derived).items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=name in kept)
+        sign = np.where(anatomy.excitatory, 1.0, -1.0)[anatomy.population[sender]]
+        self.register_buffer("sign", torch.from_numpy(sign.astype(np.float32)), persistent=False)
 
     @property
     def n_cells(self) -> int:
         return len(self.tau_membrane)
+
+    def initial_state(self, seed: int, trials: Iterable[int]) -> State:
+        """Potentials and (graded) spikes uniform in [0, 1), the same for a trial in whatever batch it stands."""
+        drawn = [seeds.generator(seed, "barrel", "state", trial).random((2, self.n_cells)) for trial in trials]
+        v, s = torch.from_numpy(np.stack(drawn, axis=-1).astype(np.float32)).to(self.weight.device)
+        return State(v, torch.full_like(v, self.baseline.item()), s)
 
     def drive(self, x: Float[Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
         """Current of the thalamic cells; x holds the force channels first and then those of the torque."""
@@ -150,20 +153,33 @@ def _dense(rng: np.random.Generator, n_in: int, n_out: int, xavier: bool) -> nn.
     return layer
 
 
+def step(
+    current: Float[Tensor, "cell trial"],
+    v: Float[Tensor, "cell trial"],
+    b: Float[Tensor, "cell trial"],  # adaptation
+    s: Float[Tensor, "cell trial"],  # spikes of the step before
+    alpha: Float[Tensor, "cell 1"],  # exp(-1 / tau_m)
+    rho: Float[Tensor, "cell 1"],  # exp(-1 / tau_adp)
+    baseline: float,  # b0
+    adaptation: float,  # beta
+) -> tuple[Float[Tensor, "cell trial"], Float[Tensor, "cell trial"], Float[Tensor, "cell trial"]]:
+    """One step of adapting, leaking, integrating and firing. The old spike subtracts the new threshold. Gives v, b, s."""
+    b = rho * b + (1 - rho) * s
+    threshold = baseline + adaptation * b
+    v = alpha * v + (1 - alpha) * current - threshold * s
+    return v, b, spike(v - threshold, kernel.surrogate)
+
+
 def advance_plain(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, readout):
     """Steps of the recurrence in plain torch, on any device. Gives evidence (step, class, trial), the state, the spikes."""
-    bounds = network.bounds.tolist()
-    matrix = network.dense_weights(weight)
-    rows = [matrix[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
-    decays = list(
-        zip(alpha[:, None].split(np.diff(bounds).tolist()), rho[:, None].split(np.diff(bounds).tolist()), strict=True)
-    )
-    states = [list(parts) for parts in zip(*(part.split(np.diff(bounds).tolist()) for part in (v, b, s)), strict=True)]
+    sizes = network.bounds.diff().tolist()
+    rows, *cells = (part.split(sizes) for part in (network.dense_weights(weight), v, b, s, alpha[:, None], rho[:, None]))
+    states, decays = list(zip(*cells[:3], strict=True)), list(zip(*cells[3:], strict=True))
     evidence, spikes = [], []
     for current in drive:
-        for p, (a, r) in enumerate(decays):
+        for p, decay in enumerate(decays):
             total = rows[p] @ torch.cat([part[2] for part in states]) if p else current
-            states[p] = list(cells.step(total, *states[p], a, r, network.baseline, network.adaptation))
+            states[p] = step(total, *states[p], *decay, network.baseline, network.adaptation)
         fired = torch.cat([part[2] for part in states])
         evidence.append(readout @ fired[network.rows])
         spikes.append(fired.detach().to(torch.uint8))

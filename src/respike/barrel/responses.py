@@ -1,12 +1,13 @@
 """What a network does and is made of: spikes of all samples, irregularity, time constants, degrees, driven rates."""
 
 from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from respike.barrel import analysis, anatomy, cells, learning, model, params
+from respike.barrel import analysis, anatomy, learning, model, params
 from respike.barrel.samples import Samples
 
 KEPT = 24  # samples, evenly through all of them, whose spikes are kept
@@ -76,7 +77,7 @@ def driven_rate(
     b = torch.full_like(alpha, params.DRIVE_BASELINE)
     total = 0.0
     for _ in range(steps):
-        v, b, s = cells.step(torch.ones_like(v), v, b, s, alpha, rho, params.DRIVE_BASELINE, params.ADAPTATION)
+        v, b, s = model.step(torch.ones_like(v), v, b, s, alpha, rho, params.DRIVE_BASELINE, params.ADAPTATION)
         total += s.sum().item()
     return total / (params.DRIVE_STEPS * len(alpha))
 
@@ -84,18 +85,14 @@ def driven_rate(
 @torch.no_grad()
 def shuffle(network: model.BarrelNetwork, rng: np.random.Generator) -> None:
     """Exchange the senders within each projection: probabilities, weights and signs stay, who meets whom does not."""
-    bounds, sender, receiver = (part.numpy() for part in (network.bounds, network.sender, network.receiver))
-    to, origin = (np.searchsorted(bounds, part, side="right") - 1 for part in (receiver, sender))
-    mixed = sender.copy()
-    for post in range(1, len(bounds) - 1):
-        for pre in range(len(bounds) - 1):
-            here = (to == post) & (origin == pre)
-            exchange = bounds[pre] + rng.permutation(bounds[pre + 1] - bounds[pre])
-            mixed[here] = exchange[sender[here] - bounds[pre]]
-    order = np.lexsort((mixed, receiver))
-    column = replace(anatomy.load(), sizes=np.diff(bounds))
-    network.weight.copy_(network.weight[torch.from_numpy(order)])
-    network.wire(column, anatomy.ordered(receiver, mixed))
+    bounds = network.bounds.numpy()
+    number = np.zeros((network.n_cells, network.n_cells), dtype=int)  # of each synapse, from 1 on
+    number[network.receiver, network.sender] = np.arange(1, len(network.weight) + 1)
+    mixed = np.zeros_like(number)
+    for (low, high), (first, last) in product(pairwise(bounds[1:]), pairwise(bounds)):
+        mixed[low:high, first + rng.permutation(last - first)] = number[low:high, first:last]
+    network.wire(replace(anatomy.load(), sizes=np.diff(bounds)), mixed > 0)
+    network.weight.copy_(network.weight[torch.from_numpy(mixed[mixed > 0] - 1)])
 
 
 def irregularity(network: model.BarrelNetwork, samples: Samples, seed: int) -> tuple[float, float]:
