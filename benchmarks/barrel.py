@@ -19,8 +19,7 @@ def sweep():
 
     def run():
         number = next(turn)
-        drawn = objects.draw(number % 3, number // 3, 0, settings)
-        return simulation.simulate(objects.place(drawn, 0), settings.time_step)
+        return simulation.simulate(objects.draw(number % 3, number // 3, 0, 0, settings), settings.time_step)
 
     return run
 

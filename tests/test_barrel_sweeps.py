@@ -1,6 +1,5 @@
 """Whisker sweeps: geometry, objects, files and encoding, and every refusal of what users bring."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -38,12 +37,10 @@ def test_links_lie_on_the_parabola():
 @pytest.mark.parametrize("kind", range(3))
 def test_objects_have_their_size_and_pass_below_the_bases(kind):
     for index in range(4):
-        thing = objects.draw(kind, index, 0, params.Sweeps())
-        points = shapes.corners(thing.shape)
-        diagonal = np.linalg.norm(np.ptp(points, axis=0))
-        assert 50 <= diagonal <= 135
         for sweep in (0, 5, 11):
-            placed = objects.place(thing, sweep)
+            placed = objects.draw(kind, index, sweep, 0, params.Sweeps())
+            points = shapes.corners(placed.shape)
+            assert 50 <= np.linalg.norm(np.ptp(points, axis=0)) <= 135
             assert 7 <= np.linalg.norm(placed.velocity) <= 14
             corners = placed.position + points @ placed.rotation.T
             low, high = corners.min(0), corners.max(0)
@@ -68,16 +65,16 @@ def test_helmets_are_three_rings_of_tiles_on_an_ellipsoid(seed):
         assert 0.8 < distance.min() < distance.max() < 1.3
     angle = np.radians(30 * np.arange(13))
     rim = np.column_stack([np.cos(angle), axes[1] * np.sin(angle)])
-    assert sum(2 * tile.half[1] for tile in tiles[14:]) == pytest.approx(np.linalg.norm(np.diff(rim, axis=0), axis=1).sum())
+    sizes = np.array([np.ptp(tile.vertices, axis=0) for tile in tiles[14:]])
+    assert sizes[:, 1].sum() == pytest.approx(np.linalg.norm(np.diff(rim, axis=0), axis=1).sum())
     middle = angle[:-1] + np.radians(15)
     ends = [axes * np.column_stack([np.sin(t) * np.cos(middle), np.sin(t) * np.sin(middle), np.cos(t) + 0 * middle])
             for t in np.radians([60, 90])]  # fmt: skip
-    np.testing.assert_allclose([2 * tile.half[0] for tile in tiles[14:]], np.linalg.norm(ends[1] - ends[0], axis=1))
+    np.testing.assert_allclose(sizes[:, 0], np.linalg.norm(ends[1] - ends[0], axis=1))
 
 
 def test_twelve_sweeps_differ_in_offset_and_quarter_turns():
-    thing = objects.draw(1, 0, 0, params.Sweeps())
-    placed = [objects.place(thing, k) for k in range(12)]
+    placed = [objects.draw(1, 0, k, 0, params.Sweeps()) for k in range(12)]
     np.testing.assert_allclose(placed[0].rotation[:, 0], placed[1].rotation[:, 1] * -1, atol=1e-12)
     np.testing.assert_allclose(placed[0].velocity, placed[8].velocity)
     assert len({tuple(np.round(p.position, 6)) + tuple(np.round(p.rotation.ravel(), 6)) for p in placed}) == 12
@@ -101,13 +98,13 @@ def test_sweeps_are_the_same_twice_and_do_not_depend_on_shards(tmp_path):
 def test_half_the_time_step_gives_the_same_sweep():
     logs = []
     for step in (1 / 60, 1 / 120):
-        torque = [simulation.simulate(objects.place(objects.draw(k, 0, 0, params.Sweeps()), 0), step)[1] for k in (1, 2)]
+        torque = [simulation.simulate(objects.draw(k, 0, 0, 0, params.Sweeps()), step)[1] for k in (1, 2)]
         logs.append(np.log(np.linalg.norm(np.stack(torque), axis=-1) + 10).ravel())
     assert np.corrcoef(logs)[0, 1] >= 0.99
 
 
 def test_untouched_whiskers_rest_at_their_pre_stress():
-    force, torque = simulation.simulate(objects.place(objects.draw(0, 0, 0, params.Sweeps()), 0), 1 / 60)
+    force, torque = simulation.simulate(objects.draw(0, 0, 0, 0, params.Sweeps()), 1 / 60)
     assert np.abs(force[0] - simulation._pre_stress("force")).max() < 1e-3
     assert np.abs(torque[0] - simulation._pre_stress("torque")).max() < 1e-3
 
@@ -144,10 +141,9 @@ def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
     shape = meshes.read(tmp_path / "box" / "cube.obj")
     assert len(shape) == 1
     assert len(shapes.corners(shape)) == 8
-    thing = objects.draw(1, 0, 0, params.Sweeps(meshes=str(tmp_path)))
-    as_mesh, _ = simulation.simulate(objects.place(thing, 0), 1 / 60)
-    box = replace(thing.shape[0], kind="box", vertices=None)
-    as_box, _ = simulation.simulate(objects.place(thing._replace(shape=(box,)), 0), 1 / 60)
+    thing = objects.draw(1, 0, 0, 0, params.Sweeps(meshes=str(tmp_path)))
+    as_mesh, _ = simulation.simulate(thing, 1 / 60)
+    as_box, _ = simulation.simulate(thing._replace(shape=(thing.shape[0].box(),)), 1 / 60)
     touched = np.abs(as_box - as_box[0]).max((0, 2, 3)) > 50
     assert np.array_equal(np.abs(as_mesh - as_mesh[0]).max((0, 2, 3)) > 50, touched)
     assert touched.any()
@@ -156,8 +152,8 @@ def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
 @pytest.mark.parametrize(
     ("vertices", "faces", "message"),
     [
-        (CUBE, CUBE_FACES[:-1], "is not closed.*4 edges"),
-        ([*CUBE[:-1], (0.3, 0.3, 0.3)], CUBE_FACES, "is not convex"),
+        (CUBE, CUBE_FACES[:-1], "is not closed.*enclose 0.833"),
+        ([*CUBE[:-1], (0.3, 0.3, 0.3)], CUBE_FACES, "is not closed and convex"),
         ([(x, y, 0) for x, y, _ in CUBE], CUBE_FACES, "is flat"),
         (CUBE, [(1, 2, 99)], "vertex that is not there"),
         (CUBE, [], "no face"),
@@ -174,13 +170,13 @@ def test_bad_meshes_are_refused(tmp_path, vertices, faces, message):
 def test_a_class_without_meshes_is_named(tmp_path):
     obj(tmp_path / "helmet" / "a.obj", CUBE, CUBE_FACES)
     with pytest.raises(FileNotFoundError, match=r"box: no \.obj file.*barrel\.sweeps\.meshes"):
-        meshes.files(tmp_path)
+        meshes.choose(str(tmp_path), 1, 0)
 
 
 def test_meshes_are_inputs_of_the_simulation(tmp_path):
     path = obj(tmp_path / "box" / "cube.obj", CUBE, CUBE_FACES)
-    assert plan.mesh_files(str(tmp_path)) == [str(path)]
-    assert plan.mesh_files("") == []
+    assert plan.mesh_files(str(tmp_path)) == {"helmet": [], "box": [str(path)], "plane": []}
+    assert plan.mesh_files("") == {}
 
 
 # files of sweeps

@@ -42,9 +42,9 @@ def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, s
     return named or {name: f"{folder}/{name}.h5" for name in ("train", "test")}
 
 
-def mesh_files(folder: str) -> list[str]:
-    """The user's .obj files, which the simulation reads; none without a folder (a stage says what a folder lacks)."""
-    return sorted(str(path) for name in params.CLASSES for path in Path(folder, name).glob("*.obj")) if folder else []
+def mesh_files(folder: str) -> dict[str, list[str]]:
+    """The user's .obj files of each class, which the simulation reads; none without a folder."""
+    return {name: sorted(map(str, Path(folder, name).glob("*.obj"))) for name in params.CLASSES if folder}
 
 
 def simulation(sweeps: Config) -> dict[str, Any]:

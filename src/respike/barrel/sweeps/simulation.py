@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from respike.barrel import params
-from respike.barrel.sweeps.objects import Placed
+from respike.barrel.sweeps.objects import Object
 from respike.barrel.sweeps.whiskers import UNIT_LENGTH, Whisker, centreline, whiskers
 from respike.core import seeds
 
@@ -59,26 +59,26 @@ def _whisker_xml(whisker: Whisker) -> str:
     return opened + "</body>" * n
 
 
-def _object_xml(placed: Placed) -> tuple[str, str]:
+def _object_xml(thing: Object) -> tuple[str, str]:
     """The object's body, and the meshes that it needs."""
     meshes, geoms = "", ""
-    for k, part in enumerate(placed.shape):
-        size = f'size="{_vector(part.half)}"'
+    for k, part in enumerate(thing.shape):
+        size = f'size="{_vector(np.ptp(part.vertices, axis=0) / 2)}"'
         if part.kind == "mesh":
             meshes += f'<mesh name="part{k}" vertex="{_vector(part.vertices)}"/>'
             size = f'mesh="part{k}"'
         pose = f'pos="{_vector(part.position)}" quat="{_vector(_quaternion(part.rotation))}"'
         geoms += f'<geom type="{part.kind}" {size} {pose} contype="0" conaffinity="1" mass="1"/>'
     joints = "".join(f'<joint type="slide" axis="{axis}"/>' for axis in ("1 0 0", "0 1 0", "0 0 1"))
-    pose = f'pos="{_vector(placed.position)}" quat="{_vector(_quaternion(placed.rotation))}"'
+    pose = f'pos="{_vector(thing.position)}" quat="{_vector(_quaternion(thing.rotation))}"'
     # a frame in the world's axes slides, the object is fixed in it
     slide = f'<body name="object">{joints}<inertial pos="0 0 0" mass="1e6" diaginertia="1e6 1e6 1e6"/>'
     return f"{slide}<body {pose}>{geoms}</body></body>", meshes
 
 
-def build(placed: Placed, time_step: float) -> mujoco.MjModel:
+def build(thing: Object, time_step: float) -> mujoco.MjModel:
     """MuJoCo model of the whisker array and one object."""
-    body, meshes = _object_xml(placed)
+    body, meshes = _object_xml(thing)
     sites = [f"{whisker.name}_{k}" for whisker in whiskers() for k in range(min(params.UNITS, n_links(whisker)))]
     sensors = "".join(f'<{kind} site="{site}"/>' for kind in ("force", "torque") for site in sites)
     return mujoco.MjModel.from_xml_string(
@@ -88,51 +88,45 @@ def build(placed: Placed, time_step: float) -> mujoco.MjModel:
     )
 
 
-def simulate(placed: Placed, time_step: float) -> tuple[Float[np.ndarray, "frame 31 3 3"], Float[np.ndarray, "frame 31 3 3"]]:
+def simulate(thing: Object, time_step: float) -> Float[np.ndarray, "kind frame 31 3 3"]:
     """Force and torque in the world's axes at the first three links of each whisker, 110 frames at 10 Hz, float32.
 
     A sweep in which a whisker is flung around is simulated again with a smaller step.
     """
     mujoco.set_mju_user_warning(lambda message: None)  # else each becomes a line in a file in the current folder
     tries = [time_step / 2**k for k in range(HALVINGS + 1)]
-    frames = next((readings for step in tries if (readings := _frames(placed, step)) is not None), None)
+    frames = next((readings for step in tries if (readings := _frames(thing, step)) is not None), None)
     if frames is None:
         raise ValueError(
             f"a sweep is unstable even with steps of {tries[-1]:.5f} s; lower barrel.sweeps.time_step (now {time_step:.5f})"
         )
-    frames[:, 0] *= FORCE_GAIN
-    force, torque = (_spread(frames[:, k]) + _pre_stress(kind) for k, kind in enumerate(("force", "torque")))
-    return force.astype(np.float32), torque.astype(np.float32)
+    readings = np.zeros((2, params.FRAMES, params.WHISKERS, params.UNITS, 3))
+    readings[:, :, _present()] = frames
+    readings[0] *= FORCE_GAIN
+    return (readings + np.stack([_pre_stress(kind) for kind in PRE_STRESS])[:, None]).astype(np.float32)
 
 
-def _frames(placed: Placed, time_step: float) -> Float[np.ndarray, "frame kind site 3"] | None:
+def _frames(thing: Object, time_step: float) -> Float[np.ndarray, "kind frame site 3"] | None:
     """Readings of the sensors in the world's axes; None when the simulation became unstable."""
-    model = build(placed, time_step)
+    model = build(thing, time_step)
     data = mujoco.MjData(model)
     every, n_sites = round(1 / (params.FRAME_RATE * time_step)), model.nsite
-    frames = np.empty((params.FRAMES, 2, n_sites, 3))
+    frames = np.empty((2, params.FRAMES, n_sites, 3))
     slides = slice(model.nv - 3, model.nv)  # the object stands last in the model
     for frame in range(params.FRAMES):
         for _ in range(every):
-            data.qvel[slides] = placed.velocity
+            data.qvel[slides] = thing.velocity
             mujoco.mj_step(model, data)
         if data.warning.number.any() or np.abs(data.qpos[:-3]).max() > LARGEST_ANGLE:
             return None
         local = data.sensordata.reshape(2, n_sites, 3)
-        frames[frame] = np.einsum("sij,ksj->ksi", data.site_xmat.reshape(n_sites, 3, 3), local)
+        frames[:, frame] = np.einsum("sij,ksj->ksi", data.site_xmat.reshape(n_sites, 3, 3), local)
     return frames
 
 
 def _present() -> np.ndarray:
     """Which of the three links each whisker has: C6 has two."""
     return np.array([[k < n_links(whisker) for k in range(params.UNITS)] for whisker in whiskers()])
-
-
-def _spread(values: Float[np.ndarray, "frame site 3"]) -> Float[np.ndarray, "frame 31 3 3"]:
-    """Values by whisker and link, zero where a whisker has no such link."""
-    result = np.zeros((len(values), params.WHISKERS, params.UNITS, 3))
-    result[:, _present()] = values
-    return result
 
 
 def _pre_stress(kind: str) -> Float[np.ndarray, "31 3 3"]:
