@@ -226,7 +226,7 @@ def test_a_checkpoint_gives_the_same_network(tmp_path, trained):
     trainer, _, some = trained
     fitted.write(tmp_path / "net.pt", kept(trainer))
     again = fitted.read(tmp_path / "net.pt").network("trained")
-    before, after = (learning.play(built, some, 0)[0] for built in (trainer.network, again))
+    before, after = (learning.play(built, some, 0) for built in (trainer.network, again))
     assert torch.equal(before.votes, after.votes)
     for name in ("tau_membrane", "baseline", "sender", "start"):
         assert torch.equal(getattr(again, name), getattr(trainer.network, name))

@@ -40,9 +40,9 @@ def write(path: Path, fitted: Fitted) -> None:
 def read(path: Path) -> Fitted:
     """What `write` wrote into `path`; ValueError for any other file."""
     stored = files.read_checkpoint(path)
-    missing = [name for name in Fitted._fields if name not in (stored if isinstance(stored, dict) else ())]
+    missing = [name for name in Fitted._fields if not isinstance(stored, dict) or name not in stored]
     if missing:
         raise ValueError(
             f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again (snakemake barrel)"
         )
-    return Fitted(**{name: stored[name] for name in Fitted._fields})
+    return Fitted(*(stored[name] for name in Fitted._fields))

@@ -20,20 +20,23 @@ def loss(output: model.Output, label: Int[Tensor, " trial"], kind: params.Loss) 
     return cross_entropy(output.votes / n_steps if kind == "reference" else output.logits[:, 1:].mean(1), label)
 
 
-def play(network: model.BarrelNetwork, samples: Samples, seed: int, batch: int = 128, round_: int = 0) -> list[model.Output]:
-    """Outputs of the network for all samples in turn, `batch` at a time, without gradients."""
-    outputs = []
-    with torch.no_grad():
-        for first in range(0, len(samples), batch):
-            part = samples.part(np.arange(first, min(first + batch, len(samples))))
-            x = torch.from_numpy(part.inputs(seed, round_)).to(network.weight.device)
-            outputs.append(network(x, network.initial_state(seed, part.number)))
-    return outputs
+@torch.no_grad()
+def play(network: model.BarrelNetwork, samples: Samples, seed: int, batch: int = 128, round_: int = 0) -> model.Output:
+    """Output of the network for all samples, `batch` at a time, without gradients."""
+    parts = [samples.part(slice(first, first + batch)) for first in range(0, len(samples), batch)]
+    outputs = [
+        network(
+            torch.from_numpy(part.inputs(seed, round_)).to(network.weight.device), network.initial_state(seed, part.number)
+        )
+        for part in parts
+    ]
+    votes, logits, spikes = zip(*outputs, strict=True)
+    return model.Output(torch.cat(votes), torch.cat(logits), torch.cat(spikes, dim=2))
 
 
 def accuracy(network: model.BarrelNetwork, samples: Samples, seed: int, round_: int = 0) -> float:
     """Share of samples whose class has most votes."""
-    votes = torch.cat([output.votes for output in play(network, samples, seed, round_=round_)]).cpu().numpy()
+    votes = play(network, samples, seed, round_=round_).votes.cpu().numpy()
     return float((votes.argmax(1) == samples.label).mean())
 
 

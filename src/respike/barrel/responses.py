@@ -20,27 +20,17 @@ def describe(network: model.BarrelNetwork, samples: Samples, seed: int) -> dict[
     counts (trial, cell), sums (class, step, cell), mean cv of each trial, correct (trial), raster (cell, step) of one
     sample and spikes (trial, step, cell) of some.
     """
+    output = learning.play(network, samples, seed, batch=32)
+    trains = output.spikes[:, network.n_thalamic :].permute(2, 0, 1).cpu().numpy()  # trial, step, cell
     helmets = np.flatnonzero(samples.label == 0)
-    shown = helmets[min(RASTER_SAMPLE, len(helmets) - 1)]
-    kept = np.unique(np.linspace(0, len(samples) - 1, KEPT).astype(int))
-    first, counts, cvs, sums, rasters = 0, [], [], 0, {}
-    outputs = learning.play(network, samples, seed, batch=32)
-    for output in outputs:
-        trains = output.spikes[:, network.n_thalamic :].permute(2, 0, 1).cpu().numpy()  # trial, step, cell
-        label = samples.label[first : first + len(trains)]
-        counts.append(trains.sum(1, dtype=np.int32))
-        sums = sums + np.stack([trains[label == kind].sum(0, dtype=np.int32) for kind in range(len(params.CLASSES))])
-        cvs.append(analysis.cv(trains.transpose(0, 2, 1)).mean(1))
-        rasters |= {number: trains[number - first] for number in (*kept, shown) if 0 <= number - first < len(trains)}
-        first += len(trains)
-    votes = torch.cat([output.votes for output in outputs]).cpu().numpy()
+    kinds = [samples.label == kind for kind in range(len(params.CLASSES))]
     return {
-        "counts": np.concatenate(counts),
-        "sums": sums,
-        "cv": np.concatenate(cvs),
-        "raster": rasters[shown].T,
-        "spikes": np.stack([rasters[number] for number in kept]) > 0,
-        "correct": votes.argmax(1) == samples.label,
+        "counts": trains.sum(1, dtype=np.int32),
+        "sums": np.stack([trains[mine].sum(0, dtype=np.int32) for mine in kinds]),
+        "cv": analysis.cv(trains.transpose(0, 2, 1)).mean(1),
+        "raster": trains[helmets[min(RASTER_SAMPLE, len(helmets) - 1)]].T,
+        "spikes": trains[np.unique(np.linspace(0, len(samples) - 1, KEPT).astype(int))] > 0,
+        "correct": output.votes.cpu().numpy().argmax(1) == samples.label,
     }
 
 
@@ -97,6 +87,6 @@ def shuffle(network: model.BarrelNetwork, rng: np.random.Generator) -> None:
 
 def irregularity(network: model.BarrelNetwork, samples: Samples, seed: int) -> tuple[float, float]:
     """Mean over samples of the mean CV of the cortical cells' spike trains (a silent cell counts 0), and spikes per step."""
-    outputs = learning.play(network, samples, seed)
-    trains = np.concatenate([output.spikes[:, network.n_thalamic :].permute(2, 1, 0).cpu().numpy() for output in outputs])
+    spikes = learning.play(network, samples, seed).spikes[:, network.n_thalamic :]
+    trains = spikes.permute(2, 1, 0).cpu().numpy()  # trial, cell, step
     return float(analysis.cv(trains).mean()), float(trains.mean(dtype=np.float64))
