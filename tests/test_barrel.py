@@ -82,7 +82,7 @@ def test_compiled_and_plain_steps_agree(rng, monkeypatch, form, how):
         built.tau_membrane.uniform_(3, 20, generator=torch.Generator().manual_seed(0))
         built.tau_adaptation.uniform_(2, 9, generator=torch.Generator().manual_seed(1))
     some = samples(rng, 5, form)
-    x, state = torch.from_numpy(some.inputs(0))[:, :18], built.initial_state(0, [3, 1, 4, 15, 9])
+    x, state = some.inputs(0)[:, :18], built.initial_state(0, [3, 1, 4, 15, 9])
     output, gradients = loss_and_gradients(built, x, state, how, monkeypatch)
     wanted, by_autograd = loss_and_gradients(built, x, state, "plain", monkeypatch)
     assert torch.equal(output.spikes, wanted.spikes)
@@ -96,7 +96,7 @@ def test_compiled_and_plain_steps_agree(rng, monkeypatch, form, how):
 def test_adam_magnifies_the_rounding_of_gradients_near_zero_and_nothing_else(rng, monkeypatch, form):
     """Two ways to the same gradients, one first update by each: the weights differ by what Adam makes of the rounding."""
     built, some = network(form), samples(rng, 4, form)
-    x, state = torch.from_numpy(some.inputs(0)), built.initial_state(0, [0, 1, 2, 3])
+    x, state = some.inputs(0), built.initial_state(0, [0, 1, 2, 3])
     before, rate = built.weight.detach().clone(), 0.008
     gradients, updates = [], []
     for how in ("compiled", "plain"):
@@ -140,7 +140,7 @@ def test_update_order_of_the_populations():
 def test_the_first_step_has_no_vote(rng, monkeypatch, how):
     """Votes are the probabilities of steps 1 to the last, by hand from the logits of all steps."""
     some, built = samples(rng, 2), network()
-    x = torch.from_numpy(some.inputs(0))[:, :12]
+    x = some.inputs(0)[:, :12]
     output, _ = loss_and_gradients(built, x, built.initial_state(0, [0, 1]), how, monkeypatch)
     logits = output.logits.detach().double().numpy()
     share = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
@@ -180,7 +180,7 @@ def test_spike_is_strict_and_its_derivative_half_a_gaussian():
 
 def test_no_adaptation_when_switched_off(rng):
     some = samples(rng, 3)
-    x = torch.from_numpy(some.inputs(0))
+    x = some.inputs(0)
     rates = []
     for adaptation in (0.0, 1.8):
         built = network(settings=replace(SMALL, adaptation=adaptation))

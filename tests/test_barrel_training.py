@@ -95,7 +95,7 @@ def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkey
         assert sorted(order) == list(range(12))
     assert orders[0] != orders[1] != orders[2] != orders[0]
     for x, part in seen:
-        assert np.array_equal(x, part.inputs(0)), "the input of a sample goes with its label"
+        assert torch.equal(x, part.inputs(0)), "the input of a sample goes with its label"
 
 
 @pytest.mark.parametrize("redraw", [False, True])

@@ -21,15 +21,15 @@ FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; infinities and 
 SLOPE_STEPS = 4  # for which the surrogate derivative is computed at once: few calls, and small enough for the cache
 
 
-def surrogate(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Derivative that stands for the one of a spike: half a Gaussian density of sd 0.5 around the threshold."""
-    return surrogate_(x.clone())
+def surrogate(x: Float[Tensor, "*shape"], out: Tensor | None = None) -> Float[Tensor, "*shape"]:
+    """Derivative that stands for the one of a spike: half a Gaussian density of sd 0.5 around the threshold.
 
-
-def surrogate_(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """`surrogate` in place: four times faster on arrays that do not fit the cache."""
+    With `out` it is written there, which may be `x`: four times faster on arrays that do not fit the cache.
+    """
     width = params.SURROGATE_WIDTH
-    return x.square_().mul_(-0.5 / width**2).exp_().mul_(params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi)))
+    return (
+        torch.square(x, out=out).mul_(-0.5 / width**2).exp_().mul_(params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi)))
+    )
 
 
 class Column(NamedTuple):
@@ -245,7 +245,7 @@ class _Advance(torch.autograd.Function):
                 old = [torch.cat([part[None], then[: SLOPE_STEPS - 1]]) for part, then in zip(before, trace, strict=True)]
                 now = now.float()
             x = torch.add(all_v[block], all_b[block], alpha=-network.adaptation.item(), out=buffer[: len(all_v[block])])
-            slope = surrogate_(x.sub_(network.baseline))
+            slope = surrogate(x.sub_(network.baseline), out=x)
             states = _numpy(*old), _numpy(all_v[block], all_b[block]), now.numpy(), _numpy(*by_state)
             backwards(*_numpy(by_evidence[block], slope), *states, column, senders, by_drive[block].numpy(), _numpy(*totals))
         return None, by_drive, *by_state, *totals

@@ -24,12 +24,7 @@ def loss(output: model.Output, label: Int[Tensor, " trial"], kind: params.Loss) 
 def play(network: model.BarrelNetwork, samples: Samples, seed: int, batch: int = 128, round_: int = 0) -> model.Output:
     """Output of the network for all samples, `batch` at a time, without gradients."""
     parts = [samples.part(slice(first, first + batch)) for first in range(0, len(samples), batch)]
-    outputs = [
-        network(
-            torch.from_numpy(part.inputs(seed, round_)).to(network.weight.device), network.initial_state(seed, part.number)
-        )
-        for part in parts
-    ]
+    outputs = [network(part.inputs(seed, round_), network.initial_state(seed, part.number)) for part in parts]
     votes, logits, spikes = zip(*outputs, strict=True)
     return model.Output(torch.cat(votes), torch.cat(logits), torch.cat(spikes, dim=2))
 
@@ -54,19 +49,16 @@ class Trainer:
     ) -> None:
         self.network, self.settings, self.seed = network, settings, seed
         self.train, self.validation, self.test = train, validation, test
-        self.inputs = None if settings.redraw else torch.from_numpy(train.inputs(seed))
+        self.inputs = None if settings.redraw else train.inputs(seed)
         self.optimiser = training.Adam(_rates(network, settings), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, settings.decay_every, settings.decay)
         self.best = training.Best(network)
-
-    @property
-    def parts(self) -> dict[str, training.Part]:
-        return {"network": self.network, "optimiser": self.optimiser, "schedule": self.schedule, "best": self.best}
+        self.parts = {"network": network, "optimiser": self.optimiser, "schedule": self.schedule, "best": self.best}
 
     def epoch(self, number: int) -> dict[str, float]:
         """Go through the training samples once, in an order that depends on the epoch's number alone."""
         order = seeds.generator(self.seed, "barrel", "batch", number).permutation(len(self.train))
-        inputs = self.inputs if self.inputs is not None else torch.from_numpy(self.train.inputs(self.seed, number + 1))
+        inputs = self.inputs if self.inputs is not None else self.train.inputs(self.seed, number + 1)
         losses, correct = [], 0
         for batch in np.array_split(order, np.ceil(len(order) / self.settings.batch)):
             value, right = self._update(inputs[batch], self.train.part(batch))
@@ -80,12 +72,9 @@ class Trainer:
         return row
 
     def _update(self, x: Tensor, samples: Samples) -> tuple[float, int]:
-        device = self.network.weight.device
-        label = torch.from_numpy(samples.label).to(device)
+        label = torch.from_numpy(samples.label).to(self.network.weight.device)
         self.optimiser.zero_grad()
-        output = self.network(
-            x.to(device), self.network.initial_state(self.seed, samples.number), self.settings.checkpoint_steps
-        )
+        output = self.network(x, self.network.initial_state(self.seed, samples.number), self.settings.checkpoint_steps)
         value = loss(output, label, self.settings.loss)
         value.backward()
         self.optimiser.step()
@@ -97,9 +86,8 @@ class Trainer:
 
 def _rates(network: model.BarrelNetwork, settings: params.Training) -> list[dict]:
     """Parameters in three groups: time constants learn faster."""
+    fast = ((network.tau_adaptation, settings.tau_adaptation_factor), (network.tau_membrane, settings.tau_membrane_factor))
     slow = [parameter for name, parameter in network.named_parameters() if not name.startswith("tau")]
-    factors = (settings.tau_adaptation_factor, settings.tau_membrane_factor)
-    fast = zip((network.tau_adaptation, network.tau_membrane), factors, strict=True)
     return [{"params": slow}] + [{"params": [tau], "lr": settings.learning_rate * factor} for tau, factor in fast]
 
 

@@ -7,6 +7,7 @@ one synapse is then one vector operation over the trials of a batch.
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +97,8 @@ class BarrelNetwork(nn.Module):
     def drive(self, x: Float[Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
         """Current of the thalamic cells; x holds the force channels first and then those of the torque."""
         n_trials, n_steps = x.shape[:2]
-        flat = x.transpose(0, 1).reshape(n_steps * n_trials, -1)  # one matrix product per layer for all steps
+        # one matrix product per layer for all steps
+        flat = x.to(self.weight.device).transpose(0, 1).reshape(n_steps * n_trials, -1)
         parts = flat.split([layer.in_features for layer in self.inputs], dim=1)
         joined = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
         return self.thalamus(joined).view(n_steps, n_trials, -1).transpose(1, 2).contiguous()
@@ -105,25 +107,17 @@ class BarrelNetwork(nn.Module):
         """Play `x`. The first step has no vote. With `checkpoint_steps` the way back computes the potentials anew."""
         drive = self.drive(x)
         advance = kernel.advance if drive.device.type == "cpu" else advance_plain
+        if checkpoint_steps:
+            advance = partial(checkpoint, advance, use_reentrant=False)
         evidence, spikes = [], []
         for part in drive.split(checkpoint_steps or len(drive)):
-            arguments = (self, part, *state, *self._parts())
-            seen, *state, fired = (
-                checkpoint(advance, *arguments, use_reentrant=False) if checkpoint_steps else advance(*arguments)
-            )
+            decays = torch.exp(-1 / self.tau_membrane), torch.exp(-1 / self.tau_adaptation)
+            readout = self.classes.weight @ self.hidden.weight  # two linear layers are one: nothing lies between them
+            seen, *state, fired = advance(self, part, *state, self.weight * self.sign, *decays, readout)
             evidence.append(seen)
             spikes.append(fired)
         logits = torch.cat(evidence).permute(2, 0, 1) + (self.classes.weight @ self.hidden.bias + self.classes.bias)
         return Output(logits[:, 1:].softmax(-1).sum(1), logits, torch.cat(spikes))
-
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Signed weights, both decays, and the readout; its two linear layers are one, as nothing lies between them."""
-        return (
-            self.weight * self.sign,
-            torch.exp(-1 / self.tau_membrane),
-            torch.exp(-1 / self.tau_adaptation),
-            self.classes.weight @ self.hidden.weight,
-        )
 
     @torch.no_grad()
     def project(self, smallest_tau: float) -> None:
