@@ -24,7 +24,7 @@ def config():
 def test_half_a_recording_is_refused():
     assert plan.sweep_files({"train": None, "test": None}, "sweeps") == {"train": "sweeps/train.h5", "test": "sweeps/test.h5"}
     assert plan.sweep_files({"train": "a.h5", "test": "b.h5"}, "sweeps") == {"train": "a.h5", "test": "b.h5"}
-    with pytest.raises(ValueError, match=r"recording\.train is a\.h5 but barrel\.recording\.test is empty"):
+    with pytest.raises(ValueError, match=r"recording is \{'train': 'a\.h5', 'test': None\}; name both"):
         plan.sweep_files({"train": "a.h5", "test": None}, "sweeps")
 
 

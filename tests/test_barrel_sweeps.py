@@ -112,7 +112,7 @@ def test_untouched_whiskers_rest_at_their_pre_stress():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"time_step": 0.03}, "whole number of steps"),
+        ({"time_step": 0.03}, "whole part of a frame"),
         ({"sweeps": 3}, "expected one of 1, 12"),
         ({"smallest_mm": 200.0}, "smallest_mm <= largest_mm"),
     ],

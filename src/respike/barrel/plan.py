@@ -34,11 +34,7 @@ def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, s
     """Paths of the training and the test file: the user's, or simulated ones in `folder`; ValueError when one is named."""
     named = {name: path for name, path in recording.items() if path}
     if len(named) == 1:
-        ((name, path),) = named.items()
-        other = "test" if name == "train" else "train"
-        raise ValueError(
-            f"config: barrel.recording.{name} is {path} but barrel.recording.{other} is empty; name both files or none"
-        )
+        raise ValueError(f"config: barrel.recording is {dict(recording)}; name both files, train and test, or none")
     return named or {name: f"{folder}/{name}.h5" for name in ("train", "test")}
 
 
