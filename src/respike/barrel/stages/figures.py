@@ -91,7 +91,7 @@ def scene(axes: Axes, placed: objects.Object, time: float) -> None:
         axes.plot(*centreline(whisker, UNIT_LENGTH, whisker.n_units).T, color="black", linewidth=0.6)
     offset = placed.position + time * placed.velocity
     for part in placed.shape:
-        corners = offset + part.box().corners() @ placed.rotation.T
+        corners = offset + placed.rotation.apply(part.box().corners())
         axes.add_collection3d(Poly3DCollection([corners[list(face)] for face in FACES], alpha=0.35, color=style.INHIBITORY))
     axes.set(xlim=(-50, 30), ylim=(-50, 30), zlim=(-75, 5))
     axes.set_box_aspect(None, zoom=1.25)

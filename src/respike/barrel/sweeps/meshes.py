@@ -61,4 +61,4 @@ def _part(name: str, vertices: Float[np.ndarray, "vertex 3"], faces: Faces) -> P
     volume = sum(abs(np.linalg.det(points[face]).sum()) / 6 for face in triangles if face)
     if abs(volume / hull.volume - 1) > NOT_CONVEX:
         raise ValueError(f"{name} is not closed and convex: its faces enclose {volume / hull.volume:.3f} of its hull; {SPLIT}")
-    return Part("mesh", points[used], centre, np.eye(3))
+    return Part("mesh", points[used], centre)

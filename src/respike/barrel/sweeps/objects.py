@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from respike.barrel import params
 from respike.barrel.sweeps import meshes, shapes
-from respike.barrel.sweeps.whiskers import array_centre, euler, whiskers
+from respike.barrel.sweeps.whiskers import array_centre, whiskers
 from respike.core import seeds
 
 START, START_SPREAD = (13.0, -8.0), (10.0, 4.0, 10.0)  # mm: y, and z below the array's centre; half widths of x, y, z
@@ -22,7 +23,7 @@ class Object(NamedTuple):
     """An object in one sweep: a shape in its pose, where its centre starts, and its velocity."""
 
     shape: shapes.Shape
-    rotation: Float[np.ndarray, "3 3"]
+    rotation: Rotation
     position: Float[np.ndarray, " 3"]  # mm
     velocity: Float[np.ndarray, " 3"]  # mm / s
 
@@ -37,27 +38,24 @@ def draw(kind: int, index: int, sweep: int, seed: int, settings: params.Sweeps) 
     if settings.meshes:
         shape = meshes.read(meshes.choose(settings.meshes, kind, index))
     shape = shapes.scaled(shape, rng.uniform(settings.smallest_mm, settings.largest_mm))
-    rotation = orientation(rng, settings.max_tilt_deg) @ euler(0, 0, sweep % 4 * np.pi / 2)
-    centre, shift = array_centre(), np.array([OFFSETS[sweep // 4], 0, 0])
-    start = np.array([centre[0], START[0], centre[2] + START[1]]) + rng.uniform(-1, 1, 3) * START_SPREAD + shift
-    way = centre + shift + (0, 0, AIM) - start
+    rotation = orientation(rng, settings.max_tilt_deg) * Rotation.from_euler("z", sweep % 4 * np.pi / 2)
+    centre = array_centre() + (OFFSETS[sweep // 4], 0, 0)
+    start = np.array([centre[0], START[0], centre[2] + START[1]]) + rng.uniform(-1, 1, 3) * START_SPREAD
+    way = centre + (0, 0, AIM) - start
     direction = way / np.linalg.norm(way)
-    points = shapes.corners(shape) @ rotation.T
+    points = rotation.apply(shapes.corners(shape))
     position = start - direction * (points @ direction).max()
     position[2] -= _excess_height(position, points, direction)
     return Object(shape, rotation, position, rng.uniform(*SPEED) * direction)
 
 
-def orientation(rng: np.random.Generator, max_tilt_deg: float) -> Float[np.ndarray, "3 3"]:
+def orientation(rng: np.random.Generator, max_tilt_deg: float) -> Rotation:
     """Upright pose tilted by at most `max_tilt_deg` about a random axis; from 180 on any pose, as in the published set."""
     if max_tilt_deg >= 180:
-        return euler(*rng.uniform(0, 2 * np.pi, 3))
+        return Rotation.from_euler("xyz", rng.uniform(0, 2 * np.pi, 3))
     axis = rng.standard_normal(3)
-    axis /= np.linalg.norm(axis)
     angle = np.radians(rng.uniform(0, max_tilt_deg))
-    cross = np.cross(np.eye(3), -axis)
-    tilt = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    return tilt @ euler(np.pi / 2, 0, 0)
+    return Rotation.from_rotvec(-angle * axis / np.linalg.norm(axis)) * Rotation.from_euler("x", np.pi / 2)
 
 
 def _excess_height(position, points, direction) -> float:

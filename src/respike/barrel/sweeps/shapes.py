@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-
-from respike.barrel.sweeps.whiskers import euler
+from scipy.spatial.transform import Rotation
 
 TILES = (5, 9, 12)  # boxes in each ring of a helmet, top to rim
 THICKNESS = 0.06  # half of it, of a helmet's tile
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+NOT_TURNED = Rotation.identity()
 
 
 class Part(NamedTuple):
@@ -18,11 +18,11 @@ class Part(NamedTuple):
     kind: str  # box | ellipsoid | mesh
     vertices: Float[np.ndarray, "vertex 3"]  # in the frame that has this position and rotation in the object's
     position: Float[np.ndarray, " 3"]
-    rotation: Float[np.ndarray, "3 3"]
+    rotation: Rotation = NOT_TURNED
 
     def corners(self) -> Float[np.ndarray, "corner 3"]:
         """Points whose hull holds the part."""
-        return self.position + self.vertices @ self.rotation.T
+        return self.position + self.rotation.apply(self.vertices)
 
     def box(self) -> "Part":
         """The box around the part."""
@@ -33,8 +33,8 @@ class Part(NamedTuple):
 Shape = tuple[Part, ...]
 
 
-def _part(half, position, rotation=None, kind: str = "box") -> Part:
-    return Part(kind, CORNERS * half, np.array(position, float), np.eye(3) if rotation is None else rotation)
+def _part(half, position, rotation: Rotation = NOT_TURNED, kind: str = "box") -> Part:
+    return Part(kind, CORNERS * half, np.array(position, float), rotation)
 
 
 def corners(shape: Shape) -> Float[np.ndarray, "corner 3"]:
@@ -73,14 +73,11 @@ def _tile(axes, top: float, bottom: float, around: float, half_angle: float) -> 
     def point(down: float, angle: float) -> Float[np.ndarray, " 3"]:
         return axes * (np.sin(down) * np.cos(angle), np.sin(down) * np.sin(angle), np.cos(down))
 
-    middle = (top + bottom) / 2
-    centre, down = point(middle, around), point(bottom, around) - point(top, around)
+    down = point(bottom, around) - point(top, around)
     across = point(bottom, around + half_angle) - point(bottom, around - half_angle)
-    outwards = np.cross(down, across)
-    frame = [down / np.linalg.norm(down), np.cross(outwards, down), outwards / np.linalg.norm(outwards)]
-    frame[1] = frame[1] / np.linalg.norm(frame[1])
+    x, z = (axis / np.linalg.norm(axis) for axis in (down, np.cross(down, across)))
     half = (np.linalg.norm(down) / 2, np.linalg.norm(across) / 2, THICKNESS)
-    return _part(half, centre, np.column_stack(frame))
+    return _part(half, point((top + bottom) / 2, around), Rotation.from_matrix(np.column_stack([x, np.cross(z, x), z])))
 
 
 def _box(rng: np.random.Generator) -> Shape:
@@ -96,9 +93,9 @@ def _plane(rng: np.random.Generator) -> Shape:
     sweep, chord = rng.uniform(0, 0.5), rng.uniform(0.12, 0.2)
     parts, engines = [_part((1, radius, radius), (0, 0, 0), kind="ellipsoid")], []
     for side in (-1, 1):
-        turn = euler(0, 0, side * sweep)
-        parts.append(_part((chord, span / 2, 0.03), turn @ (0, side * span / 2, 0), turn))
+        turn = Rotation.from_euler("z", side * sweep)
+        parts.append(_part((chord, span / 2, 0.03), turn.apply((0, side * span / 2, 0)), turn))
         parts.append(_part((0.5 * chord, 0.16, 0.025), (-0.85, side * 0.18, 0.02)))
-        engines.append(_part((0.16, 0.06, 0.06), turn @ (0.1, side * 0.4 * span, -0.08), kind="ellipsoid"))
+        engines.append(_part((0.16, 0.06, 0.06), turn.apply((0.1, side * 0.4 * span, -0.08)), kind="ellipsoid"))
     parts.append(_part((0.5 * chord, 0.025, 0.15), (-0.85, 0, 0.17)))
     return (*parts, *(engines if rng.random() < 0.7 else ()))
