@@ -195,7 +195,7 @@ def test_the_whole_column_trains(rng):
     some = replace(samples(rng, 8), encoding=params.Encoding(frame_stride=5, repeats=5))
     built = network(settings=params.Network())
     before = training.weights_of(built)
-    trainer = learning.Trainer(built, params.Training(batch=8, checkpoint_steps=55), 0, some, some.part([]), some)
+    trainer = learning.Trainer(built, params.Training(batch=8, checkpoint_steps=55), 0, (some, some.part([]), some))
     row = trainer.epoch(0)
     assert np.isfinite(row["loss"])
     after = built.state_dict()

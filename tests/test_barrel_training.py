@@ -83,7 +83,7 @@ def test_weights_do_not_depend_on_the_test_samples(tmp_path, trained):
 
 def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkeypatch, trained):
     trainer, _, some = trained
-    again = learning.Trainer(network(), QUICK.training, 0, some, some.part([]), some)
+    again = learning.Trainer(network(), QUICK.training, 0, (some, some.part([]), some))
     seen = []
     monkeypatch.setattr(again.schedule, "step", lambda: None)
     monkeypatch.setattr(again, "_update", lambda x, part: (seen.append((x, part)), (1.0, 0))[1])
@@ -101,7 +101,7 @@ def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkey
 @pytest.mark.parametrize("redraw", [False, True])
 def test_input_spikes_are_drawn_anew_in_each_epoch_only_if_asked_for(monkeypatch, rng, redraw):
     some = samples(rng, 3)
-    trainer = learning.Trainer(network(), params.Training(redraw=redraw), 0, some, some.part([]), some)
+    trainer = learning.Trainer(network(), params.Training(redraw=redraw), 0, (some, some.part([]), some))
     drawn = []
     monkeypatch.setattr(trainer.schedule, "step", lambda: None)
     monkeypatch.setattr(trainer, "_update", lambda x, part: (drawn.append(x[np.argsort(part.number)]), (1.0, 0))[1])
@@ -112,7 +112,7 @@ def test_input_spikes_are_drawn_anew_in_each_epoch_only_if_asked_for(monkeypatch
 
 def test_weights_and_time_constants_are_brought_back_into_their_range_after_each_update(rng):
     some = samples(rng, 6)
-    trainer = learning.Trainer(network(), params.Training(learning_rate=0.3), 0, some, some.part([]), some)
+    trainer = learning.Trainer(network(), params.Training(learning_rate=0.3), 0, (some, some.part([]), some))
     built = trainer.network
     with torch.no_grad():
         built.tau_membrane.fill_(0.6)
@@ -126,7 +126,7 @@ def test_weights_and_time_constants_are_brought_back_into_their_range_after_each
 def test_time_constants_learn_faster_and_all_rates_fall_together(trained):
     trainer, _, some = trained
     settings = params.Training(learning_rate=0.01, decay_every=2, decay=0.5)
-    again = learning.Trainer(network(), settings, 0, some, some.part([]), some)
+    again = learning.Trainer(network(), settings, 0, (some, some.part([]), some))
     groups = again.optimiser.param_groups
     assert [group["lr"] for group in groups] == pytest.approx([0.01, 0.05, 0.02])
     assert groups[1]["params"] == [again.network.tau_adaptation]

@@ -11,6 +11,7 @@ from respike.barrel import params
 from respike.core import seeds
 
 TABLE = Path(__file__).with_name("anatomy.csv")
+Synapses = Bool[np.ndarray, "receiver sender"]  # true where there is one; autapses may be
 SMALLEST_POPULATION = 3  # cells, when the network is scaled down
 
 
@@ -73,7 +74,7 @@ def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -
     return replace(anatomy, probability=probability)
 
 
-def sample(anatomy: Anatomy, seed: int) -> Bool[np.ndarray, "receiver sender"]:
+def sample(anatomy: Anatomy, seed: int) -> Synapses:
     """Draw each possible synapse independently, autapses included. Every projection has random numbers of its own."""
     bounds, synapses = anatomy.bounds, np.zeros((anatomy.n_cells, anatomy.n_cells), dtype=bool)
     for post, pre in np.argwhere(anatomy.probability > 0):
@@ -83,7 +84,7 @@ def sample(anatomy: Anatomy, seed: int) -> Bool[np.ndarray, "receiver sender"]:
     return synapses
 
 
-def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Bool[np.ndarray, "receiver sender"]]:
+def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
     """Column of the published anatomy, scaled and wired by `rule`, and which synapses there are, drawn with `seed`."""
     anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
     return anatomy, sample(anatomy, seed)

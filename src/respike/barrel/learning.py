@@ -39,17 +39,11 @@ class Trainer:
     """One network with its optimiser: `epoch(n)` is the step that `core.training.train` repeats."""
 
     def __init__(
-        self,
-        network: model.BarrelNetwork,
-        settings: params.Training,
-        seed: int,
-        train: Samples,
-        validation: Samples,
-        test: Samples,
+        self, network: model.BarrelNetwork, settings: params.Training, seed: int, samples: tuple[Samples, Samples, Samples]
     ) -> None:
         self.network, self.settings, self.seed = network, settings, seed
-        self.train, self.validation, self.test = train, validation, test
-        self.inputs = None if settings.redraw else train.inputs(seed)
+        self.train, self.validation, self.test = samples
+        self.inputs = None if settings.redraw else self.train.inputs(seed)
         self.optimiser = training.Adam(_rates(network, settings), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, settings.decay_every, settings.decay)
         self.best = training.Best(network)
@@ -114,7 +108,8 @@ def fit(
     share = settings.training.validation_share
     validation = held_out(rest.label, share, seeds.generator(seed, "barrel", "validation"))
     built = build(settings.network, samples.form, wiring, seed, device)
-    trainer = Trainer(built, settings.training, seed, rest.part(~validation), rest.part(validation), samples.part(is_test))
+    parts = rest.part(~validation), rest.part(validation), samples.part(is_test)
+    trainer = Trainer(built, settings.training, seed, parts)
     key = {"wiring": wiring, "settings": settings, "seed": seed, "test samples": samples.number[is_test].tolist()}
     course = training.train(trainer.parts, trainer.epoch, settings.training.epochs, out, key, report_every=1)
     return trainer, course.assign(n_train=len(trainer.train), n_test=len(trainer.test), dataset=samples.dataset)

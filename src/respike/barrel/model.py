@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from respike.barrel import kernel, params
-from respike.barrel.anatomy import Anatomy
+from respike.barrel.anatomy import Anatomy, Synapses
 from respike.core import seeds
 from respike.core.cells import spike
 
@@ -41,14 +41,7 @@ class Output(NamedTuple):
 class BarrelNetwork(nn.Module):
     """Everything that a trained network is stands in its `state_dict`: synapses, time constants, baseline."""
 
-    def __init__(
-        self,
-        anatomy: Anatomy,
-        synapses: Bool[np.ndarray, "receiver sender"],
-        form: params.Form,
-        settings: params.Network,
-        seed: int,
-    ) -> None:
+    def __init__(self, anatomy: Anatomy, synapses: Synapses, form: params.Form, settings: params.Network, seed: int) -> None:
         super().__init__()
         self.form = form
         rng = seeds.generator(seed, "barrel", "weights")
@@ -68,7 +61,7 @@ class BarrelNetwork(nn.Module):
         self.hidden = _dense(rng, len(self.rows), params.HIDDEN, xavier=True)
         self.classes = _dense(rng, params.HIDDEN, len(params.CLASSES), xavier=True)
 
-    def wire(self, anatomy: Anatomy, synapses: Bool[np.ndarray, "receiver sender"]) -> None:
+    def wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
         """Number the synapses by receiver and sender; for the way back order them by receiving population and sender."""
         n, (receiver, sender) = anatomy.n_cells, np.nonzero(synapses)
         key = anatomy.population[receiver] * n + sender
@@ -147,17 +140,12 @@ def _dense(rng: np.random.Generator, n_in: int, n_out: int, xavier: bool) -> nn.
     return layer
 
 
-def step(
-    current: Float[Tensor, "cell trial"],
-    v: Float[Tensor, "cell trial"],
-    b: Float[Tensor, "cell trial"],  # adaptation
-    s: Float[Tensor, "cell trial"],  # spikes of the step before
-    alpha: Float[Tensor, "cell 1"],  # exp(-1 / tau_m)
-    rho: Float[Tensor, "cell 1"],  # exp(-1 / tau_adp)
-    baseline: float,  # b0
-    adaptation: float,  # beta
-) -> tuple[Float[Tensor, "cell trial"], Float[Tensor, "cell trial"], Float[Tensor, "cell trial"]]:
-    """One step of adapting, leaking, integrating and firing. The old spike subtracts the new threshold. Gives v, b, s."""
+def step(current: Tensor, v: Tensor, b: Tensor, s: Tensor, alpha: Tensor, rho: Tensor, baseline: float, adaptation: float):
+    """One step of adapting, leaking, integrating and firing. The old spike subtracts the new threshold. Gives v, b, s.
+
+    Arrays are (cell, trial): current, potential v, adaptation b, spikes s of the step before. alpha = exp(-1 / tau_m) and
+    rho = exp(-1 / tau_adp) are (cell, 1); `baseline` is b0, `adaptation` beta.
+    """
     b = rho * b + (1 - rho) * s
     threshold = baseline + adaptation * b
     v = alpha * v + (1 - alpha) * current - threshold * s

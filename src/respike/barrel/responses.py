@@ -6,6 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from respike.barrel import analysis, anatomy, learning, model, params
 from respike.barrel.samples import Samples
@@ -37,32 +38,26 @@ def describe(network: model.BarrelNetwork, samples: Samples, seed: int) -> dict[
 @torch.no_grad()
 def parts(network: model.BarrelNetwork) -> dict[str, np.ndarray]:
     """Time constants, weighted degrees, and the rate of each population under a constant current."""
-    cortex, edges = slice(network.n_thalamic, None), network.bounds[1:].tolist()
+    cortex, sizes = slice(network.n_thalamic, None), network.bounds.diff().tolist()
     into, out = analysis.degrees(network.dense_weights().numpy()[cortex, cortex].T)
-    tau_m, tau_b = network.tau_membrane.numpy(), network.tau_adaptation.numpy()
-    rates = [
-        driven_rate(network.tau_membrane[a:b], network.tau_adaptation[a:b]) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    tau_m, tau_b = network.tau_membrane, network.tau_adaptation
+    populations = list(zip(tau_m.split(sizes), tau_b.split(sizes), strict=True))
     return {
         "in_degree": into,
         "out_degree": out,
-        "tau_membrane": tau_m[cortex],
-        "tau_adaptation": tau_b[cortex],
-        "driven_rate": np.array(rates),
+        "tau_membrane": tau_m.numpy()[cortex],
+        "tau_adaptation": tau_b.numpy()[cortex],
+        "driven_rate": np.array([driven_rate(*taus) for taus in populations[1:]]),
     }
 
 
 @torch.no_grad()
-def driven_rate(
-    tau_membrane: Float[torch.Tensor, " cell"],
-    tau_adaptation: Float[torch.Tensor, " cell"],
-    steps: int = params.DRIVE_STEPS,
-) -> float:
+def driven_rate(tau_m: Float[Tensor, " cell"], tau_b: Float[Tensor, " cell"], steps: int = params.DRIVE_STEPS) -> float:
     """Spikes per step and cell under a current of 1 for 550 steps, from rest and without synapses.
 
     The published figure makes `steps` = 549, from its step 1 on, and divides by 550 all the same.
     """
-    alpha, rho = torch.exp(-1 / tau_membrane)[:, None], torch.exp(-1 / tau_adaptation)[:, None]
+    alpha, rho = torch.exp(-1 / tau_m)[:, None], torch.exp(-1 / tau_b)[:, None]
     v, s = torch.zeros_like(alpha), torch.zeros_like(alpha)
     b = torch.full_like(alpha, params.DRIVE_BASELINE)
     total = 0.0
