@@ -27,16 +27,15 @@ def surrogate(x: Float[Tensor, "*shape"], out: Tensor | None = None) -> Float[Te
     With `out` it is written there, which may be `x`: four times faster on arrays that do not fit the cache.
     """
     width = params.SURROGATE_WIDTH
-    return (
-        torch.square(x, out=out).mul_(-0.5 / width**2).exp_().mul_(params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi)))
-    )
+    height = params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi))
+    return torch.square(x, out=out).mul_(-0.5 / width**2).exp_().mul_(height)
 
 
 class Column(NamedTuple):
     """What stays the same during a trial."""
 
     bounds: np.ndarray  # population p holds the cells bounds[p] to bounds[p + 1] - 1; population 0 is the thalamus
-    start: np.ndarray  # synapses of cortical cell n: start[n] to start[n + 1] - 1
+    start: np.ndarray  # synapses of cell n: start[n] to start[n + 1] - 1
     sender: np.ndarray  # of each synapse, in 32 bits
     weight: np.ndarray  # with sign
     alpha: np.ndarray  # exp(-1 / tau_m) of each cell
@@ -50,30 +49,24 @@ class Column(NamedTuple):
 @njit(fastmath=FAST)
 def gather(total, first, last, sender, weight, spikes):
     """total += sum over the synapses first..last-1 of weight times the sender's spikes."""
-    n_trials = total.size
-    k = first
-    while k + 4 <= last:
+    for k in range(first, last - 3, 4):
         w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
         s0, s1, s2, s3 = spikes[sender[k]], spikes[sender[k + 1]], spikes[sender[k + 2]], spikes[sender[k + 3]]
-        for j in range(n_trials):
+        for j in range(total.size):
             total[j] += w0 * s0[j] + w1 * s1[j] + (w2 * s2[j] + w3 * s3[j])
-        k += 4
-    while k < last:
+    for k in range(last - (last - first) % 4, last):
         w0, s0 = weight[k], spikes[sender[k]]
-        for j in range(n_trials):
+        for j in range(total.size):
             total[j] += w0 * s0[j]
-        k += 1
 
 
 @njit(fastmath=FAST)
 def correlate(gradient, first, last, sender, by_current, spikes):
     """gradient of the weights first..last-1 += product of the receiver's gradient and the sender's spikes over trials."""
-    n_trials = by_current.size
-    k = first
-    while k + 4 <= last:
+    for k in range(first, last - 3, 4):
         s0, s1, s2, s3 = spikes[sender[k]], spikes[sender[k + 1]], spikes[sender[k + 2]], spikes[sender[k + 3]]
         g0 = g1 = g2 = g3 = np.float32(0)
-        for j in range(n_trials):
+        for j in range(by_current.size):
             g = by_current[j]
             g0 += g * s0[j]
             g1 += g * s1[j]
@@ -83,14 +76,11 @@ def correlate(gradient, first, last, sender, by_current, spikes):
         gradient[k + 1] += g1
         gradient[k + 2] += g2
         gradient[k + 3] += g3
-        k += 4
-    while k < last:
-        s0 = spikes[sender[k]]
-        g0 = np.float32(0)
-        for j in range(n_trials):
+    for k in range(last - (last - first) % 4, last):
+        s0, g0 = spikes[sender[k]], np.float32(0)
+        for j in range(by_current.size):
             g0 += by_current[j] * s0[j]
         gradient[k] += g0
-        k += 1
 
 
 @njit(fastmath=FAST)
@@ -212,9 +202,8 @@ class _Advance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, network, drive, v, b, s, *trained):
-        shape, one_step = (len(drive), *v.shape), (len(drive), len(trained[-1]), v.shape[1])
-        trace = [torch.empty(shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
-        evidence = torch.empty(one_step)
+        trace = [torch.empty(len(drive), *v.shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
+        evidence = torch.empty(len(drive), len(trained[-1]), v.shape[1])
         now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
         column = _column(network, *trained)
         for steps in (slice(0, 1), slice(1, None)):
