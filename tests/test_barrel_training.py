@@ -95,7 +95,7 @@ def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkey
         assert sorted(order) == list(range(12))
     assert orders[0] != orders[1] != orders[2] != orders[0]
     for x, part in seen:
-        assert torch.equal(x, part.inputs(0)), "the input of a sample goes with its label"
+        assert np.array_equal(x, part.inputs(0)), "the input of a sample goes with its label"
 
 
 @pytest.mark.parametrize("redraw", [False, True])
@@ -107,7 +107,7 @@ def test_input_spikes_are_drawn_anew_in_each_epoch_only_if_asked_for(monkeypatch
     monkeypatch.setattr(trainer, "_update", lambda x, part: (drawn.append(x[np.argsort(part.number)]), (1.0, 0))[1])
     for number in range(2):
         trainer.epoch(number)
-    assert torch.equal(*drawn) is not redraw
+    assert np.array_equal(*drawn) is not redraw
 
 
 def test_weights_and_time_constants_are_brought_back_into_their_range_after_each_update(rng):

@@ -65,7 +65,7 @@ class Trainer:
         self.best.offer(row["validation"] if len(self.validation) else number, number)
         return row
 
-    def _update(self, x: Tensor, samples: Samples) -> tuple[float, int]:
+    def _update(self, x: np.ndarray, samples: Samples) -> tuple[float, int]:
         label = torch.from_numpy(samples.label).to(self.network.weight.device)
         self.optimiser.zero_grad()
         output = self.network(x, self.network.initial_state(self.seed, samples.number), self.settings.checkpoint_steps)

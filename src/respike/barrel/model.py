@@ -87,16 +87,15 @@ class BarrelNetwork(nn.Module):
         v, s = torch.from_numpy(np.stack(drawn, axis=-1).astype(np.float32)).to(self.weight.device)
         return State(v, torch.full_like(v, self.baseline.item()), s)
 
-    def drive(self, x: Float[Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
-        """Current of the thalamic cells; x holds the force channels first and then those of the torque."""
+    def drive(self, x: Float[np.ndarray | Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
+        """Current of the thalamic cells, by one matrix product per layer; x holds the channels of force, then of torque."""
         n_trials, n_steps = x.shape[:2]
-        # one matrix product per layer for all steps
-        flat = x.to(self.weight.device).transpose(0, 1).reshape(n_steps * n_trials, -1)
+        flat = torch.as_tensor(x, device=self.weight.device).transpose(0, 1).reshape(n_steps * n_trials, -1)
         parts = flat.split([layer.in_features for layer in self.inputs], dim=1)
         joined = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
         return self.thalamus(joined).view(n_steps, n_trials, -1).transpose(1, 2).contiguous()
 
-    def forward(self, x: Float[Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
+    def forward(self, x: Float[np.ndarray | Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
         """Play `x`. The first step has no vote. With `checkpoint_steps` the way back computes the potentials anew."""
         drive = self.drive(x)
         advance = kernel.advance if drive.device.type == "cpu" else advance_plain

@@ -4,9 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from respike.barrel import encoding, params
 from respike.core import files, seeds
@@ -30,12 +28,12 @@ class Samples:
         """The samples with the indices `chosen`, or where it is true."""
         return replace(self, values=self.values[chosen], label=self.label[chosen], number=self.number[chosen])
 
-    def inputs(self, seed: int, round_: int = 0) -> Float[Tensor, "sample step channel"]:
+    def inputs(self, seed: int, round_: int = 0) -> Float[np.ndarray, "sample step channel"]:
         """Input of each step: every so many frames, as numbers or as spikes that are drawn several times from each."""
         values = self.values[:, :: self.encoding.frame_stride]
-        if self.form == "spiking":
-            values = encoding.draw(values.repeat(self.encoding.repeats, axis=1), self.number, seed, round_)
-        return torch.from_numpy(values)
+        if self.form == "real":
+            return values
+        return encoding.draw(values.repeat(self.encoding.repeats, axis=1), self.number, seed, round_)
 
 
 def read(path: Path, form: str, settings: params.Encoding) -> tuple[Samples, Bool[np.ndarray, " sample"]]:
