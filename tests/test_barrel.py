@@ -126,10 +126,10 @@ def test_update_order_of_the_populations():
         built.weight.fill_(1)
         built.tau_membrane.fill_(1e-3)  # alpha 0: v is the current
         built.tau_adaptation.fill_(1e6)  # no adaptation
-    state = model.State(*(torch.zeros(213, 1) for _ in range(3)))
-    state.s[later] = 1
+    v, b, s = (torch.zeros(213, 1) for _ in range(3))
+    s[later] = 1
     with torch.no_grad():
-        fired = built(torch.zeros(1, 2, 186), state).spikes[:, :, 0]
+        fired = built(torch.zeros(1, 2, 186), (v, b, s)).spikes[:, :, 0]
     assert fired[0, first] == 1, "sees the old spike of a later population"
     assert fired[0, second] == 1, "sees the new spike of an earlier population"
     assert fired[0, later] == 0, "gets no input"
@@ -152,10 +152,10 @@ def test_the_first_step_has_no_vote(rng, monkeypatch, how):
 
 def test_the_state_of_a_trial_does_not_depend_on_its_batch():
     built = network(settings=replace(SMALL, baseline=0.1))
-    together, alone = built.initial_state(0, [5, 8, 2]), built.initial_state(0, [8])
-    assert torch.equal(together.v[:, 1], alone.v[:, 0])
-    assert torch.equal(together.s[:, 1], alone.s[:, 0])
-    assert (together.b == 0.1).all()
+    (v, b, s), (v_alone, _, s_alone) = built.initial_state(0, [5, 8, 2]), built.initial_state(0, [8])
+    assert torch.equal(v[:, 1], v_alone[:, 0])
+    assert torch.equal(s[:, 1], s_alone[:, 0])
+    assert (b == 0.1).all()
 
 
 def test_accuracy_does_not_depend_on_the_batch(rng):

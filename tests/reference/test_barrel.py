@@ -51,7 +51,7 @@ def first_state(stored, baseline: float) -> model.State:
         torch.from_numpy(np.concatenate([stored[f"init.{name}_thal"], stored[f"init.{name}"]], axis=1).T.copy())
         for name in ("mem", "spike")
     )
-    return model.State(v, torch.full_like(v, baseline), s)
+    return v, torch.full_like(v, baseline), s
 
 
 def small(case) -> tuple[Case, np.lib.npyio.NpzFile, anatomy.Anatomy, np.ndarray]:

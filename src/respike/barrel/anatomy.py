@@ -74,17 +74,15 @@ def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -
     return replace(anatomy, probability=probability)
 
 
-def sample(anatomy: Anatomy, seed: int) -> Synapses:
-    """Draw each possible synapse independently, autapses included. Every projection has random numbers of its own."""
+def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
+    """Column of the published anatomy, scaled and wired by `rule`, and its synapses.
+
+    Each possible synapse is drawn independently, autapses included. Every projection has random numbers of its own.
+    """
+    anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
     bounds, synapses = anatomy.bounds, np.zeros((anatomy.n_cells, anatomy.n_cells), dtype=bool)
     for post, pre in np.argwhere(anatomy.probability > 0):
         rng = seeds.generator(seed, "barrel", "wiring", int(post), int(pre))
         drawn = rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre]
         synapses[bounds[post] : bounds[post + 1], bounds[pre] : bounds[pre + 1]] = drawn
-    return synapses
-
-
-def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
-    """Column of the published anatomy, scaled and wired by `rule`, and which synapses there are, drawn with `seed`."""
-    anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
-    return anatomy, sample(anatomy, seed)
+    return anatomy, synapses

@@ -21,13 +21,7 @@ from respike.barrel.anatomy import Anatomy, Synapses
 from respike.core import seeds
 from respike.core.cells import spike
 
-
-class State(NamedTuple):
-    """What a step needs of the step before it."""
-
-    v: Float[Tensor, "cell trial"]
-    b: Float[Tensor, "cell trial"]
-    s: Float[Tensor, "cell trial"]
+State = tuple[Float[Tensor, "cell trial"], ...]  # v, b, s: what a step needs of the step before it
 
 
 class Output(NamedTuple):
@@ -85,7 +79,7 @@ class BarrelNetwork(nn.Module):
         """Potentials and (graded) spikes uniform in [0, 1), the same for a trial in whatever batch it stands."""
         drawn = [seeds.generator(seed, "barrel", "state", trial).random((2, self.n_cells)) for trial in trials]
         v, s = torch.from_numpy(np.stack(drawn, axis=-1).astype(np.float32)).to(self.weight.device)
-        return State(v, torch.full_like(v, self.baseline.item()), s)
+        return v, torch.full_like(v, self.baseline.item()), s
 
     def drive(self, x: Float[np.ndarray | Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
         """Current of the thalamic cells, by one matrix product per layer; x holds the channels of force, then of torque."""
