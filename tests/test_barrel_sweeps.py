@@ -52,7 +52,7 @@ def test_objects_have_their_size_and_pass_below_the_bases(kind):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_helmets_are_three_rings_of_tiles_on_an_ellipsoid(seed):
-    tiles = shapes.draw(0, np.random.default_rng(seed))[:26]
+    tiles = shapes.FAMILIES[0](np.random.default_rng(seed))[:26]
     centres = np.array([tile.position for tile in tiles])
     inverse, residual, *_ = np.linalg.lstsq(centres[:, 1:] ** 2, 1 - centres[:, 0] ** 2)
     axes = np.array([1, *inverse**-0.5])

@@ -50,12 +50,6 @@ def load() -> Anatomy:
     return Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability)
 
 
-def scaled(anatomy: Anatomy, divide_by: int) -> Anatomy:
-    """The same column with 1 / `divide_by` of the cortical cells, at least 3 in each population; the thalamus stays."""
-    small = np.maximum(np.round(anatomy.sizes / divide_by).astype(int), np.minimum(SMALLEST_POPULATION, anatomy.sizes))
-    return replace(anatomy, sizes=np.concatenate([anatomy.sizes[:1], small[1:]]))
-
-
 def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -> Anatomy:
     """The same cells under another rule of connection.
 
@@ -75,11 +69,14 @@ def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -
 
 
 def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
-    """Column of the published anatomy, scaled and wired by `rule`, and its synapses.
+    """Column with 1 / `divide_by` of the cortical cells, at least 3 in each population, wired by `rule`; and its synapses.
 
     Each possible synapse is drawn independently, autapses included. Every projection has random numbers of its own.
     """
-    anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
+    whole = load()
+    sizes = np.maximum(np.round(whole.sizes / divide_by).astype(int), np.minimum(SMALLEST_POPULATION, whole.sizes))
+    sizes[0] = whole.sizes[0]
+    anatomy = rewired(replace(whole, sizes=sizes), rule, seeds.generator(seed, "barrel", "wiring", rule))
     bounds, synapses = anatomy.bounds, np.zeros((anatomy.n_cells, anatomy.n_cells), dtype=bool)
     for post, pre in np.argwhere(anatomy.probability > 0):
         rng = seeds.generator(seed, "barrel", "wiring", int(post), int(pre))

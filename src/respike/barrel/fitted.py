@@ -42,7 +42,5 @@ def read(path: Path) -> Fitted:
     stored = files.read_checkpoint(path)
     missing = [name for name in Fitted._fields if not isinstance(stored, dict) or name not in stored]
     if missing:
-        raise ValueError(
-            f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again (snakemake barrel)"
-        )
+        raise ValueError(f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again")
     return Fitted(*(stored[name] for name in Fitted._fields))

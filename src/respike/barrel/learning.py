@@ -44,7 +44,11 @@ class Trainer:
         self.network, self.settings, self.seed = network, settings, seed
         self.train, self.validation, self.test = samples
         self.inputs = None if settings.redraw else self.train.inputs(seed)
-        self.optimiser = training.Adam(_rates(network, settings), lr=settings.learning_rate)
+        rate = settings.learning_rate  # time constants learn faster
+        taus = ((network.tau_adaptation, settings.tau_adaptation_factor), (network.tau_membrane, settings.tau_membrane_factor))
+        groups = [{"params": [part for name, part in network.named_parameters() if not name.startswith("tau")]}]
+        groups += [{"params": [tau], "lr": rate * factor} for tau, factor in taus]
+        self.optimiser = training.Adam(groups, lr=rate)
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, settings.decay_every, settings.decay)
         self.best = training.Best(network)
         self.parts = {"network": network, "optimiser": self.optimiser, "schedule": self.schedule, "best": self.best}
@@ -76,13 +80,6 @@ class Trainer:
         if not np.isfinite(value.item()):
             raise ValueError(f"the loss became {value.item()}; lower barrel.training.learning_rate in config.yaml")
         return value.item(), int((output.votes.argmax(1) == label).sum())
-
-
-def _rates(network: model.BarrelNetwork, settings: params.Training) -> list[dict]:
-    """Parameters in three groups: time constants learn faster."""
-    fast = ((network.tau_adaptation, settings.tau_adaptation_factor), (network.tau_membrane, settings.tau_membrane_factor))
-    slow = [parameter for name, parameter in network.named_parameters() if not name.startswith("tau")]
-    return [{"params": slow}] + [{"params": [tau], "lr": settings.learning_rate * factor} for tau, factor in fast]
 
 
 def replicate_seed(root: int, replicate: int) -> int:

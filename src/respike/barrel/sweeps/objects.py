@@ -34,7 +34,7 @@ def draw(kind: int, index: int, sweep: int, seed: int, settings: params.Sweeps) 
     With a folder of meshes the shape is file number `index` of the class.
     """
     rng = seeds.generator(seed, "barrel", "object", kind, index)
-    shape = shapes.draw(kind, rng)
+    shape = shapes.FAMILIES[kind](rng)
     if settings.meshes:
         shape = meshes.read(meshes.choose(settings.meshes, kind, index))
     shape = shapes.scaled(shape, rng.uniform(settings.smallest_mm, settings.largest_mm))

@@ -50,11 +50,6 @@ def scaled(shape: Shape, diagonal: float) -> Shape:
     return tuple(part._replace(vertices=part.vertices * factor, position=(part.position - middle) * factor) for part in shape)
 
 
-def draw(kind: int, rng: np.random.Generator) -> Shape:
-    """A shape of the family of class `kind` (helmet, box or plane), about one unit in size."""
-    return (_helmet, _box, _plane)[kind](rng)
-
-
 def _helmet(rng: np.random.Generator) -> Shape:
     """Open dome: three rings of tiles on half an ellipsoid, often with a visor."""
     axes = np.array([1.0, rng.uniform(0.75, 1.1), rng.uniform(0.6, 1.0)])
@@ -99,3 +94,6 @@ def _plane(rng: np.random.Generator) -> Shape:
         engines.append(_part((0.16, 0.06, 0.06), turn.apply((0.1, side * 0.4 * span, -0.08)), kind="ellipsoid"))
     parts.append(_part((0.5 * chord, 0.025, 0.15), (-0.85, 0, 0.17)))
     return (*parts, *(engines if rng.random() < 0.7 else ()))
+
+
+FAMILIES = (_helmet, _box, _plane)  # of shapes about one unit in size, by class
