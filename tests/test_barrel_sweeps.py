@@ -148,6 +148,14 @@ def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
     assert touched.any()
 
 
+def test_faces_may_write_out_their_vertices_each_for_itself(tmp_path):
+    corners = [CUBE[i - 1] for face in CUBE_FACES for i in face]
+    apart = meshes.read(obj(tmp_path / "apart.obj", corners, np.arange(1, 25).reshape(6, 4)))
+    together = meshes.read(obj(tmp_path / "together.obj", CUBE, CUBE_FACES))
+    for one, other in zip(apart[0].box()[1:3], together[0].box()[1:3], strict=True):
+        np.testing.assert_allclose(one, other)
+
+
 @pytest.mark.parametrize(
     ("vertices", "faces", "message"),
     [
