@@ -19,8 +19,7 @@ def sweep():
 
     def run():
         number = next(turn)
-        drawn = objects.draw(number % 3, number // 3, 0, settings)
-        return simulation.simulate(objects.place(drawn, 0), settings.time_step)
+        return simulation.simulate(objects.draw(number % 3, number // 3, 0, 0, settings), settings.time_step)
 
     return run
 
@@ -31,14 +30,14 @@ def update(n_steps: int, checkpoint_steps: int):
     def run():
         import torch  # noqa: PLC0415
 
-        from respike.barrel import learning, model  # noqa: PLC0415
+        from respike.barrel import learning  # noqa: PLC0415
 
         torch.set_num_threads(1)
         if not cached:
             cached.append(learning.build(params.Network(), "spiking", "anatomical", 0, "cpu"))
         network = cached[0]
         spikes = (torch.rand(TRIALS, n_steps, 2 * params.CHANNELS, generator=torch.Generator().manual_seed(0)) < 0.3).float()
-        state = model.initial_state(0, list(range(TRIALS)), network.n_cells, 0.04)
+        state = network.initial_state(0, range(TRIALS))
         network.zero_grad()
         output = network(spikes, state, checkpoint_steps)
         learning.loss(output, torch.arange(TRIALS) % 3, "reference").backward()

@@ -79,12 +79,11 @@ def v1(device: torch.device) -> list[float]:
 @case
 def barrel(device: torch.device) -> list[float]:
     """The column at an eighth of its size."""
-    from respike.barrel import learning, model, params  # noqa: PLC0415
+    from respike.barrel import learning, params  # noqa: PLC0415
 
     network = learning.build(params.Network(divide_by=8), "spiking", "anatomical", 0, device.type)
     x = (torch.rand(16, 20, 2 * params.CHANNELS, generator=torch.Generator().manual_seed(0)) < 0.3).float().to(device)
-    start = model.initial_state(0, list(range(16)), network.n_cells, 0.04)
-    state, label = model.State(*(part.to(device) for part in start)), (torch.arange(16) % 3).to(device)
+    state, label = network.initial_state(0, range(16)), (torch.arange(16) % 3).to(device)
     optimiser, losses = torch.optim.Adam(network.parameters(), 1e-3), []
     for _ in range(STEPS):
         optimiser.zero_grad()

@@ -8,8 +8,8 @@ from respike.core import spikes, statistics, style
 
 network = fitted.read(Path("results/barrel/fits/spiking_0.pt")).network("trained")
 sweeps, is_test = samples.read(Path("results/barrel/inputs/spiking.npz"), "spiking", Encoding(frame_stride=10))
-output = learning.play(network, sweeps.part(is_test), seed=1)[0]
-correct = output.votes.argmax(1).numpy() == sweeps.label[is_test][: len(output.votes)]
+output = learning.play(network, sweeps.part(is_test), seed=1)
+correct = output.votes.argmax(1).numpy() == sweeps.label[is_test]
 fired = spikes.from_raster(output.spikes.permute(2, 0, 1).numpy()[:, :, network.n_thalamic :] > 0, dt=STEP)
 print(f"accuracy {correct.mean():.2f}, rate {statistics.rate(fired).mean():.1f} Hz")
 figure, axes = style.panels()

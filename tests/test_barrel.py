@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from respike.barrel import anatomy, cells, kernel, learning, model, params, responses
+from respike.barrel import anatomy, kernel, learning, model, params, responses
 from respike.core import training
 from respike.core.cells import spike
 from tests.barrel_small import SMALL, network, samples
@@ -32,12 +32,12 @@ def test_expected_synapses_of_the_column():
 
 def test_sampled_synapses_at_full_size():
     column, synapses = anatomy.column(1, "anatomical", 0)
-    assert len(synapses.sender) == pytest.approx(1.27e6, rel=3e-3)
+    assert synapses.sum() == pytest.approx(1.27e6, rel=3e-3)
+    to, origin = np.nonzero(synapses)
     n, population = len(column.sizes), column.population
-    counts = np.bincount(population[synapses.receiver] * n + population[synapses.sender], minlength=n * n).reshape(n, n)
+    counts = np.bincount(population[to] * n + population[origin], minlength=n * n).reshape(n, n)
     pairs, p = np.outer(column.sizes, column.sizes), column.probability
     assert (np.abs(counts - pairs * p) <= 5 * np.sqrt(pairs * p * (1 - p))).all()
-    assert len(np.unique(synapses.receiver * column.n_cells + synapses.sender)) == len(synapses.sender)
 
 
 def test_other_wirings():
@@ -82,7 +82,7 @@ def test_compiled_and_plain_steps_agree(rng, monkeypatch, form, how):
         built.tau_membrane.uniform_(3, 20, generator=torch.Generator().manual_seed(0))
         built.tau_adaptation.uniform_(2, 9, generator=torch.Generator().manual_seed(1))
     some = samples(rng, 5, form)
-    x, state = torch.from_numpy(some.inputs(0))[:, :18], model.initial_state(0, [3, 1, 4, 15, 9], built.n_cells, 0.04)
+    x, state = some.inputs(0)[:, :18], built.initial_state(0, [3, 1, 4, 15, 9])
     output, gradients = loss_and_gradients(built, x, state, how, monkeypatch)
     wanted, by_autograd = loss_and_gradients(built, x, state, "plain", monkeypatch)
     assert torch.equal(output.spikes, wanted.spikes)
@@ -96,7 +96,7 @@ def test_compiled_and_plain_steps_agree(rng, monkeypatch, form, how):
 def test_adam_magnifies_the_rounding_of_gradients_near_zero_and_nothing_else(rng, monkeypatch, form):
     """Two ways to the same gradients, one first update by each: the weights differ by what Adam makes of the rounding."""
     built, some = network(form), samples(rng, 4, form)
-    x, state = torch.from_numpy(some.inputs(0)), model.initial_state(0, [0, 1, 2, 3], built.n_cells, 0.04)
+    x, state = some.inputs(0), built.initial_state(0, [0, 1, 2, 3])
     before, rate = built.weight.detach().clone(), 0.008
     gradients, updates = [], []
     for how in ("compiled", "plain"):
@@ -119,16 +119,17 @@ def test_update_order_of_the_populations():
     column = anatomy.load()
     column = replace(column, sizes=np.concatenate([[200], np.ones(13, dtype=int)]))
     first, second, later = 200, 201, 204  # Pyr_SP, Pyr_SS, Pyr: all excitatory
-    synapses = anatomy.ordered(np.array([second, first]), np.array([first, later]))
+    synapses = np.zeros((213, 213), dtype=bool)
+    synapses[second, first] = synapses[first, later] = True
     built = model.BarrelNetwork(column, synapses, "spiking", params.Network(baseline=0.0), 0)
     with torch.no_grad():
         built.weight.fill_(1)
         built.tau_membrane.fill_(1e-3)  # alpha 0: v is the current
         built.tau_adaptation.fill_(1e6)  # no adaptation
-    state = model.State(*(torch.zeros(213, 1) for _ in range(3)))
-    state.s[later] = 1
+    v, b, s = (torch.zeros(213, 1) for _ in range(3))
+    s[later] = 1
     with torch.no_grad():
-        fired = built(torch.zeros(1, 2, 186), state).spikes[:, :, 0]
+        fired = built(torch.zeros(1, 2, 186), (v, b, s)).spikes[:, :, 0]
     assert fired[0, first] == 1, "sees the old spike of a later population"
     assert fired[0, second] == 1, "sees the new spike of an earlier population"
     assert fired[0, later] == 0, "gets no input"
@@ -139,8 +140,8 @@ def test_update_order_of_the_populations():
 def test_the_first_step_has_no_vote(rng, monkeypatch, how):
     """Votes are the probabilities of steps 1 to the last, by hand from the logits of all steps."""
     some, built = samples(rng, 2), network()
-    x = torch.from_numpy(some.inputs(0))[:, :12]
-    output, _ = loss_and_gradients(built, x, model.initial_state(0, [0, 1], built.n_cells, 0.04), how, monkeypatch)
+    x = some.inputs(0)[:, :12]
+    output, _ = loss_and_gradients(built, x, built.initial_state(0, [0, 1]), how, monkeypatch)
     logits = output.logits.detach().double().numpy()
     share = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
     assert logits.shape == (2, 12, 3)
@@ -150,16 +151,16 @@ def test_the_first_step_has_no_vote(rng, monkeypatch, how):
 
 
 def test_the_state_of_a_trial_does_not_depend_on_its_batch():
-    together = model.initial_state(0, [5, 8, 2], 7, 0.1)
-    alone = model.initial_state(0, [8], 7, 0.1)
-    assert torch.equal(together.v[:, 1], alone.v[:, 0])
-    assert torch.equal(together.s[:, 1], alone.s[:, 0])
-    assert (together.b == 0.1).all()
+    built = network(settings=replace(SMALL, baseline=0.1))
+    (v, b, s), (v_alone, _, s_alone) = built.initial_state(0, [5, 8, 2]), built.initial_state(0, [8])
+    assert torch.equal(v[:, 1], v_alone[:, 0])
+    assert torch.equal(s[:, 1], s_alone[:, 0])
+    assert (b == 0.1).all()
 
 
 def test_accuracy_does_not_depend_on_the_batch(rng):
     built, some = network(), samples(rng)
-    votes = [torch.cat([out.votes for out in learning.play(built, some, 0, batch)]) for batch in (9, 4, 1)]
+    votes = [learning.play(built, some, 0, batch).votes for batch in (9, 4, 1)]
     torch.testing.assert_close(votes[0], votes[1])
     torch.testing.assert_close(votes[0], votes[2])
 
@@ -171,7 +172,7 @@ def test_untrained_cells_fire_92_spikes_under_constant_current():
 
 def test_spike_is_strict_and_its_derivative_half_a_gaussian():
     x = torch.tensor([-1.0, 0.0, 0.5], requires_grad=True)
-    spikes = spike(x, cells.surrogate)
+    spikes = spike(x, kernel.surrogate)
     assert spikes.tolist() == [0, 0, 1]
     spikes.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), 0.5 * stats.norm.pdf([-1, 0, 0.5], scale=0.5), rtol=1e-6)
@@ -179,12 +180,12 @@ def test_spike_is_strict_and_its_derivative_half_a_gaussian():
 
 def test_no_adaptation_when_switched_off(rng):
     some = samples(rng, 3)
-    x = torch.from_numpy(some.inputs(0))
+    x = some.inputs(0)
     rates = []
     for adaptation in (0.0, 1.8):
         built = network(settings=replace(SMALL, adaptation=adaptation))
         with torch.no_grad():
-            rates.append(built(x, model.initial_state(0, [0, 1, 2], built.n_cells, 0.04)).spikes.float().mean())
+            rates.append(built(x, built.initial_state(0, [0, 1, 2])).spikes.float().mean())
     assert rates[0] > rates[1]
 
 
@@ -194,7 +195,7 @@ def test_the_whole_column_trains(rng):
     some = replace(samples(rng, 8), encoding=params.Encoding(frame_stride=5, repeats=5))
     built = network(settings=params.Network())
     before = training.weights_of(built)
-    trainer = learning.Trainer(built, params.Training(batch=8, checkpoint_steps=55), 0, some, some.part([]), some)
+    trainer = learning.Trainer(built, params.Training(batch=8, checkpoint_steps=55), 0, (some, some.part([]), some))
     row = trainer.epoch(0)
     assert np.isfinite(row["loss"])
     after = built.state_dict()

@@ -16,7 +16,7 @@ from tests.barrel_small import network, samples
 def test_irregularity_is_the_closed_form_of_the_mean_rate_of_each_train(rng):
     some, built = samples(rng, 3), network()
     cv, rate = responses.irregularity(built, some, 0)
-    trains = learning.play(built, some, 0)[0].spikes[:, built.n_thalamic :].numpy()
+    trains = learning.play(built, some, 0).spikes[:, built.n_thalamic :].numpy()
     r = trains.mean(0)  # cell, trial
     assert rate == pytest.approx(trains.mean())
     assert cv == pytest.approx(np.where(r > 0, np.sqrt((1 - r) / np.where(r > 0, r, 1)), 0).mean())
@@ -36,7 +36,7 @@ def test_description_of_a_network_by_counting(rng):
     built = network()
     found = responses.describe(built, some, 0)
     trains = np.concatenate(
-        [learning.play(built, some.part([k]), 0)[0].spikes[:, built.n_thalamic :, 0].numpy()[None] for k in range(40)]
+        [learning.play(built, some.part([k]), 0).spikes[:, built.n_thalamic :, 0].numpy()[None] for k in range(40)]
     )  # sample, step, cell: one at a time
     assert np.array_equal(found["counts"], trains.sum(1))
     for kind in range(3):
@@ -44,7 +44,7 @@ def test_description_of_a_network_by_counting(rng):
     assert np.array_equal(found["raster"], trains[39].T), "of 14 helmets the last, number 39"
     assert np.array_equal(found["spikes"], trains[np.linspace(0, 39, 24).astype(int)] > 0)
     np.testing.assert_allclose(found["cv"], [analysis.cv(train.T).mean() for train in trains])
-    votes = torch.cat([learning.play(built, some.part([k]), 0)[0].votes for k in range(40)])
+    votes = torch.cat([learning.play(built, some.part([k]), 0).votes for k in range(40)])
     assert np.array_equal(found["correct"], votes.argmax(1).numpy() == some.label)
 
 

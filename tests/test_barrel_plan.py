@@ -24,19 +24,21 @@ def config():
 def test_half_a_recording_is_refused():
     assert plan.sweep_files({"train": None, "test": None}, "sweeps") == {"train": "sweeps/train.h5", "test": "sweeps/test.h5"}
     assert plan.sweep_files({"train": "a.h5", "test": "b.h5"}, "sweeps") == {"train": "a.h5", "test": "b.h5"}
-    with pytest.raises(ValueError, match=r"recording\.train is a\.h5 but barrel\.recording\.test is empty"):
+    with pytest.raises(ValueError, match=r"recording is \{'train': 'a\.h5', 'test': None\}; name both"):
         plan.sweep_files({"train": "a.h5", "test": None}, "sweeps")
 
 
 def test_trainings_of_the_quick_run(config):
-    assert list(plan.fits(config)) == ["spiking_0", "spiking_1", "spiking_2", "real_0"]
-    assert list(plan.folds(config)) == [f"fold_spiking_0_{number}" for number in range(3)]
+    assert list(plan.purposes(config)["histories"]) == ["spiking_0", "spiking_1", "spiking_2", "real_0"]
+    assert list(plan.purposes(config)["folds"]) == [f"fold_spiking_0_{number}" for number in range(3)]
     others = [f"wiring_{wiring}_{number}" for wiring in ("random", "full", "fixed") for number in range(2)]
-    assert list(plan.wirings(config)) == ["spiking_0", "spiking_1", *others], "the anatomy as it is is not trained twice"
+    assert list(plan.purposes(config)["wirings"]) == ["spiking_0", "spiking_1", *others], (
+        "the anatomy as it is is not trained twice"
+    )
     assert plan.histories(config, "r")["wirings"][1:3] == ["r/fits/spiking_1.parquet", "r/courses/wiring_random_0.parquet"]
-    assert list(plan.starts(config)) == ["start_0", "start_1", "start_2"]
+    assert list(plan.purposes(config)["starts"]) == ["start_0", "start_1", "start_2"]
     config["scan"] |= {"weights": [0.1, 0.2], "baselines": [0.1], "trained": 3}
-    assert list(plan.starts(config)) == ["start_0", "start_1"], "no more than there are points"
+    assert list(plan.purposes(config)["starts"]) == ["start_0", "start_1"], "no more than there are points"
     variants = [build(params.Variant, values) for values in plan.trainings(config).values()]
     assert len(set(variants)) == len(variants)
     config["ablation"]["networks"] = 4

@@ -177,7 +177,7 @@ def test_files_and_functions_are_short(path):
 
 # Lines of a study's science and stages: the budget, and what is over it so far and may only shrink
 BUDGET = (1500, 900)
-OVER = {"barrel": (2132, 900), "fsbi": (3035, 900), "neulvm": (3575, 1000)}
+OVER = {"barrel": (1857, 900), "fsbi": (3035, 900), "neulvm": (3575, 1000)}
 
 
 @pytest.mark.parametrize("study", **each(STUDIES))

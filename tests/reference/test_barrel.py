@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from respike.barrel import analysis, anatomy, cells, encoding, kernel, model, params, responses
+from respike.barrel import analysis, anatomy, encoding, kernel, model, params, responses
 from respike.core.cells import spike
 from tests.conftest import reference_cases
 
@@ -35,8 +35,8 @@ def pairs(column: anatomy.Anatomy) -> list[tuple[str, int, int]]:
 def projected(column, synapses, values, post, pre):
     """Part of `values` (one per synapse) of a projection, as its dense matrix."""
     bounds = column.bounds
-    matrix = np.zeros((column.n_cells, column.n_cells), dtype=np.float64)
-    matrix[synapses.receiver, synapses.sender] = values
+    matrix = np.zeros(synapses.shape, dtype=np.float64)
+    matrix[synapses] = values
     return matrix[bounds[post] : bounds[post + 1], bounds[pre] : bounds[pre + 1]]
 
 
@@ -51,17 +51,18 @@ def first_state(stored, baseline: float) -> model.State:
         torch.from_numpy(np.concatenate([stored[f"init.{name}_thal"], stored[f"init.{name}"]], axis=1).T.copy())
         for name in ("mem", "spike")
     )
-    return model.State(v, torch.full_like(v, baseline), s)
+    return v, torch.full_like(v, baseline), s
 
 
-def small(case) -> tuple[Case, np.lib.npyio.NpzFile, anatomy.Anatomy, anatomy.Synapses]:
+def small(case) -> tuple[Case, np.lib.npyio.NpzFile, anatomy.Anatomy, np.ndarray]:
     stored = np.load(case)
     full = anatomy.load()
     n_thalamic = stored["init.mem_thal"].shape[1]
     column = replace(full, sizes=np.concatenate([[n_thalamic], stored["pop_sizes"]]))
     bounds, named = column.bounds, pairs(full)
-    where = [np.argwhere(stored[f"mask.{name}"]) + (bounds[post], bounds[pre]) for name, post, pre in named]
-    synapses = anatomy.ordered(*np.concatenate(where).T)
+    synapses = np.zeros((column.n_cells, column.n_cells), dtype=bool)
+    for name, post, pre in named:
+        synapses[bounds[post] : bounds[post + 1], bounds[pre] : bounds[pre + 1]] = stored[f"mask.{name}"]
     form = "real" if "param.fc.weight" in stored else "spiking"
     settings = params.Network(baseline=float(stored["init_b"]), initial_weight=float(stored["init_w"]))
     network = model.BarrelNetwork(column, synapses, form, settings, 0)
@@ -69,7 +70,7 @@ def small(case) -> tuple[Case, np.lib.npyio.NpzFile, anatomy.Anatomy, anatomy.Sy
     for name, post, pre in named:
         matrix[bounds[post] : bounds[post + 1], bounds[pre] : bounds[pre + 1]] = stored[f"param.{name}.weight"]
     with torch.no_grad():
-        network.weight.copy_(torch.from_numpy(matrix[synapses.receiver, synapses.sender]))
+        network.weight.copy_(torch.from_numpy(matrix[synapses]))
         for layer, name in dense(network):
             layer.weight.copy_(torch.from_numpy(stored[f"param.{name}.weight"]))
             layer.bias.copy_(torch.from_numpy(stored[f"param.{name}.bias"]))
@@ -189,7 +190,9 @@ def analytic_network(baseline: float) -> tuple[model.BarrelNetwork, int]:
         weights.append(0.06 * unit(there[0] * 31 + there[1] * 17 + k * 13, 16807))
         thalamic += len(there[0]) * (pre == 0)
     receiver, sender = np.concatenate(receivers), np.concatenate(senders)
-    network = model.BarrelNetwork(column, anatomy.ordered(receiver, sender), "spiking", params.Network(baseline=baseline), 0)
+    synapses = np.zeros((column.n_cells, column.n_cells), dtype=bool)
+    synapses[receiver, sender] = True
+    network = model.BarrelNetwork(column, synapses, "spiking", params.Network(baseline=baseline), 0)
     with torch.no_grad():
         order = np.lexsort((sender, receiver))
         network.weight.copy_(torch.from_numpy(np.concatenate(weights)[order].astype(np.float32)))
@@ -222,7 +225,7 @@ def test_full_network(path):
 def test_surrogate(path):
     stored = np.load(path)
     x = torch.tensor(stored["x"], requires_grad=True)
-    spikes = spike(x, cells.surrogate)
+    spikes = spike(x, kernel.surrogate)
     spikes.sum().backward()
     assert np.array_equal(spikes.detach().numpy(), stored["spike"])
     np.testing.assert_allclose(x.grad.numpy(), stored["dspike_dx"], rtol=1e-6, atol=1e-9)
@@ -238,7 +241,7 @@ def test_neuron_unrolled(path):
     alpha, rho = torch.exp(-1 / tau_m)[:, None], torch.exp(-1 / tau_b)[:, None]
     result = {"mem": [], "spike": [], "threshold": [], "b_state": []}
     for now in current:
-        v, b, s = cells.step(now.T, v, b, s, alpha, rho, baseline, params.ADAPTATION)
+        v, b, s = model.step(now.T, v, b, s, alpha, rho, baseline, params.ADAPTATION)
         for name, value in zip(result, (v, s, baseline + params.ADAPTATION * b, b), strict=True):
             result[name].append(value.T)
     found = {name: torch.stack(values) for name, values in result.items()}
@@ -269,7 +272,7 @@ def test_drawn_spikes_have_the_published_statistics(path):
     repeats = n_steps // p.shape[3]
     assert theirs[p.repeat(repeats, 3) < 1e-4].mean() < 1e-3  # frames without any force
     flat = p[:, :, 0].transpose(0, 2, 1, 3, 4).reshape(n, p.shape[3], -1)
-    ours = encoding.draw(encoding.steps(flat, params.Encoding(repeats=repeats), "spiking"), np.arange(n), 0)
+    ours = encoding.draw(flat.repeat(repeats, axis=1), np.arange(n), 0)
     published = theirs[:, :, 0].transpose(0, 2, 1, 3, 4).reshape(ours.shape)
     spread = np.sqrt((flat * (1 - flat)).sum() * repeats)
     for spikes in (ours, published):

@@ -26,7 +26,7 @@ rule target:
 
 use rule stage as generate with:
     input:
-        plan.mesh_files(config["sweeps"]["meshes"]),
+        plan.mesh_files(config["sweeps"]["meshes"]).values(),
     output:
         out="<results>/sweeps/shard{shard}.npz",
     log:

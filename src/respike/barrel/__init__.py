@@ -9,8 +9,7 @@ sweeps/                   simulation of whisker sweeps, which stand in for the p
 recording.py              sweeps in files of the published layout
 encoding.py, samples.py   forces and torques as input of the network; samples for training, validation and test
 anatomy.csv, anatomy.py   populations, connection probabilities, sampled synapses
-cells.py                  the neuron: adaptive LIF and its surrogate derivative
-model.py, kernel.py       the network step, plain (any device) and compiled (CPU)
+model.py, kernel.py       neurons and network, plain (any device) and compiled (CPU)
 learning.py, fitted.py    loss, optimiser, training of one network; a trained network as a file
 responses.py, analysis.py what a network does, and what is measured on it
 classifiers.py            other classifiers on the same input

@@ -11,6 +11,7 @@ from respike.barrel import params
 from respike.core import seeds
 
 TABLE = Path(__file__).with_name("anatomy.csv")
+Synapses = Bool[np.ndarray, "receiver sender"]  # true where there is one; autapses may be
 SMALLEST_POPULATION = 3  # cells, when the network is scaled down
 
 
@@ -35,26 +36,9 @@ class Anatomy:
         return int(self.sizes.sum())
 
     @property
-    def n_thalamic(self) -> int:
-        return int(self.sizes[0])
-
-    @property
     def population(self) -> Int[np.ndarray, " cell"]:
         """Population of each cell."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
-
-    @property
-    def signs(self) -> Float[np.ndarray, " cell"]:
-        """+1 for excitatory, -1 for inhibitory cells."""
-        return np.where(self.excitatory, 1.0, -1.0)[self.population]
-
-
-@dataclass(frozen=True)
-class Synapses:
-    """Existing connections, sorted by receiver and then by sender; cells are numbered with the thalamus first."""
-
-    receiver: Int[np.ndarray, " synapse"]
-    sender: Int[np.ndarray, " synapse"]
 
 
 def load() -> Anatomy:
@@ -64,12 +48,6 @@ def load() -> Anatomy:
     probability = np.zeros((len(names), len(names)))
     probability[1:] = table[list(names[1:])].to_numpy(float).T
     return Anatomy(names, tuple(table["layer"]), (table["kind"] == "E").to_numpy(), table["size"].to_numpy(), probability)
-
-
-def scaled(anatomy: Anatomy, divide_by: int) -> Anatomy:
-    """The same column with 1 / `divide_by` of the cortical cells, at least 3 in each population; the thalamus stays."""
-    small = np.maximum(np.round(anatomy.sizes / divide_by).astype(int), np.minimum(SMALLEST_POPULATION, anatomy.sizes))
-    return replace(anatomy, sizes=np.concatenate([anatomy.sizes[:1], small[1:]]))
 
 
 def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -> Anatomy:
@@ -90,25 +68,18 @@ def rewired(anatomy: Anatomy, wiring: params.Wiring, rng: np.random.Generator) -
     return replace(anatomy, probability=probability)
 
 
-def sample(anatomy: Anatomy, seed: int) -> Synapses:
-    """Draw each possible synapse independently, autapses included. Every projection has random numbers of its own."""
-    receivers, senders = [], []
-    bounds = anatomy.bounds
+def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
+    """Column with 1 / `divide_by` of the cortical cells, at least 3 in each population, wired by `rule`; and its synapses.
+
+    Each possible synapse is drawn independently, autapses included. Every projection has random numbers of its own.
+    """
+    whole = load()
+    sizes = np.maximum(np.round(whole.sizes / divide_by).astype(int), np.minimum(SMALLEST_POPULATION, whole.sizes))
+    sizes[0] = whole.sizes[0]
+    anatomy = rewired(replace(whole, sizes=sizes), rule, seeds.generator(seed, "barrel", "wiring", rule))
+    bounds, synapses = anatomy.bounds, np.zeros((anatomy.n_cells, anatomy.n_cells), dtype=bool)
     for post, pre in np.argwhere(anatomy.probability > 0):
         rng = seeds.generator(seed, "barrel", "wiring", int(post), int(pre))
-        to, origin = np.nonzero(rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre])
-        receivers.append(to + bounds[post])
-        senders.append(origin + bounds[pre])
-    return ordered(np.concatenate(receivers), np.concatenate(senders))
-
-
-def ordered(receiver: Int[np.ndarray, " synapse"], sender: Int[np.ndarray, " synapse"]) -> Synapses:
-    """Synapses in the order in which the model keeps their weights."""
-    order = np.lexsort((sender, receiver))
-    return Synapses(receiver[order], sender[order])
-
-
-def column(divide_by: int, rule: params.Wiring, seed: int) -> tuple[Anatomy, Synapses]:
-    """Column of the published anatomy, scaled and wired by `rule`, and its synapses drawn with `seed`."""
-    anatomy = rewired(scaled(load(), divide_by), rule, seeds.generator(seed, "barrel", "wiring", rule))
-    return anatomy, sample(anatomy, seed)
+        drawn = rng.random((anatomy.sizes[post], anatomy.sizes[pre])) < anatomy.probability[post, pre]
+        synapses[bounds[post] : bounds[post + 1], bounds[pre] : bounds[pre + 1]] = drawn
+    return anatomy, synapses

@@ -44,31 +44,28 @@ def accuracies(
         yield name, _network_accuracy(name, standard, torch.from_numpy(label), test, seed)
 
 
-class _Recurrent(nn.Module):
-    """GRU or LSTM whose mean output is read linearly."""
+class _MeanOutput(nn.Module):
+    """Mean over time of the output of a recurrent layer."""
 
-    def __init__(self, kind: type[nn.RNNBase], n_channels: int) -> None:
-        super().__init__()
-        self.cells = kind(n_channels, HIDDEN, batch_first=True)
-        self.read = nn.Linear(HIDDEN, len(params.CLASSES))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.read(self.cells(x)[0].mean(1))
+    def forward(self, x: tuple[Tensor, Tensor]) -> Tensor:
+        return x[0].mean(1)
 
 
-def _convolutional(n_channels: int) -> nn.Sequential:
-    """Two convolutions over time, the mean over time read linearly; its input is (sample, channel, bin)."""
-    first, second = (nn.Conv1d(n, HIDDEN, 3, padding=1) for n in (n_channels, HIDDEN))
-    mean = (nn.AdaptiveAvgPool1d(1), nn.Flatten())
-    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), *mean, nn.Linear(HIDDEN, len(params.CLASSES)))
+def _network(name: str, n_channels: int) -> nn.Sequential:
+    """Recurrent layer for input (sample, bin, channel), or two convolutions for (sample, channel, bin); mean read linearly."""
+    if name == "conv net":
+        first, second = (nn.Conv1d(n, HIDDEN, 3, padding=1) for n in (n_channels, HIDDEN))
+        layers = (first, nn.ReLU(), second, nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    else:
+        layers = (getattr(nn, name)(n_channels, HIDDEN, batch_first=True), _MeanOutput())
+    return nn.Sequential(*layers, nn.Linear(HIDDEN, len(params.CLASSES)))
 
 
 def _network_accuracy(name: str, x: Tensor, label: Tensor, test: Bool[np.ndarray, " sample"], seed: int) -> float:
     """Test accuracy after the last epoch."""
-    n_channels = x.shape[2]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _convolutional(n_channels) if name == "conv net" else _Recurrent(getattr(nn, name), n_channels)
+        network = _network(name, x.shape[2])
     x = x.transpose(1, 2) if name == "conv net" else x
     optimiser = training.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
     train = np.flatnonzero(~test)

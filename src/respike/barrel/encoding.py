@@ -70,12 +70,6 @@ def removals(draws: int, rng: np.random.Generator) -> list[Int[np.ndarray, " rem
     return [np.array([], dtype=int), *np.arange(params.WHISKERS)[:, None], *drawn, np.arange(params.WHISKERS)]
 
 
-def steps(values: Float[np.ndarray, "sample frame channel"], settings: params.Encoding, form: str) -> np.ndarray:
-    """Value of each network step: every so many frames, repeated in the spiking form."""
-    chosen = values[:, :: settings.frame_stride]
-    return chosen.repeat(settings.repeats, axis=1) if form == "spiking" else chosen
-
-
 def draw(
     probabilities: Float[np.ndarray, "sample step channel"], numbers: Int[np.ndarray, " sample"], seed: int, round_: int = 0
 ):

@@ -25,9 +25,10 @@ class Fitted(NamedTuple):
         """The network before or after training, on the CPU."""
         weights = self.initial if which == "initial" else self.trained
         column = replace(anatomy.load(), sizes=np.diff(weights["bounds"].numpy()))
-        synapses = anatomy.Synapses(weights["receiver"].numpy(), weights["sender"].numpy())
+        synapses = np.zeros((column.n_cells, column.n_cells), dtype=bool)
+        synapses[weights["receiver"], weights["sender"]] = True
         network = model.BarrelNetwork(column, synapses, self.form, params.Network(), 0)
-        network.load_state_dict(weights)
+        network.load_state_dict({name: weights[name] for name in network.state_dict()})
         return network
 
 
@@ -39,9 +40,7 @@ def write(path: Path, fitted: Fitted) -> None:
 def read(path: Path) -> Fitted:
     """What `write` wrote into `path`; ValueError for any other file."""
     stored = files.read_checkpoint(path)
-    missing = [name for name in Fitted._fields if name not in (stored if isinstance(stored, dict) else ())]
+    missing = [name for name in Fitted._fields if not isinstance(stored, dict) or name not in stored]
     if missing:
-        raise ValueError(
-            f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again (snakemake barrel)"
-        )
-    return Fitted(**{name: stored[name] for name in Fitted._fields})
+        raise ValueError(f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again")
+    return Fitted(*(stored[name] for name in Fitted._fields))

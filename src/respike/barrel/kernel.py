@@ -1,29 +1,41 @@
 """The network step compiled for the CPU, forwards and backwards in time.
 
-The same equations as `cells.step` and `model.advance_plain`, which the tests compare with these. Arrays are (cell, trial):
+The same equations as `model.step` and `model.advance_plain`, which the tests compare with these. Arrays are (cell, trial):
 the trials of one cell lie side by side, so that a synapse is one vector operation over trials. A cell's input is gathered
 synapse by synapse: at 9 % filling this costs a tenth of the dense product. Spikes are bytes, a quarter of the memory to go
 through; only those before the first step are graded, so that the step that sees them runs on floats.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from respike.barrel import cells
+from respike.barrel import params
 from respike.compiled import njit
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; infinities and not-a-number keep their meaning
 SLOPE_STEPS = 4  # for which the surrogate derivative is computed at once: few calls, and small enough for the cache
 
 
+def surrogate(x: Float[Tensor, "*shape"], out: Tensor | None = None) -> Float[Tensor, "*shape"]:
+    """Derivative that stands for the one of a spike: half a Gaussian density of sd 0.5 around the threshold.
+
+    With `out` it is written there, which may be `x`: four times faster on arrays that do not fit the cache.
+    """
+    width = params.SURROGATE_WIDTH
+    height = params.SURROGATE_SCALE / (width * math.sqrt(2 * math.pi))
+    return torch.square(x, out=out).mul_(-0.5 / width**2).exp_().mul_(height)
+
+
 class Column(NamedTuple):
     """What stays the same during a trial."""
 
     bounds: np.ndarray  # population p holds the cells bounds[p] to bounds[p + 1] - 1; population 0 is the thalamus
-    start: np.ndarray  # synapses of cortical cell n: start[n] to start[n + 1] - 1
+    start: np.ndarray  # synapses of cell n: start[n] to start[n + 1] - 1
     sender: np.ndarray  # of each synapse, in 32 bits
     weight: np.ndarray  # with sign
     alpha: np.ndarray  # exp(-1 / tau_m) of each cell
@@ -37,30 +49,24 @@ class Column(NamedTuple):
 @njit(fastmath=FAST)
 def gather(total, first, last, sender, weight, spikes):
     """total += sum over the synapses first..last-1 of weight times the sender's spikes."""
-    n_trials = total.size
-    k = first
-    while k + 4 <= last:
+    for k in range(first, last - 3, 4):
         w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
         s0, s1, s2, s3 = spikes[sender[k]], spikes[sender[k + 1]], spikes[sender[k + 2]], spikes[sender[k + 3]]
-        for j in range(n_trials):
+        for j in range(total.size):
             total[j] += w0 * s0[j] + w1 * s1[j] + (w2 * s2[j] + w3 * s3[j])
-        k += 4
-    while k < last:
+    for k in range(last - (last - first) % 4, last):
         w0, s0 = weight[k], spikes[sender[k]]
-        for j in range(n_trials):
+        for j in range(total.size):
             total[j] += w0 * s0[j]
-        k += 1
 
 
 @njit(fastmath=FAST)
 def correlate(gradient, first, last, sender, by_current, spikes):
     """gradient of the weights first..last-1 += product of the receiver's gradient and the sender's spikes over trials."""
-    n_trials = by_current.size
-    k = first
-    while k + 4 <= last:
+    for k in range(first, last - 3, 4):
         s0, s1, s2, s3 = spikes[sender[k]], spikes[sender[k + 1]], spikes[sender[k + 2]], spikes[sender[k + 3]]
         g0 = g1 = g2 = g3 = np.float32(0)
-        for j in range(n_trials):
+        for j in range(by_current.size):
             g = by_current[j]
             g0 += g * s0[j]
             g1 += g * s1[j]
@@ -70,34 +76,11 @@ def correlate(gradient, first, last, sender, by_current, spikes):
         gradient[k + 1] += g1
         gradient[k + 2] += g2
         gradient[k + 3] += g3
-        k += 4
-    while k < last:
-        s0 = spikes[sender[k]]
-        g0 = np.float32(0)
-        for j in range(n_trials):
+    for k in range(last - (last - first) % 4, last):
+        s0, g0 = spikes[sender[k]], np.float32(0)
+        for j in range(by_current.size):
             g0 += by_current[j] * s0[j]
         gradient[k] += g0
-        k += 1
-
-
-@njit(fastmath=FAST)
-def cell_forwards(current, now, trace, constants):
-    """One step of a cell: `now` (v, b, s) becomes the new state, which `trace` (spikes as bytes) also receives."""
-    one = np.float32(1)
-    v, b, s = now
-    v_out, b_out, s_out = trace
-    alpha, rho, baseline, adaptation = constants
-    for j in range(v.size):
-        adapted = rho * b[j] + (one - rho) * s[j]
-        threshold = baseline + adaptation * adapted
-        potential = alpha * v[j] + (one - alpha) * current[j] - threshold * s[j]
-        fired = potential - threshold > np.float32(0)
-        b[j] = adapted
-        v[j] = potential
-        s[j] = fired
-        b_out[j] = adapted
-        v_out[j] = potential
-        s_out[j] = fired
 
 
 @njit(fastmath=FAST)
@@ -118,20 +101,22 @@ def forwards(drive, now, column, trace, evidence):
 
     Fills `trace`, v, b, s of (step, cell, trial), and evidence (step, class, trial).
     """
-    n_steps, n_thalamic, n_trials = drive.shape
     bounds, start, sender, weight, alpha, rho, baseline, adaptation, rows, readout = column
-    (v, b, s), (all_v, all_b, all_s) = now, trace
-    current = np.empty((v.shape[0], n_trials), np.float32)
-    for t in range(n_steps):
-        current[:n_thalamic] = drive[t]
+    (v, b, s), (all_v, all_b, all_s), one, n_thalamic = now, trace, np.float32(1), bounds[1]
+    current = np.empty_like(v)
+    for t in range(len(drive)):
+        current[:n_thalamic], current[n_thalamic:] = drive[t], 0
         for p in range(bounds.size - 1):
-            if p > 0:
-                for n in range(bounds[p], bounds[p + 1]):
-                    current[n] = 0
-                    gather(current[n], start[n - n_thalamic], start[n - n_thalamic + 1], sender, weight, s)
             for n in range(bounds[p], bounds[p + 1]):
-                after, constants = (all_v[t, n], all_b[t, n], all_s[t, n]), (alpha[n], rho[n], baseline, adaptation)
-                cell_forwards(current[n], (v[n], b[n], s[n]), after, constants)
+                gather(current[n], start[n], start[n + 1], sender, weight, s)
+            for n in range(bounds[p], bounds[p + 1]):
+                a, r = alpha[n], rho[n]
+                for j in range(v.shape[1]):
+                    b[n, j] = r * b[n, j] + (one - r) * s[n, j]
+                    threshold = baseline + adaptation * b[n, j]
+                    v[n, j] = a * v[n, j] + (one - a) * current[n, j] - threshold * s[n, j]
+                    s[n, j] = v[n, j] - threshold > np.float32(0)
+        all_v[t], all_b[t], all_s[t] = v, b, s
         read(evidence[t], rows, readout, s)
 
 
@@ -178,44 +163,35 @@ def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
 
 
 @njit(fastmath=FAST)
-def backwards(by_evidence, slope, before, trace, now, by, column, senders, by_drive, total):
+def backwards(by_evidence, slope, old, trace, now, by, column, senders, by_drive, total):
     """Gradients of `forwards` over the same steps, last step first.
 
-    `before` is the state (v, b, s) before the first step; `now` holds the last spikes, floats or bytes like those of `before`;
-    `by` holds the gradients by the last state and ends as those by the first; by_drive and `total`, by weight, alpha, rho and
-    readout, are filled and added to.
-    `senders` are the synapses once more, by receiving population and then by sender: senders to population p are
-    group[p] to group[p + 1] - 1, and the synapses of group k start[k] to start[k + 1] - 1.
+    `old` are the states (v, b, s) before each step, `trace` those after it; `now` holds the last spikes, floats or bytes like
+    those of `old`; `by` holds the gradients by the last state and ends as those by the first; by_drive and `total`, by weight,
+    alpha, rho and readout, are filled and added to. `senders` are the synapses once more, by receiving population and then
+    sender: where those of each sender to each population start, receivers, weights. Currents follow from the potentials.
     """
-    n_steps, n_thalamic, n_trials = by_drive.shape
     bounds, start, sender, _, alpha, rho, baseline, adaptation, rows, readout = column
-    group, group_sender, group_start, group_receiver, group_weight = senders
-    (all_v, all_b, all_s), (by_v, by_b, by_s), (by_weight, by_alpha, by_rho, by_readout) = trace, by, total
-    by_current = np.empty((now.shape[0], n_trials), np.float32)
-    for t in range(n_steps - 1, -1, -1):
+    back_start, back_receiver, back_weight = senders
+    (by_v, by_b, by_s), (by_weight, by_alpha, by_rho, by_readout) = by, total
+    n_cells, by_current = len(now), np.empty_like(by_v)
+    for t in range(len(by_drive) - 1, -1, -1):
         readout_backwards(by_evidence[t], rows, readout, now, by_s, by_readout)
         for p in range(bounds.size - 2, -1, -1):
             for n in range(bounds[p], bounds[p + 1]):
-                if t > 0:
-                    for j in range(n_trials):
-                        now[n, j] = all_s[t - 1, n, j]
-                else:
-                    now[n] = before[2][n]
-                old_v = all_v[t - 1, n] if t > 0 else before[0][n]
-                old_b = all_b[t - 1, n] if t > 0 else before[1][n]
-                states = (all_v[t, n], all_b[t, n]), slope[t, n], (old_v, old_b, now[n])
+                now[n] = old[2][t, n]
+                states = (trace[0][t, n], trace[1][t, n]), slope[t, n], (old[0][t, n], old[1][t, n], now[n])
                 constants = (alpha[n], rho[n], baseline, adaptation)
                 total_a, total_r = cell_backwards((by_v[n], by_b[n], by_s[n]), by_current[n], *states, constants)
                 by_alpha[n] += total_a
                 by_rho[n] += total_r
-            if p == 0:
-                by_drive[t] = by_current[:n_thalamic]
-                continue
             # here `now` holds what population p saw: new spikes of earlier populations, old ones of itself and later ones
             for n in range(bounds[p], bounds[p + 1]):
-                correlate(by_weight, start[n - n_thalamic], start[n - n_thalamic + 1], sender, by_current[n], now)
-            for k in range(group[p], group[p + 1]):
-                gather(by_s[group_sender[k]], group_start[k], group_start[k + 1], group_receiver, group_weight, by_current)
+                correlate(by_weight, start[n], start[n + 1], sender, by_current[n], now)
+            for n in range(n_cells):
+                k = p * n_cells + n
+                gather(by_s[n], back_start[k], back_start[k + 1], back_receiver, back_weight, by_current)
+        by_drive[t] = by_current[: bounds[1]]
 
 
 class _Advance(torch.autograd.Function):
@@ -226,9 +202,8 @@ class _Advance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, network, drive, v, b, s, *trained):
-        shape, one_step = (len(drive), *v.shape), (len(drive), len(trained[-1]), v.shape[1])
-        trace = [torch.empty(shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
-        evidence = torch.empty(one_step)
+        trace = [torch.empty(len(drive), *v.shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
+        evidence = torch.empty(len(drive), len(trained[-1]), v.shape[1])
         now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
         column = _column(network, *trained)
         for steps in (slice(0, 1), slice(1, None)):
@@ -245,22 +220,22 @@ class _Advance(torch.autograd.Function):
     def backward(ctx, by_evidence, *by_last):
         network = ctx.network
         *before, weight, alpha, rho, readout, all_v, all_b, all_s = ctx.saved_tensors
+        trace, trained = (all_v, all_b, all_s), (weight, alpha, rho, readout)
         by_state = [part.clone(memory_format=torch.contiguous_format) for part in by_last[:3]]
         by_drive = torch.empty(len(all_v), network.n_thalamic, all_v.shape[2])
-        totals = [torch.zeros_like(part) for part in (weight, alpha, rho, readout)]
-        now = all_s[-1].clone()
-        back = (network.receiver[network.back].int(), weight[network.back])
-        senders = _numpy(network.group, network.group_sender, network.group_start, *back)
-        column = _column(network, weight, alpha, rho, readout)
-        buffer = torch.empty_like(all_v[:SLOPE_STEPS])
+        totals = [torch.zeros_like(part) for part in trained]
+        column = _column(network, *trained)
+        senders = _numpy(network.back_start, network.receiver[network.back].int(), weight[network.back])
+        now, buffer = all_s[-1].clone(), torch.empty_like(all_v[:SLOPE_STEPS])
         for first in reversed(range(0, len(all_v), SLOPE_STEPS)):
             block = slice(first, first + SLOPE_STEPS)
-            trace = (all_v[block], all_b[block], all_s[block])
-            old = (all_v[first - 1], all_b[first - 1], all_s[first - 1]) if first else before
-            now = now if first else now.to(all_v.dtype)
-            x = torch.add(*trace[:2], alpha=-network.adaptation.item(), out=buffer[: len(trace[0])])
-            slope = cells.surrogate_(x.sub_(network.baseline))
-            states = (_numpy(*old), _numpy(*trace), now.numpy(), _numpy(*by_state))
+            old = [part[first - 1 : first - 1 + SLOPE_STEPS] for part in trace]
+            if first == 0:  # graded spikes before the first step: floats
+                old = [torch.cat([part[None], then[: SLOPE_STEPS - 1]]) for part, then in zip(before, trace, strict=True)]
+                now = now.float()
+            x = torch.add(all_v[block], all_b[block], alpha=-network.adaptation.item(), out=buffer[: len(all_v[block])])
+            slope = surrogate(x.sub_(network.baseline), out=x)
+            states = _numpy(*old), _numpy(all_v[block], all_b[block]), now.numpy(), _numpy(*by_state)
             backwards(*_numpy(by_evidence[block], slope), *states, column, senders, by_drive[block].numpy(), _numpy(*totals))
         return None, by_drive, *by_state, *totals
 

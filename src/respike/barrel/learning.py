@@ -20,55 +20,43 @@ def loss(output: model.Output, label: Int[Tensor, " trial"], kind: params.Loss) 
     return cross_entropy(output.votes / n_steps if kind == "reference" else output.logits[:, 1:].mean(1), label)
 
 
-def play(network: model.BarrelNetwork, samples: Samples, seed: int, batch: int = 128, round_: int = 0) -> list[model.Output]:
-    """Outputs of the network for all samples in turn, `batch` at a time, without gradients."""
-    outputs = []
-    with torch.no_grad():
-        for first in range(0, len(samples), batch):
-            part = samples.part(np.arange(first, min(first + batch, len(samples))))
-            x = torch.from_numpy(part.inputs(seed, round_)).to(network.weight.device)
-            outputs.append(network(x, _state(network, part, seed)))
-    return outputs
+@torch.no_grad()
+def play(network: model.BarrelNetwork, samples: Samples, seed: int, batch: int = 128, round_: int = 0) -> model.Output:
+    """Output of the network for all samples, `batch` at a time, without gradients."""
+    parts = [samples.part(slice(first, first + batch)) for first in range(0, len(samples), batch)]
+    outputs = [network(part.inputs(seed, round_), network.initial_state(seed, part.number)) for part in parts]
+    votes, logits, spikes = zip(*outputs, strict=True)
+    return model.Output(torch.cat(votes), torch.cat(logits), torch.cat(spikes, dim=2))
 
 
 def accuracy(network: model.BarrelNetwork, samples: Samples, seed: int, round_: int = 0) -> float:
     """Share of samples whose class has most votes."""
-    votes = torch.cat([output.votes for output in play(network, samples, seed, round_=round_)]).cpu().numpy()
+    votes = play(network, samples, seed, round_=round_).votes.cpu().numpy()
     return float((votes.argmax(1) == samples.label).mean())
-
-
-def _state(network: model.BarrelNetwork, samples: Samples, seed: int) -> model.State:
-    state = model.initial_state(seed, samples.number.tolist(), network.n_cells, network.baseline.item())
-    return model.State(*(part.to(network.weight.device) for part in state))
 
 
 class Trainer:
     """One network with its optimiser: `epoch(n)` is the step that `core.training.train` repeats."""
 
     def __init__(
-        self,
-        network: model.BarrelNetwork,
-        settings: params.Training,
-        seed: int,
-        train: Samples,
-        validation: Samples,
-        test: Samples,
+        self, network: model.BarrelNetwork, settings: params.Training, seed: int, samples: tuple[Samples, Samples, Samples]
     ) -> None:
         self.network, self.settings, self.seed = network, settings, seed
-        self.train, self.validation, self.test = train, validation, test
-        self.inputs = None if settings.redraw else torch.from_numpy(train.inputs(seed))
-        self.optimiser = training.Adam(_rates(network, settings), lr=settings.learning_rate)
+        self.train, self.validation, self.test = samples
+        self.inputs = None if settings.redraw else self.train.inputs(seed)
+        rate = settings.learning_rate  # time constants learn faster
+        taus = ((network.tau_adaptation, settings.tau_adaptation_factor), (network.tau_membrane, settings.tau_membrane_factor))
+        groups = [{"params": [part for name, part in network.named_parameters() if not name.startswith("tau")]}]
+        groups += [{"params": [tau], "lr": rate * factor} for tau, factor in taus]
+        self.optimiser = training.Adam(groups, lr=rate)
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, settings.decay_every, settings.decay)
         self.best = training.Best(network)
-
-    @property
-    def parts(self) -> dict[str, training.Part]:
-        return {"network": self.network, "optimiser": self.optimiser, "schedule": self.schedule, "best": self.best}
+        self.parts = {"network": network, "optimiser": self.optimiser, "schedule": self.schedule, "best": self.best}
 
     def epoch(self, number: int) -> dict[str, float]:
         """Go through the training samples once, in an order that depends on the epoch's number alone."""
         order = seeds.generator(self.seed, "barrel", "batch", number).permutation(len(self.train))
-        inputs = self.inputs if self.inputs is not None else torch.from_numpy(self.train.inputs(self.seed, number + 1))
+        inputs = self.inputs if self.inputs is not None else self.train.inputs(self.seed, number + 1)
         losses, correct = [], 0
         for batch in np.array_split(order, np.ceil(len(order) / self.settings.batch)):
             value, right = self._update(inputs[batch], self.train.part(batch))
@@ -81,11 +69,10 @@ class Trainer:
         self.best.offer(row["validation"] if len(self.validation) else number, number)
         return row
 
-    def _update(self, x: Tensor, samples: Samples) -> tuple[float, int]:
-        device = self.network.weight.device
-        label = torch.from_numpy(samples.label).to(device)
+    def _update(self, x: np.ndarray, samples: Samples) -> tuple[float, int]:
+        label = torch.from_numpy(samples.label).to(self.network.weight.device)
         self.optimiser.zero_grad()
-        output = self.network(x.to(device), _state(self.network, samples, self.seed), self.settings.checkpoint_steps)
+        output = self.network(x, self.network.initial_state(self.seed, samples.number), self.settings.checkpoint_steps)
         value = loss(output, label, self.settings.loss)
         value.backward()
         self.optimiser.step()
@@ -93,14 +80,6 @@ class Trainer:
         if not np.isfinite(value.item()):
             raise ValueError(f"the loss became {value.item()}; lower barrel.training.learning_rate in config.yaml")
         return value.item(), int((output.votes.argmax(1) == label).sum())
-
-
-def _rates(network: model.BarrelNetwork, settings: params.Training) -> list[dict]:
-    """Parameters in three groups: time constants learn faster."""
-    slow = [parameter for name, parameter in network.named_parameters() if not name.startswith("tau")]
-    factors = (settings.tau_adaptation_factor, settings.tau_membrane_factor)
-    fast = zip((network.tau_adaptation, network.tau_membrane), factors, strict=True)
-    return [{"params": slow}] + [{"params": [tau], "lr": settings.learning_rate * factor} for tau, factor in fast]
 
 
 def replicate_seed(root: int, replicate: int) -> int:
@@ -126,7 +105,8 @@ def fit(
     share = settings.training.validation_share
     validation = held_out(rest.label, share, seeds.generator(seed, "barrel", "validation"))
     built = build(settings.network, samples.form, wiring, seed, device)
-    trainer = Trainer(built, settings.training, seed, rest.part(~validation), rest.part(validation), samples.part(is_test))
+    parts = rest.part(~validation), rest.part(validation), samples.part(is_test)
+    trainer = Trainer(built, settings.training, seed, parts)
     key = {"wiring": wiring, "settings": settings, "seed": seed, "test samples": samples.number[is_test].tolist()}
     course = training.train(trainer.parts, trainer.epoch, settings.training.epochs, out, key, report_every=1)
     return trainer, course.assign(n_train=len(trainer.train), n_test=len(trainer.test), dataset=samples.dataset)

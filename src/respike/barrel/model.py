@@ -6,6 +6,8 @@ one synapse is then one vector operation over the trials of a batch.
 """
 
 import math
+from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,17 +16,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from respike.barrel import cells, kernel, params
+from respike.barrel import kernel, params
 from respike.barrel.anatomy import Anatomy, Synapses
 from respike.core import seeds
+from respike.core.cells import spike
 
-
-class State(NamedTuple):
-    """What a step needs of the step before it."""
-
-    v: Float[Tensor, "cell trial"]
-    b: Float[Tensor, "cell trial"]
-    s: Float[Tensor, "cell trial"]
+State = tuple[Float[Tensor, "cell trial"], ...]  # v, b, s: what a step needs of the step before it
 
 
 class Output(NamedTuple):
@@ -35,13 +32,6 @@ class Output(NamedTuple):
     spikes: UInt8[Tensor, "step cell trial"]
 
 
-def initial_state(seed: int, trials: list[int], n_cells: int, baseline: float) -> State:
-    """Potentials and (graded) spikes uniform in [0, 1), the same for a trial in whatever batch it stands."""
-    draws = np.stack([seeds.generator(seed, "barrel", "state", trial).random((2, n_cells)) for trial in trials], axis=-1)
-    v, s = torch.from_numpy(draws.astype(np.float32))
-    return State(v, torch.full_like(v, baseline), s)
-
-
 class BarrelNetwork(nn.Module):
     """Everything that a trained network is stands in its `state_dict`: synapses, time constants, baseline."""
 
@@ -49,13 +39,13 @@ class BarrelNetwork(nn.Module):
         super().__init__()
         self.form = form
         rng = seeds.generator(seed, "barrel", "weights")
-        self.n_thalamic = anatomy.n_thalamic
+        self.n_thalamic = int(anatomy.sizes[0])
         self.wire(anatomy, synapses)
         read = [anatomy.names.index(name) for name in params.READ_OUT]
         self.register_buffer("rows", torch.from_numpy(np.flatnonzero(np.isin(anatomy.population, read))))
         self.register_buffer("baseline", torch.tensor(settings.baseline))
         self.register_buffer("adaptation", torch.tensor(settings.adaptation))
-        self.weight = nn.Parameter(_uniform(rng, 0, settings.initial_weight, len(synapses.sender)))
+        self.weight = nn.Parameter(_uniform(rng, 0, settings.initial_weight, len(self.sender)))
         self.tau_membrane = nn.Parameter(torch.full((anatomy.n_cells,), params.TAU_MEMBRANE))
         self.tau_adaptation = nn.Parameter(torch.full((anatomy.n_cells,), params.TAU_ADAPTATION))
         half = self.n_thalamic // 2
@@ -66,61 +56,54 @@ class BarrelNetwork(nn.Module):
         self.classes = _dense(rng, params.HIDDEN, len(params.CLASSES), xavier=True)
 
     def wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
-        """Keep the synapses by receiver, and once more by receiving population and sender for the way back."""
-        counts = np.bincount(synapses.receiver - self.n_thalamic, minlength=anatomy.n_cells - self.n_thalamic)
-        population = anatomy.population[synapses.receiver]
-        back = np.lexsort((synapses.receiver, synapses.sender, population))
-        key = population[back] * anatomy.n_cells + synapses.sender[back]
-        first = np.flatnonzero(np.diff(key, prepend=-1))
-        buffers = {
-            "bounds": anatomy.bounds,
-            "receiver": synapses.receiver,
-            "sender": synapses.sender,
-            "start": np.concatenate([[0], np.cumsum(counts)]),
+        """Number the synapses by receiver and sender; for the way back order them by receiving population and sender."""
+        n, (receiver, sender) = anatomy.n_cells, np.nonzero(synapses)
+        key = anatomy.population[receiver] * n + sender
+        back = np.argsort(key, kind="stable")
+        kept = {"bounds": anatomy.bounds, "receiver": receiver, "sender": sender}
+        derived = {  # synapses of receiver k begin at start[k], those of sender k to population p at back_start[p, k]
+            "start": np.searchsorted(receiver, np.arange(n + 1)),
             "back": back,
-            "group": np.searchsorted(key[first] // anatomy.n_cells, np.arange(len(anatomy.sizes) + 1)),
-            "group_sender": synapses.sender[back][first],
-            "group_start": np.append(first, len(back)),
+            "back_start": np.searchsorted(key[back], np.arange(n * len(anatomy.sizes) + 1)),
         }
-        for name, values in buffers.items():
-            self.register_buffer(name, torch.from_numpy(np.asarray(values, dtype=np.int64)))
-        self.register_buffer("sign", torch.from_numpy(anatomy.signs[synapses.sender].astype(np.float32)))
+        for name, values in (kept | derived).items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=name in kept)
+        sign = np.where(anatomy.excitatory, 1.0, -1.0)[anatomy.population[sender]]
+        self.register_buffer("sign", torch.from_numpy(sign.astype(np.float32)), persistent=False)
 
     @property
     def n_cells(self) -> int:
         return len(self.tau_membrane)
 
-    def drive(self, x: Float[Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
-        """Current of the thalamic cells; x holds the force channels first and then those of the torque."""
+    def initial_state(self, seed: int, trials: Iterable[int]) -> State:
+        """Potentials and (graded) spikes uniform in [0, 1), the same for a trial in whatever batch it stands."""
+        drawn = [seeds.generator(seed, "barrel", "state", trial).random((2, self.n_cells)) for trial in trials]
+        v, s = torch.from_numpy(np.stack(drawn, axis=-1).astype(np.float32)).to(self.weight.device)
+        return v, torch.full_like(v, self.baseline.item()), s
+
+    def drive(self, x: Float[np.ndarray | Tensor, "trial step channel"]) -> Float[Tensor, "step thalamic trial"]:
+        """Current of the thalamic cells, by one matrix product per layer; x holds the channels of force, then of torque."""
         n_trials, n_steps = x.shape[:2]
-        flat = x.transpose(0, 1).reshape(n_steps * n_trials, -1)  # one matrix product per layer for all steps
+        flat = torch.as_tensor(x, device=self.weight.device).transpose(0, 1).reshape(n_steps * n_trials, -1)
         parts = flat.split([layer.in_features for layer in self.inputs], dim=1)
         joined = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
         return self.thalamus(joined).view(n_steps, n_trials, -1).transpose(1, 2).contiguous()
 
-    def forward(self, x: Float[Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
+    def forward(self, x: Float[np.ndarray | Tensor, "trial step channel"], state: State, checkpoint_steps: int = 0) -> Output:
         """Play `x`. The first step has no vote. With `checkpoint_steps` the way back computes the potentials anew."""
         drive = self.drive(x)
         advance = kernel.advance if drive.device.type == "cpu" else advance_plain
+        if checkpoint_steps:
+            advance = partial(checkpoint, advance, use_reentrant=False)
         evidence, spikes = [], []
         for part in drive.split(checkpoint_steps or len(drive)):
-            arguments = (self, part, *state, *self._parts())
-            seen, *state, fired = (
-                checkpoint(advance, *arguments, use_reentrant=False) if checkpoint_steps else advance(*arguments)
-            )
+            decays = torch.exp(-1 / self.tau_membrane), torch.exp(-1 / self.tau_adaptation)
+            readout = self.classes.weight @ self.hidden.weight  # two linear layers are one: nothing lies between them
+            seen, *state, fired = advance(self, part, *state, self.weight * self.sign, *decays, readout)
             evidence.append(seen)
             spikes.append(fired)
         logits = torch.cat(evidence).permute(2, 0, 1) + (self.classes.weight @ self.hidden.bias + self.classes.bias)
         return Output(logits[:, 1:].softmax(-1).sum(1), logits, torch.cat(spikes))
-
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Signed weights, both decays, and the readout; its two linear layers are one, as nothing lies between them."""
-        return (
-            self.weight * self.sign,
-            torch.exp(-1 / self.tau_membrane),
-            torch.exp(-1 / self.tau_adaptation),
-            self.classes.weight @ self.hidden.weight,
-        )
 
     @torch.no_grad()
     def project(self, smallest_tau: float) -> None:
@@ -150,20 +133,28 @@ def _dense(rng: np.random.Generator, n_in: int, n_out: int, xavier: bool) -> nn.
     return layer
 
 
+def step(current: Tensor, v: Tensor, b: Tensor, s: Tensor, alpha: Tensor, rho: Tensor, baseline: float, adaptation: float):
+    """One step of adapting, leaking, integrating and firing. The old spike subtracts the new threshold. Gives v, b, s.
+
+    Arrays are (cell, trial): current, potential v, adaptation b, spikes s of the step before. alpha = exp(-1 / tau_m) and
+    rho = exp(-1 / tau_adp) are (cell, 1); `baseline` is b0, `adaptation` beta.
+    """
+    b = rho * b + (1 - rho) * s
+    threshold = baseline + adaptation * b
+    v = alpha * v + (1 - alpha) * current - threshold * s
+    return v, b, spike(v - threshold, kernel.surrogate)
+
+
 def advance_plain(network: BarrelNetwork, drive, v, b, s, weight, alpha, rho, readout):
     """Steps of the recurrence in plain torch, on any device. Gives evidence (step, class, trial), the state, the spikes."""
-    bounds = network.bounds.tolist()
-    matrix = network.dense_weights(weight)
-    rows = [matrix[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
-    decays = list(
-        zip(alpha[:, None].split(np.diff(bounds).tolist()), rho[:, None].split(np.diff(bounds).tolist()), strict=True)
-    )
-    states = [list(parts) for parts in zip(*(part.split(np.diff(bounds).tolist()) for part in (v, b, s)), strict=True)]
+    sizes = network.bounds.diff().tolist()
+    rows, *cells = (part.split(sizes) for part in (network.dense_weights(weight), v, b, s, alpha[:, None], rho[:, None]))
+    states, decays = list(zip(*cells[:3], strict=True)), list(zip(*cells[3:], strict=True))
     evidence, spikes = [], []
     for current in drive:
-        for p, (a, r) in enumerate(decays):
+        for p, decay in enumerate(decays):
             total = rows[p] @ torch.cat([part[2] for part in states]) if p else current
-            states[p] = list(cells.step(total, *states[p], a, r, network.baseline, network.adaptation))
+            states[p] = step(total, *states[p], *decay, network.baseline, network.adaptation)
         fired = torch.cat([part[2] for part in states])
         evidence.append(readout @ fired[network.rows])
         spikes.append(fired.detach().to(torch.uint8))

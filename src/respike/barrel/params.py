@@ -57,16 +57,13 @@ class Sweeps:
 
     def __post_init__(self) -> None:
         """ValueError for settings that cannot be simulated."""
-        every = 1 / (FRAME_RATE * self.time_step)
-        if abs(every - round(every)) > 1e-6 or every < 1:
+        steps, sizes = 1 / (FRAME_RATE * self.time_step), (self.smallest_mm, self.largest_mm)
+        if abs(steps - round(steps)) > 1e-6 or steps < 1:
             raise ValueError(
-                f"barrel.sweeps.time_step is {self.time_step}: a frame of {1 / FRAME_RATE} s must be a whole number of steps"
+                f"barrel.sweeps.time_step is {self.time_step}, expected a whole part of a frame, {1 / FRAME_RATE} s"
             )
         if not 0 < self.smallest_mm <= self.largest_mm:
-            raise ValueError(
-                f"barrel.sweeps.smallest_mm is {self.smallest_mm} and largest_mm {self.largest_mm}, "
-                "expected 0 < smallest_mm <= largest_mm"
-            )
+            raise ValueError(f"barrel.sweeps.smallest_mm and largest_mm are {sizes}, expected 0 < smallest_mm <= largest_mm")
 
 
 @dataclass(frozen=True)

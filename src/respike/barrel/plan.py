@@ -34,17 +34,13 @@ def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, s
     """Paths of the training and the test file: the user's, or simulated ones in `folder`; ValueError when one is named."""
     named = {name: path for name, path in recording.items() if path}
     if len(named) == 1:
-        ((name, path),) = named.items()
-        other = "test" if name == "train" else "train"
-        raise ValueError(
-            f"config: barrel.recording.{name} is {path} but barrel.recording.{other} is empty; name both files or none"
-        )
+        raise ValueError(f"config: barrel.recording is {dict(recording)}; name both files, train and test, or none")
     return named or {name: f"{folder}/{name}.h5" for name in ("train", "test")}
 
 
-def mesh_files(folder: str) -> list[str]:
-    """The user's .obj files, which the simulation reads; none without a folder (a stage says what a folder lacks)."""
-    return sorted(str(path) for name in params.CLASSES for path in Path(folder, name).glob("*.obj")) if folder else []
+def mesh_files(folder: str) -> dict[str, list[str]]:
+    """The user's .obj files of each class, which the simulation reads; none without a folder."""
+    return {name: sorted(map(str, Path(folder, name).glob("*.obj"))) for name in params.CLASSES if folder}
 
 
 def simulation(sweeps: Config) -> dict[str, Any]:
@@ -70,50 +66,43 @@ def scan(config: Config) -> dict[str, Any]:
     return {"coding": coding(config, "spiking"), "network": fixed, **grid}
 
 
+def purposes(config: Config) -> dict[str, dict[str, dict[str, Any]]]:
+    """Trainings by what they are for and by name: variants as `params.Variant` reads them.
+
+    The networks of `histories` are kept. Those wired as the anatomy says are the same, and more. Each repeat of the
+    cross-validation has random numbers of its own. `starts` begin at points of the scan, from the lowest to the highest
+    irregularity.
+    """
+    (repeats, of), ablation, grid = (
+        (config["crossval"][key] for key in ("repeats", "folds")),
+        config["ablation"],
+        config["scan"],
+    )
+    pairs = [(form, number) for form in ("spiking", "real") for number in range(config["seeds"][form])]
+    fits = {f"{form}_{number}": {"form": form, "replicate": number} for form, number in pairs}
+    folds = {
+        f"fold_{form}_{k}_{number}": {"form": form, "replicate": k, "fold": {"repeat": k, "number": number, "of": of}}
+        for form, k, number in product(config["crossval"]["forms"], range(repeats), range(of))
+    }
+    wirings = {}
+    for wiring, number in product(ablation["wirings"], range(ablation["networks"])):
+        kept = f"spiking_{number}" if wiring == "anatomical" else ""
+        name = kept if kept in fits else f"wiring_{wiring}_{number}"
+        wirings[name] = fits.get(name, {"form": "spiking", "wiring": wiring, "replicate": number})
+    n = min(grid["trained"], len(grid["weights"]) * len(grid["baselines"]))
+    starts = {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}
+    return {"histories": fits, "folds": folds, "wirings": wirings, "starts": starts}
+
+
 def trainings(config: Config) -> dict[str, dict[str, Any]]:
-    """All trainings by name: variants as `params.Variant` reads them."""
-    return {**fits(config), **folds(config), **wirings(config), **starts(config)}
+    """All trainings by name."""
+    return {name: variant for part in purposes(config).values() for name, variant in part.items()}
 
 
 def histories(config: Config, folder: str) -> dict[str, list[str]]:
     """Files with the courses of all trainings, by what they are for."""
-    kept = fits(config)
-    parts = {"histories": kept, "folds": folds(config), "wirings": wirings(config), "starts": starts(config)}
+    parts = purposes(config)
     return {
-        key: [f"{folder}/{'fits' if name in kept else 'courses'}/{name}.parquet" for name in part]
+        key: [f"{folder}/{'fits' if name in parts['histories'] else 'courses'}/{name}.parquet" for name in part]
         for key, part in parts.items()
     }
-
-
-def fits(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings whose networks are kept."""
-    pairs = [(form, number) for form in ("spiking", "real") for number in range(config["seeds"][form])]
-    return {f"{form}_{number}": {"form": form, "replicate": number} for form, number in pairs}
-
-
-def folds(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings of the cross-validation; each repeat has random numbers of its own."""
-    repeats, of = (config["crossval"][key] for key in ("repeats", "folds"))
-    return {
-        f"fold_{form}_{k}_{number}": {"form": form, "replicate": k, "fold": {"repeat": k, "number": number, "of": of}}
-        for form, k, number in product(config["crossval"]["forms"], range(repeats), range(of))
-    }
-
-
-def wirings(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings of networks under each rule of connection; under that of the anatomy they are those of `fits` and more."""
-    variants = {}
-    for wiring, number in product(config["ablation"]["wirings"], range(config["ablation"]["networks"])):
-        variant = {"form": "spiking", "replicate": number}
-        if wiring == "anatomical" and number < config["seeds"]["spiking"]:
-            variants[f"spiking_{number}"] = variant
-        else:
-            variants[f"wiring_{wiring}_{number}"] = {**variant, "wiring": wiring}
-    return variants
-
-
-def starts(config: Config) -> dict[str, dict[str, Any]]:
-    """Trainings from initial values of the scan, from the lowest to the highest irregularity."""
-    grid = config["scan"]
-    n = min(grid["trained"], len(grid["weights"]) * len(grid["baselines"]))
-    return {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}

@@ -50,62 +50,41 @@ def read(path: Path, key: str, frames: int = params.FRAMES) -> Sweeps:
 
     Raises FileNotFoundError or ValueError that says which field is wrong, and how.
     """
-    where = f"The file is the config value {key}."
     try:
         with hdf5.opened(path) as file:
-            missing = [name for name in ("force", "torque", "label") if not isinstance(file.get(name), h5py.Dataset)]
-            if missing:
-                raise ValueError(f"{path}: no dataset {', '.join(missing)}; the file holds {sorted(file)}")
             force, torque = (hdf5.read(path, file, name) for name in ("force", "torque"))
             label = hdf5.read(path, file, "label", kinds="fiuSO")
             dataset = file.attrs.get("dataset", RECORDED)
-        sweeps = Sweeps(force, torque, _numbered(path, label), dataset if isinstance(dataset, str) else RECORDED)
-        problem = _shapes(sweeps, frames) or _values(sweeps)
-        if problem:
-            raise ValueError(f"{path}: {problem}")
+        shape = (*force.shape[:2], frames, params.WHISKERS, params.UNITS, 3)
+        _check_values(f"{path}: force", force, shape)
+        _check_values(f"{path}: torque", torque, shape)
+        classes = _classes(f"{path}: label", label, len(force))
     except ValueError as error:
-        raise ValueError(f"{error}. {where}") from error
-    return sweeps._replace(label=np.searchsorted(params.LABELS, sweeps.label).astype(np.int64))
+        raise ValueError(f"{error}. The file is the config value {key}.") from error
+    return Sweeps(force, torque, classes, dataset if isinstance(dataset, str) else RECORDED)
 
 
-def _numbered(path: Path, label: np.ndarray) -> np.ndarray:
-    """Labels as numbers: texts may be the names of the classes, or their numbers; ValueError for another one."""
-    if label.dtype.kind != "U":
-        return label
-    known = {str(number): number for number in params.LABELS} | dict(zip(params.CLASSES, params.LABELS, strict=True))
-    texts = [text.strip().strip("\0").lower().removesuffix(".0") for text in label.ravel().tolist()]
-    strange = sorted(set(texts) - set(known))
-    if strange:
-        raise ValueError(f"{path}: label holds {strange[0]!r}, expected {_listed()}, as numbers or by name")
-    return np.array([known[text] for text in texts], dtype=np.int64).reshape(label.shape)
+def _check_values(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
+    if values.shape != shape or 0 in shape:
+        axes = "at least one sample and one sweep of each, frames, whiskers, links, components"
+        raise ValueError(f"{name} has shape {values.shape}, expected {shape}: {axes}")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} holds {int(bad.sum())} values that are not finite (first at {index}: {values[index]})")
 
 
-def _shapes(sweeps: Sweeps, frames: int) -> str:
-    tail = (frames, params.WHISKERS, params.UNITS, 3)
-    for name, array in (("force", sweeps.force), ("torque", sweeps.torque)):
-        if array.ndim != 6 or array.shape[2:] != tail or 0 in array.shape:
-            return f"{name} has shape {array.shape}, expected (samples, sweeps, {', '.join(map(str, tail))})"
-    if sweeps.torque.shape != sweeps.force.shape:
-        return f"torque has shape {sweeps.torque.shape}, expected that of force, {sweeps.force.shape}"
-    if sweeps.label.shape != (len(sweeps.force),):
-        return f"label has shape {sweeps.label.shape}, expected ({len(sweeps.force)},), one per sample of force"
-    return ""
-
-
-def _values(sweeps: Sweeps) -> str:
-    for name, array in (("force", sweeps.force), ("torque", sweeps.torque)):
-        bad = ~np.isfinite(array)
-        if bad.any():
-            index = tuple(int(i) for i in np.argwhere(bad)[0])
-            return f"{name} holds {int(bad.sum())} values that are not finite (first at {index}: {array[index]})"
-    unknown = sorted(set(np.unique(sweeps.label)) - set(params.LABELS))
-    if unknown:
-        return f"label holds {unknown[0]:g}, expected {_listed()}"
-    absent = [f"{k} {name}" for k, name in zip(params.LABELS, params.CLASSES, strict=True) if k not in sweeps.label]
-    if absent:
-        return f"label holds no {' and no '.join(absent)}, expected at least one sample of each of {_listed()}"
-    return ""
-
-
-def _listed() -> str:
-    return ", ".join(f"{number} ({name})" for number, name in zip(params.LABELS, params.CLASSES, strict=True))
+def _classes(name: str, label: np.ndarray, n: int) -> Int[np.ndarray, " sample"]:
+    """Classes 0, 1, 2 of labels that are their published numbers, or their names or numbers as text."""
+    expected = ", ".join(f"{number} ({kind})" for number, kind in zip(params.LABELS, params.CLASSES, strict=True))
+    if label.shape != (n,):
+        raise ValueError(f"{name} has shape {label.shape}, expected ({n},), one per sample of force")
+    texts = [text if isinstance(text, str) else f"{text:g}" for text in label.tolist()]
+    texts = [text.strip().strip("\0").lower().removesuffix(".0") for text in texts]
+    known = {text: k for k, each in enumerate(zip(params.CLASSES, map(str, params.LABELS), strict=True)) for text in each}
+    if unknown := sorted(set(texts) - set(known)):
+        raise ValueError(f"{name} holds {unknown[0]!r}, expected {expected}, as numbers or by name")
+    classes = np.array([known[text] for text in texts])
+    if absent := [kind for k, kind in enumerate(params.CLASSES) if k not in classes]:
+        raise ValueError(f"{name} holds no {' and no '.join(absent)}, expected at least one sample of each of {expected}")
+    return classes

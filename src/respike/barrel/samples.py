@@ -29,9 +29,11 @@ class Samples:
         return replace(self, values=self.values[chosen], label=self.label[chosen], number=self.number[chosen])
 
     def inputs(self, seed: int, round_: int = 0) -> Float[np.ndarray, "sample step channel"]:
-        """Input of each step: spikes drawn from `seed`, or the numbers themselves."""
-        values = encoding.steps(self.values, self.encoding, self.form)
-        return encoding.draw(values, self.number, seed, round_) if self.form == "spiking" else values
+        """Input of each step: every so many frames, as numbers or as spikes that are drawn several times from each."""
+        values = self.values[:, :: self.encoding.frame_stride]
+        if self.form == "real":
+            return values
+        return encoding.draw(values.repeat(self.encoding.repeats, axis=1), self.number, seed, round_)
 
 
 def read(path: Path, form: str, settings: params.Encoding) -> tuple[Samples, Bool[np.ndarray, " sample"]]:

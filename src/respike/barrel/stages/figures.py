@@ -54,7 +54,7 @@ def run(
     }
     for name, figure in drawn.items():
         style.save(figure, folder, name, dataset)
-    placed = [objects.place(objects.draw(kind, EXAMPLE, seed, sweeps), 0) for kind in range(len(params.CLASSES))]
+    placed = [objects.draw(kind, EXAMPLE, 0, seed, sweeps) for kind in range(len(params.CLASSES))]
     style.save(array(placed, sweeps.time_step), folder, "array", recording.STAND_IN)
     movie(folder / "sweep.gif", placed[1])
 
@@ -64,7 +64,7 @@ def joined(paths: list[Path]) -> pd.DataFrame:
     return pd.concat([files.read_table(path) for path in paths])
 
 
-def array(placed: list[objects.Placed], time_step: float):
+def array(placed: list[objects.Object], time_step: float):
     """The whisker array with an object of each class, and what one sweep of each gives."""
     figure = plt.figure(figsize=(2 * style.WIDTH, 6.2))
     grid = figure.add_gridspec(3, 3, height_ratios=(1.6, 1, 1))
@@ -85,13 +85,13 @@ def array(placed: list[objects.Placed], time_step: float):
     return figure
 
 
-def scene(axes: Axes, placed: objects.Placed, time: float) -> None:
+def scene(axes: Axes, placed: objects.Object, time: float) -> None:
     """Whiskers at rest, and the object where it would be at `time` (s)."""
     for whisker in whiskers():
         axes.plot(*centreline(whisker, UNIT_LENGTH, whisker.n_units).T, color="black", linewidth=0.6)
     offset = placed.position + time * placed.velocity
     for part in placed.shape:
-        corners = offset + part.box() @ placed.rotation.T
+        corners = offset + placed.rotation.apply(part.box().corners())
         axes.add_collection3d(Poly3DCollection([corners[list(face)] for face in FACES], alpha=0.35, color=style.INHIBITORY))
     axes.set(xlim=(-50, 30), ylim=(-50, 30), zlim=(-75, 5))
     axes.set_box_aspect(None, zoom=1.25)
@@ -101,7 +101,7 @@ def scene(axes: Axes, placed: objects.Placed, time: float) -> None:
     axes.view_init(18, -60)
 
 
-def movie(path: Path, placed: objects.Placed) -> None:
+def movie(path: Path, placed: objects.Object) -> None:
     """The object on its way through the array at rest, as an animated picture."""
     figure = plt.figure(figsize=(3.2, 3.0), dpi=70)
     axes = figure.add_subplot(projection="3d")

@@ -17,8 +17,8 @@ def run(*, shard: int, shards: int, settings: params.Sweeps, seed: int, out: Pat
     forces, torques = [], []
     for count, number in enumerate(numbers, 1):
         # classes take turns, so that every shard holds about as many of each
-        drawn = objects.draw(number % n_classes, number // n_classes, seed, settings)
-        parts = [simulation.simulate(objects.place(drawn, k), settings.time_step) for k in range(settings.sweeps)]
+        things = [objects.draw(number % n_classes, number // n_classes, k, seed, settings) for k in range(settings.sweeps)]
+        parts = [simulation.simulate(thing, settings.time_step) for thing in things]
         forces.append(np.stack([force for force, _ in parts]))
         torques.append(np.stack([torque for _, torque in parts]))
         if count % 10 == 0 or count == len(numbers):

@@ -47,7 +47,7 @@ def run(
     for path in responses:
         rows += network(files.read_arrays(path))
     rows += gains(rows)
-    n_synapses = len(anatomy.column(1, "anatomical", seed)[1].sender)
+    n_synapses = int(anatomy.column(1, "anatomical", seed)[1].sum())
     rows.append(Measure("anatomy", seed, "none", "synapses of the whole column", n_synapses, "1", n_synapses))
     files.write_table(out, measures.table(STUDY, rows))
     files.write_table(facts, measures.facts(STUDY, trained([*histories, *wirings, *starts])))

@@ -1,17 +1,18 @@
 """An object on its way through the whiskers: drawn as in the published generator (Zhuang et al., NeurIPS 2017)."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from respike.barrel import params
 from respike.barrel.sweeps import meshes, shapes
-from respike.barrel.sweeps.whiskers import array_centre, euler, whiskers
+from respike.barrel.sweeps.whiskers import array_centre, whiskers
 from respike.core import seeds
 
 START, START_SPREAD = (13.0, -8.0), (10.0, 4.0, 10.0)  # mm: y, and z below the array's centre; half widths of x, y, z
+AIM = -4.0  # mm, below the array's centre
 SPEED = (7.0, 14.0)  # mm / s
 OFFSETS = (0.0, -20.0, 20.0)  # mm, sideways, of the three groups of four sweeps
 CLEARANCE, CLEARANCE_WIDTH = 5.0, 10.0  # mm below a whisker's base, and sideways, where the object must not be
@@ -19,47 +20,42 @@ LID = 9  # points along each side of the upper face of the bounding box that are
 
 
 class Object(NamedTuple):
-    """What one sample is: a shape in its pose, and where it starts and how fast it moves."""
+    """An object in one sweep: a shape in its pose, where its centre starts, and its velocity."""
 
     shape: shapes.Shape
-    rotation: Float[np.ndarray, "3 3"]
-    start: Float[np.ndarray, " 3"]  # mm
-    speed: float  # mm / s
-
-
-class Placed(NamedTuple):
-    """An object in one sweep: its pose, where its centre starts, and its velocity."""
-
-    shape: shapes.Shape
-    rotation: Float[np.ndarray, "3 3"]
+    rotation: Rotation
     position: Float[np.ndarray, " 3"]  # mm
     velocity: Float[np.ndarray, " 3"]  # mm / s
 
 
-def draw(kind: int, index: int, seed: int, settings: params.Sweeps) -> Object:
-    """Object number `index` of class `kind`; with a folder of meshes the shape is file number `index` of the class."""
+def draw(kind: int, index: int, sweep: int, seed: int, settings: params.Sweeps) -> Object:
+    """Object number `index` of class `kind` in sweep 0 to 11: three sideways offsets times four turns about its own axis.
+
+    With a folder of meshes the shape is file number `index` of the class.
+    """
     rng = seeds.generator(seed, "barrel", "object", kind, index)
-    shape = shapes.draw(kind, rng)
+    shape = shapes.FAMILIES[kind](rng)
     if settings.meshes:
-        files = meshes.files(Path(settings.meshes))[kind]
-        shape = meshes.read(files[index % len(files)])
-    diagonal = rng.uniform(settings.smallest_mm, settings.largest_mm)
-    rotation = shapes.orientation(rng, settings.max_tilt_deg)
-    centre = array_centre()
+        shape = meshes.read(meshes.choose(settings.meshes, kind, index))
+    shape = shapes.scaled(shape, rng.uniform(settings.smallest_mm, settings.largest_mm))
+    rotation = orientation(rng, settings.max_tilt_deg) * Rotation.from_euler("z", sweep % 4 * np.pi / 2)
+    centre = array_centre() + (OFFSETS[sweep // 4], 0, 0)
     start = np.array([centre[0], START[0], centre[2] + START[1]]) + rng.uniform(-1, 1, 3) * START_SPREAD
-    return Object(shapes.scaled(shape, diagonal), rotation, start, rng.uniform(*SPEED))
-
-
-def place(drawn: Object, sweep: int) -> Placed:
-    """The object in sweep number `sweep` (0 to 11): three sideways offsets times four quarter turns about its own axis."""
-    shift = np.array([OFFSETS[sweep // 4], 0, 0])
-    rotation = drawn.rotation @ euler(0, 0, sweep % 4 * np.pi / 2)
-    start, aim = drawn.start + shift, array_centre() + shift + (0, 0, -4)
-    direction = (aim - start) / np.linalg.norm(aim - start)
-    points = shapes.corners(drawn.shape) @ rotation.T
+    way = centre + (0, 0, AIM) - start
+    direction = way / np.linalg.norm(way)
+    points = rotation.apply(shapes.corners(shape))
     position = start - direction * (points @ direction).max()
     position[2] -= _excess_height(position, points, direction)
-    return Placed(drawn.shape, rotation, position, drawn.speed * direction)
+    return Object(shape, rotation, position, rng.uniform(*SPEED) * direction)
+
+
+def orientation(rng: np.random.Generator, max_tilt_deg: float) -> Rotation:
+    """Upright pose tilted by at most `max_tilt_deg` about a random axis; from 180 on any pose, as in the published set."""
+    if max_tilt_deg >= 180:
+        return Rotation.from_euler("xyz", rng.uniform(0, 2 * np.pi, 3))
+    axis = rng.standard_normal(3)
+    angle = np.radians(rng.uniform(0, max_tilt_deg))
+    return Rotation.from_rotvec(-angle * axis / np.linalg.norm(axis)) * Rotation.from_euler("x", np.pi / 2)
 
 
 def _excess_height(position, points, direction) -> float:
