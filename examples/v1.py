@@ -11,7 +11,7 @@ record = recorded.read(Path("results/v1/recording.npz"))
 model = fitted.read(Path("results/v1/fits/sm_0.pt"), torch.device("cpu")).model
 test = trials.cut(record.movie, record.of("test"), model.network)
 with torch.no_grad():
-    runs, _ = simulation.free_runs(model, model.drive(test.windows), 100, seed=1, stream=("example",), n_probabilities=1)
+    runs, _ = simulation.free_runs(model, model.drive(test.movie), 100, seed=1, stream=("example",), n_probabilities=1)
 spikes = {"recorded": test.y.numpy(), "model": runs[:, :, : model.n_recorded]}
 psth = {name: trains.mean(0) / record.bin_seconds for name, trains in spikes.items()}
 print(f"R2 of the trial average: {statistics.r2(*psth.values()):.2f}")

@@ -199,7 +199,7 @@ def test_sweeps_of_barrel(seed, label, tmp_path):
 def test_recordings_of_v1(spikes, bin_ms, late, dataset, tmp_path):
     split = np.array(["train", "train", "test", "validation"])
     written = recorded.Recording(np.zeros((3, 2, 2)), spikes, split, np.array([1, 7]), bin_ms, late, late + 1, dataset)
-    recorded.write(tmp_path / "a.npz", written)
+    files.write_arrays(tmp_path / "a.npz", **written._asdict())
     found = recorded.read(tmp_path / "a.npz")
     same(*({name: np.asarray(value) for name, value in each._asdict().items()} for each in (found, written)))
     assert isinstance(found.bin_ms, float)

@@ -20,7 +20,7 @@ import yaml
 from respike import overlay, schema
 from respike.barrel import recording as sweeps
 from respike.core.config import ConfigError
-from respike.formats import arrays, movies, spike_times
+from respike.formats import arrays, matlab, movies, spike_times
 from respike.fsbi import mlp, released
 from respike.fsbi.params import Wiring
 from respike.modes import digits
@@ -56,7 +56,7 @@ def network(path):
 
 
 def events(path):
-    recording.write_events(path, [[np.sort(RNG.random(3)) for _ in range(2)] for _ in range(3)])
+    matlab.write_cells(path, "data", "EVENTS", [[np.sort(RNG.random(3)) for _ in range(2)] for _ in range(3)])
 
 
 def movie_npy(path):

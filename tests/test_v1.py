@@ -58,7 +58,7 @@ def test_all_stages(raw, recording, tmp_path):
     record, model = recorded.read(recording), fitted.read(fits[0], torch.device("cpu")).model
     test = trials.cut(record.movie, record.of("test"), model.network)
     with torch.no_grad():
-        p = torch.sigmoid(model.forced(model.drive(test.windows), test.recorded).logits).numpy()
+        p = torch.sigmoid(model.forced(model.drive(test.movie), test.recorded).logits).numpy()
     nll = -np.log(np.where(record.of("test")[:, 9:], p, 1 - p)).mean((1, 2))
     np.testing.assert_allclose(simulated.read(runs[0]).nll, nll, rtol=1e-5)
     np.testing.assert_array_equal(simulated.read(runs[0]).nll, simulated.read(runs[0]).nll_marginal)  # nothing is hidden
@@ -379,7 +379,8 @@ def test_measures_by_hand(raw, recording, tmp_path):
     cells = np.ix_([2, 0, 3, 4], [2, 0, 3, 4])  # and a hidden one
     runs = np.concatenate([test, known.spikes[8:12, 9:, 4:5]], 2)
     fit_ = (np.full(4, 0.5), np.full(4, 0.4), 0.4 * known.couplings[cells][:, :, ::-1], np.zeros(4), np.float64(0.4), 3, 1)
-    simulated.write(tmp_path / "run.npz", Simulation(runs, runs[:, :, :3] + 0.0, *fit_, "stand-in"))
+    copied = Simulation(runs, runs[:, :, :3] + 0.0, *fit_, "stand-in")
+    files.write_arrays(tmp_path / "run.npz", **copied._asdict())
     made = {"runs": [tmp_path / "run.npz"], "names": ["copy_1"], "out": tmp_path / "metrics.parquet"}
     made |= {"also": [], "also_facts": [], "facts": tmp_path / "facts.parquet"}
     metrics.run(recording=tmp_path / "recording.npz", ground_truth=raw / "ground_truth.npz", **made)

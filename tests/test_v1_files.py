@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from respike.formats import movies
+from respike.formats import mat, matlab, movies
 from respike.v1 import loading, plan, trials
 from respike.v1 import recording as reader
 from respike.v1.params import Network, Preprocessing
@@ -20,8 +20,9 @@ def write_raw(folder, frames=None, cells=None):
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (9, 9, 40), dtype=np.uint8) if frames is None else frames
-    reader.write_mat(folder / "natural_movie.mat", frames)
-    reader.write_events(folder / "data_monkey1_natural_movie.mat", cells_of(rng) if cells is None else cells)
+    (folder / "natural_movie.mat").write_bytes(mat.content({"M": frames}))
+    events = folder / "data_monkey1_natural_movie.mat"
+    matlab.write_cells(events, "data", "EVENTS", cells_of(rng) if cells is None else cells)
     return folder
 
 
@@ -259,7 +260,10 @@ def test_resize_of_a_constant_and_of_a_ramp():
     np.testing.assert_allclose(movies.resize(np.full((40, 30, 2), 0.3), 13), 0.3)
 
 
-def test_windows_end_with_the_frame_of_their_step():
-    movie = np.arange(20.0)[:, None, None]
-    windows = trials.movie_windows(movie, Network(movie_frames=12, history=4))
-    np.testing.assert_array_equal(windows[:, :, 0, 0], [list(range(k - 11, k + 1)) for k in range(11, 20)])
+def test_the_first_step_has_a_full_window_and_a_full_history():
+    movie, frames = np.arange(20.0)[:, None, None], np.arange(20)
+    spikes = np.stack([frames % 2 == 0, frames % 3 == 0])[:, :, None]  # two trials of a cell
+    cut = trials.cut(movie, spikes, Network(movie_frames=12, history=4))
+    np.testing.assert_array_equal(cut.movie, movie)
+    np.testing.assert_array_equal(cut.y, spikes[:, 11:])  # the frames 0 to 11 are the window of step 0
+    np.testing.assert_array_equal(cut.recorded, spikes[:, 7:])

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from respike.v1 import losses, particles, recurrence, simulation, trials, truth
-from respike.v1.model import Pass, SpikingNetwork, pool
+from respike.v1 import model as model_module
+from respike.v1.fourier import Convolution
+from respike.v1.model import FrontEnd, Pass, SpikingNetwork, pool
 from respike.v1.params import Network, Standin
 
 
@@ -34,7 +37,7 @@ def gradients(model, run):
 @pytest.mark.parametrize("mode", ["free", "forced"])
 def test_compiled_time_loop_is_the_plain_one(mode, coupling, surrogate, monkeypatch):
     model = small_model(surrogate=surrogate, coupling=coupling)
-    movie, recorded = uniform(20, 10, 7, 7), uniform(4, 29, 3, seed=2) < 0.3
+    movie, recorded = uniform(29, 7, 7), uniform(4, 29, 3, seed=2) < 0.3
     draw = uniform(4, 20, 5, seed=3)
 
     def run():
@@ -117,14 +120,61 @@ def test_free_runs_do_not_depend_on_the_chunk(monkeypatch):
 @pytest.mark.parametrize("size", [5, 6, 13, 14])
 @pytest.mark.parametrize(("side", "stride"), [(3, 2), (2, 2), (4, 2), (5, 3), (3, 1), (2, 1), (4, 1), (2, 3)])
 def test_pooling_by_brute_force(size, side, stride):
-    image = uniform(2, 3, size, size) - 0.5
+    image = uniform(size, size, 2, 3) - 0.5  # row, column, channel, step
     n_out = -(-size // stride)
     before = max((n_out - 1) * stride + side - size, 0) // 2
-    expected = np.zeros((2, 3, n_out, n_out), dtype=np.float32)
-    for f, c, y, x in np.ndindex(expected.shape):
+    expected = np.zeros((n_out, n_out, 2, 3), dtype=np.float32)
+    for y, x in np.ndindex(n_out, n_out):
         rows, columns = (slice(max(0, k * stride - before), k * stride - before + side) for k in (y, x))
-        expected[f, c, y, x] = max(0.0, image[f, c, rows, columns].max())
+        expected[y, x] = image[rows, columns].numpy().max((0, 1))
     np.testing.assert_array_equal(pool(image, side, stride), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # even kernels
+@pytest.mark.parametrize("side", [1, 2, 3, 7, 8, 12])
+@pytest.mark.parametrize("pixels", [1, 6, 7, 13])
+def test_convolution_by_fourier_transforms_is_that_of_torch(pixels, side):
+    """Values, and gradients for images and weights; torch's in double precision."""
+    torch.manual_seed(0)
+    layer, images, weight = (
+        Convolution(pixels, 3, 2, side),
+        uniform(pixels, pixels, 3, 5),
+        uniform(pixels, pixels, 2, 5, seed=2),
+    )
+    images.requires_grad_(True)
+    found = layer.images(layer.kernels() @ layer.spectra(images))
+    found = (found, *torch.autograd.grad((found * weight).sum(), [images, layer.weight]))
+    u, w = images.detach().double().requires_grad_(True), layer.weight.detach().double().requires_grad_(True)
+    judge = functional.conv2d(u.permute(3, 2, 0, 1), w, padding="same").permute(2, 3, 1, 0)
+    judge = (judge, *torch.autograd.grad((judge * weight).sum(), [u, w]))
+    for one, other in zip(found, judge, strict=True):
+        np.testing.assert_allclose(one.detach(), other.detach(), rtol=0, atol=2e-6 * float(other.detach().abs().max()))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize(("pixels", "kernels", "pools", "strides"), [(9, (7, 7), (3, 3), (2, 2)), (8, (4, 3), (2, 4), (1, 3))])
+def test_front_end_is_that_of_plain_torch(pixels, kernels, pools, strides, monkeypatch):
+    """Convolutions, pooling and ReLU of the windows one by one, with torch's layers in double precision and its gradient."""
+    monkeypatch.setattr(model_module, "CHUNK", 8)  # 20 steps: two whole chunks and a half
+    network = Network(filters=(3, 4), kernels=kernels, pools=pools, strides=strides)
+    front_end, movie = FrontEnd(network, pixels), uniform(29, pixels, pixels)
+    with torch.no_grad():
+        for number, parameter in enumerate(front_end.parameters()):
+            parameter.copy_(uniform(*parameter.shape, seed=number) - 0.5)
+    found = front_end(movie)
+    assert found.shape == (20, front_end.n_features)
+    weight = uniform(*found.shape, seed=9)
+    twins = [parameter.detach().double().requires_grad_(True) for parameter in front_end.parameters()]
+    x = torch.stack([movie[step : step + 10] for step in range(20)]).double()
+    for k, (side, stride) in enumerate(zip(pools, strides, strict=True)):
+        x = functional.conv2d(x, *twins[2 * k : 2 * k + 2], padding="same").relu()
+        full = max((-(-x.shape[3] // stride) - 1) * stride + side - x.shape[3], 0)
+        x = functional.max_pool2d(functional.pad(x, (full // 2, full - full // 2) * 2), side, stride)  # zeros hide nothing now
+    judge = x.permute(0, 2, 3, 1).flatten(1)
+    found = (found, *torch.autograd.grad((found * weight).sum(), list(front_end.parameters())))
+    judge = (judge, *torch.autograd.grad((judge * weight).sum(), twins))
+    for one, other in zip(found, judge, strict=True):
+        np.testing.assert_allclose(one.detach(), other.detach(), rtol=0, atol=2e-6 * float(other.detach().abs().max()))
 
 
 def test_size_of_the_front_end():

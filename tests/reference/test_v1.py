@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from respike.core import statistics
+from respike.core import files, statistics
 from respike.core.adam import Adam
 from respike.formats import movies
 from respike.v1 import agreement, losses, recorded, recording, recurrence, trials, truth
@@ -52,6 +52,14 @@ def parameters(model, layers):
     return rows
 
 
+def movie_of(case):
+    """The case's movie: the first window of frames, then the last frame of each later one."""
+    windows = tensor(case["x"]).permute(0, 3, 1, 2)
+    movie = torch.cat([windows[0], windows[1:, -1]])
+    np.testing.assert_array_equal(movie.unfold(0, windows.shape[1], 1).permute(0, 3, 1, 2), windows)
+    return movie
+
+
 def recorded_of(case):
     """Recorded spikes with the history before the first step."""
     n_history = case["p_w_rec"].shape[2]
@@ -71,7 +79,7 @@ def objective_of(case, name):
 
 
 def passes(model, case):
-    drive = model.drive(tensor(case["x"]).permute(0, 3, 1, 2))
+    drive = model.drive(movie_of(case))
     forced = model.forced(drive, recorded_of(case), tensor(case["u_forced"])) if "u_forced" in case else None
     free = model.free(drive, tensor(case["u_free"])) if "u_free" in case else None
     return forced, free
@@ -87,7 +95,7 @@ def time_loop(request, monkeypatch):
 def test_passes_losses_and_gradients(case, time_loop):
     name, case = case.stem, dict(np.load(case))
     model, layers = network_of(case)
-    latent = model.front_end(tensor(case["x"]).permute(0, 3, 1, 2))
+    latent = model.front_end(movie_of(case))
     np.testing.assert_allclose(latent.detach().numpy(), case["latent"], atol=1e-5)
 
     forced, free = passes(model, case)
@@ -144,7 +152,7 @@ def test_windows_history_and_targets(case):
     spikes = case["spikes"].reshape(int(case["n_rep"]), -1, n_cells)
     network = Network(movie_frames=n_frames, history=case["past_1"].shape[2] // n_cells)
     cut = trials.cut(case["movie"].transpose(2, 0, 1), spikes, network)
-    np.testing.assert_array_equal(cut.windows.permute(0, 2, 3, 1), case["x"])
+    np.testing.assert_array_equal(cut.movie.unfold(0, n_frames, 1), case["x"])
     np.testing.assert_array_equal(spikes.mean(0).T, case["psth_train"])
     for batch in ("1", "2"):
         picked = cut.pick(case[f"trial_ids_{batch}"])
@@ -229,9 +237,10 @@ def quick_recording(case, folder):
     split = np.repeat(["train", "test", "validation"], splits)
     movie = case["movie"].transpose(2, 0, 1)
     record = recorded.Recording(movie, case["spikes"], split, np.arange(n_cells), 40.0, 0, 0, "stand-in")
-    recorded.write(folder / "recording.npz", record)
+    files.write_arrays(folder / "recording.npz", **record._asdict())
     spikes = np.concatenate([case["spikes"], case["hidden"]], 2)
-    truth.write(folder / "truth.npz", truth.Truth(case["W"], case["b"], case["drive"], spikes, n_cells))
+    known = truth.Truth(case["W"], case["b"], case["drive"], spikes, n_cells)
+    files.write_arrays(folder / "truth.npz", **known._asdict())
     return folder / "recording.npz", folder / "truth.npz"
 
 

@@ -155,6 +155,12 @@ def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
         return {name: stored[name] for name in stored.files}
 
 
+def read_tuple(kind: type, path: str | Path) -> Any:
+    """Named tuple of `kind` in the npz file of its fields; numbers and texts that stand alone are those of Python."""
+    stored = read_arrays(path, *kind._fields)
+    return kind(*(stored[name] if stored[name].ndim else stored[name].item() for name in kind._fields))
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Text file in UTF-8."""
     with whole(path) as temporary:

@@ -40,17 +40,16 @@ class Fitting:
             self.model.parameters(), settings.learning_rate, betas, settings.epsilon, settings.clip, fused=True
         )
         self.best = training.Best(self.model)
-        self.targets = self._targets(self.train) if self.objective.target_stats == "all" else None
+        every = self.objective.target_stats == "all"
+        self.targets = losses.Targets(self.train.y, self.objective, network.history) if every else None
 
     def _check(self) -> None:
         n_train, batch = len(self.train.y), self.settings.batch
         if not 0 < batch <= n_train:
             raise ValueError(f"v1.training.batch = {batch}: expected 1 to the {n_train} training trials (v1.data.train)")
-        for key, n_trials in (("v1.training.batch", batch), ("v1.data.validation", len(self.validation.y))):
-            if self.objective.noise_correlation and n_trials < 2:
-                raise ValueError(
-                    f"{key} = {n_trials}: expected 2 or more for a noise covariance (objective.noise_correlation)"
-                )
+        for key, size in (("v1.training.batch", batch), ("v1.data.validation", len(self.validation.y))):
+            if self.objective.noise_correlation and size < 2:
+                raise ValueError(f"{key} = {size}: expected 2 or more for a noise covariance (objective.noise_correlation)")
 
     @property
     def parts(self) -> dict[str, training.Part]:
@@ -76,9 +75,7 @@ class Fitting:
         total.backward()
         row = {"train": float(total.detach())} | {name: float(term.detach()) for name, term in values.items()}
         if not math.isfinite(row["train"]):
-            raise ValueError(
-                f"the loss of step {number} is {row['train']}; expected a number: lower v1.training.learning_rate"
-            )
+            raise ValueError(f"loss of step {number} is {row['train']}; expected a number: lower v1.training.learning_rate")
         self.optimiser.step(number)
         due = (number + 1) % self.settings.evaluate_every == 0 or number + 1 == self.settings.steps
         return row | {"validation": self.validate(number + 1) if due else math.nan}
@@ -91,13 +88,10 @@ class Fitting:
         self.best.offer(-loss, step)
         return loss
 
-    def _targets(self, part: trials.Trials) -> losses.Targets:
-        return losses.Targets(part.y, self.objective, self.model.network.history)
-
     def _terms(self, part: trials.Trials, targets: losses.Targets | None, stream: tuple[str | int, ...]) -> dict[str, Tensor]:
         """Terms of the loss on the trials of `part` with random numbers of `stream`; without `targets` those of `part`."""
         objective, shape = self.objective, (part.y.shape[1], self.model.n_cells)
-        drive = self.model.drive(part.windows)
+        drive = self.model.drive(part.movie)
         forced = free = None
         if objective.likelihood:
             draw = model.uniforms(self.root, (*stream, "forced"), len(part.y), *shape) if self.model.network.hidden else None
@@ -105,4 +99,5 @@ class Fitting:
         if objective.runs_free:
             n_trials = objective.simulated_trials or len(part.y)
             free = self.model.free(drive, model.uniforms(self.root, (*stream, "free"), n_trials, *shape))
-        return losses.terms(objective, part.y, targets or self._targets(part), forced, free)
+        targets = targets or losses.Targets(part.y, objective, self.model.network.history)
+        return losses.terms(objective, part.y, targets, forced, free)

@@ -4,6 +4,7 @@ u = (v - threshold) / threshold;  p = sigmoid(temperature u);  a cell spikes whe
 v > threshold (1 + logit(uniform) / temperature). Axes: trial, step, cell; recorded cells first, hidden cells after them.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -15,7 +16,10 @@ from torch.nn import functional
 
 from respike.core import seeds
 from respike.v1 import recurrence
+from respike.v1.fourier import Convolution, Images
 from respike.v1.params import Network
+
+CHUNK = 128  # steps of the front end at once: what is made on the way stays in the cache
 
 
 class Pass(NamedTuple):
@@ -32,41 +36,41 @@ class Pass(NamedTuple):
 
 
 class FrontEnd(nn.Module):
-    """Convolutions, max-pooling and ReLU: windows of frames in, a flat vector (row, column, filter) per step out."""
+    """Convolutions, max-pooling and ReLU: a movie in, a flat vector (row, column, filter) per full window of frames out."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, pixels: int) -> None:
         super().__init__()
         channels = (network.movie_frames, *network.filters)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, side, padding="same")
-            for before, after, side in zip(channels[:-1], channels[1:], network.kernels, strict=True)
-        )
+        sizes = list(itertools.accumulate(network.strides, lambda size, stride: math.ceil(size / stride), initial=pixels))
+        self.layers = nn.ModuleList(map(Convolution, sizes[:-1], channels[:-1], channels[1:], network.kernels))
         self.pools = tuple(zip(network.pools, network.strides, strict=True))
-        self.to(memory_format=torch.channels_last)  # half the time on a CPU, and the order wanted at the end
+        self.n_features = sizes[-1] ** 2 * channels[-1]
+        self.to(memory_format=torch.channels_last)  # the order in which `initialise` draws the weights
 
-    def forward(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step feature"]:
-        x = windows.contiguous(memory_format=torch.channels_last)
-        for layer, (side, stride) in zip(self.layers, self.pools, strict=True):
-            x = pool(layer(x), side, stride)
-        return x.permute(0, 2, 3, 1).flatten(1)
+    def forward(self, movie: Float[Tensor, "frame row column"]) -> Float[Tensor, "step feature"]:
+        kernels, pieces, more = [layer.kernels() for layer in self.layers], [], self.layers[0].in_channels - 1
+        for start in range(0, len(movie) - more, CHUNK):
+            x = movie[start : start + CHUNK + more].permute(1, 2, 0)[:, :, None]
+            for k, layer in enumerate(self.layers):
+                spectra = layer.spectra(x)
+                if k == 0:
+                    spectra = spectra.unfold(-1, x.shape[3] - more, 1).flatten(2, 3)  # the frames of a window are channels
+                x = (pool(layer.images(kernels[k] @ spectra), *self.pools[k]) + layer.bias[:, None]).relu_()
+            pieces.append(x.flatten(0, 2))
+        return torch.cat(pieces, 1).T
 
-    def size(self, pixels: int) -> int:
-        """Length of the vector for frames of pixels x pixels."""
-        side = pixels
-        for _, stride in self.pools:
-            side = math.ceil(side / stride)
-        return side * side * self.layers[-1].out_channels
 
-
-def pool(x: Float[Tensor, "image channel row column"], side: int, stride: int) -> Float[Tensor, "image channel row column"]:
-    """Largest value of each window, or 0 when all are negative; ceil(size / stride) outputs, as many as TensorFlow's 'same'.
+def pool(x: Images, side: int, stride: int) -> Images:
+    """Largest value of each window; ceil(size / stride) outputs, as many as TensorFlow's 'same'.
 
     TensorFlow pads so many pixels that all windows are full, the odd one at the end.
     """
-    padding = [max((math.ceil(size / stride) - 1) * stride + side - size, 0) // 2 for size in x.shape[2:]]
+    padding = max((math.ceil(len(x) / stride) - 1) * stride + side - len(x), 0) // 2
+    flat = x.view(1, *x.shape[:2], -1).permute(0, 3, 1, 2)  # one image of channel*step channels, these side by side in memory
     if stride == 1 and side % 2 == 0:  # other strides do without the odd pixel: their last window may be incomplete
-        x = functional.pad(x, (0, 1, 0, 1), value=-math.inf)
-    return functional.max_pool2d(x, side, stride, padding, ceil_mode=True).relu_()
+        flat = functional.pad(flat, (0, 1, 0, 1), value=-math.inf)
+    largest = functional.max_pool2d(flat, side, stride, padding, ceil_mode=True)
+    return largest.permute(0, 2, 3, 1).reshape(*largest.shape[2:], *x.shape[2:])
 
 
 class SpikingNetwork(nn.Module):
@@ -76,9 +80,8 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         self.network, self.n_recorded, self.pixels = network, n_recorded, pixels
         self.n_cells = n_recorded + network.hidden
-        self.front_end = FrontEnd(network)
-        n_features = self.front_end.size(pixels)
-        self.w_in = nn.Parameter(torch.zeros(n_features, self.n_cells))
+        self.front_end = FrontEnd(network, pixels)
+        self.w_in = nn.Parameter(torch.zeros(self.front_end.n_features, self.n_cells))
         self.w_rec = nn.Parameter(torch.zeros(self.n_cells, self.n_cells, network.history))  # post, pre, oldest bin first
         self.bias = nn.Parameter(torch.zeros(self.n_cells))
         self.surrogate = recurrence.Surrogate(network.surrogate, network.threshold, network.dampening, network.temperature)
@@ -101,9 +104,9 @@ class SpikingNetwork(nn.Module):
             nn.init.trunc_normal_(weights, std=spread, a=-2 * spread, b=2 * spread, generator=generator)
         nn.init.zeros_(self.bias)
 
-    def drive(self, windows: Float[Tensor, "step frame row column"]) -> Float[Tensor, "step cell"]:
-        """Input of each cell from the movie, and its bias; the same in all trials."""
-        return self.front_end(windows) @ self.w_in + self.bias
+    def drive(self, movie: Float[Tensor, "frame row column"]) -> Float[Tensor, "step cell"]:
+        """Input of each cell from the movie, and its bias; the same in all trials. A step for each full window of frames."""
+        return self.front_end(movie) @ self.w_in + self.bias
 
     def free(self, drive: Float[Tensor, "step cell"], uniforms: Float[Tensor, "trial step cell"]) -> Pass:
         """Run on the network's own spikes, from silence."""

@@ -67,6 +67,11 @@ class Network:
                 f"{self.history + 1}, or a shorter history"
             )
 
+    @property
+    def first_step(self) -> int:
+        """First frame with a full window of the movie behind it, and so with a full history of spikes."""
+        return self.movie_frames - 1
+
 
 @dataclass(frozen=True)
 class Objective:

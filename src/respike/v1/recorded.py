@@ -3,6 +3,7 @@
 Made of the raw files of the data set (`recording`) or of the arrays that the published program reads; kept in one file.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,16 +38,7 @@ class Recording(NamedTuple):
         return self.spikes[self.split == split]
 
 
-def write(path: Path, content: Recording) -> None:
-    """npz file of a recording."""
-    files.write_arrays(path, **content._asdict())
-
-
-def read(path: Path) -> Recording:
-    """Recording in a file of `write`; ValueError when it is another file."""
-    stored = files.read_arrays(path, *Recording._fields)
-    scalars = {"bin_ms": float, "late": int, "merged": int, "dataset": str}
-    return Recording(**{name: scalars.get(name, np.asarray)(stored[name]) for name in Recording._fields})
+read = partial(files.read_tuple, Recording)  # from the npz file that `files.write_arrays` made of its fields
 
 
 class Binned(NamedTuple):

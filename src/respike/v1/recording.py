@@ -2,7 +2,7 @@
 
 CRCNS pvc-11, monkey 1, natural movie: `natural_movie.mat` holds the frames (MATLAB v7 or older, variable M, row x column x
 frame) and `data_monkey1_natural_movie.mat` the spike times (MATLAB v7.3, data/EVENTS, a cell array unit x trial of times
-in seconds, stored transposed as references). The stand-in is written in the same two formats.
+in seconds, stored transposed as references). The stand-in has the same two formats.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
-from respike.formats import mat, matlab
+from respike.formats import matlab
 from respike.formats.sources import Source
 
 OBTAIN = (
@@ -67,25 +67,12 @@ def check_duration(path: Path, spikes: SpikeTimes, movie: Path, frames: int, bin
     said = f"{movie.name} lasts {frames} frames x {bin_seconds:g} s = {duration:g} s (v1.data.bin_ms)"
     if late and (last > duration + LATE_SECONDS or late > LATE_SHARE * len(spikes.times)):
         firsts = [spikes.times[spikes.trials == trial].min() for trial in np.unique(spikes.trials)]
+        hint = "are the times in milliseconds?" if last > 20 * duration else "does the movie have all its frames?"
         if len(firsts) > 1 and min(np.diff(firsts)) > 0 and firsts[-1] > duration:
-            hint = (
-                f"they look like times of the whole session (trials begin at {np.round(firsts[:3], 1)}); subtract the onsets"
-            )
-        else:
-            hint = "are the times in milliseconds?" if last > 20 * duration else "does the movie have all its frames?"
+            hint = f"they may be times of the whole session (trials begin at {np.round(firsts[:3], 1)}); subtract the onsets"
         raise ValueError(
             f"{path}: data/EVENTS has {late} of {len(spikes.times)} spikes after the end of the movie (last {last:g} s); "
             f"{said}; {hint}"
         )
     if last < EARLY_END * duration:
         raise ValueError(f"{path}: data/EVENTS ends with a spike at {last:g} s; {said}; is it the movie of this recording?")
-
-
-def write_mat(path: Path, frames: Shaped[np.ndarray, "row column frame"]) -> None:
-    """`natural_movie.mat`, as the data set has it."""
-    path.write_bytes(mat.content({"M": frames}))
-
-
-def write_events(path: Path, cells: Sequence[Sequence[Float[np.ndarray, " spike"]]]) -> None:
-    """`data_monkey1_natural_movie.mat`, as the data set has it, from spike times [trial][unit] (s from the trial's start)."""
-    matlab.write_cells(path, "data", "EVENTS", cells)

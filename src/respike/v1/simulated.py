@@ -1,6 +1,6 @@
 """What a fitted network did, as a file: free runs, likelihoods of the test trials, couplings."""
 
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,16 +31,7 @@ class Simulation(NamedTuple):
     @property
     def logit_couplings(self) -> Float[np.ndarray, "post pre"]:
         """Couplings summed over lags, logit units."""
-        return self.w_rec.sum(2) / self.threshold
+        return self.w_rec.sum(2) / np.float64(self.threshold)
 
 
-def write(path: Path, simulation: Simulation) -> None:
-    """npz file of `simulation`."""
-    files.write_arrays(path, **simulation._asdict())
-
-
-def read(path: Path) -> Simulation:
-    """Simulation in a file of `write`; ValueError when it is another file."""
-    stored = files.read_arrays(path, *Simulation._fields)
-    scalars = {"threshold": np.float64, "n_recorded": int, "best_step": int, "dataset": str}
-    return Simulation(**{name: scalars.get(name, np.asarray)(stored[name]) for name in Simulation._fields})
+read = partial(files.read_tuple, Simulation)  # from the npz file that `files.write_arrays` made of its fields

@@ -4,7 +4,7 @@ p_j(t) = sigmoid(drive_j(t) + bias_j + sum_i sum_k W[j, i, k] s_i(t - 1 - k)), h
 The recipe is ours. It gives rates of about 4 Hz and noise correlations that 80 trials measure well.
 """
 
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,15 +32,7 @@ class Truth(NamedTuple):
     n_visible: int
 
 
-def write(path: Path, truth: Truth) -> None:
-    """npz file of `truth`."""
-    files.write_arrays(path, **truth._asdict())
-
-
-def read(path: Path) -> Truth:
-    """Truth in a file of `write`; ValueError when it is another file."""
-    stored = files.read_arrays(path, *Truth._fields)
-    return Truth(**{**stored, "n_visible": int(stored["n_visible"])})
+read = partial(files.read_tuple, Truth)  # from the npz file that `files.write_arrays` made of its fields
 
 
 def movie(rng: np.random.Generator, pixels: int, frames: int) -> UInt8[np.ndarray, "row column frame"]:

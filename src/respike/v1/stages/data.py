@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from respike.core import files
 from respike.v1 import loading, recorded
 from respike.v1.params import Preprocessing
 from respike.v1.recorded import Recording
@@ -30,4 +31,5 @@ def run(
     units = recorded.chosen_units(binned.spikes, preprocessing, folder)
     spikes, frames = binned.spikes[:, -n_frames:][:, :, units], movie[-n_frames:].astype(np.float32)
     lost = (binned.late, binned.merged)
-    recorded.write(out, Recording(frames, spikes, split, units, preprocessing.bin_ms, *lost, dataset))
+    written = Recording(frames, spikes, split, units, preprocessing.bin_ms, *lost, dataset)
+    files.write_arrays(out, **written._asdict())

@@ -20,7 +20,7 @@ def run(*, fit: Path, movie: Path, out: Path, trials_wanted: int, seed: int, dev
     network = fitted.read(fit, training.device(device))
     model = network.model
     frames = movies.resize(movies.read(movie), model.pixels).transpose(2, 0, 1)
-    drive = model.drive(trials.movie_windows(frames, model.network).to(model.bias.device))
+    drive = model.drive(trials.seen(frames, model.network).to(model.bias.device))
     runs = simulation.free_runs(model, drive, trials_wanted, seed, ("forecast",), n_probabilities=trials_wanted)
-    about = {"n_recorded": model.n_recorded, "first_frame": trials.first_step(model.network), "fitted_to": network.dataset}
+    about = {"n_recorded": model.n_recorded, "first_frame": model.network.first_step, "fitted_to": network.dataset}
     files.write_arrays(out, **dict(zip(("spikes", "probabilities"), runs, strict=True)), **about)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from respike.core import training
-from respike.v1 import fitted, recorded, simulated, simulation, trials
+from respike.core import files, training
+from respike.v1 import fitted, recorded, simulation, trials
 from respike.v1.params import Sampling
 from respike.v1.simulated import Simulation
 
@@ -18,7 +18,7 @@ def run(*, recording: Path, fits: list[Path], runs: list[Path], sampling: Sampli
     for fit, path in zip(fits, runs, strict=True):
         network, dataset, best_step, replicate = fitted.read(fit, where)
         test, stream = trials.cut(record.movie, record.of("test"), network.network).to(where), ("simulate", replicate)
-        drive = network.drive(test.windows)
+        drive = network.drive(test.movie)
         spikes, probabilities = simulation.free_runs(
             network, drive, sampling.trials, seed, (*stream, "free"), n_probabilities=len(test.y)
         )
@@ -35,4 +35,4 @@ def run(*, recording: Path, fits: list[Path], runs: list[Path], sampling: Sampli
             best_step,
             dataset,
         )
-        simulated.write(path, content)
+        files.write_arrays(path, **content._asdict())

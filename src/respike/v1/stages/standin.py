@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from respike.core import files, seeds
-from respike.v1 import recording, truth
+from respike.formats import mat, matlab
+from respike.v1 import truth
 from respike.v1.params import Standin
 
 EDGE_SECONDS = 0.001  # spikes stay this far from the edges of their bin, clear of rounding
@@ -19,10 +20,10 @@ def run(*, movie: Path, events: Path, ground_truth: Path, standin: Standin, seed
     jitter = seeds.generator(seed, "v1", "standin", "jitter")
     cells = spike_times(jitter, drawn.spikes[:, :, : drawn.n_visible], standin.bin_ms / 1000)
     with files.whole(movie) as temporary:
-        recording.write_mat(temporary, frames)
+        temporary.write_bytes(mat.content({"M": frames}))
     with files.whole(events) as temporary:
-        recording.write_events(temporary, cells)
-    truth.write(ground_truth, drawn)
+        matlab.write_cells(temporary, "data", "EVENTS", cells)
+    files.write_arrays(ground_truth, **drawn._asdict())
 
 
 def spike_times(
