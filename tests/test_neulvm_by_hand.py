@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from respike.core import seeds
@@ -51,7 +52,7 @@ def test_constants_of_what_is_measured_and_inferred():
     check(simulation, CELLS=3, SECONDS=20)
     check(ascent, RENEW=5, DIFFERENCE=1e-3, FLATTEST=1e-3, LONGEST=0.05)
     check(posterior, SETTLE=0.5, FOLDS=5, LEVELS=(0.5, 0.9), JUDGED=400)
-    assert posterior.RIDGES == pytest.approx([1, 10**0.5, 10, 10**1.5, 100, 10**2.5, 1000, 10**3.5, 10000])
+    np.testing.assert_allclose(posterior.RIDGES, 10.0 ** np.arange(0, 4.5, 0.5))
     check(diagnostics, DRAWS=300)
     check(
         meanfield, STEP=0.002, LONGEST=0.5, GRID=20, PER_ROUND=4000, MOST_ROUNDS=200, VAIN_ROUNDS=5, CANDIDATES=2, WIDEST=1.6
@@ -70,7 +71,7 @@ def test_constants_of_what_is_measured_and_inferred():
 
 
 def test_network_equals_a_loop_over_its_cells():
-    """Every cell of a small network with delay, input and sampled cells; the same random numbers, the equations written anew."""
+    """A small network with delay, input and sampled cells; the same random numbers, the equations written anew."""
     seconds, dt, n_sampled, every = 0.3, 0.0005, 2, 8
     current = 30 * np.random.default_rng(1).standard_normal((math.ceil(600 / every), 2))
     run = microscopic.simulate(SMALL, seconds, np.random.default_rng(5), dt, n_sampled, current, every)
@@ -106,7 +107,7 @@ def test_network_equals_a_loop_over_its_cells():
             counts[c, m] = sum(fired)
             for i in np.flatnonzero(fired):
                 u[m][i], summed[m][i], wait[m][i], bound[m][i] = 0.0, 0.0, 8, rng.exponential()
-    assert counts.sum() > 50
+    assert counts.sum() > 30
     np.testing.assert_array_equal(run.counts, counts)
     np.testing.assert_array_equal(run.sampled, sampled)
     np.testing.assert_allclose(run.probabilities, chances, rtol=1e-5, atol=1e-9)
@@ -348,8 +349,6 @@ def test_numbers_of_a_free_run_by_hand():
 
 
 def test_share_of_recordings_within_five_per_cent_and_within_chance():
-    import pandas as pd
-
     rows = [
         (k, "em", name, value, "", 1)
         for k, (up, switches) in enumerate([(20.9, 40.0), (21.1, 26.0), (19.1, 53.0)])
