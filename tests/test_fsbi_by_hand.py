@@ -159,7 +159,7 @@ def test_the_circuit_runs_in_the_published_order(family):
         }
         sizes = {name: len(parts[name]) for name in ("E", "I", "inputs", "control", "hidden") if name in parts}
         code = {name: str(parts[f"{name}_pre"].code) for name in params.TYPES}
-        queue = [(what, *map(str, with_)) for what, with_ in brian2.device.main_queue]
+        queue = [(what, *map(str, (given,) if isinstance(given, str) else given)) for what, given in brian2.device.main_queue]
         end = "\n".join(brian2.device.code_lines["before_end"])
         early = "\n".join(brian2.device.code_lines["before_network_run"])
     pathways = [
