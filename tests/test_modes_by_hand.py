@@ -70,7 +70,7 @@ def test_constants_of_the_compiled_loops():
     assert tuple(map(float, found)) == pytest.approx(expected, rel=1e-6)
     assert not kernel.constants(params.FILTERS["double"]).by_count
     assert tuple(map(float, kernel.constants(None)))[3:] == pytest.approx(
-        (0, math.exp(-2 / 30), 0, 0, 25, False, True), rel=1e-6
+        (0, math.exp(-2 / 30), 0, 0, 25, 0, 1), rel=1e-6
     )
 
 
