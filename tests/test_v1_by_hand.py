@@ -150,7 +150,7 @@ class TestModel:
             spread = 1 / math.sqrt(n_inputs)
             assert 1.9 * spread < weights.max() <= 2 * spread
             assert -2 * spread <= weights.min() < -1.9 * spread
-            assert float(weights.detach().std()) == pytest.approx(0.8796 * spread, rel=0.03)  # of a normal one that is cut there
+            assert float(weights.detach().std()) == pytest.approx(0.8796 * spread, rel=0.03)  # of a normal one, cut
         assert not model.bias.any()
         assert (model.w_in.shape, model.w_rec.shape) == ((512, 36), (36, 36, 9))
 
