@@ -8,12 +8,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from scipy.spatial.transform import Rotation
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from respike.barrel import anatomy, classifiers, encoding, kernel, learning, model, params, plan, recording, responses
+from respike.barrel import (
+    analysis,
+    anatomy,
+    cells,
+    classifiers,
+    encoding,
+    kernel,
+    learning,
+    model,
+    params,
+    plan,
+    recording,
+    responses,
+)
 from respike.barrel.stages import metrics
 from respike.barrel.sweeps import meshes, objects, shapes, simulation, whiskers
 from respike.core import seeds, training
@@ -511,3 +525,134 @@ def test_real_input_has_three_forces_and_then_three_torques_of_each_link(rng):
             np.testing.assert_allclose(found[1, 2, first : first + 3], each[0] / np.linalg.norm(each, axis=0), rtol=1e-5)
     zeros = np.zeros_like(force)
     assert not encoding.by_sweeps(zeros).any()
+
+
+def test_a_sweep_is_tried_again_with_half_the_step_until_it_is_stable(monkeypatch):
+    """A sixtieth of a second, then half, a quarter and an eighth of it; forces are multiplied, the pre-stress is added."""
+    asked, n_sites = [], 92
+
+    def frames(stable_at):
+        def found(placed, step):
+            asked.append(step)
+            return np.ones((110, 2, n_sites, 3)) if len(asked) == stable_at else None
+
+        return found
+
+    monkeypatch.setattr(simulation, "_frames", frames(3))
+    force, torque = simulation.simulate(None, 1 / 60)
+    assert asked == pytest.approx([1 / 60, 1 / 120, 1 / 240])
+    there = np.ones((31, 3, 1))
+    there[17, 2] = 0
+    np.testing.assert_allclose(force[5], 3.3 * there + simulation._pre_stress("force"), rtol=1e-5)
+    np.testing.assert_allclose(torque[5], there + simulation._pre_stress("torque"), rtol=1e-5)
+    asked.clear()
+    monkeypatch.setattr(simulation, "_frames", frames(9))
+    with pytest.raises(ValueError, match=r"unstable even with steps of 0.00208 s; .* \(now 0.01667\)"):
+        simulation.simulate(None, 1 / 60)
+    assert len(asked) == 4
+
+
+def test_readings_are_turned_into_the_axes_of_the_world():
+    """By the frames of the sites: what the sensors say along the links of a sweep that has hardly begun."""
+    placed = objects.place(objects.draw(1, 0, 0, params.Sweeps()), 0)
+    made = simulation.build(placed, 1 / 60)
+    data = mujoco.MjData(made)
+    for _ in range(6):
+        data.qvel[-3:] = placed.velocity
+        mujoco.mj_step(made, data)
+    found = simulation._frames(placed, 1 / 60)
+    for kind, site in ((0, 3), (1, 50)):
+        local = data.sensordata[3 * (92 * kind + site) : 3 * (92 * kind + site) + 3]
+        np.testing.assert_allclose(found[0, kind, site], data.site_xmat[site].reshape(3, 3) @ local, atol=1e-9)
+    assert found.shape == (110, 2, 92, 3)
+
+
+def test_surrogate_of_another_width(monkeypatch):
+    monkeypatch.setattr(params, "SURROGATE_WIDTH", 0.3)
+    monkeypatch.setattr(params, "SURROGATE_SCALE", 0.7)
+    x = np.array([-0.4, 0.0, 0.2])
+    expected = 0.7 * np.exp(-(x**2) / (2 * 0.3**2)) / (0.3 * math.sqrt(2 * math.pi))
+    np.testing.assert_allclose(cells.surrogate(torch.from_numpy(x)), expected)
+
+
+class TestSelectivity:
+    def test_published_test_and_that_by_trials(self):
+        rng = np.random.default_rng(0)
+        sums = rng.poisson(5, (3, 40, 4))
+        sums[1, :, 0] += 2
+        sums[:, :, 3] = 7
+        found = analysis.selectivity_by_steps(sums)
+        p = [stats.f_oneway(*sums[:, :, cell].astype(np.float32)).pvalue for cell in range(3)]
+        np.testing.assert_allclose(found.p, [*p, 1.0], rtol=1e-4)
+        assert found.selective.tolist() == [each < 0.001 for each in found.p]
+        totals = sums.sum(1)
+        share = (totals + 182) / (totals + 182).sum(0)
+        np.testing.assert_allclose(found.position[:, 0], math.sqrt(3) / 2 * (share[2] - share[0]))
+        np.testing.assert_allclose(found.position[:, 1], share[1] - (share[0] + share[2]) / 2)
+        counts, label = rng.poisson(5, (30, 9)), np.arange(30) % 3
+        counts[label == 2, :2] += 6
+        by_trials = analysis.selectivity_by_trials(counts, label)
+        order = np.argsort(by_trials.p)
+        limits = by_trials.p[order] <= 0.05 * np.arange(1, 10) / 9
+        last = np.flatnonzero(limits)[-1]  # Benjamini, Hochberg: all up to the last below its limit
+        assert sorted(np.flatnonzero(by_trials.selective)) == sorted(order[: last + 1])
+
+    def test_rows_of_a_network(self, rng):
+        def of(condition):
+            counts = rng.poisson(3, (6, 5))
+            return {
+                f"{condition}_sums": rng.poisson(3, (3, 8, 5)), f"{condition}_counts": counts,
+                f"{condition}_cv": rng.random(6),
+                f"{condition}_raster": rng.random((5, 8)) < 0.3,
+            }  # fmt: skip
+
+        response = {"replicate": 3, "dataset": "d", "sizes": np.array([2, 3]), "label": np.arange(6) % 3}
+        for condition in ("initial", "trained", "shuffled"):
+            response |= of(condition)
+        for condition in ("initial", "trained"):
+            for name in ("tau_membrane", "tau_adaptation", "in_degree", "out_degree", "driven_rate"):
+                response[f"{condition}_{name}"] = rng.random(13)
+        rows = {(row.variant, row.metric): (row.value, row.n, row.seed) for row in metrics.network(response)}
+        expected = analysis.selectivity_by_steps(response["shuffled_sums"]).selective.mean()
+        assert rows["spiking shuffled", "selective cells, published test"] == (expected, 5, 3)
+        expected = analysis.selectivity_by_trials(response["trained_counts"], response["label"]).selective.mean()
+        assert rows["spiking trained", "selective cells, trials with FDR"] == (expected, 5, 3)
+        assert rows["spiking trained", "cv"] == (response["trained_cv"].mean(), 6, 3)
+        assert rows["spiking trained", "spikes per step and cell, one trial"][0] == response["trained_raster"].mean()
+        assert ("spiking shuffled", "tau_membrane, mean") not in rows
+        assert rows["spiking initial", "tau_membrane, mean"][0] == response["initial_tau_membrane"].mean()
+
+    def test_rows_of_the_grid(self):
+        table = pd.DataFrame({"initial_weight": [0.1], "baseline": [0.04], "cv": [2.0], "rate": [0.3], "n": [7], "seed": [5]})
+        found = [
+            (row.variant, row.seed, row.metric, row.value, row.unit, row.n)
+            for row in metrics.irregularity(table.assign(dataset="d"))
+        ]
+        name = "init_w 0.1 init_b 0.04"
+        assert found == [(name, 5, "cv before training", 2.0, "1", 7), (name, 5, "rate before training", 0.3, "1/step", 7)]
+
+
+def test_a_mesh_is_scaled_with_its_corners_and_has_a_box():
+    """A tetrahedron: its box is that of its corners, in place, and its diagonal becomes what is asked for."""
+    corners = np.array([[0.0, 0, 0], [2, 0, 0], [0, 4, 0], [0, 0, 4]])
+    centre = corners.mean(0)
+    part = shapes.Part("mesh", np.ptp(corners, axis=0) / 2, centre, np.eye(3), corners - centre)
+    np.testing.assert_allclose(part.corners(), corners)
+    box = part.box()
+    np.testing.assert_allclose([box.min(0), box.max(0)], [[0, 0, 0], [2, 4, 4]])
+    (scaled,) = shapes.scaled((part,), 12.0)
+    np.testing.assert_allclose([scaled.corners().min(0), scaled.corners().max(0)], [[-2, -4, -4], [2, 4, 4]])
+    np.testing.assert_allclose(scaled.half, [2, 4, 4])
+
+
+def test_a_small_column_at_rest_and_its_degrees():
+    matrix = np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0], [0.5, 0.0, 0.0]])  # sender, receiver
+    into, out = analysis.degrees(matrix)
+    assert (into.tolist(), out.tolist()) == ([3.5, 1, 2], [3, 3, 0.5])
+    np.testing.assert_allclose(analysis.scaled(np.array([2.0, 4.0, 3.0])), [0.1, 1, 0.55])
+    assert analysis.scaled(np.ones(3)).tolist() == [0.1] * 3
+    raster = np.zeros((4, 25), bool)
+    raster[0, [0, 9, 10, 24]] = True
+    assert analysis.binned_rate(raster).tolist() == [50, 25]
+    table = pd.DataFrame({"cv": [3.0, 1.0, 2.0, 5.0]})
+    assert analysis.spread(table, 2)["cv"].tolist() == [1, 5]

@@ -69,9 +69,7 @@ def test_constants_of_the_compiled_loops():
     expected = (math.exp(-0.2), math.exp(-0.1), 1 - math.exp(-0.1), 0.5, math.exp(-2 / 30), 2, 3, 25, 1, 0)
     assert tuple(map(float, found)) == pytest.approx(expected, rel=1e-6)
     assert not kernel.constants(params.FILTERS["double"]).by_count
-    assert tuple(map(float, kernel.constants(None)))[3:] == pytest.approx(
-        (0, math.exp(-2 / 30), 0, 0, 25, 0, 1), rel=1e-6
-    )
+    assert tuple(map(float, kernel.constants(None)))[3:] == pytest.approx((0, math.exp(-2 / 30), 0, 0, 25, 0, 1), rel=1e-6)
 
 
 def test_an_enlarged_digit_by_hand():

@@ -15,7 +15,19 @@ from scipy.stats import poisson
 from respike.core import calibration, seeds
 from respike.neulvm import embedded, freerun, measurement, model, trials
 from respike.neulvm.fitted import Fitted
-from respike.neulvm.inference import ascent, box, choice, diagnostics, em, meanfield, partition, posterior, summaries, tried
+from respike.neulvm.inference import (
+    ascent,
+    box,
+    choice,
+    diagnostics,
+    em,
+    meanfield,
+    particles,
+    partition,
+    posterior,
+    summaries,
+    tried,
+)
 from respike.neulvm.model import Loss, Trial
 from respike.neulvm.params import Choice, Circuit, Fit, Free, Posterior, Prior, Refine, Window
 from respike.neulvm.rivals import glm, hmm, plds
@@ -194,6 +206,17 @@ class TestAscent:
         expected = [seeds.generator(5, "x", batch, path).random() for path in range(3) for batch in range(2)]
         assert [each[3] for each in asked] == expected
         assert {each[1:3] for each in asked} == {(7, 1)}
+
+
+def test_rounding_leaves_no_particle_without_an_ancestor():
+    """Weights that add up to less than one: the last particle takes the rest."""
+    for weights in ([0.3, 0.3, 0.0], [0.5, 0.25, 0.2]):
+        ancestors = np.full(3, -1, np.int32)
+        particles.systematic(np.random.default_rng(0), np.array(weights), ancestors)
+        expected, position = [], np.random.default_rng(0).random() / 3
+        for k in range(3):
+            expected.append(min(int(np.searchsorted(np.cumsum(weights), position + k / 3)), 2))
+        assert ancestors.tolist() == expected
 
 
 class TestBox:
