@@ -292,3 +292,18 @@ def test_spectrum_and_survivors():
     assert metrics.spectrum(table[:1], "poly") == {}
     assert metrics.spectrum(table[:2], "poly")["pca_first"] == pytest.approx(1)
     assert list(metrics.of_longevity(table[:0], None, 0)) == []
+
+
+def test_an_aim_surprises_below_one_in_twenty():
+    """A p-value of exactly 0.05, ten of two hundred shuffles, does not."""
+    examined = {"rule": "poly", "round": 2, "dataset": "d", "ranks": np.zeros((0, 24)), "learned": np.array([5, 40])}
+    examined |= {
+        "condition_names": ["rate"],
+        "attainable": np.array([[0.1], [0.7]]),
+        "unexpected": np.array([0.05, 0.045, 0.5]),
+    }
+    found = {row.metric: (row.variant, row.value, row.n) for row in metrics.of_posterior(examined, 0)}
+    assert found == {
+        "relation_rate_attainable": ("poly_pi2", 0.7, 40),
+        "surprising_aims": ("poly_pi2", pytest.approx(1 / 3), 40),
+    }
