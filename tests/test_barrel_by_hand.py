@@ -398,8 +398,9 @@ class TestClassifiers:
                 hidden = (torch.einsum("sctk,ock->sot", windows, layer.weight) + layer.bias[:, None]).clamp(min=0)
             torch.testing.assert_close(network(x), network[-1](hidden.mean(2)), atol=1e-5, rtol=1e-5)
 
-    def test_accuracies_of_other_programs_on_noise(self, rng):
+    def test_accuracies_of_other_programs_on_noise(self, rng, monkeypatch):
         """Logistic regression and a GRU written anew: noise is classified as badly, sample by sample."""
+        monkeypatch.setattr(classifiers, "EPOCHS", 6)
         features, label, test = rng.standard_normal((150, 11, 6)).astype(np.float32), np.arange(150) % 3, np.arange(150) >= 70
         features[..., 0] += 0.3 * label[:, None]
         found = dict(classifiers.accuracies(features, label, test, 4))
@@ -413,7 +414,7 @@ class TestClassifiers:
             torch.manual_seed(4)
             cells, read = nn.GRU(6, 64, batch_first=True), nn.Linear(64, 3)
         optimiser = training.Adam([*cells.parameters(), *read.parameters()], lr=2e-3, weight_decay=1e-3)
-        for epoch in range(40):
+        for epoch in range(6):
             order = seeds.generator(4, "epoch", epoch).permutation(70)
             for batch in (order[:24], order[24:47], order[47:]):  # three of at most 32
                 optimiser.zero_grad()

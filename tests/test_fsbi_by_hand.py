@@ -158,6 +158,9 @@ def test_the_circuit_runs_in_the_published_order(family):
             or name.startswith("weights_")
         }
         sizes = {name: len(parts[name]) for name in ("E", "I", "inputs", "control", "hidden") if name in parts}
+        ends = {
+            name: (part.source.name, part.target.name) for name, part in parts.items() if isinstance(part, brian2.Synapses)
+        }
         code = {name: str(parts[f"{name}_pre"].code) for name in params.TYPES}
         queue = [(what, *map(str, (given,) if isinstance(given, str) else given)) for what, given in brian2.device.main_queue]
         end = "\n".join(brian2.device.code_lines["before_end"])
@@ -197,6 +200,9 @@ def test_the_circuit_runs_in_the_published_order(family):
     assert ("_catch_up_all_EE_post();" in end) == (family == "poly")
     assert end.endswith("std::_Exit(0);")
     assert ("_dynamic_array_II__synaptic_pre" in early) == (network.templates == "fast")
+    assert {kind: ends[kind] for kind in params.TYPES} == {kind: (kind[0], kind[1]) for kind in params.TYPES}
+    assert {name: ends[f"inputs_{name}"] for name in "EI"} == {name: ("inputs", name) for name in "EI"}
+    assert (ends["arrived"], ends["arrivals_I"]) == (("E", "control"), ("I", "I"))
     for kind in params.TYPES:
         assert f"{'g_ampa' if kind[0] == 'E' else 'g_gaba'}_post += w" in code[kind]
 
@@ -306,12 +312,13 @@ class TestDraws:
 
 class TestCommittee:
     @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-    def test_networks_are_those_of_scikit_learn(self, rng):
+    def test_networks_are_those_of_scikit_learn(self, rng, monkeypatch):
+        monkeypatch.setattr(classifier, "COMMITTEE", 2)
         theta = rng.uniform(-1, 1, (60, 24))
         good, seen = theta[:, 0] > 0.2, StandardScaler().fit_transform(theta)
         found = classifier.train(theta, good, 11)
         outputs = []
-        for number in range(5):
+        for number in range(2):
             net = MLPClassifier(
                 hidden_layer_sizes=(16,), alpha=1.0, random_state=11 + number, max_iter=200, learning_rate_init=3e-3
             )
@@ -319,14 +326,15 @@ class TestCommittee:
         np.testing.assert_allclose(found.probability(theta), np.mean(outputs, axis=0), rtol=1e-9)
 
     @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-    def test_each_predictor_leaves_out_a_fifth_and_is_judged_on_it(self, rng):
+    def test_each_predictor_leaves_out_a_part_and_is_judged_on_it(self, rng, monkeypatch):
+        monkeypatch.setattr(classifier, "COMMITTEE", 3)
         theta = rng.uniform(-1, 1, (60, 24))
         table = pd.DataFrame({"rate": 10 ** theta[:, 0], "cv_isi": theta[:, 1]})
         found = classifier.predictor(table, theta, ["rate", "cv_isi"], 3)
         values, seen = np.column_stack([np.log10(table["rate"] + 0.1), table["cv_isi"]]), StandardScaler().fit_transform(theta)
         mean, scale, outputs, missed = values.mean(0), values.std(0), [], np.zeros_like(values)
-        for number in range(5):
-            out = np.arange(60) % 5 == number
+        for number in range(3):
+            out = np.arange(60) % 3 == number
             net = MLPRegressor(
                 hidden_layer_sizes=(16,), alpha=10.0, random_state=3 + number, max_iter=200, learning_rate_init=3e-3
             )
@@ -338,21 +346,38 @@ class TestCommittee:
         miss = (found.predict(theta) - [np.log10(2.1), 0.5]) / found.spread
         np.testing.assert_allclose(found.weight(theta, asked, 3.0), np.exp(-1.5 * (miss**2).sum(1)))
 
-    def test_too_few_of_a_kind_teach_nothing(self, rng):
+    @staticmethod
+    def members(theta, parts, taught, seed, sees):
+        """Fields of a committee of two that has learned nothing: what it says is the sum of the parameters, or half of it."""
+        n = theta.shape[1]
+        w_in = np.ones((2, n, 1)) * np.array([1.0, 0.5])[:, None, None]
+        layers = {"w_in": w_in, "b_in": np.full((2, 1), 50.0), "w_out": np.ones((2, 1, 1)), "b_out": np.full((2, 1), -50.0)}
+        return {"mean": np.zeros(n), "scale": np.ones(n), **layers, "sees": sees}
+
+    def test_too_few_of_a_kind_teach_nothing(self, rng, monkeypatch):
+        monkeypatch.setattr(classifier, "_members", self.members)
+        monkeypatch.setattr(classifier, "COMMITTEE", 2)
         theta = rng.uniform(-1, 1, (20, 24))
         assert classifier.train(theta, np.arange(20) < 1, 0) is None
         assert classifier.train(theta, np.arange(20) >= 1, 0) is None
         assert classifier.train(theta, np.arange(20) < 2, 0) is not None
+        assert classifier.train(theta, np.arange(20) >= 2, 0) is not None
         table = pd.DataFrame({"rate": np.arange(1.0, 21.0)})
-        assert classifier.predictor(table[:4], theta[:4], ["rate"], 0) is None
-        assert classifier.predictor(table[:5], theta[:5], ["rate"], 0) is not None
+        assert classifier.predictor(table[:1], theta[:1], ["rate"], 0) is None
+        assert classifier.predictor(table[:2], theta[:2], ["rate"], 0) is not None
+        assert classifier.predictor(table, theta, [], 0) is None
 
-    def test_a_threshold_keeps_all_above_it_and_none_below(self, rng):
+    def test_a_threshold_keeps_all_above_it_and_none_below(self, rng, monkeypatch):
+        monkeypatch.setattr(classifier, "_members", self.members)
         theta = rng.uniform(-1, 1, (60, 24))
         found = classifier.train(theta, theta[:, 0] > 0, 1, lose=0.25)
-        probability = found.probability(theta)
+        said = theta.sum(1)
+        probability = (1 / (1 + np.exp(-said)) + 1 / (1 + np.exp(-said / 2))) / 2
+        np.testing.assert_allclose(found.probability(theta), probability)
         assert found.threshold == pytest.approx(np.quantile(probability[theta[:, 0] > 0], 0.25))
         np.testing.assert_array_equal(found.weight(theta, {}, 5.0), probability >= found.threshold)
+        assert classifier.train(theta, theta[:, 0] > 0, 1).threshold == 0
+        np.testing.assert_allclose(classifier.train(theta, theta[:, 0] > 0, 1).weight(theta, {}, 5.0), probability**5)
 
 
 def test_what_the_flow_is_trained_with(monkeypatch, rng):

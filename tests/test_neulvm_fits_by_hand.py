@@ -290,14 +290,19 @@ class TestPosterior:
         np.testing.assert_allclose(np.linalg.norm(weights, axis=1), 1)
 
     def test_all_diagnostics_together(self, learnt, monkeypatch):
+        """What each of them is given; the two that are sbi's are played."""
         monkeypatch.setattr(posterior.Regression, "guess", lambda self, features: np.zeros((1, 3)))
+        monkeypatch.setattr(calibration, "tarp", lambda truth, draws, rng: (truth.sum(), draws.sum() + rng.random()))
+        monkeypatch.setattr(calibration, "unexpected", lambda *given: [np.sum(each) for each in given])
         rng = np.random.default_rng(2)
         features, simulations, predicted = np.zeros(4), rng.normal(size=(60, 4)), rng.normal(size=(30, 4))
         found = diagnostics.diagnose(learnt, features, simulations, predicted, 0.5, 7)
         truth, draws = diagnostics.cases(learnt, features, 0.5)
         np.testing.assert_array_equal(found["ranks"], calibration.ranks(truth, draws))
         np.testing.assert_array_equal(found["joint"], calibration.joint_ranks(truth, draws))
-        np.testing.assert_allclose(found["tarp"], calibration.tarp(truth, draws, seeds.generator(7, "neulvm", "tarp")))
+        drawn = draws.sum() + seeds.generator(7, "neulvm", "tarp").random()
+        np.testing.assert_allclose(found["tarp"], [truth.sum(), drawn])
+        np.testing.assert_allclose(found["unexpected"], [0, simulations.sum(), 7])
         assert found["outside"] == calibration.outside(features, predicted)
         assert found["predicted"] == 30
         left, _ = diagnostics.combinations(learnt.guesses + learnt.errors, learnt.errors[learnt.near(np.zeros(3), 0.5)])
