@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from respike.core import calibration
 from respike.fsbi import mean_field, mlp, params, plan, protocol, rules, summary, surrogate
-from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets
+from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
 from respike.fsbi.params import THETA, Cells, Network, Protocol, Simulation, Wiring
 from respike.fsbi.recording import Recording, spikes
 from respike.fsbi.simulator import binary, build, circuit, command, model
@@ -468,6 +468,31 @@ def test_surrogate_away_from_the_middle(monkeypatch):
     assert c["w_blow"] == pytest.approx(1 / (1 + math.exp(-2)))
     assert d["w_creep"] == pytest.approx(0.02 * math.exp(0.75))
     assert (c["weef"], c["wief"], d["weif"], d["wiif"]) == pytest.approx((0.1 * math.e, math.e, 0.1 * math.e, math.e))
+
+
+def test_every_metric_of_the_surrogate_has_a_random_number_of_its_own(monkeypatch):
+    n = np.linspace(-1.1, 1.1, 12)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: SimpleNamespace(standard_normal=lambda size: n[:size]))
+    monkeypatch.setattr(surrogate, "directions", lambda size: np.eye(4, size))
+    found = surrogate.measure(np.zeros(24), 0, "poly")
+    rate, w = 10 ** (0.8 + 0.1 * n[0]), 1 / (1 + math.exp(1 - 0.3 * n[2]))
+    expected = {
+        "rate": rate, "rate_i": 10 ** (0.9 + 0.1 * n[1]), "w_blow": w, "w_creep": 0.02 * math.exp(0.3 * n[3]),
+        "cv_isi": 1.1 - 0.5 * w + 0.05 * n[4], "kl_isi": 0.02 + 0.1 * w**2 + 0.005 * abs(n[5]),
+        "spatial_Fano": 0.9 + 0.6 * w + 0.05 * n[6], "temporal_Fano": 0.9 + 0.4 * w + 0.05 * n[7],
+        "auto_cov": 0.02 + 0.5 / (1 + rate) + 0.002 * abs(n[8]), "fft": 0.1 + 0.02 * rate + 0.02 * abs(n[9]),
+        "std_rate_temporal": 0.002 * math.sqrt(rate) * (1 + 0.1 * n[10]), "std_rate_spatial": 0.5 * math.sqrt(rate),
+        "std_cv": 0.08 + 0.1 * w + 0.01 * n[11], "weef": 0.1, "weif": 0.1, "wief": 1, "wiif": 1,
+    }  # fmt: skip
+    assert found == pytest.approx(expected)
+
+
+def test_whitened_corners_of_the_prior_box():
+    """A uniform variable ends at the root of three of its standard deviations."""
+    low, high = np.array(params.boxes("mlp")).T
+    table = pd.DataFrame([low, high, (low + high) / 2], columns=list(THETA["mlp"][:-1]))
+    corners = np.repeat([[-math.sqrt(3)], [math.sqrt(3)], [0.0]], 22, axis=1)
+    np.testing.assert_allclose(whitening.whiten(table, "mlp"), corners, atol=1e-12)
 
 
 def test_spikes_of_the_recorded_window_count_at_both_ends():
