@@ -1,16 +1,30 @@
 """neuLVM: constants against the published ones; generators, summaries and drives against plain loops over every cell."""
 
+import copy
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logsumexp, softmax
 
 from respike.core import seeds
 from respike.neulvm import clusters, drives, embedded, freerun, kernel, measurement, microscopic, model, simulation, states
 from respike.neulvm.fitted import Fitted
-from respike.neulvm.inference import ascent, choice, diagnostics, em, meanfield, partition, posterior, summaries, tried
+from respike.neulvm.inference import (
+    ascent,
+    choice,
+    diagnostics,
+    em,
+    meanfield,
+    particles,
+    partition,
+    posterior,
+    summaries,
+    tried,
+)
 from respike.neulvm.model import Trial
 from respike.neulvm.params import PUBLISHED_BOX, Choice, Circuit, Cluster, Data, Free, Prior, Window
 from respike.neulvm.rivals import glm, hmm, plds
@@ -18,9 +32,10 @@ from respike.neulvm.stages import metrics
 from tests.constants import check
 
 SMALL = Circuit(
-    (6, 4), ((1, -0.5), (-1, 0)), (50.0, 40.0), (40.0, 30.0), (14.0, 11.0), (3.7, 3.2), (300.0, 150.0), refractory=0.004,
+    (6, 4), ((1, -0.5), (-1, 0)), (50.0, 40.0), (8.0, 6.0), (14.0, 11.0), (3.7, 3.2), (300.0, 150.0), refractory=0.004,
     delay=0.002, input_gain=0.7, typical_rates=(12.0, 20.0),
 )  # fmt: skip
+CALM = replace(SMALL, rest=(7.0, 6.0))  # cells that fire now and then
 
 
 def test_constants_of_the_published_circuit_and_program():
@@ -77,7 +92,7 @@ def test_network_equals_a_loop_over_its_cells():
     run = microscopic.simulate(SMALL, seconds, np.random.default_rng(5), dt, n_sampled, current, every)
     rng, sizes, alpha = np.random.default_rng(5), SMALL.sizes, np.array(SMALL.mem_rate)
     chosen = [sorted(rng.choice(size, n_sampled, replace=False)) for size in sizes]
-    weights = np.array([[40.0, -20.0], [-30.0, 0.0]])  # coupling of the row times the sign
+    weights = np.array([[8.0, -4.0], [-6.0, 0.0]])  # coupling of the row times the sign
     h = np.array([14.0, 11.0]) + np.array([12.0, 20.0]) @ weights / alpha
     ages, grid = [], np.arange(0, 0.5, 0.0002)
     for m, size in enumerate(sizes):
@@ -113,38 +128,46 @@ def test_network_equals_a_loop_over_its_cells():
     np.testing.assert_allclose(run.probabilities, chances, rtol=1e-5, atol=1e-9)
 
 
+def fire(rng, scheme, m, one, decay, drive):
+    """One bin of 4 ms of population m of `one` (v, s by age, past with the latest first), as the head of `model` has it."""
+    dt, history, size = 0.004, len(one.v[m]), SMALL.sizes[m]
+    one.v[m] = np.append(0.0, decay[m] * one.v[m][1:] + drive[m])  # one bin refractory
+    x = np.append(1e-8 * dt, dt * np.exp(one.v[m][1:] - SMALL.threshold[m]))
+    p = np.where((scheme == "compat") & (x < 0.01), x, 1 - np.exp(-x))
+    mass = one.s[m] * np.array(one.past[m][:history])
+    left = (1 - one.s[m]) * mass
+    expected = (mass * p).sum() + (left * p).sum() / max(left.sum(), 1e-60) * (1 - mass.sum())
+    chance = min(max(expected, 0), 1)
+    fired = rng.binomial(size, chance) / size if scheme == "exact" else max(0.0, rng.normal(chance, math.sqrt(chance / size)))
+    one.past[m].insert(0, fired)
+    one.v[m], one.s[m] = np.append(0.0, one.v[m][:-1]), np.append(1.0, (one.s[m] * np.exp(-x))[:-1])
+    return fired
+
+
+def begun(circuit, early, history, scheme):
+    """State at the start, all having fired at the rates `early`; factor and gain of a step of the membrane."""
+    alpha, weights = np.array(circuit.mem_rate), np.array([[8.0, -4.0], [-6.0, 0.0]])
+    h = np.array(circuit.rest) + early @ weights / alpha
+    start = [model.stationary(circuit, m, h[m], history, 0.004, scheme) for m in (0, 1)]
+    state = SimpleNamespace(v=[np.array(each.v) for each in start], s=[np.exp(each.l) for each in start], synapse=early.copy())
+    state.past, state.h, state.line = [[early[m] * 0.004] * history for m in (0, 1)], h, []
+    decay = np.exp(-alpha * 0.004) if scheme == "exact" else 1 - alpha * 0.004
+    return state, weights, decay, -np.expm1(-alpha * 0.004) / alpha if scheme == "exact" else np.full(2, 0.004)
+
+
 @pytest.mark.parametrize("scheme", ["exact", "compat"])
 def test_free_run_equals_a_loop_over_its_cohorts(scheme):
     """The equations at the head of `model` in plain NumPy, cohorts by age; the same draws."""
-    dt, history, n_bins, sizes = 0.004, 30, 50, np.array(SMALL.sizes)
-    current = 20 * np.random.default_rng(2).standard_normal((n_bins, 2))
-    found = freerun.simulate(SMALL, current, np.random.default_rng(6), dt, history, scheme)
-    rng, alpha, rest, early = np.random.default_rng(6), np.array(SMALL.mem_rate), np.array(SMALL.rest), np.array([12.0, 20.0])
-    weights, threshold = np.array([[40.0, -20.0], [-30.0, 0.0]]), np.array(SMALL.threshold)
-    start = [model.stationary(SMALL, m, (rest + early @ weights / alpha)[m], history, dt, scheme) for m in (0, 1)]
-    v, s = ([np.array(each.v) for each in start], [np.exp(each.l) for each in start])
-    past = [[early[m] * dt] * history for m in (0, 1)]  # the latest first
-    decay, gain = (np.exp(-alpha * dt), -np.expm1(-alpha * dt) / alpha) if scheme == "exact" else (1 - alpha * dt, dt)
-    keep, synapse = np.exp(-np.array(SMALL.syn_rate) * dt), early
-    for c in range(n_bins):
+    current = 20 * np.random.default_rng(2).standard_normal((50, 2))
+    found = freerun.simulate(SMALL, current, np.random.default_rng(6), 0.004, 30, scheme)
+    rng, keep = np.random.default_rng(6), np.exp(-np.array(SMALL.syn_rate) * 0.004)
+    one, weights, decay, gain = begun(SMALL, np.array([12.0, 20.0]), 30, scheme)
+    for c in range(50):
         if c > 0:  # a delay of 2 ms is no whole bin
-            synapse = keep * synapse + (1 - keep) * np.array([past[0][0], past[1][0]]) / dt
-        drive = gain * (alpha * rest + synapse @ weights + 0.7 * current[c])
+            one.synapse = keep * one.synapse + (1 - keep) * np.array([one.past[0][0], one.past[1][0]]) / 0.004
+        drive = gain * (np.multiply(SMALL.mem_rate, SMALL.rest) + one.synapse @ weights + 0.7 * current[c])
         for m in (0, 1):
-            v[m] = np.append(0.0, decay[m] * v[m][1:] + drive[m])  # one bin refractory
-            x = np.append(1e-8 * dt, dt * np.exp(v[m][1:] - threshold[m]))
-            p = np.where((scheme == "compat") & (x < 0.01), x, 1 - np.exp(-x))
-            mass = s[m] * np.array(past[m][:history])
-            left = (1 - s[m]) * mass
-            expected = (mass * p).sum() + (left * p).sum() / max(left.sum(), 1e-60) * (1 - mass.sum())
-            p_fire = min(max(expected, 0), 1)
-            if scheme == "exact":
-                fired = rng.binomial(sizes[m], p_fire) / sizes[m]
-            else:
-                fired = max(0.0, rng.normal(p_fire, math.sqrt(p_fire / sizes[m])))
-            assert found[c, m] == pytest.approx(fired, rel=1e-9)
-            past[m].insert(0, fired)
-            v[m], s[m] = np.append(0.0, v[m][:-1]), np.append(1.0, (s[m] * np.exp(-x))[:-1])
+            assert found[c, m] == pytest.approx(fire(rng, scheme, m, one, decay, drive), rel=1e-9)
 
 
 def test_single_cells_of_a_free_run_equal_a_loop():
@@ -175,6 +198,51 @@ def test_single_cells_of_a_free_run_equal_a_loop():
                 expected[c, i], v, rested = 1, 0.0, 0
     assert expected.sum() > 20
     np.testing.assert_array_equal(spikes, expected)
+
+
+@pytest.mark.parametrize("scheme", ["exact", "compat"])
+def test_particle_filter_equals_a_loop_over_its_particles(scheme):
+    """Five particles of two populations for three histories: activity, weights, resampling and lines of descent."""
+    dt, n_bins, n = 0.004, 24, 5
+    rng = np.random.default_rng(11)
+    population, spikes = np.array([0, 1, 1]), (rng.random((1, 8 + n_bins, 3)) < 0.15).astype(np.uint8)
+    trial = Trial(dt, 8, spikes, population, 20 * rng.standard_normal((1, n_bins, 2)))
+    found = particles.sample(CALM, trial, 0, n, 2, np.random.default_rng(6), scheme)
+    rng, early = np.random.default_rng(6), np.array([spikes[0, :8, :1].mean(), spikes[0, :8, 1:].mean()]) / dt
+    one, weights, decay, gain = begun(CALM, early, 8, scheme)
+    last = [np.flatnonzero(spikes[0, :8, i]) for i in range(3)]
+    age = [7 - each[-1] if len(each) else (8 if scheme == "exact" else 0) for each in last]
+    free = [max(each - 1, 0) * dt if scheme == "exact" else each * dt for each in age]
+    one.u = [one.h[m] * (1 - math.exp(-CALM.mem_rate[m] * free[i])) for i, m in enumerate(population)]
+    swarm, log_w, total = [copy.deepcopy(one) for _ in range(n)], np.zeros(n), 0.0
+    keep = np.exp(-np.array(CALM.syn_rate) * dt)
+    for c in range(n_bins):
+        for number, one in enumerate(swarm):
+            if c:
+                one.synapse = keep * one.synapse + (1 - keep) * np.array([one.past[0][0], one.past[1][0]]) / dt
+            drive = gain * (np.multiply(CALM.mem_rate, CALM.rest) + one.synapse @ weights + 0.7 * trial.drive[0, c])
+            one.line.append([fire(rng, scheme, m, one, decay, drive) for m in (0, 1)])
+            for i, m in enumerate(population):
+                spike = spikes[0, 8 + c, i]
+                one.u[i] = decay[m] * one.u[i] + drive[m] if age[i] >= 1 else 0.0
+                x = dt * math.exp(one.u[i] - CALM.threshold[m])
+                # a spike in the refractory time counts as the published program scores it
+                published = age[i] < 1 or (scheme == "compat" and x < 0.01)
+                of_spike = math.log(x) if published else math.log(-math.expm1(-x))
+                log_w[number] += of_spike if spike else -x * (age[i] >= 1)
+                one.u[i] = 0.0 if spike else one.u[i]
+        w = softmax(log_w)
+        if 1 / (w**2).sum() < n / 2:
+            total += logsumexp(log_w) - math.log(n)
+            points = (rng.random() + np.arange(n)) / n
+            swarm = [copy.deepcopy(swarm[k]) for k in np.searchsorted(np.cumsum(w), points)]
+            log_w, w = np.zeros(n), np.full(n, 1 / n)
+        age = [0 if spikes[0, 8 + c, i] else each + 1 for i, each in enumerate(age)]
+    assert -1000 < found.log_likelihood == pytest.approx(total + logsumexp(log_w) - math.log(n), rel=1e-9)
+    assert total < -1, "some of it before the last resampling"
+    chosen = rng.choice(n, 2, p=w)
+    np.testing.assert_allclose(found.latent[:, :8], np.tile(early * dt, (2, 8, 1)))
+    np.testing.assert_allclose(found.latent[:, 8:], [swarm[k].line for k in chosen], rtol=1e-9)
 
 
 class TestSummaries:
