@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +26,21 @@ from respike.neulvm.inference import (
     tried,
 )
 from respike.neulvm.model import Trial
-from respike.neulvm.params import PUBLISHED_BOX, Choice, Circuit, Cluster, Data, Free, Prior, Window
+from respike.neulvm.params import (
+    PUBLISHED_BOX,
+    Baselines,
+    Choice,
+    Circuit,
+    Cluster,
+    Data,
+    Fit,
+    Free,
+    Posterior,
+    Prior,
+    Refine,
+    Sweep,
+    Window,
+)
 from respike.neulvm.rivals import glm, hmm, plds
 from respike.neulvm.stages import metrics
 from tests.constants import check
@@ -56,6 +70,37 @@ def test_constants_of_the_published_circuit_and_program():
     assert (PUBLISHED_BOX, model.QUADRATURE) == ((0.4, 2.0), 0.001)
     assert microscopic.START_AGES[[0, -1]] == pytest.approx([0, 0.4998])
     assert np.diff(microscopic.START_AGES) == pytest.approx(0.0002)
+
+
+def test_settings_of_fits_windows_runs_and_trials():
+    """Published where the comment in `params` says so: window, smoothing, Adam; the others as the page has them."""
+    assert asdict(Fit()) == {
+        "scheme": "exact", "e_step": "lbfgs", "iterations": 1, "m_steps": 200, "e_steps": 400, "e_patience": 3, "e_rate": 1e-3,
+        "e_tolerance": 1e-6, "smoothing": 0.4, "kernel": "gaussian",
+    }  # fmt: skip
+    assert asdict(Refine()) == {"rounds": 40, "paths": 8, "particles": 150, "history": 0.3, "momentum": 0.7, "step": 0.7}
+    factors = (0.92, 0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08)
+    assert asdict(Choice()) == {"starts": 4, "factors": factors, "seconds": 400, "history": 0.3, "recordings": 0}
+    assert asdict(Data()) == {
+        "recording": "embedded", "start": 0, "column": "", "order": (), "groups": (), "units": {}, "seconds": 21,
+        "drive": "none", "sampled": 10,
+    }  # fmt: skip
+    assert asdict(Window()) == {
+        "dt": 0.004, "fine": 0.0002, "history": 1, "end": 11, "length": 10, "batch": 10, "held_out": 10, "cells": 3,
+        "pick": "first",
+    }  # fmt: skip
+    assert asdict(Free()) == {
+        "seconds": 200, "pulses": 60, "pulse_size": 30, "pulse_first": 0, "pulse_target": 1, "pulse_start": 1.5,
+        "pulse_length": 0.3, "trial": 3,
+    }  # fmt: skip
+    assert asdict(Cluster()) == {
+        "size": 500, "coupling": -40, "delay": 0.004, "noise": 0.75, "rest": 30, "threshold": 15, "mem_rate": 50,
+        "refractory": 0.004, "seconds": 60, "dt": 0.0005,
+    }  # fmt: skip
+    steps = (0.004, 0.002, 0.001)
+    assert asdict(Sweep()) == {"exact": steps, "compat": steps, "seconds": 400, "network_seconds": 400, "history": 0.5}
+    assert asdict(Baselines()) == {"latents": (2, 3), "iterations": 30, "seconds": 200}
+    assert asdict(Posterior()) == {"simulations": 4000, "tolerance": 0.4, "share": 0.25, "history": 0.3, "recordings": 20}
 
 
 def test_constants_of_what_is_measured_and_inferred():
