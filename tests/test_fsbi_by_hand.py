@@ -11,7 +11,7 @@ import torch
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from respike.core import calibration
+from respike.core import calibration, seeds
 from respike.fsbi import mean_field, mlp, params, plan, protocol, rules, summary, surrogate
 from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
 from respike.fsbi.params import THETA, Cells, Network, Protocol, Simulation, Wiring
@@ -523,3 +523,82 @@ def test_relation_and_scale_use_the_floor():
     assert targets.relation(cv, "cv_isi")[1] == pytest.approx(2 / 3)  # 2.01 over 1.01 is near, 1.06 over 0.51 is not
     np.testing.assert_allclose(targets.scaled(table, ["rate"], True)[:, 0], [-1, np.log10(1.1), np.log10(4), np.nan])
     np.testing.assert_allclose(targets.scaled(cv, ["cv_isi"], True)[:, 0], cv["cv_isi"])
+
+
+def test_rule_of_two_layers_by_a_loop(rng):
+    """Sums over inputs, then over fifty units, then over four, each behind a sigmoid; layers by rows."""
+    layers, inputs, readout = rng.standard_normal(500), rng.standard_normal(6), rng.standard_normal(4)
+    scaled, hidden, second = inputs * [2, 2, 1, 15, 15, 15], [], []
+    for unit in range(50):
+        hidden.append(1 / (1 + math.exp(-sum(layers[6 * unit + k] * scaled[k] for k in range(6)))))
+    for unit in range(4):
+        second.append(1 / (1 + math.exp(-sum(layers[300 + 50 * unit + k] * hidden[k] for k in range(50)))))
+    expected = sum(readout[k] * second[k] for k in range(4)) + 0.3
+    assert mlp.change(inputs[None], layers, readout, 0.3)[0] == pytest.approx(expected)
+    drawn = mlp.fixed_layers(Wiring(hidden_seed=4))
+    generator = seeds.generator(4, "fsbi", "hidden")
+    np.testing.assert_array_equal(drawn[:300], generator.uniform(-(6**-0.5), 6**-0.5, 300))
+    np.testing.assert_array_equal(drawn[300:], generator.uniform(-(50**-0.5), 50**-0.5, 200))
+    assert mlp.SIZES == (300, 200)
+
+
+def test_a_rule_by_its_draws():
+    """Aim, input rate, then candidates; its seed is that of its number and round."""
+    settings = proposals.Proposal(
+        ("rate", "cv_isi"), {"rate": targets.Target((5.0, 10.0)), "cv_isi": targets.Target((0.7, 1.0))}
+    )
+    found, rng = proposals.propose("mlp", 2, 7, [], [], settings, 11), seeds.generator(11, "fsbi", "data", "mlp", 2, 7)
+    assert found["aim_rate"] == rng.uniform(5, 10)
+    assert found["aim_cv_isi"] == rng.uniform(0.7, 1.0)
+    assert found["rate_in"] == rng.uniform(5, 15)
+    low, high = np.array(params.boxes("mlp")).T
+    candidates = np.random.default_rng(int(rng.integers(2**31))).uniform(low, high, (64, 22))
+    chosen = candidates[rng.choice(64, p=np.full(64, 1 / 64))]
+    np.testing.assert_array_equal([found[name] for name in THETA["mlp"][:-1]], chosen)
+    assert (found["index"], found["round"], found["drawn"], found["inside"]) == (7, 2, 64, 64)
+    assert found["seed"] == seeds.of(11, "fsbi", "simulate", 2, 7)
+
+
+class TestConditionalCorrelations:
+    class Member:
+        """A density that is the same everywhere but where both parameters are high; it notes where it was asked."""
+
+        box = np.array([[0.0, -4.0], [4.0, 4.0]])
+
+        def __init__(self):
+            self.points, self.draws = [], []
+
+        def conditions(self, table):
+            return table.to_numpy()
+
+        def log_density(self, points, value):
+            self.points.append(points)
+            return np.where((points[:, 0] > 1.5) & (points[:, 1] > 1.0), 0.0, -np.log(4.0))
+
+        def sample(self, condition, n, seed):
+            self.draws.append((condition.tolist(), n))
+            return np.tile([1.0, 0.5], (n, 1))
+
+    def test_grid_inside_the_box(self):
+        member = self.Member()
+        found = posterior.conditional(member, np.array([1.0, 0.5]), np.zeros(1), 3)
+        (points,) = member.points
+        assert points.tolist() == [[x, y] for x in (1, 2, 3) for y in (-2, 0, 2)]
+        weight = np.where((points[:, 0] > 1.5) & (points[:, 1] > 1.0), 1, 0.25)
+        covariance = np.cov(points.T, aweights=weight, ddof=0)
+        assert found[0, 1] == found[1, 0] == pytest.approx(covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1]))
+        assert np.diag(found).tolist() == [1, 1]
+
+    def test_members_take_turns_and_the_mean_counts(self):
+        members = [self.Member(), self.Member()]
+        settings = posterior.Examination(0, 0, {}, 5, 3)
+        found = posterior.correlations(members, {"rate": 7.0}, settings, np.random.default_rng(0))
+        assert [len(member.draws) for member in members] == [3, 2]
+        assert members[0].draws[0] == ([7.0], 4)
+        np.testing.assert_allclose(found, posterior.conditional(members[0], np.array([1.0, 0.5]), None, 3))
+
+        class Outside(self.Member):
+            def sample(self, condition, n, seed):
+                return np.full((n, 2), 9.0)
+
+        assert np.isnan(posterior.correlations([Outside()], {"rate": 7.0}, settings, np.random.default_rng(0))).all()
