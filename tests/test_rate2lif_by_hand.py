@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from respike.core.spikes import Spikes
-from respike.rate2lif import archives, conversion, learning, lif, model, params, tasks
+from respike.rate2lif import activity, archives, conversion, learning, lif, model, params, tasks
 from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.stages import metrics
 from respike.rate2lif.tasks import TASKS, Task
@@ -210,6 +210,29 @@ def test_facts_of_searches_at_the_ends_of_their_grid():
     assert found == {"a": {"trained": 50.0, "at_edge": 2}}
 
 
+def test_published_fields_are_of_the_last_check_and_its_last_trial(rng):
+    trials = tasks.draw(TASKS["xor"], rng, 5)._replace(inputs=rng.random((300, 5, 2)), target=rng.random((300, 5)))
+    x, r = (torch.from_numpy(rng.random((299, 5, 12))) for _ in range(2))
+    network, output = untrained(rng), torch.from_numpy(rng.random((299, 5)))
+    found = activity.published_fields(activity.Activity(trials, x, r, output), TASKS["xor"], "l2", network)
+    window = output.numpy()[200:]
+    reached = [window[:, k].max() > 0.7 if wanted > 0 else window[:, k].min() < -0.7 for k, wanted in enumerate(trials.wanted)]
+    expected = {
+        "eval_perf_mean": [[np.mean(reached)]],
+        "eval_os": [[output[step, trial] for step in range(299)] for trial in range(5)],
+        "eval_labels": [[wanted] for wanted in trials.wanted],
+        "u": [[trials.inputs[step, 4, channel] for step in range(300)] for channel in range(2)],
+        "target": [[trials.target[step, 4] for step in range(300)]],
+        "x": [[x[step, 4, cell] for cell in range(12)] for step in range(299)],
+        "r": [[r[step, 4, cell] for cell in range(12)] for step in range(299)],
+        "o": [[output[step, 4] for step in range(299)]],
+        "w_in0": network.w_in,
+    }
+    assert sorted(found) == sorted([*expected, "eval_loss_mean"])
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, err_msg=name)
+
+
 class TestMeasures:
     origin = metrics.Origin("v", 3, "d")
 
@@ -225,6 +248,16 @@ class TestMeasures:
         for change in ({"check_loss": 1.0}, {"check_accuracy": 0.95}):
             worse = history.assign(**{name: [np.nan, value, np.nan] for name, value in change.items()})
             assert self.values(metrics.of_training(self.origin, worse, Training("xor")))["trained"][0] == 0
+
+    def test_of_rate_model(self):
+        """Six trials of Go-NoGo: reached, not reached, reached before the window, quiet, loud one way, loud the other."""
+        output = np.zeros((200, 6))
+        output[100, 0], output[[76, 150], 1], output[70, 2], output[199, 4], output[75, 5] = 0.71, 0.69, 2, 0.31, -0.31
+        output[:, 2] += 0.51
+        kept = {"output": output, "wanted": np.array([1, 1, 1, 0, 0, 0])}
+        found = self.values(metrics.of_rate_model(self.origin, kept, Training("go-nogo")))
+        assert found["rate accuracy"] == (pytest.approx(100 * 2 / 6), "%", 6)
+        assert found["rate accuracy, mean output"] == (pytest.approx(100 * 4 / 6), "%", 6)
 
     def test_of_cells(self):
         network = untrained(np.random.default_rng(6))

@@ -165,6 +165,16 @@ class TestStatistics:
         assert np.isnan(found[1])
         assert statistics.isi_cv(made, 2)[1] == pytest.approx(np.std([0.1, 0.2]) / 0.15)
 
+    @pytest.mark.parametrize("shape", [(7,), (3, 8), (2, 3, 5)], ids=str)
+    def test_autocovariance_of_rows_in_any_number_of_axes(self, shape):
+        counts = np.random.default_rng(8).poisson(2, shape)
+        found, n = statistics.autocovariance(counts, 3), shape[-1]
+        assert found.shape == (*shape[:-1], 4)
+        for at in np.ndindex(*shape[:-1]):
+            row = counts[at] - sum(counts[at]) / n
+            expected = [sum(row[i] * row[i + lag] for i in range(n - lag)) / n for lag in range(4)]
+            np.testing.assert_allclose(found[at], expected, atol=1e-12)
+
     def test_bins_drop_a_last_one_that_is_cut_short(self):
         made = spikes.Spikes(np.array([0.0, 0.1, 0.2999999, 0.3, 0.95]), np.zeros(5, int), 1, 0.98)
         assert spikes.bin_counts(made, 0.1)[0, :, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0]
