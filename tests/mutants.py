@@ -85,7 +85,10 @@ def sample(project: Path, room: str, count: int, seed: int) -> list[Mutant]:
 
 
 def mutants(project: Path, path: Path) -> dict[tuple[int, int], list[Mutant]]:
-    """All changes of a file by the place where they are made; none in types, in texts, and in what is said of an error."""
+    """All changes of a file by the place where they are made.
+
+    None in types, in texts, in what is said of an error, and in `strict`, which only tells a programmer of uneven lengths.
+    """
     from cosmic_ray import ast as trees  # noqa: PLC0415
     from cosmic_ray import plugins  # noqa: PLC0415
 
@@ -93,6 +96,7 @@ def mutants(project: Path, path: Path) -> dict[tuple[int, int], list[Mutant]]:
     tree, whole, found = trees.get_ast(source), ast.parse(source), defaultdict(list)
     parts = [getattr(node, name, None) for node in ast.walk(whole) for name in ("annotation", "returns")]
     parts += [node for node in ast.walk(whole) if isinstance(node, ast.Raise | ast.JoinedStr)]
+    parts += [node for node in ast.walk(whole) if isinstance(node, ast.keyword) and node.arg == "strict"]
     named = [node for node in ast.walk(whole) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     silent = [((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)) for part in parts if part]
     for name in filter(CHANGES.fullmatch, plugins.operator_names()):

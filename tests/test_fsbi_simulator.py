@@ -731,16 +731,3 @@ def test_narrower_processors_give_the_same_bits(binaries, tmp_path, rng):
     build.build(network=Network(n_e=512, n_i=128, cpu="x86-64-v3"), folder=tmp_path / "build", out=out)
     rule = rule_of("poly", rng, EE_alpha=0.1, EE_kappa=0.5)
     assert same(simulated(out, rule), simulated(binaries("poly", "fast"), rule))
-
-
-@pytest.mark.parametrize("family", ["poly", "mlp"])
-def test_a_connection_leads_from_the_cells_of_its_first_letter_to_those_of_its_second(family):
-    network = build.served(Network(family=family, n_e=16, n_i=8))
-    with build.standalone(network):
-        brian2.BrianLogger.suppress_name("cannot_check_statemonitor_indices")
-        circuit.assemble(network)
-        objects = [each for net in brian2.device.networks for each in net.objects if isinstance(each, brian2.Synapses)]
-    ends = {each.name: (each.source.name, each.target.name) for each in objects}
-    assert {kind: ends[kind] for kind in TYPES} == {kind: (kind[0], kind[1]) for kind in TYPES}
-    assert {name: ends[f"inputs_{name}"] for name in "EI"} == {name: ("inputs", name) for name in "EI"}
-    assert ends["arrived"] == ("E", "control")

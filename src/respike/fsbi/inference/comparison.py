@@ -109,7 +109,7 @@ def truncated(rules: pd.DataFrame, settings: Comparison, root: int) -> list[flow
         theta = RestrictedPrior(BoxUniform(low, high), likely).sample((len(second),), max_sampling_batch_size=2_000)
     anew = rules.loc[second, ["index", "round", "seed", *THETA[FAMILY]]].copy()
     anew[list(THETA[FAMILY][:-1])] = theta.numpy()
-    return ensemble(pd.concat([rules.loc[first], simulated(anew.to_dict("records"))], ignore_index=True), fit, root)
+    return ensemble(pd.concat([rules.loc[first], simulated(anew.to_dict("records"))]), fit, root)
 
 
 def simulated(rows: Iterable[dict]) -> pd.DataFrame:
