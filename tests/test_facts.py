@@ -71,7 +71,8 @@ def test_rate2lif(made):
     rows = [Measure("gonogo", k, "d", "trained", value, "%", 1) for k, value in enumerate((100.0, 0.0, 100.0, 100.0))]
     rows += [Measure("gonogo", k, "d", "best scale", value, "1", 1) for k, value in enumerate((20.0, 25.0, 30.0, 20.0))]
     rows += [Measure("gonogo", 0, "d", f"LIF accuracy at scale {scale}", 50.0, "%", 1) for scale in (20, 25, 30)]
-    assert told(rate2lif.found(pd.DataFrame(rows))) == {("gonogo", "trained"): ["75"], ("gonogo", "at_edge"): ["3"]}
+    expected = {"trained": ["75"], "at_edge": ["3"], "smallest_scale": ["20"], "largest_scale": ["30"]}
+    assert told(rate2lif.found(pd.DataFrame(rows))) == {("gonogo", fact): values for fact, values in expected.items()}
 
 
 def test_v1(made):
@@ -151,7 +152,10 @@ def test_measures_across_modes_are_of_each_replica():
 
 NAMES = {  # facts that each study tells; `dataset`, `replicas` and `n` are those of the measures
     "modes": {*modes.TOLD, "modes"},
-    "rate2lif": {"trainer", "cells", "activation", "smallest_tau", "largest_tau", "trained", "at_edge"},
+    "rate2lif": {
+        *("trainer", "trials", "cells", "sst_cells", "dale", "activation", "smallest_tau", "largest_tau"),
+        *("trained", "at_edge", "smallest_scale", "largest_scale"),
+    },
     "v1": {"steps", "cells"},
     "barrel": {"divide_by", "frame_stride", "epochs"},
     "fsbi": {"settle", "record"},

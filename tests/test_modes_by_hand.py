@@ -46,7 +46,7 @@ def test_constants_of_the_published_networks():
     given = Training(1, 2, 3, 4.0, 5.0)
     check(
         given, steps=1, batches=2, batch=3, learning_rate=4, clip=5, repeats=1, loss="logits", filter="double",
-        refractory="float32_compat", train_scores=True, output_sd=0.1, rate_readout="activity", switch_probability=0,
+        refractory="float32_compat", train_scores=True, output_init="neurons", rate_readout="activity", switch_probability=0,
         switch_steps=0,
     )  # fmt: skip
 
@@ -164,6 +164,7 @@ def test_facts_of_variants_and_of_sizes(monkeypatch):
         "repeats": 1,
         "steps": 1,
         "learning_rate": 0.5,
+        "output_init": "neurons",
         "filter": "double",
     }
     assert found[-1][1] == {"modes": "3 10"}

@@ -207,7 +207,7 @@ def test_facts_of_searches_at_the_ends_of_their_grid():
     ]
     rows += [("a", 1, "trained", 0.0)] + [("a", 0, f"LIF accuracy at scale {scale:g}", 0.5) for scale in (20, 50, 75)]
     found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "replica", "metric", "value"])))
-    assert found == {"a": {"trained": 50.0, "at_edge": 2}}
+    assert found == {"a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75}}
 
 
 def test_published_fields_are_of_the_last_check_and_its_last_trial(rng):
@@ -254,8 +254,10 @@ class TestMeasures:
         output = np.zeros((200, 6))
         output[100, 0], output[[76, 150], 1], output[70, 2], output[199, 4], output[75, 5] = 0.71, 0.69, 2, 0.31, -0.31
         output[:, 2] += 0.51
-        kept = {"output": output, "wanted": np.array([1, 1, 1, 0, 0, 0])}
+        target = np.full((201, 6), 0.1)
+        kept = {"output": output, "wanted": np.array([1, 1, 1, 0, 0, 0]), "target": target}
         found = self.values(metrics.of_rate_model(self.origin, kept, Training("go-nogo")))
+        assert found["final loss"] == (pytest.approx(np.mean([math.dist(o, [0.1] * 200) for o in output.T])), "1", 6)
         assert found["rate accuracy"] == (pytest.approx(100 * 2 / 6), "%", 6)
         assert found["rate accuracy, mean output"] == (pytest.approx(100 * 4 / 6), "%", 6)
 

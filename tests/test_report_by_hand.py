@@ -246,7 +246,7 @@ class TestJudgement:
         columns = ["variant", "metric", "value", "n", "dataset"]
         measured = pd.DataFrame(rows, columns=columns).assign(study="s", seed=range(len(rows)), unit="")
         facts = pd.DataFrame(columns=["study", "variant", "fact", "value"], dtype=str)
-        return verdicts.judge(verdicts.evidence(self.claim._replace(**changes), measured, facts))
+        return verdicts.judge(verdicts.evidence(self.claim._replace(**changes), verdicts.Run(measured, facts, "quick")))
 
     def test_mean_against_mean(self):
         row = self.judged(
