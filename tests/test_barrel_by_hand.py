@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import mujoco
 import numpy as np
@@ -17,7 +18,6 @@ from torch import nn
 from respike.barrel import (
     analysis,
     anatomy,
-    cells,
     classifiers,
     encoding,
     kernel,
@@ -64,7 +64,7 @@ def test_constants_of_the_simulated_sweeps():
         test_share=0.2,
     )  # fmt: skip
     check(
-        objects, START=(13, -8), START_SPREAD=(10, 4, 10), SPEED=(7, 14), OFFSETS=(0, -20, 20), CLEARANCE=5,
+        objects, START=(13, -8), START_SPREAD=(10, 4, 10), AIM=-4, SPEED=(7, 14), OFFSETS=(0, -20, 20), CLEARANCE=5,
         CLEARANCE_WIDTH=10, LID=9,
     )  # fmt: skip
     check(shapes, TILES=(5, 9, 12), THICKNESS=0.06)
@@ -100,7 +100,14 @@ def test_a_whisker_is_that_of_the_published_generator(name, base, length, links,
     assert whisker.curvature == pytest.approx(curvature, abs=6e-6)
     yaw, pitch, roll = angles
     turned = Rotation.from_euler("xyz", [pitch, yaw, roll]).as_matrix()  # about fixed axes, x first
-    np.testing.assert_allclose(whisker.rotation, turned[::-1, ::-1], atol=2e-4)
+    np.testing.assert_allclose(whisker.rotation.as_matrix(), turned[::-1, ::-1], atol=2e-4)
+
+
+def half_sizes(part):
+    """Half the sides of a part whose vertices are the eight corners of a box about its origin."""
+    half = part.vertices.max(0)
+    assert sorted(part.vertices.tolist()) == sorted([list(corner) for corner in product(*zip(-half, half, strict=True))])
+    return half
 
 
 class TestModelOfASweep:
@@ -109,7 +116,7 @@ class TestModelOfASweep:
     @pytest.fixture(scope="class")
     @staticmethod
     def placed():
-        return objects.place(objects.draw(0, 1, 0, params.Sweeps()), 5)
+        return objects.draw(0, 1, 5, 0, params.Sweeps())
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -151,7 +158,7 @@ class TestModelOfASweep:
                 np.testing.assert_allclose(data.site_xpos[k], nodes[number], atol=1e-6)
                 frame, along = data.site_xmat[k].reshape(3, 3), nodes[number + 1] - nodes[number]
                 np.testing.assert_allclose(frame[:, 2], along / np.linalg.norm(along), atol=1e-6)
-                np.testing.assert_allclose(frame[:, 0], whisker.rotation[:, 0], atol=1e-6)
+                np.testing.assert_allclose(frame[:, 0], whisker.rotation.as_matrix()[:, 0], atol=1e-6)
                 k += 1
         assert k == made.nsite == 92
 
@@ -159,9 +166,10 @@ class TestModelOfASweep:
         made, data = built
         n = len(placed.shape)
         for k, part in enumerate(placed.shape, made.ngeom - n):
-            np.testing.assert_allclose(data.geom_xpos[k], placed.position + placed.rotation @ part.position, atol=1e-5)
-            np.testing.assert_allclose(data.geom_xmat[k].reshape(3, 3), placed.rotation @ part.rotation, atol=1e-5)
-            np.testing.assert_allclose(made.geom_size[k], part.half, rtol=1e-6)
+            turn, own = placed.rotation.as_matrix(), part.rotation.as_matrix()
+            np.testing.assert_allclose(data.geom_xpos[k], placed.position + turn @ part.position, atol=1e-5)
+            np.testing.assert_allclose(data.geom_xmat[k].reshape(3, 3), turn @ own, atol=1e-5)
+            np.testing.assert_allclose(made.geom_size[k], half_sizes(part), rtol=1e-6)
         assert made.body_mass[made.geom_bodyid[-1] - 1] == 1e6
 
     def test_pre_stress(self):
@@ -180,7 +188,7 @@ class TestObjects:
     @staticmethod
     def drawn(kind, index):
         rng = np.random.default_rng(index)
-        return shapes.draw(kind, rng), np.random.default_rng(index)
+        return shapes.FAMILIES[kind](rng), np.random.default_rng(index)
 
     def test_boxes(self):
         handles = 0
@@ -188,12 +196,12 @@ class TestObjects:
             parts, rng = self.drawn(1, index)
             half = [1, rng.uniform(0.5, 0.75), rng.uniform(0.45, 0.9)]
             assert [part.kind for part in parts] == ["box"] * len(parts)
-            np.testing.assert_array_equal(parts[0].half, half)
+            np.testing.assert_array_equal(half_sizes(parts[0]), half)
             assert not parts[0].position.any()
             assert len(parts) == (2 if rng.random() < 0.6 else 1)
             if len(parts) == 2:
                 handles += 1
-                np.testing.assert_allclose(parts[1].half, [0.05, 0.06, 0.7 * half[2]])
+                np.testing.assert_allclose(half_sizes(parts[1]), [0.05, 0.06, 0.7 * half[2]])
                 np.testing.assert_allclose(parts[1].position, [0.7, half[1] + 0.12, 0])
         assert 25 < handles < 47
 
@@ -217,9 +225,9 @@ class TestObjects:
             assert len(parts) == len(expected)
             for part, (kind, half, position, angle) in zip(parts, expected, strict=True):
                 assert part.kind == kind
-                np.testing.assert_allclose(part.half, half)
+                np.testing.assert_allclose(half_sizes(part), half)
                 np.testing.assert_allclose(part.position, position, atol=1e-12)
-                np.testing.assert_allclose(part.rotation, Rotation.from_euler("z", angle).as_matrix(), atol=1e-12)
+                np.testing.assert_allclose(part.rotation.as_matrix(), Rotation.from_euler("z", angle).as_matrix(), atol=1e-12)
         assert 20 < engines < 36
 
     def test_visors_of_helmets(self):
@@ -231,38 +239,49 @@ class TestObjects:
             assert len(parts) == (27 if rng.random() < 0.7 else 26)
             if len(parts) == 27:
                 visors += 1
-                np.testing.assert_allclose(parts[26].half, [0.35, 0.5 * wide, 0.05])
+                np.testing.assert_allclose(half_sizes(parts[26]), [0.35, 0.5 * wide, 0.05])
                 np.testing.assert_allclose(parts[26].position, [1.2, 0, 0.05])
         assert 20 < visors < 36
 
     def test_orientation_is_upright_and_tilted_about_a_random_axis_or_any(self):
         for index in range(20):
-            found, rng = shapes.orientation(np.random.default_rng(index), 60.0), np.random.default_rng(index)
+            found, rng = objects.orientation(np.random.default_rng(index), 60.0), np.random.default_rng(index)
             axis = rng.standard_normal(3)
             turn = axis / np.linalg.norm(axis) * rng.uniform(0, np.pi / 3)
             upright = Rotation.from_euler("x", 90, degrees=True)
-            tilt = (Rotation.from_matrix(found) * upright.inv()).as_rotvec()
+            tilt = (found * upright.inv()).as_rotvec()
             np.testing.assert_allclose(np.outer(tilt, tilt), np.outer(turn, turn), atol=1e-9)  # in either sense
             angles = np.random.default_rng(index).uniform(0, 2 * np.pi, 3)
             for most in (180.0, 360.0):
-                found = shapes.orientation(np.random.default_rng(index), most)
-                np.testing.assert_allclose(found, Rotation.from_euler("xyz", angles).as_matrix(), atol=1e-12)
+                found = objects.orientation(np.random.default_rng(index), most)
+                np.testing.assert_allclose(found.as_matrix(), Rotation.from_euler("xyz", angles).as_matrix(), atol=1e-12)
 
     def test_where_an_object_starts_and_goes(self):
+        """Start, pose and speed are drawn once for all sweeps; the start is also found from the way that was taken."""
         centre = np.array([-10.1199, -13.1702, -18.9956])
         starts = []
         for index in range(40):
-            thing = objects.draw(index % 3, index, 0, params.Sweeps())
-            starts.append([*thing.start, thing.speed])
+            rng = seeds.generator(0, "barrel", "object", index % 3, index)
+            shapes.FAMILIES[index % 3](rng)
+            diagonal, pose = rng.uniform(50, 135), objects.orientation(rng, 60.0).as_matrix()
+            start = [centre[0], 13, centre[2] - 8] + rng.uniform(-1, 1, 3) * [10, 4, 10]
+            speed = rng.uniform(7, 14)
             for sweep in (0, 6, 11):
-                placed, shift = objects.place(thing, sweep), np.array([(0, -20, 20)[sweep // 4], 0, 0])
-                way = centre + [0, 0, -4] - thing.start
+                placed = objects.draw(index % 3, index, sweep, 0, params.Sweeps())
+                shift = np.array([(0, -20, 20)[sweep // 4], 0, 0])
+                way = centre + [0, 0, -4] - start
                 way /= np.linalg.norm(way)
-                np.testing.assert_allclose(placed.velocity, thing.speed * way, rtol=1e-3, atol=1e-3)
+                np.testing.assert_allclose(placed.velocity, speed * way, rtol=1e-3, atol=1e-3)
                 quarter = Rotation.from_euler("z", 90 * (sweep % 4), degrees=True).as_matrix()
-                np.testing.assert_allclose(placed.rotation, thing.rotation @ quarter, atol=1e-9)
-                ahead = (shapes.corners(thing.shape) @ placed.rotation.T @ way).max()
-                np.testing.assert_allclose(placed.position[:2], (thing.start + shift - ahead * way)[:2], atol=0.05)
+                rotation = placed.rotation.as_matrix()
+                np.testing.assert_allclose(rotation, pose @ quarter, atol=1e-9)
+                assert np.linalg.norm(np.ptp(shapes.corners(placed.shape), axis=0)) == pytest.approx(diagonal)
+                ahead = (shapes.corners(placed.shape) @ rotation.T @ way).max()
+                np.testing.assert_allclose(placed.position[:2], (start + shift - ahead * way)[:2], atol=0.05)
+                along = placed.velocity / np.linalg.norm(placed.velocity)
+                x, y = (placed.position - shift + (shapes.corners(placed.shape) @ rotation.T @ along).max() * along)[:2]
+                z = centre[2] - 4 - along[2] / along[1] * (centre[1] - y)
+                starts.append([x, y, z, np.linalg.norm(placed.velocity)])
         low, high = np.min(starts, axis=0), np.max(starts, axis=0)
         widest = [[-20.12, 9, -36.9956, 7], [-0.12, 17, -16.9956, 14]]
         assert (low >= widest[0]).all()
@@ -299,12 +318,15 @@ class TestNetwork:
 
     def test_first_state(self):
         """Potentials and graded spikes uniform in [0, 1), adaptation at the baseline."""
-        state = model.initial_state(0, [5, 8], 3000, 0.03)
-        draws = seeds.generator(0, "barrel", "state", 8).random((2, 3000))
-        np.testing.assert_allclose(state.v[:, 1], draws[0], rtol=1e-6)
-        np.testing.assert_allclose(state.s[:, 1], draws[1], rtol=1e-6)
-        assert (state.b == 0.03).all()
-        assert state.v.max() - state.v.min() > 0.99
+        built = network(settings=params.Network(divide_by=2, baseline=0.03))
+        v, b, s = built.initial_state(0, [5, 8])
+        sizes = [200, 220, 467, 47, 46, 1116, 53, 3, 28, 32, 32, 17, 30, 19]
+        draws = seeds.generator(0, "barrel", "state", 8).random((2, sum(sizes)))
+        np.testing.assert_allclose(v[:, 1], draws[0], rtol=1e-6)
+        np.testing.assert_allclose(s[:, 1], draws[1], rtol=1e-6)
+        assert (b == 0.03).all()
+        assert b.shape == v.shape
+        assert v.max() - v.min() > 0.99
 
     def test_steps_by_a_loop_over_cells_and_senders(self, rng):
         """Every cell of a small network by the published equations, in double precision."""
@@ -312,7 +334,7 @@ class TestNetwork:
         with torch.no_grad():
             built.tau_membrane.uniform_(3, 20, generator=torch.Generator().manual_seed(0))
             built.tau_adaptation.uniform_(2, 9, generator=torch.Generator().manual_seed(1))
-        x, state = torch.from_numpy(some.inputs(0))[:, :4], model.initial_state(0, [7], built.n_cells, 0.04)
+        x, state = torch.from_numpy(some.inputs(0))[:, :4], built.initial_state(0, [7])
         with torch.no_grad():
             found = built(x, state)
         weights = {name: value.double().numpy() for name, value in built.state_dict().items()}
@@ -360,11 +382,11 @@ class TestNetwork:
             learning.play(built, some, 0)
 
     def test_the_thalamus_receives_nothing_whatever_the_wiring(self):
-        column = anatomy.scaled(anatomy.load(), 40)
+        column, _ = anatomy.column(40, "anatomical", 0)
         for wiring in ("anatomical", "random", "full", "fixed"):
-            rewired = anatomy.rewired(column, wiring, np.random.default_rng(0))
+            rewired, synapses = anatomy.column(40, wiring, 0)
             assert not rewired.probability[0].any()
-            assert anatomy.sample(rewired, 0).receiver.min() == 200
+            assert np.nonzero(synapses)[0].min() == 200
             assert sorted(rewired.probability[1:, 0])[-1] == pytest.approx(
                 {"full": 1, "fixed": rewired.probability[1, 1]}.get(wiring, column.probability[1:, 0].max())
             )
@@ -373,22 +395,24 @@ class TestNetwork:
     def test_sizes_of_a_small_column(self):
         whole = [200, 440, 934, 94, 93, 2232, 106, 4, 55, 64, 64, 34, 60, 38]
         assert anatomy.load().sizes.tolist() == whole
-        assert anatomy.scaled(anatomy.load(), 20).sizes.tolist() == [200, 22, 47, 5, 5, 112, 5, 3, 3, 3, 3, 3, 3, 3]
+        assert anatomy.column(20, "anatomical", 0)[0].sizes.tolist() == [200, 22, 47, 5, 5, 112, 5, 3, 3, 3, 3, 3, 3, 3]
 
 
 class TestClassifiers:
-    @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+    @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
     def test_a_sample_is_read_over_its_time_and_not_over_its_batch(self, kind, rng):
-        network = classifiers._Recurrent(kind, 4)
+        network = classifiers._network(kind, 4)
+        cells, read = network[0], network[-1]
+        assert type(cells) is getattr(nn, kind)
         x = torch.from_numpy(rng.standard_normal((6, 9, 4)).astype(np.float32))
         with torch.no_grad():
             one, turned = network(x[2:3]), network(x[2:3].flip(1))
             torch.testing.assert_close(network(x)[2:3], one)
-            torch.testing.assert_close(one, network.read(network.cells(x[2])[0].mean(0))[None])
+            torch.testing.assert_close(one, read(cells(x[2])[0].mean(0))[None])
         assert not torch.allclose(one, turned)
 
     def test_the_convolutions_see_three_bins_and_the_mean_of_all(self, rng):
-        network = classifiers._convolutional(4)
+        network = classifiers._network("conv net", 4)
         x = torch.from_numpy(rng.standard_normal((2, 4, 9)).astype(np.float32))
         padded = nn.functional.pad
         with torch.no_grad():
@@ -494,8 +518,13 @@ class TestMeasures:
 def test_evenly_held_out_and_named_files():
     """Both files or neither, and the first of a scan has the lowest irregularity."""
     assert plan.sweep_files({"train": "", "test": ""}, "f") == {"train": "f/train.h5", "test": "f/test.h5"}
-    config = {"scan": {"trained": 3, "weights": [1, 2], "baselines": [1]}}
-    assert plan.starts(config) == {f"start_{k}": {"form": "spiking", "start": {"rank": k, "of": 2}} for k in (0, 1)}
+    config = {
+        "scan": {"trained": 3, "weights": [1, 2], "baselines": [1]}, "seeds": {"spiking": 1, "real": 0},
+        "crossval": {"repeats": 1, "folds": 2, "forms": []}, "ablation": {"wirings": [], "networks": 0},
+    }  # fmt: skip
+    assert plan.purposes(config)["starts"] == {
+        f"start_{k}": {"form": "spiking", "start": {"rank": k, "of": 2}} for k in (0, 1)
+    }
     assert encoding.removals(1, np.random.default_rng(0))[32].size == 2
     assert [len(each) for each in encoding.removals(2, np.random.default_rng(0))[32:]] == [
         2,
@@ -535,7 +564,7 @@ def test_a_sweep_is_tried_again_with_half_the_step_until_it_is_stable(monkeypatc
     def frames(stable_at):
         def found(placed, step):
             asked.append(step)
-            return np.ones((110, 2, n_sites, 3)) if len(asked) == stable_at else None
+            return np.ones((2, 110, n_sites, 3)) if len(asked) == stable_at else None
 
         return found
 
@@ -555,7 +584,7 @@ def test_a_sweep_is_tried_again_with_half_the_step_until_it_is_stable(monkeypatc
 
 def test_readings_are_turned_into_the_axes_of_the_world():
     """By the frames of the sites: what the sensors say along the links of a sweep that has hardly begun."""
-    placed = objects.place(objects.draw(1, 0, 0, params.Sweeps()), 0)
+    placed = objects.draw(1, 0, 0, 0, params.Sweeps())
     made = simulation.build(placed, 1 / 60)
     data = mujoco.MjData(made)
     for _ in range(6):
@@ -564,8 +593,8 @@ def test_readings_are_turned_into_the_axes_of_the_world():
     found = simulation._frames(placed, 1 / 60)
     for kind, site in ((0, 3), (1, 50)):
         local = data.sensordata[3 * (92 * kind + site) : 3 * (92 * kind + site) + 3]
-        np.testing.assert_allclose(found[0, kind, site], data.site_xmat[site].reshape(3, 3) @ local, atol=1e-9)
-    assert found.shape == (110, 2, 92, 3)
+        np.testing.assert_allclose(found[kind, 0, site], data.site_xmat[site].reshape(3, 3) @ local, atol=1e-9)
+    assert found.shape == (2, 110, 92, 3)
 
 
 def test_surrogate_of_another_width(monkeypatch):
@@ -573,7 +602,7 @@ def test_surrogate_of_another_width(monkeypatch):
     monkeypatch.setattr(params, "SURROGATE_SCALE", 0.7)
     x = np.array([-0.4, 0.0, 0.2])
     expected = 0.7 * np.exp(-(x**2) / (2 * 0.3**2)) / (0.3 * math.sqrt(2 * math.pi))
-    np.testing.assert_allclose(cells.surrogate(torch.from_numpy(x)), expected)
+    np.testing.assert_allclose(kernel.surrogate(torch.from_numpy(x)), expected)
 
 
 class TestSelectivity:
@@ -637,13 +666,14 @@ def test_a_mesh_is_scaled_with_its_corners_and_has_a_box():
     """A tetrahedron: its box is that of its corners, in place, and its diagonal becomes what is asked for."""
     corners = np.array([[0.0, 0, 0], [2, 0, 0], [0, 4, 0], [0, 0, 4]])
     centre = corners.mean(0)
-    part = shapes.Part("mesh", np.ptp(corners, axis=0) / 2, centre, np.eye(3), corners - centre)
+    part = shapes.Part("mesh", corners - centre, centre)
     np.testing.assert_allclose(part.corners(), corners)
-    box = part.box()
+    assert part.box().kind == "box"
+    box = part.box().corners()
     np.testing.assert_allclose([box.min(0), box.max(0)], [[0, 0, 0], [2, 4, 4]])
     (scaled,) = shapes.scaled((part,), 12.0)
     np.testing.assert_allclose([scaled.corners().min(0), scaled.corners().max(0)], [[-2, -4, -4], [2, 4, 4]])
-    np.testing.assert_allclose(scaled.half, [2, 4, 4])
+    np.testing.assert_allclose(np.ptp(scaled.vertices, axis=0) / 2, [2, 4, 4])
 
 
 def test_a_small_column_at_rest_and_its_degrees():
