@@ -64,16 +64,11 @@ def run(published: Path, study: str) -> str:
     )
 
 
-def names_of_runs(published: Path) -> list[str]:
-    """The studies, then the further runs of some of them."""
-    found = [*scorecard(published)["study"].unique(), *(path.parent.name for path in sorted(published.glob("*/run.csv")))]
-    return list(dict.fromkeys(found))
-
-
 def runs(published: Path) -> str:
     """What made the numbers of each study, a line per run."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    for name in names_of_runs(published):
+    further = (path.parent.name for path in sorted(published.glob("*/run.csv")))
+    for name in dict.fromkeys([*scorecard(published)["study"], *further]):
         of = provenance(published, name)
         if of["size"]:
             rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(f"`{name}`")
@@ -271,7 +266,7 @@ def overview(published: Path) -> str:
             figures(ALL_STUDIES),
             activity(published),
             "## Figures",
-            *(f"### `{name}`: figures\n\n{shown}" for name in names_of_runs(published) if (shown := figures(name))),
+            *(f"### `{study}`: figures\n\n{figures(study)}" for study in studies),
             "## Claims without a verdict",
             *(f"### `{study}`: claims without a verdict\n\n{without_verdict(published, study)}" for study in open_),
             "## Provenance",
