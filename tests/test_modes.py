@@ -389,7 +389,8 @@ def test_measures_of_the_contextual_task_by_hand():
     output[8:] = [-0.5, -0.1, 0.8]
     loss = np.concatenate([[200, 90, 110], np.full(20, 30.0)])
     trials = {"output": output, "target": target, "loss": loss, "switched": np.array([True, False, False])}
-    assert values(measurement.contextual_values(trials)) == pytest.approx(
+    measured = measurement.contextual_values(trials)
+    assert values(measured) == pytest.approx(
         {
             "mse": (9 + 2 * (1.5**2 + 0.9**2 + 0.2**2)) / 30,
             "decision_accuracy": 2 / 3,
@@ -401,6 +402,7 @@ def test_measures_of_the_contextual_task_by_hand():
             "decision_accuracy_plain": 1,
         }
     )
+    assert [n for *_, n in measured] == [3, 3, 3, 20, 23, 23, 1, 2]
 
 
 def test_rate_and_irregularity_of_the_sample():
