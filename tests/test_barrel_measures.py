@@ -205,6 +205,14 @@ def test_measures_of_the_scan_rest_on_the_test_samples():
     }
 
 
+def test_one_epoch_is_a_training_too():
+    one = course(wiring="full", repeat=0, fold=0, cv=1.0, initial_weight=0.3, baseline=0.1).head(1)
+    best = "test accuracy, best epoch"
+    for name, measure in ((best, metrics.training), (best, metrics.started), (f"{best}, lowest", metrics.wired)):
+        assert {row.metric: row.value for row in measure(one)}[name] == 0.5
+    assert {row.metric: row.value for row in metrics.cross_validated(one)}[f"cross-validated {best}, mean"] == 0.5
+
+
 def test_gain_is_over_the_mean_of_the_conventional_networks():
     row = metrics.Measure("", 0, "test", "test accuracy", 0.0, "1", 30)
     others = {"spiking GRU": 0.5, "spiking LSTM": 0.6, "spiking conv net": 0.7, "spiking random forest": 0.1, "real GRU": 0.2}

@@ -423,6 +423,25 @@ def test_replicas_that_the_paper_would_leave_out(task, metric, excluded):
     assert numbers[metric]
 
 
+def test_what_is_said_of_a_variant_rests_on_its_networks():
+    """Two replicas of one variant and one of another; each digit network is also measured on its own."""
+
+    def network(replica: int, label: int) -> dict:
+        modes = {"pin": np.eye(5, 2), "pout": np.zeros((5, 2)), "scores": np.array([1.0, 0.5])}
+        about = {"task": "digits", "replica": replica, "dataset": "d", "loss": np.ones(7)}
+        return {**about, **modes, "predicted": np.array([[1, 2]]), "labels": np.array([1, label])}
+
+    two, other = "digits_rate_N5_P2", "digits_rate_N9_P2"
+    networks = {f"{two}_replica0": network(0, 2), f"{two}_replica1": network(1, 3), f"{other}_replica0": network(0, 3)}
+    found = {(one.variant, one.seed, one.metric): (one.value, one.n) for one in measurement.measures(networks)}
+    for (variant, seed), accuracy in {(two, 0): 1.0, (two, 1): 0.5, (other, 0): 0.5}.items():
+        assert found[variant, seed, "accuracy"] == (accuracy, 2)
+        assert found[variant, seed, "score_last, each network"] == (0.5, 1)
+    for variant, dropped, members in ((two, 1, 2), (other, 1, 1)):
+        assert found[variant, -1, "replicas_the_paper_would_drop"] == (dropped, members)
+        assert found[variant, -1, "score_first"] == (1.0, members)
+
+
 def test_trend_of_accuracy_from_the_fewest_to_the_most_modes():
     """Sorted as numbers: 100 modes are more than 9, whatever their names say."""
     accuracy = {"digits_spike_N50_P9": [0.90, 0.92], "digits_spike_N50_P100": [0.95, 0.97], "digits_rate_N50_P3": [0.5]}
