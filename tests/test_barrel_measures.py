@@ -237,7 +237,7 @@ def response(rng) -> dict[str, np.ndarray]:
     return {name: np.asarray(each) for name, each in kept.items()}
 
 
-def test_all_that_was_made_is_in_the_table(tmp_path, rng):
+def test_all_that_was_made_is_in_the_table(tmp_path, rng, monkeypatch):
     """Two files of each kind where there may be several: every one leaves the number that it alone can leave."""
 
     def table(name: str, rows: pd.DataFrame) -> Path:
@@ -247,6 +247,7 @@ def test_all_that_was_made_is_in_the_table(tmp_path, rng):
     def points(**columns) -> pd.DataFrame:
         return pd.DataFrame(columns).assign(seed=0, replicate=0, dataset="test")
 
+    monkeypatch.setattr(metrics, "trained", lambda courses: [("all", {"made of": path.stem}) for path in courses])
     forms = ("spiking", "real")
     classifiers = {"GRU": 0.25, "LSTM": 0.35, "conv net": 0.45}
     others = points(classifier=list(classifiers), accuracy=list(classifiers.values()), repeat=-1, n_test=30)
@@ -283,3 +284,5 @@ def test_all_that_was_made_is_in_the_table(tmp_path, rng):
     shown = {(f"spiking {name}", k, "cv") for name in ("initial", "trained", "shuffled") for k in range(2)}
     assert shown <= set(found.index)
     assert found["anatomy", 5, "synapses of the whole column"] > 0
+    told = set(files.read_table(tmp_path / "facts.parquet")["value"])
+    assert told == {"history spiking", "history real", "full 0", "full 1", "none 0", "none 1", "start 1.0", "start 2.0"}

@@ -859,11 +859,12 @@ def test_one_rule_is_a_round_too():
     assert told(metrics.of_longevity(one, settings, 0))["finite"] == 1
 
 
-def test_every_file_leaves_its_measures_in_the_table(tmp_path):
+def test_every_file_leaves_its_measures_in_the_table(tmp_path, monkeypatch):
     def table(name: str, rows: pd.DataFrame) -> Path:
         files.write_table(tmp_path / f"{name}.parquet", rows)
         return tmp_path / f"{name}.parquet"
 
+    monkeypatch.setattr(metrics, "simulated", lambda rounds: [(path.stem, {"rules": len(rows)}) for path, rows in rounds])
     ranks = np.linspace(0.01, 0.99, 20)
     examined = {"ranks": ranks[:, None], "round": 2, "dataset": "surrogate", "joint": ranks, "surplus": ranks}
     examined |= {"tarp": np.array([[0.0, 1.0], [0.0, 1.0]]), "unexpected": np.array([0.2]), "learned": np.array([9])}
@@ -886,6 +887,8 @@ def test_every_file_leaves_its_measures_in_the_table(tmp_path):
     ends = ("pi0", "pi1", "pi2", "longevity", "whole")
     expected = {f"{family}_{end}" for family in FAMILIES for end in ends} | {"compare_prior", "compare_box"}
     assert set(files.read_table(tmp_path / "metrics.parquet")["variant"]) == expected
+    told = files.read_table(tmp_path / "facts.parquet")
+    assert set(zip(told["variant"], told["value"], strict=True)) == {(f"{name}{k}", "2") for name in FAMILIES for k in (0, 1)}
 
 
 def test_a_round_is_held_against_the_prior_of_its_own_family():
