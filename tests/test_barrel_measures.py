@@ -1,5 +1,7 @@
 """What is measured on barrel networks, by hand, by counting and against other libraries."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -203,6 +205,14 @@ def test_measures_of_the_scan_rest_on_the_test_samples():
     }
 
 
+def test_one_epoch_is_a_training_too():
+    one = course(wiring="full", repeat=0, fold=0, cv=1.0, initial_weight=0.3, baseline=0.1).head(1)
+    best = "test accuracy, best epoch"
+    for name, measure in ((best, metrics.training), (best, metrics.started), (f"{best}, lowest", metrics.wired)):
+        assert {row.metric: row.value for row in measure(one)}[name] == 0.5
+    assert {row.metric: row.value for row in metrics.cross_validated(one)}[f"cross-validated {best}, mean"] == 0.5
+
+
 def test_gain_is_over_the_mean_of_the_conventional_networks():
     row = metrics.Measure("", 0, "test", "test accuracy", 0.0, "1", 30)
     others = {"spiking GRU": 0.5, "spiking LSTM": 0.6, "spiking conv net": 0.7, "spiking random forest": 0.1, "real GRU": 0.2}
@@ -210,3 +220,69 @@ def test_gain_is_over_the_mean_of_the_conventional_networks():
     rows.append(row._replace(variant="spiking", metric="test accuracy, best epoch", value=0.9))
     (gain,) = metrics.gains(rows)
     assert gain.value == pytest.approx(0.3)
+
+
+def response(rng) -> dict[str, np.ndarray]:
+    """What is kept of a network of 4 cells under 6 trials of 5 steps before and after training, and shuffled."""
+    kept = {"replicate": 0, "dataset": "test", "sizes": [2, 2], "label": np.arange(6) % 3}
+    for condition in ("initial", "trained", "shuffled"):
+        trains = rng.random((6, 5, 4)) < 0.5
+        kept |= {f"{condition}_cv": rng.random(6), f"{condition}_raster": trains[0].T}
+        kept |= {f"{condition}_counts": trains.sum(1), f"{condition}_sums": trains.reshape(2, 3, 5, 4).sum(0)}
+    for condition in ("initial", "trained"):
+        kept |= {
+            f"{condition}_{name}": rng.random(4) for name in ("tau_membrane", "tau_adaptation", "in_degree", "out_degree")
+        }
+        kept[f"{condition}_driven_rate"] = rng.random(13)
+    return {name: np.asarray(each) for name, each in kept.items()}
+
+
+def test_all_that_was_made_is_in_the_table(tmp_path, rng, monkeypatch):
+    """Two files of each kind where there may be several: every one leaves the number that it alone can leave."""
+
+    def table(name: str, rows: pd.DataFrame) -> Path:
+        files.write_table(tmp_path / f"{name}.parquet", rows)
+        return tmp_path / f"{name}.parquet"
+
+    def points(**columns) -> pd.DataFrame:
+        return pd.DataFrame(columns).assign(seed=0, replicate=0, dataset="test")
+
+    monkeypatch.setattr(metrics, "trained", lambda courses: [("all", {"made of": path.stem}) for path in courses])
+    forms = ("spiking", "real")
+    classifiers = {"GRU": 0.25, "LSTM": 0.35, "conv net": 0.45}
+    others = points(classifier=list(classifiers), accuracy=list(classifiers.values()), repeat=-1, n_test=30)
+    files.write_arrays(tmp_path / "spiking.npz", **response(rng))
+    files.write_arrays(tmp_path / "another.npz", **{**response(rng), "replicate": np.array(1)})
+    metrics.run(
+        histories=[table(f"history {form}", course(form=form)) for form in forms],
+        folds=[table(f"{form} {k}", course(form=form, repeat=0, fold=k)) for form in forms for k in range(2)],
+        wirings=[table(f"{kind} {k}", course(wiring=kind, replicate=k)) for kind in ("full", "none") for k in range(2)],
+        starts=[table(f"start {k}", course(cv=k, initial_weight=k, baseline=0.5)) for k in (1.0, 2.0)],
+        baselines=[table(f"others {form}", others.assign(form=form)) for form in forms],
+        scan=table("scan", points(initial_weight=[3.0, 4.0], baseline=0.5, cv=[0.8, 0.9], rate=[0.1, 0.2], n=9)),
+        deprivation=table("deprivation", points(k=[0, 1, 1], accuracy=[0.6, 0.5, 0.3])),
+        responses=[tmp_path / "spiking.npz", tmp_path / "another.npz"],
+        seed=5,
+        out=tmp_path / "metrics.parquet",
+        facts=tmp_path / "facts.parquet",
+    )
+    found = files.read_table(tmp_path / "metrics.parquet").set_index(["variant", "seed", "metric"])["value"]
+    best = "test accuracy, best epoch"
+    expected = {
+        **{(form, 0, best): 0.7 for form in forms},
+        **{(form, -1, f"cross-validated {best}, mean"): 0.7 for form in forms},
+        **{(f"wiring {kind}", k, f"{best}, each network"): 0.7 for kind in ("full", "none") for k in range(2)},
+        **{(f"{form} {name}", 0, "test accuracy"): value for form in forms for name, value in classifiers.items()},
+        **{(form, 0, "gain over the mean of GRU, LSTM and conv net"): 0.7 - 0.35 for form in forms},
+        **{(f"init_w {k} init_b 0.5", 0, best): 0.7 for k in (1, 2)},
+        ("cv scan", 0, "gain of the start with highest cv over that with lowest"): 0.0,
+        ("init_w 3 init_b 0.5", 0, "cv before training"): 0.8,
+        ("init_w 4 init_b 0.5", 0, "rate before training"): 0.2,
+        ("spiking deprived", 0, "accuracy without 1 whiskers"): 0.4,
+    }
+    assert {key: found[key] for key in expected} == pytest.approx(expected)
+    shown = {(f"spiking {name}", k, "cv") for name in ("initial", "trained", "shuffled") for k in range(2)}
+    assert shown <= set(found.index)
+    assert found["anatomy", 5, "synapses of the whole column"] > 0
+    told = set(files.read_table(tmp_path / "facts.parquet")["value"])
+    assert told == {"history spiking", "history real", "full 0", "full 1", "none 0", "none 1", "start 1.0", "start 2.0"}

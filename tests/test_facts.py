@@ -123,8 +123,15 @@ def test_neulvm(made, factor, box):
     fit = {"scheme": "compat", "e_step": "adam"}
     starts = [made(f"{k}.json", "neulvm.fit", circuit={}, prior=pairs, fit=fit, start=k) for k in range(5)]
     found = told(neulvm.inferred_by(starts))
-    assert {found["best", fact][0] for fact in ("scheme", "e_step", "box", "starts")} == {"compat", "adam", box, "5"}
+    rules = {"scheme": ["compat"], "e_step": ["adam"], "iterations": ["1"], "box": [box]}
+    both = ("em", "best")
+    assert found == {(name, fact): value for name in both for fact, value in {**rules, "starts": ["5"]}.items()}
     assert not Prior().is_centred(truth)
+    further = [made(f"{k}.parquet", "neulvm.recovery", circuit={}, prior=pairs, fit=fit, choose={"starts": k}) for k in (3, 7)]
+    fitted = [f"recordings {name}" for name in ("start", "known", "em", "shared", "chosen")]
+    assert told(neulvm.tried_by(further)) == {
+        (name, fact): value for name in fitted for fact, value in {**rules, "starts": ["3", "7"]}.items()
+    }
 
 
 def test_free_runs_are_compared_with_the_network():

@@ -13,11 +13,11 @@ import yaml
 from scipy import stats
 
 from respike.__main__ import main
-from respike.core import calibration, config
+from respike.core import calibration, config, files
 from respike.fsbi import fitted, mean_field, mlp, protocol, released, summary, surrogate
 from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
 from respike.fsbi.inference.targets import Target
-from respike.fsbi.params import FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
+from respike.fsbi.params import FAMILIES, FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
 from respike.fsbi.recording import Recording
 from respike.fsbi.rules import Rows, joined, parameters
 from respike.fsbi.stages import example, metrics, survivors, table
@@ -845,6 +845,50 @@ def test_gain_of_a_round_and_its_misses_by_hand():
     assert (values["outcome_finished"], values["outcome_blow_up"]) == (0.75, 0.25)
     assert values["in_rate"] == 0.75  # plausible: 1 to 50 Hz
     assert "gain" not in told(metrics.of_round(prior, prior, settings, 0))
+
+
+def test_one_rule_is_a_round_too():
+    """Nothing varies over it, so that there are no components; all else is yes or no."""
+    one, settings = of_rates(7.0, round=0), metrics.Measured(bounds(), {})
+    rows = list(metrics.of_round(one, one, settings, 3))
+    assert {(row.variant, row.seed, row.n) for row in rows} == {("poly_pi0", 3, 1)}
+    values = told(rows)
+    assert (values["in_rate"], values["outcome_finished"], values["outcome_blow_up"]) == (1, 1, 0)
+    assert "pca_first" not in values
+    assert told(metrics.of_release(one, settings, 0))["rate_5_to_10_count"] == 1
+    assert told(metrics.of_longevity(one, settings, 0))["finite"] == 1
+
+
+def test_every_file_leaves_its_measures_in_the_table(tmp_path, monkeypatch):
+    def table(name: str, rows: pd.DataFrame) -> Path:
+        files.write_table(tmp_path / f"{name}.parquet", rows)
+        return tmp_path / f"{name}.parquet"
+
+    monkeypatch.setattr(metrics, "simulated", lambda rounds: [(path.stem, {"rules": len(rows)}) for path, rows in rounds])
+    ranks = np.linspace(0.01, 0.99, 20)
+    examined = {"ranks": ranks[:, None], "round": 2, "dataset": "surrogate", "joint": ranks, "surplus": ranks}
+    examined |= {"tarp": np.array([[0.0, 1.0], [0.0, 1.0]]), "unexpected": np.array([0.2]), "learned": np.array([9])}
+    examined |= {"attainable": np.array([[0.4]]), "condition_names": np.array(["rate"])}
+    for family in FAMILIES:
+        arrays = {name: np.asarray(each) for name, each in (examined | {"rule": family}).items()}
+        files.write_arrays(tmp_path / f"{family}.npz", **arrays)
+    ways = {"method": ["prior", "box"], "rules": 0.0, "n": 5, "relation": 0.0, "within_2": 0.0, "acceptance": [0.1, 0.2]}
+    metrics.run(
+        tables=[table(f"{family}{k}", of_rates(7.0, 9.0, family=family, round=k)) for family in FAMILIES for k in (0, 1)],
+        longevity=[table(f"long {family}", of_rates(7.0, family=family)) for family in FAMILIES],
+        whole=[table(f"whole {family}", of_rates(7.0, family=family, round=-2)) for family in FAMILIES],
+        posteriors=[tmp_path / f"{family}.npz" for family in FAMILIES],
+        compare=table("compare", pd.DataFrame(ways)),
+        out=tmp_path / "metrics.parquet",
+        facts=tmp_path / "facts.parquet",
+        settings=metrics.Measured(bounds(), {}),
+        seed=0,
+    )
+    ends = ("pi0", "pi1", "pi2", "longevity", "whole")
+    expected = {f"{family}_{end}" for family in FAMILIES for end in ends} | {"compare_prior", "compare_box"}
+    assert set(files.read_table(tmp_path / "metrics.parquet")["variant"]) == expected
+    told = files.read_table(tmp_path / "facts.parquet")
+    assert set(zip(told["variant"], told["value"], strict=True)) == {(f"{name}{k}", "2") for name in FAMILIES for k in (0, 1)}
 
 
 def test_a_round_is_held_against_the_prior_of_its_own_family():

@@ -389,7 +389,8 @@ def test_measures_of_the_contextual_task_by_hand():
     output[8:] = [-0.5, -0.1, 0.8]
     loss = np.concatenate([[200, 90, 110], np.full(20, 30.0)])
     trials = {"output": output, "target": target, "loss": loss, "switched": np.array([True, False, False])}
-    assert values(measurement.contextual_values(trials)) == pytest.approx(
+    measured = measurement.contextual_values(trials)
+    assert values(measured) == pytest.approx(
         {
             "mse": (9 + 2 * (1.5**2 + 0.9**2 + 0.2**2)) / 30,
             "decision_accuracy": 2 / 3,
@@ -401,6 +402,7 @@ def test_measures_of_the_contextual_task_by_hand():
             "decision_accuracy_plain": 1,
         }
     )
+    assert [n for *_, n in measured] == [3, 3, 3, 20, 23, 23, 1, 2]
 
 
 def test_rate_and_irregularity_of_the_sample():
@@ -419,6 +421,25 @@ def test_replicas_that_the_paper_would_leave_out(task, metric, excluded):
     rows = pd.DataFrame([(name, value) for name, row in numbers.items() for value in row], columns=["metric", "value"])
     assert measurement.exclusions(rows, task) == [("replicas_the_paper_would_drop", excluded, "networks")]
     assert numbers[metric]
+
+
+def test_what_is_said_of_a_variant_rests_on_its_networks():
+    """Two replicas of one variant and one of another; each digit network is also measured on its own."""
+
+    def network(replica: int, label: int) -> dict:
+        modes = {"pin": np.eye(5, 2), "pout": np.zeros((5, 2)), "scores": np.array([1.0, 0.5])}
+        about = {"task": "digits", "replica": replica, "dataset": "d", "loss": np.ones(7)}
+        return {**about, **modes, "predicted": np.array([[1, 2]]), "labels": np.array([1, label])}
+
+    two, other = "digits_rate_N5_P2", "digits_rate_N9_P2"
+    networks = {f"{two}_replica0": network(0, 2), f"{two}_replica1": network(1, 3), f"{other}_replica0": network(0, 3)}
+    found = {(one.variant, one.seed, one.metric): (one.value, one.n) for one in measurement.measures(networks)}
+    for (variant, seed), accuracy in {(two, 0): 1.0, (two, 1): 0.5, (other, 0): 0.5}.items():
+        assert found[variant, seed, "accuracy"] == (accuracy, 2)
+        assert found[variant, seed, "score_last, each network"] == (0.5, 1)
+    for variant, dropped, members in ((two, 1, 2), (other, 1, 1)):
+        assert found[variant, -1, "replicas_the_paper_would_drop"] == (dropped, members)
+        assert found[variant, -1, "score_first"] == (1.0, members)
 
 
 def test_trend_of_accuracy_from_the_fewest_to_the_most_modes():

@@ -1,6 +1,8 @@
 """neuLVM's table of measures and its spikes for the reports: each number from inputs whose answer is plain."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -176,3 +178,65 @@ def test_spikes_of_the_recording_and_of_a_model(recorded, tmp_path):
     np.testing.assert_array_equal(counts[40:], recorded.held_out.spikes[0, 5:])
     assert (model.study, model.name, model.recorded, model.step) == ("neulvm", "best", False, 0.0002)
     assert (model.spikes.times.tolist(), model.spikes.cells.tolist()) == ([pytest.approx(0.1001)], [4])
+
+
+def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path):
+    """The table is made of one group per file, or per kind of files; here each group says of what it was made."""
+
+    def says(name: str):
+        def rows(*given):
+            first = given[0] if isinstance(given[0], list) else [given[0]]
+            yield name, " and ".join(getattr(each, "circuit", each) for each in first), 1.0, "", 1
+
+        return rows
+
+    for name in ("inferred", "parameters", "sampled", "diagnosed", "each_recording", "recovered", "clustered", "binned"):
+        monkeypatch.setattr(metrics, name, says(name))
+    for name in ("partitioned", "held_out", "log_likelihoods", "perturbed"):
+        monkeypatch.setattr(
+            metrics, name, lambda *given, name=name: [(name, "made", 1.0, "", 1), (name, "not", np.nan, "", 1)]
+        )
+    for name in ("inferred_by", "tried_by"):
+        monkeypatch.setattr(metrics, name, lambda paths, name=name: [(name, {"of": " and ".join(x.stem for x in paths)})])
+    monkeypatch.setattr(metrics.measurement, "ratios", lambda circuit, truth: [(f"{circuit} over {truth.sizes}", 1.0, "", 1)])
+    monkeypatch.setattr(metrics.measurement, "free_run", lambda rates, dt, apart: [("rate_up", rates, "Hz", 1)])
+    monkeypatch.setattr(metrics.files, "read_arrays", lambda path, *names: path.stem)
+    monkeypatch.setattr(metrics.files, "read_table", lambda path: path.stem)
+    monkeypatch.setattr(metrics.fitted, "read", lambda path: SimpleNamespace(circuit=path.stem))
+    recorded = SimpleNamespace(dataset="d", trial="trial", circuit="trial")
+    monkeypatch.setattr(metrics.trials, "read", lambda path: recorded)
+    simulated = {"network": {"free": 19.0, "dt": 1}, "em": {"free": 21.0, "dt": 1}}
+    monkeypatch.setattr(metrics.simulation, "read", lambda runs, rivals: simulated)
+    one = (
+        "trial",
+        "best",
+        "refined",
+        "chosen",
+        "latent",
+        "samples",
+        "intervals",
+        "diagnostics",
+        "baselines",
+        "clusters",
+        "binning",
+    )
+    two = ("fits", "known", "recovery", "recordings", "runs")
+    metrics.run(
+        **{name: Path(name) for name in one},
+        **{name: [Path(f"{name}_{k}") for k in range(2)] for name in two},
+        out=tmp_path / "metrics.parquet", facts=tmp_path / "facts.parquet", circuit=TRUE, particles=3, embedded=True, seed=2,
+    )  # fmt: skip
+    table, facts = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("metrics", "facts"))
+    found = {(row.variant, row.metric): row.value for row in table.itertuples()}
+    assert found == {
+        ("inferred", "trial"): 1, ("parameters", "fits_0 and fits_1"): 1, ("sampled", "samples"): 1,
+        ("diagnosed", "diagnostics"): 1, ("clustered", "clusters"): 1, ("binned", "binning"): 1,
+        **{("each_recording", f"recordings_{k}"): 1 for k in (0, 1)}, **{("recovered", f"recovery_{k}"): 1 for k in (0, 1)},
+        **{(f"known {k}", f"known_{k} over {TRUE.sizes}"): 1 for k in (0, 1)},
+        **{(name, "made"): 1 for name in ("partitioned", "held_out", "log_likelihoods", "perturbed")},
+        ("network", "rate_up"): 19, ("em", "rate_up"): 21, ("em", "rate_up over network"): 2,
+    }  # fmt: skip
+    assert dict(zip(facts["variant"], facts["value"], strict=True)) == {
+        "inferred_by": "fits_0 and fits_1",
+        "tried_by": "recordings_0 and recordings_1",
+    }

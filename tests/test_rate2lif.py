@@ -11,8 +11,8 @@ from scipy.sparse import csc_matrix
 
 from respike import __main__ as program
 from respike.core import seeds
-from respike.rate2lif import activity, fitted, model, tasks
-from respike.rate2lif.params import Training
+from respike.rate2lif import activity, conversion, fitted, model, tasks
+from respike.rate2lif.params import Lif, Training
 from respike.rate2lif.tasks import TASKS
 from tests.rate2lif_small import SMALL, untrained
 
@@ -149,6 +149,18 @@ def test_response_window_of_the_rate_model(name, first):
 
     assert accuracy(first) == 1
     assert accuracy(first - 1) == 0
+
+
+@pytest.mark.parametrize(("output", "rate_program", "lif_program"), [(0.29, 1, 1), (-0.29, 1, 1), (-0.5, 0, 1), (0.5, 0, 0)])
+def test_who_may_be_loud_below_zero_when_nothing_was_wanted(rng, output, rate_program, lif_program):
+    """Published: |output| < 0.3 in the rate program, output < 0.3 in the LIF program."""
+    task, small = TASKS["go-nogo"], untrained(rng)
+    trials = tasks.draw(task, rng, 4)._replace(wanted=np.zeros(4, dtype=int))
+    played = torch.full((task.n_steps - 1, 4), output)
+    assert activity.check(activity.Activity(trials, played, played, played), task, "l2")[1] == rate_program
+    run = next(conversion.play(small, trials, [50.0], Lif(), (0, "a")))[0]
+    runs = [[run._replace(output=np.full_like(run.output, output))]] * 4
+    assert conversion.judged(trials, task, runs, [50.0], Lif())["correct"].mean() == lif_program
 
 
 def test_evaluation_equals_a_check_of_the_same_trials(rng):

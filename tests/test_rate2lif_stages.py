@@ -285,19 +285,29 @@ def test_components_hold_the_share_that_was_put_in():
 
 
 def test_rates_by_kind_of_cell_and_of_trial():
-    """Three cells (excitatory, SST, other inhibitory) in two trials of 2 s; a spike of the first 9 steps does not count."""
-    n = np.zeros((3, 3))
-    inhibitory, taus = np.array([False, True, True]), (4.0, 20.0)
+    """Two excitatory cells, one SST, one other inhibitory, in three of four trials of 2 s: each rate rests on as many cells
+    as there are of its kind, times trials of its kind. A spike of the first 9 steps does not count.
+    """
+    n = np.zeros((4, 4))
+    inhibitory, taus = np.array([False, False, True, True]), (4.0, 20.0)
     network = Network(n, n, n[:, :1], n[0], 0.0, n[0], n, inhibitory, taus, n[0], sst_cells=1)
-    times, cells, trials = np.array([[0.0004, 0, 0], [0.1, 0, 0], [0.2, 1, 0], [0.3, 1, 0], [1.9, 0, 1], [1.0, 2, 1]]).T
-    fired = spikes.Spikes(times, cells.astype(int), 3, 2.0, trials.astype(int), 2)
-    activity = {"group": np.array(["Go", "NoGo", "Go"]), "mean_rate": np.array([[2.0, 3, 1], [2.0, 1, 2], [9.0, 9, 9]])}
+    go = [(0.0004, 0, 0), (0.1, 0, 0), (0.2, 2, 0), (0.3, 2, 0), (0.5, 1, 2), (0.6, 1, 2)]  # time, cell, trial
+    times, cells, trials = np.array([*go, (1.9, 0, 1), (1.0, 3, 1)]).T
+    fired = spikes.Spikes(times, cells.astype(int), 4, 2.0, trials.astype(int), 3)
+    rates = np.array([[2.0, 3, 1, 0], [2.0, 1, 2, 5], [5.0, 2, 3, 1], [9.0, 9, 9, 9]])
+    activity = {"group": np.array(["Go", "NoGo", "Go", "NoGo"]), "mean_rate": rates}
     measured = metrics.of_rates(metrics.Origin("a", 0, "b"), network, metrics.settled(fired), activity)
-    rates = {one.metric.removeprefix("mean rate, "): one.value for one in measured}
-    expected = {"excitatory, Go": 0.5, "excitatory, NoGo": 0.5, "SST, Go": 1.0, "SST, NoGo": 0.0}
-    expected |= {"inhibitory, Go": 0.0, "inhibitory, NoGo": 0.5}
-    correlation = np.corrcoef([2, 2, 1.5], [0.5, 0.5, 0.25])[0, 1]
-    assert rates == {**expected, "correlation of rates": pytest.approx(correlation)}
+    found = {one.metric.removeprefix("mean rate, "): (one.value, one.n) for one in measured}
+    correlation = np.corrcoef([3, 2, 2, 2], [2 / 6, 2 / 6, 2 / 6, 1 / 6])[0, 1]
+    assert found == {
+        "excitatory, Go": (3 / 8, 4),
+        "excitatory, NoGo": (1 / 4, 2),
+        "inhibitory, Go": (0.0, 2),
+        "inhibitory, NoGo": (1 / 2, 1),
+        "SST, Go": (2 / 4, 2),
+        "SST, NoGo": (0.0, 1),
+        "correlation of rates": (pytest.approx(correlation), 4),
+    }
 
 
 def test_recorded_trials(files_of):
