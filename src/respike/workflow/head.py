@@ -95,6 +95,7 @@ def clean_up(last: dict[str, str]) -> None:
 
 def end_jobs(run: str) -> None:
     """End what is left of a run that was killed or stopped: jobs in Slurm's queue and processes on this machine."""
+    time.sleep(0.2)  # the kernel shows the environment of a job that was started this very moment a little later
     patience, left, queued = time.monotonic() + PATIENCE, processes_of(run), jobs_in_queue()
     if left or queued:
         say(f"ending {len(left)} processes and {len(queued)} Slurm jobs of the run")
