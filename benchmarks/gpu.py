@@ -105,8 +105,8 @@ def plainly() -> Iterator[None]:
     def steps(network, inputs, *options):
         return modes.read_steps(network, modes.run_spiking_plainly(network, modes.drive_of(network, inputs), *options).r)
 
-    def peaks(network, drive, *_):
-        return modes.read_peaks(network, modes.run_rate_plainly(network, drive).r)
+    def peaks(network, drive, cells, *_):
+        return modes.read_peaks(network, modes.run_rate_plainly(network, drive, cells).r)
 
     with (
         mock.patch.multiple(modes, train_steps=steps, train_peaks=peaks),

@@ -6,7 +6,7 @@ import torch
 from benchmarks.workload import Workload
 from respike.core.tasks import contextual
 from respike.modes import model
-from respike.modes.params import Size, spike_filter
+from respike.modes.params import RATE_CELLS, Size, spike_filter
 
 DIGITS = spike_filter("digits", "double")
 PUBLISHED = "published program, same work"
@@ -25,7 +25,7 @@ def adam_step(network, loss_of):
     return step
 
 
-def digits_step(neurons=100, modes=3, batch=256, steps=50, synapse=DIGITS):
+def digits_step(neurons=100, modes=3, batch=256, steps=50, cells=DIGITS):
     """One step on `batch` images whose pixels have the lit share and grey levels of MNIST (19 % lit)."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def digits_step(neurons=100, modes=3, batch=256, steps=50, synapse=DIGITS):
 
     def loss_of():
         drive = model.encoded_drive(network, images, steps, rng)
-        return model.digit_loss(model.train_peaks(network, drive, synapse), labels, "reference")
+        return model.digit_loss(model.train_peaks(network, drive, cells), labels, "reference")
 
     return adam_step(network, loss_of)
 
@@ -62,7 +62,7 @@ def workloads() -> list[Workload]:
     """Digits and contextual steps; the last row compares the compiled network with plain torch operations."""
     return [
         Workload("modes: digits step (N=100, P=3, B=256, T=50)", digits_step(), PUBLISHED, yardstick_cpu_s=0.165),
-        Workload("modes: digits step, rate cells", digits_step(synapse=None)),
+        Workload("modes: digits step, rate cells", digits_step(cells=RATE_CELLS["leaky"])),
         Workload("modes: contextual step (N=100, P=3, B=300, T=500)", contextual_step(batch=300)),
         Workload("modes: contextual step (N=100, P=3, B=100, T=500)", contextual_step(), PUBLISHED, yardstick_cpu_s=0.31),
         Workload(

@@ -11,7 +11,7 @@ from respike.core import seeds
 from respike.core.tasks import contextual
 from respike.modes import analysis, encoding, learning, measurement, model, simulation
 from respike.modes.fitted import Fitted
-from respike.modes.params import DT, FILTERS, Evaluation, Size, Training, Variant, spike_filter
+from respike.modes.params import DT, FILTERS, RATE_CELLS, Evaluation, Leak, Size, Training, Variant, spike_filter
 
 
 @pytest.mark.parametrize("synapse", FILTERS.values(), ids=FILTERS)
@@ -61,22 +61,23 @@ def test_spiking_network_is_the_published_equations_written_out():
     assert activity.spikes.sum() > 20
 
 
-def test_rate_network_is_the_published_equations_written_out():
+@pytest.mark.parametrize(("cells", "keep", "take"), [("leaky", np.exp(-0.1), 1 - np.exp(-0.1)), ("increment", -0.1, 0.1)])
+def test_rate_network_is_the_published_equations_written_out(cells, keep, take):
     network = model.Network(Size(3, 8, 4, 2), torch.Generator().manual_seed(5))
     x = np.random.default_rng(1).normal(1, 3, (60, 3))
     with torch.no_grad():
-        activity = model.run(network, model.drive_of(network, torch.from_numpy(x[:, None]).float()), None)
+        activity = model.run(network, model.drive_of(network, torch.from_numpy(x[:, None]).float()), RATE_CELLS[cells])
     w = weights_of(network)
     matrix, v = w["pin"] @ np.diag(w["scores"]) @ w["pout"].T, np.zeros(8)
     for step in range(60):
-        v = np.exp(-0.1) * v + (1 - np.exp(-0.1)) * (w["win"] @ x[step] + matrix @ np.tanh(v))
+        v = keep * v + take * (w["win"] @ x[step] + matrix @ np.tanh(v))
         np.testing.assert_allclose(activity.v[step, 0], v, atol=1e-5)
         np.testing.assert_allclose(activity.r[step, 0], np.tanh(v), atol=1e-5)
 
 
-@pytest.mark.parametrize("synapse", [FILTERS["single"], FILTERS["double"], None], ids=["single", "double", "rate"])
+@pytest.mark.parametrize("cells", [FILTERS["single"], FILTERS["double"], *RATE_CELLS.values()], ids=str)
 @pytest.mark.parametrize("readout", ["steps", "peaks"])
-def test_what_trainings_compile_has_values_and_gradients_of_the_plain_operations(synapse, readout):
+def test_what_trainings_compile_has_values_and_gradients_of_the_plain_operations(cells, readout):
     """Weights so strong that cells fire and saturate; one cell is silent, so that all its peaks are equal."""
     inputs = torch.from_numpy(np.random.default_rng(2).normal(1, 6, (40, 5, 3))).float()
     found = []
@@ -85,14 +86,10 @@ def test_what_trainings_compile_has_values_and_gradients_of_the_plain_operations
         network.win.data[0] = network.pin.data[0] = 0
         drive = model.drive_of(network, inputs)
         if compiled:
-            y = (
-                model.train_steps(network, inputs, synapse)
-                if readout == "steps"
-                else model.train_peaks(network, drive, synapse)
-            )
+            y = model.train_steps(network, inputs, cells) if readout == "steps" else model.train_peaks(network, drive, cells)
         else:
-            run = model.run_spiking_plainly(network, drive, synapse) if synapse else model.run_rate_plainly(network, drive)
-            y = (model.read_steps if readout == "steps" else model.read_peaks)(network, run.r)
+            plainly = model.run_rate_plainly if isinstance(cells, Leak) else model.run_spiking_plainly
+            y = (model.read_steps if readout == "steps" else model.read_peaks)(network, plainly(network, drive, cells).r)
         (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
         found.append([y.detach(), *(weight.grad for weight in network.parameters())])
     for ours, plain in zip(*found, strict=True):
@@ -275,7 +272,7 @@ def test_training_is_its_loop_written_out(tmp_path, cell):
         for _ in range(2):
             drive = torch.from_numpy(trials.inputs) @ network.win.T
             run = model.run_spiking_plainly if cell == "spike" else model.run
-            r = run(network, drive, FILTERS["double"] if cell == "spike" else None).r
+            r = run(network, drive, FILTERS["double"] if cell == "spike" else RATE_CELLS["leaky"]).r
             loss = torch.linalg.norm((r @ network.wout.T)[..., 0] - torch.from_numpy(trials.target))
             optimiser.zero_grad()
             loss.backward()

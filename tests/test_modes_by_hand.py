@@ -46,8 +46,8 @@ def test_constants_of_the_published_networks():
     given = Training(1, 2, 3, 4.0, 5.0)
     check(
         given, steps=1, batches=2, batch=3, learning_rate=4, clip=5, repeats=1, loss="logits", filter="double",
-        refractory="float32_compat", train_scores=True, output_init="neurons", rate_readout="activity", switch_probability=0,
-        switch_steps=0,
+        refractory="float32_compat", train_scores=True, output_init="neurons", rate_cells="leaky", rate_readout="activity",
+        switch_probability=0, switch_steps=0,
     )  # fmt: skip
 
 
@@ -69,7 +69,11 @@ def test_constants_of_the_compiled_loops():
     expected = (math.exp(-0.2), math.exp(-0.1), 1 - math.exp(-0.1), 0.5, math.exp(-2 / 30), 2, 3, 25, 1, 0)
     assert tuple(map(float, found)) == pytest.approx(expected, rel=1e-6)
     assert not kernel.constants(params.FILTERS["double"]).by_count
-    assert tuple(map(float, kernel.constants(None)))[3:] == pytest.approx((0, math.exp(-2 / 30), 0, 0, 25, 0, 1), rel=1e-6)
+    assert tuple(map(float, kernel.constants(params.Leak(0.25, 4.0))))[1:] == pytest.approx(
+        (0.25, 4, 0, math.exp(-2 / 30), 0, 0, 25, 0, 1), rel=1e-6
+    )
+    assert params.RATE_CELLS["leaky"] == pytest.approx((math.exp(-0.1), 1 - math.exp(-0.1)))
+    assert params.RATE_CELLS["increment"] == pytest.approx((-0.1, 0.1))
 
 
 def test_an_enlarged_digit_by_hand():
@@ -166,6 +170,7 @@ def test_facts_of_variants_and_of_sizes(monkeypatch):
         "learning_rate": 0.5,
         "output_init": "neurons",
         "filter": "double",
+        "rate_cells": "leaky",
     }
     assert found[-1][1] == {"modes": "3 10"}
 

@@ -8,7 +8,7 @@ import torch
 
 from respike.core import cells
 from respike.modes import analysis, encoding, model
-from respike.modes.params import A_MEMBRANE, Size, spike_filter
+from respike.modes.params import A_MEMBRANE, RATE_CELLS, Size, spike_filter
 from tests.conftest import reference_cases
 
 NAMES = {"win": "Win", "pin": "pin", "pout": "pout", "scores": "l", "wout": "Wout"}
@@ -93,7 +93,7 @@ def test_contextual_trained(path, run):
 def test_contextual_rate(path):
     case = np.load(path)
     network = network_of(case)
-    activity = model.run(network, model.drive_of(network, torch.from_numpy(case["x"])), None)
+    activity = model.run(network, model.drive_of(network, torch.from_numpy(case["x"])), RATE_CELLS["leaky"])
     check_steps(network, activity, case)
 
 
@@ -121,7 +121,7 @@ def test_digits_rate(path):
     network = network_of(case)
     # the rate case runs on the input spikes of the spiking cases, and may leave them to those files
     source = case if "in_spikes" in case else np.load(path.with_name(path.name.replace("rate", "spiking_double")))
-    activity = model.run(network, model.drive_of(network, encoded_input(source)), None)
+    activity = model.run(network, model.drive_of(network, encoded_input(source)), RATE_CELLS["leaky"])
     close(activity.r.detach().max(0).values, case["R_max"])
     close(activity.v[-1].detach(), case["U_last"])
     check_digits(network, activity.r, case)

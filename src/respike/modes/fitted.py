@@ -11,7 +11,7 @@ from torch import Tensor
 from respike.core import files, training
 from respike.modes import model
 from respike.modes.model import Activity, Network
-from respike.modes.params import Cell, Filter, Size, Task, Training, spike_filter
+from respike.modes.params import RATE_CELLS, Cell, Filter, Leak, Size, Task, Training, spike_filter
 
 
 class Fitted(NamedTuple):
@@ -29,25 +29,26 @@ class Fitted(NamedTuple):
 
         That is filtered spikes, rates, or the potential of a rate network, as the settings say.
         """
-        activity = model.run(self.network, drive, self.synapse, self.settings.refractory)
+        activity = model.run(self.network, drive, self.cells, self.settings.refractory)
         return activity, activity.v if self._reads_v else activity.r
 
     def outputs(self, inputs: Float[Tensor, "step trial input"]) -> Float[Tensor, "step trial output"]:
         """Output at every step: `model.read_steps` of what `run` gives for training."""
         if self._reads_v or inputs.device.type != "cpu":
             return model.read_steps(self.network, self.run(model.drive_of(self.network, inputs))[1])
-        return model.train_steps(self.network, inputs, self.synapse, self.settings.refractory)
+        return model.train_steps(self.network, inputs, self.cells, self.settings.refractory)
 
     def logits(self, drive: Float[Tensor, "step trial cell"]) -> Float[Tensor, "trial output"]:
         """Output for the peaks: `model.read_peaks` of what `run` gives for training."""
         if self._reads_v or drive.device.type != "cpu":
             return model.read_peaks(self.network, self.run(drive)[1])
-        return model.train_peaks(self.network, drive, self.synapse, self.settings.refractory)
+        return model.train_peaks(self.network, drive, self.cells, self.settings.refractory)
 
     @property
-    def synapse(self) -> Filter | None:
-        """Filter of a spiking network."""
-        return spike_filter(self.task, self.settings.filter) if self.cell == "spike" else None
+    def cells(self) -> Filter | Leak:
+        """Synaptic filter of a spiking network, leak of a rate network."""
+        rate = self.cell == "rate"
+        return RATE_CELLS[self.settings.rate_cells] if rate else spike_filter(self.task, self.settings.filter)
 
     @property
     def _reads_v(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from respike.compiled import njit
-from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, DT, REFRACTORY_STEPS, SLOPE, Filter
+from respike.modes.params import A_DECAY, A_INPUT, DT, RATE_CELLS, REFRACTORY_STEPS, SLOPE, Filter, Leak
 
 compiled = njit(error_model="numpy")  # without checks of divisors, which would keep the loops scalar
 SPIKED, FREE = np.uint8(1), np.uint8(2)  # flags of a neuron in a step: it fired; it was not refractory
@@ -23,7 +23,7 @@ class Constants(NamedTuple):
 
     a_input: np.float32
     a_membrane: np.float32
-    b_membrane: np.float32  # 1 - A_MEMBRANE
+    b_membrane: np.float32  # share of the current in the membrane: 1 - A_MEMBRANE, or a `Leak`'s
     a_rise: np.float32
     a_decay: np.float32
     step_h: np.float32
@@ -33,11 +33,12 @@ class Constants(NamedTuple):
     rate: bool  # tanh cells, which have none but the second and the third of these
 
 
-def constants(synapse: Filter | None, by_count: bool = False) -> Constants:
-    """Constants of a network with the filter `synapse`, or of a rate network without one."""
-    rise, step_h, step_r = synapse or Filter(0.0, 0.0, 0.0)
-    coefficients = A_INPUT, A_MEMBRANE, 1 - A_MEMBRANE, rise, A_DECAY, step_h, step_r, SLOPE
-    return Constants(*map(np.float32, coefficients), by_count, synapse is None)
+def constants(cells: Filter | Leak, by_count: bool = False) -> Constants:
+    """Constants of a network of spiking cells with a synaptic filter, or of tanh cells with a leak."""
+    rate = isinstance(cells, Leak)
+    (rise, step_h, step_r), leak = (Filter(0.0, 0.0, 0.0), cells) if rate else (cells, RATE_CELLS["leaky"])
+    coefficients = A_INPUT, *leak, rise, A_DECAY, step_h, step_r, SLOPE
+    return Constants(*map(np.float32, coefficients), by_count, rate)
 
 
 class State(NamedTuple):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from respike.core.cells import spike
 from respike.modes import encoding, kernel
-from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, DT, REFRACTORY_STEPS, SLOPE, Filter, Size
+from respike.modes.params import A_DECAY, A_INPUT, A_MEMBRANE, DT, REFRACTORY_STEPS, SLOPE, Filter, Leak, Size
 
 
 class Activity(NamedTuple):
@@ -59,18 +59,20 @@ class Network(nn.Module):
 
 
 def run(
-    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter | None, refractory: str = "float32_compat"
+    network: Network, drive: Float[Tensor, "step trial cell"], cells: Filter | Leak, refractory: str = "float32_compat"
 ) -> Activity:
     """Activity for the input current `drive` = Win x; compiled on the CPU, plain elsewhere.
 
-    Without a filter that of the tanh rate network: v <- A_MEMBRANE v + (1 - A_MEMBRANE) (Win x + W tanh v), r = tanh v.
+    cells: the synaptic filter of spiking cells, or the leak of tanh cells, v <- keep v + take (Win x + W tanh v), r = tanh v.
     refractory: "float32_compat" rounds times as the published program does (5 or 6 steps), "steps" counts (6 steps).
     """
     if drive.device.type != "cpu":
-        return run_spiking_plainly(network, drive, synapse, refractory) if synapse else run_rate_plainly(network, drive)
-    constants = kernel.constants(synapse, refractory == "steps")
+        if isinstance(cells, Leak):
+            return run_rate_plainly(network, drive, cells)
+        return run_spiking_plainly(network, drive, cells, refractory)
+    constants = kernel.constants(cells, refractory == "steps")
     _, r, _, membrane, flags = _compiled(network, drive[..., :0], drive, constants, "r")
-    return Activity(r, membrane, flags & int(kernel.SPIKED) if synapse else None)
+    return Activity(r, membrane, flags & int(kernel.SPIKED) if isinstance(cells, Filter) else None)
 
 
 def _compiled(
@@ -109,12 +111,12 @@ def run_spiking_plainly(
     return Activity(*(torch.stack(part) for part in zip(*steps, strict=True)))
 
 
-def run_rate_plainly(network: Network, drive: Float[Tensor, "step trial cell"]) -> Activity:
+def run_rate_plainly(network: Network, drive: Float[Tensor, "step trial cell"], leak: Leak) -> Activity:
     """Activity of the rate network in plain torch operations, on any device."""
     v = r = torch.zeros_like(drive[0])
     steps = []
     for x in drive.unbind():
-        v = A_MEMBRANE * v + (1 - A_MEMBRANE) * (x + recurrent(network, r))
+        v = leak.keep * v + leak.take * (x + recurrent(network, r))
         r = torch.tanh(v)
         steps.append((r, v))
     r, v = (torch.stack(part) for part in zip(*steps, strict=True))
@@ -154,18 +156,18 @@ def read_peaks(network: Network, activity: Float[Tensor, "step trial cell"]) -> 
 
 
 def train_steps(
-    network: Network, inputs: Float[Tensor, "step trial input"], synapse: Filter | None, refractory: str = "float32_compat"
+    network: Network, inputs: Float[Tensor, "step trial input"], cells: Filter | Leak, refractory: str = "float32_compat"
 ) -> Float[Tensor, "step trial output"]:
     """`read_steps` of the R of `run`, on the CPU alone, with less kept for the gradient."""
-    z = _compiled(network, inputs, None, kernel.constants(synapse, refractory == "steps"))[0]
+    z = _compiled(network, inputs, None, kernel.constants(cells, refractory == "steps"))[0]
     return z[1:, :, -len(network.wout) :]
 
 
 def train_peaks(
-    network: Network, drive: Float[Tensor, "step trial cell"], synapse: Filter | None, refractory: str = "float32_compat"
+    network: Network, drive: Float[Tensor, "step trial cell"], cells: Filter | Leak, refractory: str = "float32_compat"
 ) -> Float[Tensor, "trial output"]:
     """`read_peaks` of the R of `run`, on the CPU alone, with less kept for the gradient."""
-    peaks = _compiled(network, drive[..., :0], drive, kernel.constants(synapse, refractory == "steps"), "peaks")[2]
+    peaks = _compiled(network, drive[..., :0], drive, kernel.constants(cells, refractory == "steps"), "peaks")[2]
     return peaks @ network.wout.T
 
 

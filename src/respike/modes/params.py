@@ -46,6 +46,21 @@ def spike_filter(task: Task, shape: Literal["single", "double"]) -> Filter:
     return FILTERS["double_digits" if (task, shape) == ("digits", "double") else shape]
 
 
+class Leak(NamedTuple):
+    """Coefficients of tanh cells: v <- keep v + take (Win x + W tanh v)."""
+
+    keep: float
+    take: float
+
+
+RATE_CELLS = {
+    "leaky": Leak(A_MEMBRANE, 1 - A_MEMBRANE),
+    # v becomes its Euler step instead of gaining it, so that next to nothing is remembered: the published program's line in an
+    # early version, and what the stored rate networks were trained with
+    "increment": Leak(-DT / TAU_MEMBRANE, DT / TAU_MEMBRANE),
+}
+
+
 class Size(NamedTuple):
     """How large a network is."""
 
@@ -98,6 +113,7 @@ class Training:
     refractory: Literal["float32_compat", "steps"] = "float32_compat"
     train_scores: bool = True  # l; the published figure code freezes them in rate networks, the stored networks do not
     output_init: Literal["neurons", "outputs"] = "neurons"  # sd of the first output weights: 1/sqrt of the number of these
+    rate_cells: Literal["leaky", "increment"] = "leaky"  # rate networks: v keeps what it was, or is its own Euler step alone
     rate_readout: Literal["activity", "potential"] = "activity"  # rate networks: read out tanh(v), or v itself
     switch_probability: float = 0.0  # share of trials that swap the context in the response (context-switch variant)
     switch_steps: int = 0
