@@ -11,12 +11,12 @@ import torch
 from matplotlib.figure import Figure
 
 from respike.__main__ import main
-from respike.core import files, seeds, spikes, training
+from respike.core import files, measures, seeds, spikes, training
 from respike.modes import digits as digit_files
 from respike.modes import fitted, plan, trials
 from respike.modes.model import Network
 from respike.modes.params import Size, Training, Variant
-from respike.modes.stages import data, standin
+from respike.modes.stages import data, figures, standin
 
 TRAINING = {"steps": 20, "batches": 4, "batch": 8, "learning_rate": 0.005, "clip": 20.0}
 
@@ -202,6 +202,19 @@ def test_figures_and_spikes_of_every_task(digits, tmp_path, monkeypatch):
         (simulated,) = trials.read([path]).values()
         counts = spikes.bin_counts(network.spikes, 0.002)
         np.testing.assert_array_equal(counts, simulated["spikes"])
+
+
+def test_figures_of_spiking_networks_say_that_a_run_of_rate_networks_has_none(monkeypatch, tmp_path):
+    rates = pd.DataFrame([measures.Measure(f"digits_rate_N30_P{p}", 0, "d", "accuracy", 0.9, "", 5) for p in (1, 2)])
+    files.write_table(tmp_path / "metrics.parquet", rates.assign(study="modes")[list(measures.COLUMNS)])
+    saved = {}
+    monkeypatch.setattr(figures.style, "save", lambda figure, folder, name, about: saved.update({name: figure}))
+    monkeypatch.setattr(figures.trials, "read", lambda simulations: {})
+    figures.run(simulations=[], metrics=tmp_path / "metrics.parquet", folder=tmp_path)
+    texts = {name: [text.get_text() for axes in figure.axes for text in axes.texts] for name, figure in saved.items()}
+    assert texts["fig2a"] == texts["fig3a"] == ["this run holds no network for this figure"]
+    assert texts["fig2c"] == []
+    assert saved["fig2c"].axes[0].lines
 
 
 def test_a_file_that_holds_no_replicas_is_refused(tmp_path):

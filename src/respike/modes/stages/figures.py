@@ -24,12 +24,13 @@ def run(*, simulations: list[Path], metrics: Path, folder: Path) -> None:
     """Write every figure into `folder` as PDF and PNG; a figure whose networks are not in the run says so."""
     rows = measured_networks(files.read_table(metrics, measures.COLUMNS))
     of_digits, of_task = (rows[rows["task"] == name] for name in ("digits", "contextual"))
+    of_spikes = of_digits[of_digits["cell"] == "spike"]
     networks = trials.read(simulations)
     digits, task = pick(networks, "digits", modes=10), pick(networks, "contextual", modes=3)
     switch, largest = pick(networks, "switch", modes=3), most_modes(networks)
     pictures = {  # name: what it shows, and how it is drawn
         "fig1": (task or digits, lambda: stimuli(digits, task)),
-        "fig2a": (of_digits, lambda: accuracy_and_speed(of_digits)),
+        "fig2a": (of_spikes, lambda: accuracy_and_speed(of_spikes)),
         "fig2b": (digits, lambda: losses(networks, "digits")),
         "fig2c": (of_digits, lambda: accuracy(of_digits)),
         "fig2d": (digits, lambda: membrane(digits)),
