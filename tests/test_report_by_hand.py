@@ -246,7 +246,8 @@ class TestJudgement:
         columns = ["variant", "metric", "value", "n", "dataset"]
         measured = pd.DataFrame(rows, columns=columns).assign(study="s", seed=range(len(rows)), unit="")
         facts = pd.DataFrame(columns=["study", "variant", "fact", "value"], dtype=str)
-        return verdicts.judge(verdicts.evidence(self.claim._replace(**changes), verdicts.Run(measured, facts, "quick")))
+        claim, run = self.claim._replace(**changes), verdicts.Run(measured, facts, "quick")
+        return verdicts.judge(verdicts.evidence(claim, [run] * len(verdicts.kinds_of(claim))))
 
     def test_mean_against_mean(self):
         row = self.judged(

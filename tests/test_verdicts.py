@@ -47,6 +47,25 @@ def test_of_several_runs_the_first_that_does_what_the_claim_is_about_answers_it(
     assert verdicts.card("modes", [claim], [empty]).iloc[0]["verdict"] == "not measured"
 
 
+def test_a_difference_may_lie_between_two_runs_where_no_run_holds_both_kinds():
+    """0.9 - 0.4 where each kind has a run of its own; 0.9 - 0.8 once a run holds both; conditions hold for each."""
+    claim = CLAIM._replace(variant="a - b", value=0.5, conditions="dataset=MNIST; replicas>=2")
+    many = [0.39, 0.4, 0.41] * 3
+    alone = [rows([x + 0.5 for x in many], "a"), rows(many, "b")]
+    both = [*rows([x + 0.5 for x in many], "a"), *rows([x + 0.4 for x in many], "b")]
+
+    def judged_by(*made):
+        runs = [verdicts.Run(measures.table("modes", each), NO_FACTS, "quick") for each in made]
+        return verdicts.card("modes", [claim], runs).iloc[0]
+
+    for made in (alone, alone[::-1]):
+        assert judged_by(*made)["value"] == pytest.approx(0.5)
+        assert judged_by(*made)["verdict"] == REPRODUCED
+    assert judged_by(*alone, both)["value"] == pytest.approx(0.1)
+    assert judged_by(alone[0], rows([0.4], "b"))["why"] == "b: replicas 1, needed at least 2"
+    assert judged_by(alone[0])["verdict"] == NOT_MEASURED
+
+
 # margin 0.25 around 0; values in binary fractions, so that those at the edge lie there exactly
 @pytest.mark.parametrize(
     ("direction", "low", "high", "verdict"),

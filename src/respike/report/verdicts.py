@@ -10,7 +10,8 @@ Each interval misses once in twenty; nothing is corrected for the number of clai
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,11 +50,18 @@ class Evidence(NamedTuple):
 def card(study: str, claims: Iterable[Claim], runs: Sequence[Run]) -> pd.DataFrame:
     """The scorecard of a study (`cards.COLUMNS`): a row per claim, parts of one sentence in one row.
 
-    Of several runs of the study the first that does what a claim is about answers it.
+    Of several runs of the study the first that does what a claim is about answers it; a difference between two kinds of
+    networks may be one between two runs, each of which does what the claim asks, where no run holds both.
     """
     runs = [Run(*(table[table["study"] == study] for table in run[:2]), run.size) for run in runs]
-    found = with_like([max((evidence(claim, run) for run in runs), key=answers) for claim in claims])
+    found = with_like([max(everything(claim, runs), key=answers) for claim in claims])
     return pd.DataFrame([{"study": study, **row} for row in whole([judge(each) for each in found])])
+
+
+def everything(claim: Claim, runs: Sequence[Run]) -> Iterator[Evidence]:
+    """What every run, and then every two runs, say about a claim."""
+    choices = product(range(len(runs)), repeat=len(kinds_of(claim)))
+    return (evidence(claim, [runs[k] for k in chosen]) for chosen in sorted(choices, key=lambda chosen: len(set(chosen))))
 
 
 def answers(found: Evidence) -> tuple[bool, bool]:
@@ -62,21 +70,20 @@ def answers(found: Evidence) -> tuple[bool, bool]:
     return measured and not found.why_not, measured
 
 
-def evidence(claim: Claim, run: Run) -> Evidence:
-    """The measures of a run that answer a claim, and the reasons why they do not."""
-    asked, facts = conditions(claim.conditions), run.facts
-    variants = kinds_of(claim)
-    rows = [measures_of(claim, variant, asked, run.measured) for variant in variants]
+def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
+    """The measures of runs, one for each kind of networks, that answer a claim, and the reasons why they do not."""
+    asked, variants = conditions(claim.conditions), kinds_of(claim)
+    rows = [measures_of(claim, variant, asked, run.measured) for variant, run in zip(variants, runs, strict=True)]
     told: dict[str, list[str]] = {}
-    for variant, part in zip(variants, rows, strict=True):
-        known = facts[facts["variant"] == variant].groupby("fact")["value"].agg(list).to_dict()
+    for variant, part, run in zip(variants, rows, runs, strict=True):
+        known = run.facts[run.facts["variant"] == variant].groupby("fact")["value"].agg(list).to_dict()
         for reason in reasons(part, asked, known):
             told.setdefault(reason, []).append(variant)
     why_not = [] if claim.direction else ["there is no number to hold it against"]
     why_not += [reason if of == variants else f"{of[0]}: {reason}" for reason, of in told.items()]
     ours = [intervals.sample(part["value"]) if len(part) else Side(np.nan) for part in rows]
     n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
-    return Evidence(claim, run.size, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
+    return Evidence(claim, runs[0].size, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
 
 
 def kinds_of(claim: Claim) -> list[str]:
