@@ -258,17 +258,17 @@ def test_every_epoch_is_a_new_order_of_all_images():
     assert (learning.image_order(0, 10, 10, (0, "x")) != learning.image_order(0, 10, 10, (1, "x"))).any()
 
 
-@pytest.mark.parametrize("cell", ["spike", "rate"])
-def test_training_is_its_loop_written_out(tmp_path, cell):
+@pytest.mark.parametrize(("cell", "same"), [("spike", False), ("spike", True), ("rate", False)])
+def test_training_is_its_loop_written_out(tmp_path, cell, same):
     """Two Adam steps of torch on each of three batches, gradients clipped to a norm of 0.1."""
     variant = Variant("contextual", cell, 10, 2)
-    settings = Training(steps=20, batches=3, batch=6, learning_rate=0.02, clip=0.1, repeats=2)
+    settings = Training(steps=20, batches=3, batch=6, learning_rate=0.02, clip=0.1, repeats=2, same_trials=same)
     fitted = learning.train(variant, 1, settings, None, 7, tmp_path / "fit.pt", torch.device("cpu"))
     stream = (7, "modes", "contextual", cell, 10, 2, 1)
     network = model.Network(Size(4, 10, 2, 1), torch.Generator().manual_seed(seeds.of(*stream, "weights")))
     optimiser, losses = torch.optim.Adam(network.parameters(), 0.02), []
     for number in range(3):
-        trials = contextual(seeds.generator(*stream, "batch", number), 20, 6)
+        trials = contextual(seeds.generator(*stream, "batch", 0 if same else number), 20, 6)
         for _ in range(2):
             drive = torch.from_numpy(trials.inputs) @ network.win.T
             run = model.run_spiking_plainly if cell == "spike" else model.run

@@ -166,6 +166,7 @@ def test_facts_of_variants_and_of_sizes(monkeypatch):
         "batches": 2,
         "batch": 3,
         "repeats": 1,
+        "same_trials": False,
         "steps": 1,
         "learning_rate": 0.5,
         "output_init": "neurons",

@@ -376,6 +376,7 @@ def test_a_foreign_checkpoint_is_refused(digits, tmp_path, capsys):
     ("settings", "message"),
     [
         ({"batch": 5000}, "modes.digits.batch = 5000: expected at most 1437"),
+        ({"same_trials": True}, "modes.digits.same_trials: true; expected false"),
         ({"bach": 5}, r"Training has no field \['bach'\]"),
         ({"loss": "hinge"}, "Training.loss = 'hinge': expected one of 'reference', 'logits'"),
     ],

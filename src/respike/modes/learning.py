@@ -25,8 +25,10 @@ def train(
     """Network number `replica` of its variant after `settings.batches` batches; `images` are those of the digits task.
 
     The unfinished training is saved beside `out` (see core.training). Raises ValueError when there are fewer images than
-    one batch takes.
+    one batch takes, or when every batch of images is to be the same.
     """
+    if images and settings.same_trials:
+        raise ValueError("modes.digits.same_trials: true; expected false, every batch of digits has its own images")
     if images and settings.batch > len(images[1]):
         raise ValueError(f"modes.digits.batch = {settings.batch}: expected at most {len(images[1])}, the training images")
     stream = (seed, "modes", *variant, replica)
@@ -54,7 +56,7 @@ def train(
 def batch_loss(fitted: Fitted, images: Images | None, stream: Stream, number: int) -> Callable[[], Tensor]:
     """Function that gives the loss of batch `number`, with new input spikes at each call."""
     network, settings = fitted.network, fitted.settings
-    rng = seeds.generator(*stream, "batch", number)
+    rng = seeds.generator(*stream, "batch", 0 if settings.same_trials else number)
     if images is None:
         trials = contextual(rng, settings.steps, settings.batch, settings.switch_probability, settings.switch_steps)
         inputs, target = (torch.from_numpy(part).to(network.win.device) for part in (trials.inputs, trials.target))

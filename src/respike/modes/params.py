@@ -108,6 +108,7 @@ class Training:
     learning_rate: float
     clip: float  # largest global norm of the gradient
     repeats: int = 1  # Adam steps on the same batch
+    same_trials: bool = False  # contextual integration: every batch is the first one, as in the stored results
     loss: Literal["reference", "logits"] = "logits"  # digits: reference applies the softmax twice, as published
     filter: Literal["single", "double"] = "double"
     refractory: Literal["float32_compat", "steps"] = "float32_compat"
