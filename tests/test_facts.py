@@ -70,7 +70,9 @@ def test_rate2lif(made):
     assert not [key for key in found if key[0] == "mine"]
     rows = [Measure("gonogo", k, "d", "trained", value, "%", 1) for k, value in enumerate((100.0, 0.0, 100.0, 100.0))]
     rows += [Measure("gonogo", k, "d", "best scale", value, "1", 1) for k, value in enumerate((20.0, 25.0, 30.0, 20.0))]
-    rows += [Measure("gonogo", 0, "d", f"LIF accuracy at scale {scale}", 50.0, "%", 1) for scale in (20, 25, 30)]
+    rows += [
+        Measure("gonogo", 0, "d", f"{end} scale", value, "1", 1) for end, value in (("smallest", 20.0), ("largest", 30.0))
+    ]
     expected = {"trained": ["75"], "at_edge": ["3"], "smallest_scale": ["20"], "largest_scale": ["30"]}
     assert told(rate2lif.found(pd.DataFrame(rows))) == {("gonogo", fact): values for fact, values in expected.items()}
 

@@ -205,7 +205,7 @@ def test_facts_of_searches_at_the_ends_of_their_grid():
         ("a", 2, "best scale", 75.0),
         ("a", 0, "trained", 100.0),
     ]
-    rows += [("a", 1, "trained", 0.0)] + [("a", 0, f"LIF accuracy at scale {scale:g}", 0.5) for scale in (20, 50, 75)]
+    rows += [("a", 1, "trained", 0.0), ("a", 0, "smallest scale", 20.0), ("a", 0, "largest scale", 75.0)]
     found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "replica", "metric", "value"])))
     assert found == {"a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75}}
 
@@ -275,7 +275,7 @@ class TestMeasures:
         search = pd.DataFrame({"trial": [0, 0, 1, 1], "scale": [20.0, 30.0] * 2, "correct": [True, False, True, True]})
         found = self.values(metrics.of_search(self.origin, search))
         assert found["best scale"] == (20, "1", 2)
-        assert found["LIF accuracy at scale 30"] == (50, "%", 2)
+        assert (found["smallest scale"], found["largest scale"]) == ((20, "1", 2), (30, "1", 2))
         assert found["best accuracy in the search"] == (100, "%", 2)
         about = {"correct": [True] * 19 + [False], "decided": [True] * 10 + [False] * 10, "rate": np.arange(20.0)}
         trials = pd.concat([pd.DataFrame(about).assign(condition=name) for name in ("standard", "qif")])

@@ -23,7 +23,6 @@ from respike.rate2lif.tasks import TASKS
 STUDY = "rate2lif"
 TOLD = ("task", "trainer", "trials", "cells", "activation", "dale", "sst_cells")  # of a training
 COMPONENTS = 3  # whose share of the variance is measured
-AT_SCALE = "LIF accuracy at scale "
 OF_TRAINED = (
     "best accuracy in the search",
     "converted in the search",
@@ -64,11 +63,10 @@ def trained(networks: list[Path]) -> Iterator[tuple[str, dict]]:
 def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
     """Of each variant: networks that met the stop rule (%), the grid of scales, and how many best ones lie at an end of it."""
     for variant, part in rows.groupby("variant"):
-        grid = [float(name.removeprefix(AT_SCALE)) for name in part["metric"].unique() if name.startswith(AT_SCALE)]
-        best = part.loc[part["metric"] == "best scale", "value"]
-        about = {"trained": part.loc[part["metric"] == "trained", "value"].mean()}
-        about |= {"smallest_scale": min(grid), "largest_scale": max(grid)}
-        yield variant, {**about, "at_edge": int(best.isin([min(grid), max(grid)]).sum())}
+        values = {metric: rows["value"] for metric, rows in part.groupby("metric")}
+        ends = {"smallest_scale": values["smallest scale"].min(), "largest_scale": values["largest scale"].max()}
+        at_edge = int(values["best scale"].isin(list(ends.values())).sum())
+        yield variant, {"trained": values["trained"].mean(), **ends, "at_edge": at_edge}
 
 
 def of_network(name: archives.Name, folder: Path, training: Training) -> Iterator[Measure]:
@@ -127,13 +125,13 @@ def of_cells(origin: Origin, network: Network) -> Iterator[Measure]:
 
 
 def of_search(origin: Origin, search: pd.DataFrame) -> Iterator[Measure]:
-    """Best scale and LIF accuracy at every scale tried. Its best is what is published: of the trials that chose the scale."""
+    """Best scale, its LIF accuracy on the trials that chose it (as published), and the ends of the grid that was tried."""
     accuracy, n = conversion.accuracy(search), search["trial"].nunique()
     yield origin.measure("best scale", conversion.best(search), "1", n)
     yield origin.measure("best accuracy in the search", 100 * accuracy.max(), "%", n)
     yield origin.measure("converted in the search", 100 * (accuracy.max() >= CONVERTED), "%", n)
-    for scale, share in accuracy.items():
-        yield origin.measure(f"{AT_SCALE}{scale:g}", 100 * share, "%", n)
+    yield origin.measure("smallest scale", min(accuracy.index), "1", n)
+    yield origin.measure("largest scale", max(accuracy.index), "1", n)
 
 
 def of_trials(origin: Origin, trials: pd.DataFrame) -> Iterator[Measure]:
