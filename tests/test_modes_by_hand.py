@@ -176,15 +176,17 @@ def test_facts_of_variants_and_of_sizes(monkeypatch):
     assert found[-1][1] == {"modes": "3 10"}
 
 
-def test_means_over_numbers_of_modes_need_two_of_them():
+def test_means_over_numbers_of_modes_need_two_of_them_and_all():
+    """Replica 1 has one number of modes less than replica 0, and no mean over them."""
     rows = pd.DataFrame(
         [
-            measures.Measure(f"digits_spike_N9_P{modes}", 0, "d", metric, value, "u", 5)
-            for modes, metric, value in [
-                (3, "final_loss", 1.0),
-                (5, "final_loss", 2.0),
-                (3, "batches_to_1.7", 7.0),
-                (3, "accuracy", 0.5),
+            measures.Measure(f"digits_spike_N9_P{modes}", seed, "d", metric, value, "u", 5)
+            for seed, modes, metric, value in [
+                (0, 3, "final_loss", 1.0),
+                (0, 5, "final_loss", 2.0),
+                (0, 3, "batches_to_1.7", 7.0),
+                (0, 3, "accuracy", 0.5),
+                (1, 3, "final_loss", 9.0),
             ]
         ]
     )

@@ -145,10 +145,11 @@ def trends(rows: pd.DataFrame) -> Iterator[Measure]:
 
 
 def means_across_modes(rows: pd.DataFrame) -> Iterator[Measure]:
-    """Means over the numbers of modes, for each kind of cell, number of neurons and replica; several numbers needed."""
+    """Means over the numbers of modes, for each kind of cell, number of neurons and replica that has all of several."""
     chosen = rows[rows["metric"].isin(ACROSS_MODES) & rows["variant"].str.startswith("digits")]
     group = chosen["variant"].str.rsplit("_P", n=1).str[0]
+    numbers = chosen["variant"].groupby(group).nunique()
     for (name, seed, dataset, metric, unit), part in chosen.groupby([group, "seed", "dataset", "metric", "unit"]):
-        if len(part) > 1:
+        if len(part) == numbers[name] > 1:
             mean = float(part["value"].mean())
             yield Measure(name, int(seed), dataset, f"{metric}, mean over modes", mean, unit, len(part))
