@@ -90,6 +90,14 @@ def test_what_is_no_finite_number_is_refused(value):
         check({"run": {"seed": value}}, SCHEMA)
 
 
+def test_null_leaves_out_what_another_file_lists():
+    """A variant, but no setting: that must say what it is."""
+    config = {**CONFIG, "v1": {"variants": {"mle": {}, "lnp": None}}}
+    assert set(check(config, SCHEMA)["v1"]["variants"]) == {"mle"}
+    with pytest.raises(ConfigError, match="v1.seeds = None"):
+        check({**CONFIG, "v1": {"seeds": None}}, SCHEMA)
+
+
 def test_a_tilde_in_a_path_is_the_home_folder():
     home = str(Path.home())
     assert (

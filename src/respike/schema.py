@@ -33,6 +33,8 @@ VALIDATOR = jsonschema.validators.extend(Draft, {"rising": _rising}, type_checke
 def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """`config` with the schema's defaults filled in, floats where the schema says number, and ~ in paths replaced.
 
+    Of what is listed by names of the user's choice, as variants are, null leaves out what another file lists.
+
     Keys come in the order of their names: which of several files said something first must change nothing.
     Raises ConfigError for an unknown key (with the nearest valid one), a wrong type or a value out of range.
     """
@@ -53,6 +55,7 @@ def _complete(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) ->
         rest = schema.get("additionalProperties")
         other = rest if isinstance(rest, Mapping) else {}
         merged = {**filled, **empty, **value}
+        merged = {key: part for key, part in merged.items() if part is not None or key in properties or not other}
         return {key: _complete(merged[key], properties.get(key, other), root) for key in sorted(merged, key=str)}
     if isinstance(value, list) and "array" in schema.get("type", ()):
         return [_complete(part, schema.get("items", {}), root) for part in value]
