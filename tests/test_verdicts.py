@@ -227,6 +227,18 @@ def test_few_replicas_take_the_spread_of_the_grid():
     assert widths == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(variance))
 
 
+def test_a_difference_takes_the_spread_of_each_of_its_kinds_among_their_like():
+    """Two grids of their own: spreads of P0 to P3 and of Q0 to Q3, pooled, make the interval of P0 - Q0 by Welch."""
+    rng = np.random.default_rng(2)
+    values = {f"{kind}{k}": 0.9 + rng.normal(0, width, 3) for kind, width in (("P", 0.01), ("Q", 0.02)) for k in range(4)}
+    made = [row for name, of_one in values.items() for row in rows(of_one, name)]
+    claims = [CLAIM._replace(item=name, variant=name, like=name[0]) for name in values]
+    row = card(made, [*claims, CLAIM._replace(item="P0 - Q0", variant="P0 - Q0", value=0.0)]).iloc[-1]
+    parts = [np.mean([values[f"{kind}{k}"].var(ddof=1) for k in range(4)]) / 3 for kind in "PQ"]
+    freedom = sum(parts) ** 2 / sum(part**2 / 8 for part in parts)
+    assert row["high"] - row["low"] == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts)))
+
+
 def test_what_cannot_be_judged_does_not_lend_its_spread():
     made = rows([0.90, 0.92], "a") + rows([0.1, 0.9], "b", "acc", "digits")
     both = [CLAIM._replace(item=name, variant=name, conditions="dataset=MNIST", like="grid") for name in "ab"]

@@ -119,24 +119,27 @@ def reasons(rows: pd.DataFrame, asked: list[Condition], known: dict[str, list[st
 
 
 def with_like(found: list[Evidence]) -> list[Evidence]:
-    """The same, means with the spread of all like networks: of ours those that can be judged, of the paper's all."""
+    """The same, means with the spread of all like networks: of ours those that can be judged, of the paper's all.
+
+    A difference between two kinds of networks takes the spread that each has among its like.
+    """
     grids = defaultdict(list)
     for number, each in enumerate(found):
         if each.claim.like and each.claim.statistic == "mean":
             grids[each.claim.like].append(number)
-    found = list(found)
+    found, known = list(found), {}
     for grid in grids.values():
-        judged = [number for number in grid if all(answers(found[number]))]
-        kinds = {number: [(kind, found[number].claim.metric) for kind in kinds_of(found[number].claim)] for number in judged}
-        ours = {kind: side for number in judged for kind, side in zip(kinds[number], found[number].ours, strict=True)}
-        ours = dict(
-            zip(ours, intervals.pooled(list(ours.values())), strict=True)
-        )  # a kind that is asked for twice counts once
-        for number in judged:
-            found[number] = found[number]._replace(ours=[ours[kind] for kind in kinds[number]])
+        # a kind that is asked for twice counts once
+        ours = {side: None for number in grid if all(answers(found[number])) for side in sides_of(found[number])}
+        known |= zip(ours, intervals.pooled([side for *_, side in ours]), strict=True)
         for number, side in zip(grid, intervals.pooled([found[number].paper for number in grid]), strict=True):
             found[number] = found[number]._replace(paper=side)
-    return found
+    return [each._replace(ours=[known.get(side, side[-1]) for side in sides_of(each)]) for each in found]
+
+
+def sides_of(found: Evidence) -> list[tuple[str, str, Side]]:
+    """The kinds of networks that a claim is about, its metric, and what we measured of each."""
+    return [(kind, found.claim.metric, side) for kind, side in zip(kinds_of(found.claim), found.ours, strict=True)]
 
 
 def judge(found: Evidence) -> dict[str, Any]:
