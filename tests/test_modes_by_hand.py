@@ -13,6 +13,7 @@ from respike.core import measures
 from respike.modes import analysis, digits, embedded, encoding, kernel, measurement, model, params, plan, simulation
 from respike.modes.fitted import Fitted
 from respike.modes.params import Evaluation, Size, Training, Variant
+from respike.modes.stages import figures
 from tests.constants import check
 
 
@@ -208,3 +209,12 @@ def test_scores_and_slopes_of_few_modes():
             assert len(list(analysis.power_laws(np.arange(1.0, modes + 1), neurons))) == lines
     (ranks, _), (later, _) = analysis.power_laws(np.arange(1.0, 30), 100)
     assert (ranks.tolist(), later.tolist()) == (list(range(1, 10)), list(range(10, 20)))
+
+
+def test_bars_of_a_figure_go_from_the_lowest_to_the_highest_replica():
+    rows = pd.DataFrame({"cell": "spike", "neurons": 9, "modes": [3, 3, 3, 1], "metric": "mse", "value": [0.1, 0.2, 0.6, 0.5]})
+    axes = figures.style.panels()[1][0, 0]
+    figures.by_modes(axes, rows, "mse", ("spike",), 100)
+    (_, _, (bars,)) = axes.containers[0]
+    np.testing.assert_allclose([part[:, 1] for part in bars.get_segments()], [[50, 50], [10, 60]])
+    assert axes.containers[0][0].get_ydata() == pytest.approx([50, 30])

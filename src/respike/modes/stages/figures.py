@@ -82,15 +82,16 @@ def measured_networks(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...], scale: float = 1.0) -> None:
-    """Mean and sd over replicas of `metric` against the number of modes, a line per (cell, neurons): rate cells dashed."""
+    """Mean and range over replicas of `metric` against the number of modes, a line per (cell, neurons): rate cells dashed."""
     lines = sorted(set(rows.loc[rows["cell"].isin(cells), ["cell", "neurons"]].itertuples(index=False)), reverse=True)
     sizes = list(dict.fromkeys(neurons for _, neurons in lines))
     rows = rows[rows["metric"] == metric]
     for cell, neurons in lines:
         look = {"color": COLORS[sizes.index(neurons) % len(COLORS)], "linestyle": "-" if cell == "spike" else "--"}
         replicas = rows[(rows["cell"] == cell) & (rows["neurons"] == neurons)].groupby("modes")["value"]
-        mean, spread = scale * replicas.mean().sort_index(), scale * replicas.std(ddof=0)
-        axes.errorbar(mean.index, mean, spread, marker="o", capsize=2, label=f"{cell}, N = {neurons}", **look)
+        low, mean, high = (scale * values for values in (replicas.min(), replicas.mean(), replicas.max()))
+        label = f"{cell}, N = {neurons}"
+        axes.errorbar(mean.index, mean, [mean - low, high - mean], marker="o", capsize=2, label=label, **look)
     axes.set(xscale="log", xlabel="modes P")
     axes.legend()
 
