@@ -138,13 +138,18 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
     assert [path.name for path in docs.iterdir()] == ["results"]
 
 
-def test_a_further_run_of_a_study_stands_beside_it_and_judges_what_the_first_answers_not(docs, arguments):
+def test_a_further_run_of_a_study_stands_beside_it_and_judges_what_the_first_answers_not(docs, arguments, tmp_path):
+    """Of its figures that one is taken which a page shows."""
     before = (docs / "results" / "scorecard.csv").read_text()
-    publish.run(**{**arguments, "commit": "new", "together": False, "beside": "modes_long"})
-    names = {path.name for path in (docs / "results" / "modes_long").iterdir()}
-    assert names - {f"{name}.png" for name in markdown.figure_captions(docs / "results", "modes")} == {
-        *("metrics.csv", "facts.csv", "costs.csv", "run.csv", "figures.csv"),
+    shown = next(iter(markdown.figure_captions(docs / "results", "modes")))
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- results: figure | modes_long | {shown} -->\n<!-- end -->\n<!-- results: runs -->\n<!-- end -->\n")
+    fill = [*arguments["fill"], page]
+    publish.run(**{**arguments, "commit": "new", "together": False, "beside": "modes_long", "fill": fill})
+    assert {path.name for path in (docs / "results" / "modes_long").iterdir()} == {
+        *("metrics.csv", "facts.csv", "costs.csv", "run.csv", "figures.csv", f"{shown}.png"),
     }
+    assert f"modes_long/{shown}.png)" in page.read_text()
     assert (docs / "results" / "scorecard.csv").read_text() == before
     assert markdown.provenance(docs / "results", "modes")["commit"] == "abc"
     assert "| `modes_long` | `make reproduce ONLY=modes` | new |" in part(docs, "runs")

@@ -50,6 +50,13 @@ def filled(page: Path, published: Path) -> str:
     return text
 
 
+def figures(pages_and_folders: list[Path], run: str) -> set[str]:
+    """Names of the figures of a published run that the pages show."""
+    whats = (mark["what"] for page in pages(pages_and_folders) for mark in MARK.finditer(page.read_text(encoding="utf-8")))
+    words = ([word.strip() for word in what.split("|")] for what in whats)
+    return {each[2] for each in words if each[:2] == ["figure", run]}
+
+
 def made(what: str, published: Path, way: str) -> str:
     """Text for the mark `what`; `way` leads from the page to the results."""
     kind, *arguments = (word.strip() for word in what.split("|"))

@@ -40,10 +40,13 @@ def replaced(folder: Path) -> Iterator[Path]:
         new.rename(folder)
 
 
-def write(results: Path, captions: Path, study: str, about: dict[str, str], folder: Path) -> None:
+def write(
+    results: Path, captions: Path, study: str, about: dict[str, str], folder: Path, shown: set[str] | None = None
+) -> None:
     """Make the `folder` of a study's finished run in `results` anew: its measures, facts, costs and figures, and what made it.
 
-    `about`: what made the run and no record tells. Raises FileNotFoundError when the run is not finished.
+    `about`: what made the run and no record tells. `shown`: of the figures these alone. Raises FileNotFoundError when the run
+    is not finished.
     """
     rows, made = files.read_table(results / study / "metrics.parquet"), records.read(results / study)
     shutil.rmtree(folder, ignore_errors=True)
@@ -53,7 +56,7 @@ def write(results: Path, captions: Path, study: str, about: dict[str, str], fold
     _write_table(records.costs(made), folder / "costs.csv")
     facts = about | records.provenance(made)
     _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / "run.csv")
-    write_figures(results, captions, study, folder)
+    write_figures(results, captions, study, folder, shown)
 
 
 def write_activity(results: Path, study: str, folder: Path) -> None:
@@ -62,10 +65,11 @@ def write_activity(results: Path, study: str, folder: Path) -> None:
     _write_table(activity.table(networks), folder / "activity.csv")
 
 
-def write_figures(results: Path, captions: Path, study: str, folder: Path) -> None:
-    """Figures and captions of a study's run, or of all studies together, into `folder`."""
+def write_figures(results: Path, captions: Path, study: str, folder: Path, shown: set[str] | None = None) -> None:
+    """Figures and captions of a study's run, or of all studies together, into `folder`: all, or those `shown`."""
     folder.mkdir(exist_ok=True)
     figures = [picture for picture in pictures.of(results, captions) if picture.study == study]
+    figures = [picture for picture in figures if shown is None or picture.name in shown]
     for picture in figures:
         (folder / f"{picture.name}.png").write_bytes(small(files.checked(picture.path)))
     _write_table(pd.DataFrame(figures, columns=pictures.Picture._fields)[["name", "caption"]], folder / "figures.csv")

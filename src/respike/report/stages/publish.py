@@ -14,9 +14,10 @@ def run(
     """Take the finished runs of `studies` in `results` into the folder `out`, judge all claims, and fill the pages.
 
     `together`: they were one run of all studies, whose common figures are taken too. `config`: the overlays that it was made
-    with, `commit`: by which code. `beside`: name of the folder of a further run, <study>_ and more. All text between marks in
-    the pages `fill` (files or folders) is made anew from the files in `out`, so that no number is typed. Raises
-    FileNotFoundError when a run is not finished and ValueError for a file that is too large.
+    with, `commit`: by which code. `beside`: name of the folder of a further run, <study>_ and more, of which those figures
+    are taken that a page shows. All text between marks in the pages `fill` (files or folders) is made anew from the files in
+    `out`, so that no number is typed. Raises FileNotFoundError when a run is not finished and ValueError for a file that is
+    too large.
     """
     sizes = [(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run", {}).get("size") for path in config]
     size = next(filter(None, reversed(sizes)), "quick")
@@ -25,7 +26,8 @@ def run(
             words = {"ONLY": "" if together else study, "CONFIG": " ".join(map(str, config))}
             command = " ".join(["make reproduce", *(f"{name}={word}" for name, word in words.items() if word)])
             about = {"command": command, "size": size, "commit": commit}
-            published.write(results, captions, study, about, new / (beside or study))
+            shown = marks.figures(fill, beside) if beside else None
+            published.write(results, captions, study, about, new / (beside or study), shown)
             if not beside:
                 published.write_activity(results, study, new / study)
         if together:
