@@ -276,6 +276,19 @@ class TestSweep:
         os.utime(elsewhere[1], (0, 0))
         assert head.sweep(Path("results")) == [elsewhere[1]]
 
+    def test_the_file_of_a_dead_job_goes_though_its_parent_has_not_heard_of_its_death(self):
+        """As that of a job whose head was killed, until the system has taken the job over."""
+        program = (
+            "import os; from respike.core import files\n"
+            "files._publish = lambda *names: os._exit(9)\n"
+            "files.write_text('results/a.txt', 'a')\n"
+        )
+        dead = subprocess.Popen([sys.executable, "-c", program], env=plan.environment())
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        assert psutil.pid_exists(dead.pid)
+        assert len(head.sweep(Path("results"))) == 2
+        assert dead.wait() == 9
+
     @pytest.mark.parametrize("saved", ["fit.pt.0", "fit.pt.jsonl", "fit.pt"])
     def test_a_saved_part_stays_until_its_job_is_done(self, saved):
         part, fit = Path("results/.partial") / saved, Path("results/fit.pt")

@@ -70,7 +70,7 @@ def submitted(said):
 
 
 def test_same_bytes_from_slurm_and_from_here_though_the_head_was_killed(project, finished_round):
-    bed.configure(project, rounds=1, pause=10.0)  # what is left in the queue lasts until the next run looks
+    bed.configure(project, rounds=1, pause=1000.0)  # what is left in the queue lasts until the next run looks
     first = bed.started(project, "run", "mini", *SLURM)
     said = project / "said.txt"
     for _ in range(1200):
@@ -81,6 +81,7 @@ def test_same_bytes_from_slurm_and_from_here_though_the_head_was_killed(project,
     torture.kill(first, project, "all")
     first.wait()
     left = set(submitted(said.read_text()))
+    bed.configure(project, rounds=1)
     again = bed.respike(project, "run", "mini", *SLURM)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Slurm jobs of the run" in again.stdout

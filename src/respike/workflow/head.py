@@ -112,8 +112,8 @@ def end_jobs(run: str) -> None:
 
 def processes_of(run: str) -> list[psutil.Process]:
     """Living processes of a run on this machine, but for this one."""
-    marked = [one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get(MARK) == run]
-    return [process for process in marked if process.pid != os.getpid()]
+    others = (one for one in psutil.process_iter(["environ"]) if one.pid != os.getpid())
+    return [one for one in others if (one.info["environ"] or {}).get(MARK) == run]
 
 
 def job_prefix() -> str:
@@ -125,8 +125,7 @@ def jobs_in_queue() -> list[str]:
     """Slurm's numbers of this folder's jobs that wait or run; none where there is no Slurm."""
     if not shutil.which("squeue"):
         return []
-    states = "--states=PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING"
-    command = ["squeue", "--noheader", "--me", states, "--format=%A %j"]
+    command = ["squeue", "--noheader", "--me", "--format=%A %j", "--states=PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING"]
     lines = subprocess.run(command, check=False, capture_output=True, text=True).stdout.splitlines()
     return [line.split()[0] for line in lines if f" {job_prefix()}" in line]
 
@@ -149,7 +148,8 @@ def _is_over(path: Path) -> bool:
 
 def _abandoned(path: Path) -> bool:
     """Whether nobody writes the file: its process is gone, or, of another machine, has not touched it for a day."""
-    named = LEFTOVER.search(path.name)
-    if named and named["host"] == platform.node():
-        return not psutil.pid_exists(int(named["pid"]))
+    if (named := LEFTOVER.search(path.name)) and named["host"] == platform.node():
+        with suppress(psutil.NoSuchProcess):  # a process has a number until its parent has heard of its death, but no words
+            return not psutil.Process(int(named["pid"])).cmdline()
+        return True
     return path.exists() and path.stat().st_mtime < time.time() - DAY
