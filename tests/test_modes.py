@@ -154,12 +154,20 @@ def test_recurrent_product_through_modes_is_the_full_matrix(rng):
     torch.testing.assert_close(model.recurrent(network, r), r @ matrix.T)
 
 
-@pytest.mark.parametrize(("options", "number"), [((), 200), (("neurons",), 200), (("outputs",), 10)])
-def test_initial_weights_have_the_paper_sds(options, number):
-    network = model.Network(Size(784, 200, 100, 10), torch.Generator().manual_seed(0), *options)
+@pytest.mark.parametrize(
+    ("options", "of_wout", "of_pout", "of_scores"),
+    [
+        ({}, 200, 100, 200),
+        ({"output_init": "neurons", "mode_init": "modes"}, 200, 100, 200),
+        ({"output_init": "outputs"}, 10, 100, 200),
+        ({"mode_init": "inputs"}, 200, 200, 100),
+    ],
+)
+def test_initial_weights_have_the_paper_sds(options, of_wout, of_pout, of_scores):
+    network = model.Network(Size(784, 200, 100, 10), torch.Generator().manual_seed(0), **options)
     found = {name: weight.std().item() for name, weight in network.named_parameters()}
-    expected = {"win": 1 / 28, "pin": 0.1, "pout": 0.1, "scores": 1 / np.sqrt(200), "wout": 1 / np.sqrt(number)}
-    assert found == pytest.approx(expected, rel=0.2)
+    numbers = {"win": 784, "pin": 100, "pout": of_pout, "scores": of_scores, "wout": of_wout}
+    assert found == pytest.approx({name: 1 / np.sqrt(number) for name, number in numbers.items()}, rel=0.15)
 
 
 def test_pixels_spike_with_their_probability(rng):

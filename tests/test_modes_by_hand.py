@@ -47,8 +47,8 @@ def test_constants_of_the_published_networks():
     given = Training(1, 2, 3, 4.0, 5.0)
     check(
         given, steps=1, batches=2, batch=3, learning_rate=4, clip=5, repeats=1, loss="logits", filter="double",
-        refractory="float32_compat", train_scores=True, output_init="neurons", rate_cells="leaky", rate_readout="activity",
-        switch_probability=0, switch_steps=0,
+        refractory="float32_compat", train_scores=True, output_init="neurons", mode_init="modes", rate_cells="leaky",
+        rate_readout="activity", switch_probability=0, switch_steps=0,
     )  # fmt: skip
 
 
@@ -171,6 +171,7 @@ def test_facts_of_variants_and_of_sizes(monkeypatch):
         "steps": 1,
         "learning_rate": 0.5,
         "output_init": "neurons",
+        "mode_init": "modes",
         "filter": "double",
         "rate_cells": "leaky",
     }

@@ -33,7 +33,8 @@ def train(
         raise ValueError(f"modes.digits.batch = {settings.batch}: expected at most {len(images[1])}, the training images")
     stream = (seed, "modes", *variant, replica)
     generator = torch.Generator().manual_seed(seeds.of(*stream, "weights"))
-    network = model.Network(variant.size, generator, settings.output_init, settings.train_scores).to(device)
+    how = settings.output_init, settings.train_scores, settings.mode_init
+    network = model.Network(variant.size, generator, *how).to(device)
     fitted = Fitted(network, variant.task, variant.cell, replica, settings, torch.zeros(0))
     trainable = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = training.Adam(trainable, settings.learning_rate)

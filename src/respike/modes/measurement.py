@@ -23,7 +23,8 @@ FINAL_DIGIT_BATCHES, FINAL_TRIALS = 100, 20  # of the mean final loss
 
 ACROSS_MODES = ("batches_to_1.7", "final_loss")  # measures of digit networks whose mean over all numbers of modes is one too
 # what claims ask for
-TOLD = ("loss", "batches", "batch", "repeats", "same_trials", "steps", "learning_rate", "output_init", "filter", "rate_cells")
+TOLD = ("loss", "batches", "batch", "repeats", "same_trials", "steps", "learning_rate", "output_init", "mode_init", "filter",
+        "rate_cells")  # fmt: skip
 
 Value = tuple[str, float, str, int]  # metric, value, unit, n
 

@@ -42,10 +42,18 @@ class Network(nn.Module):
     """First weights of a network: normal, mean 0; sd 1/sqrt of the number of inputs or modes, of the scores l 1/sqrt(N).
 
     The sd of the output weights is 1/sqrt(N), which the stored learning curves ask for, or with `output_init` "outputs"
-    1/sqrt of the number of outputs, as in the published program.
+    1/sqrt of the number of outputs, as in the published program. With `mode_init` "inputs", which the curves of contextual
+    integration ask for, the output modes have 1/sqrt(N), the number of their inputs, and the scores 1/sqrt(P).
     """
 
-    def __init__(self, size: Size, generator: torch.Generator, output_init: str = "neurons", train_scores: bool = True):
+    def __init__(
+        self,
+        size: Size,
+        generator: torch.Generator,
+        output_init: str = "neurons",
+        train_scores: bool = True,
+        mode_init: str = "modes",
+    ):
         super().__init__()
 
         def normal(sd: float, *shape: int) -> nn.Parameter:
@@ -53,8 +61,9 @@ class Network(nn.Module):
 
         self.win = normal(1 / math.sqrt(size.inputs), size.neurons, size.inputs)
         self.pin = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
-        self.pout = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
-        self.scores = normal(1 / math.sqrt(size.neurons), size.modes).requires_grad_(train_scores)
+        of_pout, of_scores = (size.neurons, size.modes) if mode_init == "inputs" else (size.modes, size.neurons)
+        self.pout = normal(1 / math.sqrt(of_pout), size.neurons, size.modes)
+        self.scores = normal(1 / math.sqrt(of_scores), size.modes).requires_grad_(train_scores)
         self.wout = normal(1 / math.sqrt(getattr(size, output_init)), size.outputs, size.neurons)
 
 
