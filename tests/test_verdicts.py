@@ -211,6 +211,22 @@ def test_a_difference_of_two_shares_or_counts_and_a_value_of_the_paper_for_it():
     assert judged(rows([0.5]), variant="a - b", value=0.0)["verdict"] == NOT_MEASURED
 
 
+@pytest.mark.parametrize(
+    ("values", "spread", "n", "open_"),
+    [
+        ([0.85, 0.90, 0.95], 0.02, 3.0, False),  # half an interval: 4.3 * 0.02 / sqrt(3) = 0.0497 of 0.05
+        ([0.85, 0.90, 0.95], 0.021, 3.0, True),  # 0.0522
+        ([0.70, 0.78, 0.80], 0.021, 3.0, False),  # too far off for that: more networks would say no
+        ([0.86, 0.90, 0.94], NAN, 3.0, True),  # three networks that spread as ours: 4.3 * 0.04 / sqrt(3) = 0.099
+        ([0.89, 0.94, 0.94], NAN, NAN, False),  # a bound: our mean is 0.92333
+    ],
+)
+def test_a_claim_that_the_papers_own_networks_leave_open_is_told(values, spread, n, open_):
+    row = judged(rows(values), spread=spread, n=n)
+    assert row["verdict"] == UNDECIDED
+    assert row["why"] == (verdicts.LEFT_OPEN if open_ else "")
+
+
 def test_few_replicas_take_the_spread_of_the_grid():
     rng = np.random.default_rng(1)
     names = [f"P{modes}" for modes in range(8)]

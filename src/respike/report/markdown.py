@@ -24,9 +24,13 @@ import pandas as pd
 
 from respike.report import cards, performance, pictures
 from respike.report.pictures import ALL_STUDIES
-from respike.report.verdicts import VERDICTS
+from respike.report.verdicts import LEFT_OPEN, VERDICTS
 
 HEADLINES = Path(__file__).with_name("headlines.csv")
+STAY_OPEN = """
+
+Of the papers' claims that are undecided, {} would stay so however many networks we trained: the paper's own are too few, or
+lie too far apart."""
 SILENT = """
 
 These runs were made before runs told what they did (loss, batches, cells ...): {}. Claims that ask
@@ -82,7 +86,9 @@ def verdicts(published: Path) -> str:
     counts.loc["**all papers**"] = counts.sum()
     for whose in cards.OURS:
         counts.loc[{"goal": "our own goals"}.get(whose, f"{whose}s")] = cards.counts(card, [whose]).sum()
-    return table(["claims of", *counts.columns], counts.itertuples()) + _silent(published)
+    open_ = card["why"].str.contains(LEFT_OPEN, regex=False) & (card["whose"] == cards.WHOSE[0])
+    told = STAY_OPEN.format(open_.sum()) if open_.any() else ""
+    return table(["claims of", *counts.columns], counts.itertuples()) + told + _silent(published)
 
 
 def _silent(published: Path) -> str:

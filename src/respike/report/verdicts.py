@@ -25,6 +25,8 @@ from respike.report.intervals import Limits, Side
 VERDICTS = ("reproduced", "not reproduced", "undecided", "not comparable", "not measured")
 REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_COMPARABLE, NOT_MEASURED = VERDICTS
 SCALE = {"%": 100.0}  # of shares in that unit
+LEFT_OPEN = "were our mean known exactly, the paper's own networks would still leave both answers open"
+ENDLESS = 1e9  # networks, whose mean is known exactly
 EDGE = 1e-9  # of the margin or the value: what lies just at the margin is inside
 
 
@@ -158,6 +160,8 @@ def judge(found: Evidence) -> dict[str, Any]:
     verdict = decided(claim, low, high)
     if (low, high) == intervals.UNKNOWN:
         row["why"] = "one number on either side, or all alike: nothing tells how far chance carries them"
+    elif verdict == UNDECIDED and left_open(found):
+        row["why"] = LEFT_OPEN
     return row | {"low": low, "high": high, "verdict": verdict, "compared": sentence(found, row["value"], low, high)}
 
 
@@ -211,6 +215,12 @@ def decided(claim: Claim, low: float, high: float) -> str:
         return NOT_REPRODUCED
     inside = (low >= -margin or not below) and (high <= margin or not above)
     return REPRODUCED if inside else UNDECIDED
+
+
+def left_open(found: Evidence) -> bool:
+    """Whether a claim about a mean would be undecided with endlessly many networks of ours, their mean and spread as now."""
+    exact = found._replace(ours=[side._replace(n=ENDLESS) for side in found.ours])
+    return found.claim.statistic == "mean" and decided(found.claim, *difference(exact)) == UNDECIDED
 
 
 def sentence(found: Evidence, ours: float, low: float, high: float) -> str:
