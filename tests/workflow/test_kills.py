@@ -28,7 +28,7 @@ def wait_for(project, text, process):
 @pytest.mark.slow
 def test_a_live_run_is_not_disturbed_and_a_dead_one_is_named(tmp_path):
     project = bed.miniature(tmp_path / "project")
-    bed.configure(project, pause=2.0)
+    bed.configure(project, pause=20.0)
     first = bed.started(project, "run", *ARGUMENTS)
     wait_for(project, "rule mini_simulate", first)
     second = bed.respike(project, "run", *ARGUMENTS)
