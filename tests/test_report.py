@@ -81,14 +81,14 @@ def test_what_was_decided_stands_first_and_papers_before_ours(card):
 @pytest.mark.parametrize(
     ("verdict", "compared", "expected"),
     [
-        *(("reproduced", "theirs", "theirs"), ("not reproduced", "theirs", "theirs"), ("undecided", "theirs", "theirs")),
+        *((verdict, "theirs", "theirs; why") for verdict in ("reproduced", "not reproduced", "undecided")),
         *(("undecided", "", "why"), ("not comparable", "theirs", "why"), ("not measured", "", "why")),
     ],
 )
 def test_what_is_told_beside_a_verdict(verdict, compared, expected):
     row = pd.Series({"verdict": verdict, "compared": compared, "why": "why", "note": "note", "low": -0.5, "high": np.inf})
     assert cards.reason(row) == expected
-    assert cards.reason(row.replace("why", "")) == ("note" if expected == "why" else expected)
+    assert cards.reason(row.replace("why", "")) == ("note" if expected == "why" else "theirs")
     assert cards.interval(row) == "-0.5 to ∞"
     assert cards.interval(row.replace(-0.5, np.nan)) == ""
     assert [cards.text(value) for value in (1.23456, np.nan, "a", 3)] == ["1.235", "", "a", "3"]

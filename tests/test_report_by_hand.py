@@ -134,7 +134,8 @@ class TestCards:
         assert cards.interval(row) == "-0.5 to ∞"
         assert cards.interval(row.replace({-0.5: np.nan})) == ""
         assert (cards.text(0.123456), cards.text(np.nan), cards.text("a"), cards.text(3)) == ("0.1235", "", "a", "3")
-        assert cards.reason(row) == "x"
+        assert cards.reason(row) == "x; y"
+        assert cards.reason(pd.Series({**row, "why": ""})) == "x"
         assert cards.reason(pd.Series({**row, "verdict": "not comparable"})) == "y"
         assert cards.reason(pd.Series({**row, "verdict": "not measured", "why": ""})) == "z"
         assert cards.reason(pd.Series({**row, "compared": ""})) == "y"

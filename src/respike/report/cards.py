@@ -57,5 +57,7 @@ def interval(row: pd.Series) -> str:
 
 
 def reason(row: pd.Series) -> str:
-    """Why there is no verdict, or what was compared with what."""
-    return row["compared"] if row["verdict"] in VERDICTS[:3] and row["compared"] else row["why"] or row["note"]
+    """Why there is no verdict, or what was compared with what, and what that left open."""
+    if row["verdict"] in VERDICTS[:3] and row["compared"]:
+        return "; ".join(filter(None, (row["compared"], row["why"])))
+    return row["why"] or row["note"]
