@@ -155,18 +155,19 @@ def test_recurrent_product_through_modes_is_the_full_matrix(rng):
 
 
 @pytest.mark.parametrize(
-    ("options", "of_wout", "of_pout", "of_scores"),
+    ("options", "of_wout", "of_pin", "of_pout", "of_scores"),
     [
-        ({}, 200, 100, 200),
-        ({"output_init": "neurons", "mode_init": "modes"}, 200, 100, 200),
-        ({"output_init": "outputs"}, 10, 100, 200),
-        ({"mode_init": "inputs"}, 200, 200, 100),
+        ({}, 200, 100, 100, 200),
+        ({"output_init": "neurons", "mode_init": "modes"}, 200, 100, 100, 200),
+        ({"output_init": "outputs"}, 10, 100, 100, 200),
+        ({"mode_init": "inputs"}, 200, 100, 200, 100),
+        ({"mode_init": "neurons"}, 200, 200, 200, 100),
     ],
 )
-def test_initial_weights_have_the_paper_sds(options, of_wout, of_pout, of_scores):
+def test_initial_weights_have_the_paper_sds(options, of_wout, of_pin, of_pout, of_scores):
     network = model.Network(Size(784, 200, 100, 10), torch.Generator().manual_seed(0), **options)
     found = {name: weight.std().item() for name, weight in network.named_parameters()}
-    numbers = {"win": 784, "pin": 100, "pout": of_pout, "scores": of_scores, "wout": of_wout}
+    numbers = {"win": 784, "pin": of_pin, "pout": of_pout, "scores": of_scores, "wout": of_wout}
     assert found == pytest.approx({name: 1 / np.sqrt(number) for name, number in numbers.items()}, rel=0.15)
 
 

@@ -42,8 +42,9 @@ class Network(nn.Module):
     """First weights of a network: normal, mean 0; sd 1/sqrt of the number of inputs or modes, of the scores l 1/sqrt(N).
 
     The sd of the output weights is 1/sqrt(N), which the stored learning curves ask for, or with `output_init` "outputs"
-    1/sqrt of the number of outputs, as in the published program. With `mode_init` "inputs", which the curves of contextual
-    integration ask for, the output modes have 1/sqrt(N), the number of their inputs, and the scores 1/sqrt(P).
+    1/sqrt of the number of outputs, as in the published program. With `mode_init` other than "modes" the scores have
+    1/sqrt(P), and 1/sqrt(N) have the output modes ("inputs": the number of theirs) or all modes ("neurons"); the curves of
+    contextual integration with few modes ask for one of these.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class Network(nn.Module):
             return nn.Parameter(sd * torch.randn(*shape, generator=generator))
 
         self.win = normal(1 / math.sqrt(size.inputs), size.neurons, size.inputs)
-        self.pin = normal(1 / math.sqrt(size.modes), size.neurons, size.modes)
-        of_pout, of_scores = (size.neurons, size.modes) if mode_init == "inputs" else (size.modes, size.neurons)
-        self.pout = normal(1 / math.sqrt(of_pout), size.neurons, size.modes)
-        self.scores = normal(1 / math.sqrt(of_scores), size.modes).requires_grad_(train_scores)
+        n, p = 1 / math.sqrt(size.neurons), 1 / math.sqrt(size.modes)
+        of_pin, of_pout, of_scores = {"modes": (p, p, n), "inputs": (p, n, p), "neurons": (n, n, p)}[mode_init]
+        self.pin = normal(of_pin, size.neurons, size.modes)
+        self.pout = normal(of_pout, size.neurons, size.modes)
+        self.scores = normal(of_scores, size.modes).requires_grad_(train_scores)
         self.wout = normal(1 / math.sqrt(getattr(size, output_init)), size.outputs, size.neurons)
 
 
