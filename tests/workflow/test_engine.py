@@ -253,14 +253,15 @@ class TestHead:
 class TestSweep:
     """What is unfinished or over goes, what is in use stays."""
 
+    KILLED = (  # while the record is written
+        "import os; from respike.core import files\n"
+        "files._publish = lambda *names: os._exit(9)\n"
+        "files.write_text('results/a.txt', 'a')\n"
+    )
+
     def test_every_file_that_a_killed_job_leaves_is_its_own(self, folder):
         """Killed while the record is written: the file and the record are there under names of their own."""
-        program = (
-            "import os; from respike.core import files\n"
-            "files._publish = lambda *names: os._exit(9)\n"
-            "files.write_text('results/a.txt', 'a')\n"
-        )
-        assert subprocess.run([sys.executable, "-c", program], env=plan.environment(), check=False).returncode == 9
+        assert subprocess.run([sys.executable, "-c", self.KILLED], env=plan.environment(), check=False).returncode == 9
         left = sorted(path for path in folder.glob("results/**/*") if path.is_file())
         assert [path.parent.name for path in left] == [".made", "results"]
         assert sorted(head.sweep(Path("results"))) == [path.relative_to(folder) for path in left]
@@ -278,12 +279,7 @@ class TestSweep:
 
     def test_the_file_of_a_dead_job_goes_though_its_parent_has_not_heard_of_its_death(self):
         """As that of a job whose head was killed, until the system has taken the job over."""
-        program = (
-            "import os; from respike.core import files\n"
-            "files._publish = lambda *names: os._exit(9)\n"
-            "files.write_text('results/a.txt', 'a')\n"
-        )
-        dead = subprocess.Popen([sys.executable, "-c", program], env=plan.environment())
+        dead = subprocess.Popen([sys.executable, "-c", self.KILLED], env=plan.environment())
         os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
         assert psutil.pid_exists(dead.pid)
         assert len(head.sweep(Path("results"))) == 2

@@ -29,8 +29,8 @@ from respike.report.verdicts import LEFT_OPEN, VERDICTS
 HEADLINES = Path(__file__).with_name("headlines.csv")
 STAY_OPEN = """
 
-Of the papers' claims that are undecided, {} would stay so however many networks we trained: the paper's own are too few, or
-lie too far apart."""
+Of the papers' claims that are undecided, {} would be so even if our means, as they now stand, were exact: the paper's own
+networks are too few, or lie too far apart."""
 SILENT = """
 
 These runs were made before runs told what they did (loss, batches, cells ...): {}. Claims that ask
