@@ -519,11 +519,11 @@ def test_evenly_held_out_and_named_files():
     """Both files or neither, and the first of a scan has the lowest irregularity."""
     assert plan.sweep_files({"train": "", "test": ""}, "f") == {"train": "f/train.h5", "test": "f/test.h5"}
     config = {
-        "scan": {"trained": 3, "weights": [1, 2], "baselines": [1]}, "seeds": {"spiking": 1, "real": 0},
+        "scan": {"trained": 3, "networks": 1, "weights": [1, 2], "baselines": [1]}, "seeds": {"spiking": 1, "real": 0},
         "crossval": {"repeats": 1, "folds": 2, "forms": []}, "ablation": {"wirings": [], "networks": 0},
     }  # fmt: skip
     assert plan.purposes(config)["starts"] == {
-        f"start_{k}": {"form": "spiking", "start": {"rank": k, "of": 2}} for k in (0, 1)
+        f"start_{k}_0": {"form": "spiking", "replicate": 0, "start": {"rank": k, "of": 2}} for k in (0, 1)
     }
     assert encoding.removals(1, np.random.default_rng(0))[32].size == 2
     assert [len(each) for each in encoding.removals(2, np.random.default_rng(0))[32:]] == [

@@ -247,7 +247,13 @@ def test_all_that_was_made_is_in_the_table(tmp_path, rng, monkeypatch):
     def points(**columns) -> pd.DataFrame:
         return pd.DataFrame(columns).assign(seed=0, replicate=0, dataset="test")
 
+    def begun(k: float, number: int) -> pd.DataFrame:
+        """Training of a network from a point of the scan; the second network gains 0.1 from the first point to the second."""
+        one = course(cv=k, initial_weight=k, baseline=0.5, replicate=number)
+        return one.assign(test=one["test"] + 0.1 * number * (k - 1))
+
     monkeypatch.setattr(metrics, "trained", lambda courses: [("all", {"made of": path.stem}) for path in courses])
+    starts = [(k, number) for k in (1.0, 2.0) for number in range(2)]  # point of the scan, network
     forms = ("spiking", "real")
     classifiers = {"GRU": 0.25, "LSTM": 0.35, "conv net": 0.45}
     others = points(classifier=list(classifiers), accuracy=list(classifiers.values()), repeat=-1, n_test=30)
@@ -257,7 +263,7 @@ def test_all_that_was_made_is_in_the_table(tmp_path, rng, monkeypatch):
         histories=[table(f"history {form}", course(form=form)) for form in forms],
         folds=[table(f"{form} {k}", course(form=form, repeat=0, fold=k)) for form in forms for k in range(2)],
         wirings=[table(f"{kind} {k}", course(wiring=kind, replicate=k)) for kind in ("full", "none") for k in range(2)],
-        starts=[table(f"start {k}", course(cv=k, initial_weight=k, baseline=0.5)) for k in (1.0, 2.0)],
+        starts=[table(f"start {k} {number}", begun(k, number)) for k, number in starts],
         baselines=[table(f"others {form}", others.assign(form=form)) for form in forms],
         scan=table("scan", points(initial_weight=[3.0, 4.0], baseline=0.5, cv=[0.8, 0.9], rate=[0.1, 0.2], n=9)),
         deprivation=table("deprivation", points(k=[0, 1, 1], accuracy=[0.6, 0.5, 0.3])),
@@ -274,15 +280,18 @@ def test_all_that_was_made_is_in_the_table(tmp_path, rng, monkeypatch):
         **{(f"wiring {kind}", k, f"{best}, each network"): 0.7 for kind in ("full", "none") for k in range(2)},
         **{(f"{form} {name}", 0, "test accuracy"): value for form in forms for name, value in classifiers.items()},
         **{(form, 0, "gain over the mean of GRU, LSTM and conv net"): 0.7 - 0.35 for form in forms},
-        **{(f"init_w {k} init_b 0.5", 0, best): 0.7 for k in (1, 2)},
-        ("cv scan", 0, "gain of the start with highest cv over that with lowest"): 0.0,
+        **{(f"init_w {k:g} init_b 0.5", number, best): 0.7 + 0.1 * number * (k - 1) for k, number in starts},
+        **{("cv scan", n, "gain of the start with highest cv over that with lowest"): 0.1 * n for n in range(2)},
         ("init_w 3 init_b 0.5", 0, "cv before training"): 0.8,
         ("init_w 4 init_b 0.5", 0, "rate before training"): 0.2,
         ("spiking deprived", 0, "accuracy without 1 whiskers"): 0.4,
     }
     assert {key: found[key] for key in expected} == pytest.approx(expected)
+    assert not list(metrics.grouped([], "form")), "a run may do without folds and starts"
     shown = {(f"spiking {name}", k, "cv") for name in ("initial", "trained", "shuffled") for k in range(2)}
     assert shown <= set(found.index)
     assert found["anatomy", 5, "synapses of the whole column"] > 0
     told = set(files.read_table(tmp_path / "facts.parquet")["value"])
-    assert told == {"history spiking", "history real", "full 0", "full 1", "none 0", "none 1", "start 1.0", "start 2.0"}
+    assert told == {"history spiking", "history real", "full 0", "full 1", "none 0", "none 1"} | {
+        f"start {k} {number}" for k, number in starts
+    }

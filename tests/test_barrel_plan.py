@@ -36,11 +36,16 @@ def test_trainings_of_the_quick_run(config):
         "the anatomy as it is is not trained twice"
     )
     assert plan.histories(config, "r")["wirings"][1:3] == ["r/fits/spiking_1.parquet", "r/courses/wiring_random_0.parquet"]
-    assert list(plan.purposes(config)["starts"]) == ["start_0", "start_1", "start_2"]
+    assert list(plan.purposes(config)["starts"]) == ["start_0_0", "start_1_0", "start_2_0"]
     config["scan"] |= {"weights": [0.1, 0.2], "baselines": [0.1], "trained": 3}
-    assert list(plan.purposes(config)["starts"]) == ["start_0", "start_1"], "no more than there are points"
+    assert list(plan.purposes(config)["starts"]) == ["start_0_0", "start_1_0"], "no more than there are points"
     variants = [build(params.Variant, values) for values in plan.trainings(config).values()]
     assert len(set(variants)) == len(variants)
+    config["scan"]["networks"] = 2
+    assert list(plan.purposes(config)["starts"]) == ["start_0_0", "start_0_1", "start_1_0", "start_1_1"]
+    config["scan"]["networks"] = config["crossval"]["repeats"] = 0
+    left = plan.purposes(config)
+    assert (left["starts"], left["folds"]) == ({}, {}), "what is left out is not trained"
     config["ablation"]["networks"] = 4
     assert plan.trainings(config)["wiring_anatomical_3"] == {"form": "spiking", "wiring": "anatomical", "replicate": 3}
 

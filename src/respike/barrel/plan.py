@@ -71,7 +71,7 @@ def purposes(config: Config) -> dict[str, dict[str, dict[str, Any]]]:
 
     The networks of `histories` are kept. Those wired as the anatomy says are the same, and more. Each repeat of the
     cross-validation has random numbers of its own. `starts` begin at points of the scan, from the lowest to the highest
-    irregularity.
+    irregularity, some networks at each.
     """
     (repeats, of), ablation, grid = (
         (config["crossval"][key] for key in ("repeats", "folds")),
@@ -90,7 +90,10 @@ def purposes(config: Config) -> dict[str, dict[str, dict[str, Any]]]:
         name = kept if kept in fits else f"wiring_{wiring}_{number}"
         wirings[name] = fits.get(name, {"form": "spiking", "wiring": wiring, "replicate": number})
     n = min(grid["trained"], len(grid["weights"]) * len(grid["baselines"]))
-    starts = {f"start_{rank}": {"form": "spiking", "start": {"rank": rank, "of": n}} for rank in range(n)}
+    starts = {
+        f"start_{rank}_{number}": {"form": "spiking", "replicate": number, "start": {"rank": rank, "of": n}}
+        for rank, number in product(range(n), range(grid["networks"]))
+    }
     return {"histories": fits, "folds": folds, "wirings": wirings, "starts": starts}
 
 

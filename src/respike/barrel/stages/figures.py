@@ -41,7 +41,7 @@ def run(
     dataset = str(response["dataset"])
     drawn = {
         "encoding": encoding_check(files.read_arrays(inputs, "values")["values"], int(response["seed"]), repeats),
-        "initialisation": initialisation(files.read_table(scan), joined(starts)),
+        "initialisation": initialisation(files.read_table(scan), joined(starts) if starts else None),
         "training": training(joined(histories)),
         "raster": raster(response),
         "selectivity": selectivity(response),
@@ -133,7 +133,7 @@ def encoding_check(values: np.ndarray, seed: int, repeats: int):
     return figure
 
 
-def initialisation(table: pd.DataFrame, history: pd.DataFrame):
+def initialisation(table: pd.DataFrame, history: pd.DataFrame | None):
     """Irregularity before training over initial weight and threshold; accuracy over epochs from some of the points."""
     figure, axes = style.panels(1, 2)
     grid = table.pivot(index="initial_weight", columns="baseline", values="cv")
@@ -142,8 +142,15 @@ def initialisation(table: pd.DataFrame, history: pd.DataFrame):
     axes[0, 0].set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
     axes[0, 0].set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
     figure.colorbar(image, ax=axes[0, 0], label="mean CV of spike trains")
-    for (cv, weight, baseline), part in history.groupby(["cv", "initial_weight", "baseline"]):
-        axes[0, 1].plot(part["step"] + 1, part["test"], label=f"CV {cv:.2f}: w {weight:g}, b {baseline:g}")
+    if history is None:
+        axes[0, 1].set_axis_off()
+        axes[0, 1].text(0.5, 0.5, "no network was trained from these points", ha="center", va="center")
+        return figure
+    for k, ((cv, weight, baseline), part) in enumerate(history.groupby(["cv", "initial_weight", "baseline"])):
+        label = f"CV {cv:.2f}: w {weight:g}, b {baseline:g}"
+        for _, one in part.groupby("replicate"):
+            axes[0, 1].plot(one["step"] + 1, one["test"], color=f"C{k}", label=label)
+            label = None  # once for all networks of a point
     chance(axes[0, 1])
     axes[0, 1].set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
     axes[0, 1].legend()

@@ -35,14 +35,15 @@ def run(
     rows: list[Measure] = []
     for path in histories:
         rows += training(files.read_table(path))
-    for _, part in joined(folds).groupby("form", sort=False):
+    for part in grouped(folds, "form"):
         rows += cross_validated(part)
-    for _, part in joined(wirings).groupby("wiring", sort=False):
+    for part in grouped(wirings, "wiring"):
         rows += wired(part)
     for path in baselines:
         rows += others(files.read_table(path))
     rows += irregularity(files.read_table(scan))
-    rows += started(joined(starts))
+    for part in grouped(starts, "replicate"):
+        rows += started(part)
     rows += deprived(files.read_table(deprivation))
     for path in responses:
         rows += network(files.read_arrays(path))
@@ -68,9 +69,11 @@ def trained(courses: list[Path]) -> Iterator[tuple[str, dict]]:
             yield name, about
 
 
-def joined(paths: list[Path]) -> pd.DataFrame:
-    """Courses of several trainings, one below the other."""
-    return pd.concat([files.read_table(path) for path in paths], ignore_index=True)
+def grouped(paths: list[Path], column: str) -> Iterator[pd.DataFrame]:
+    """Courses of several trainings, those together that share a value of the column; none where there are no trainings."""
+    if paths:
+        for _, part in pd.concat([files.read_table(path) for path in paths], ignore_index=True).groupby(column, sort=False):
+            yield part
 
 
 def gains(rows: list[Measure]) -> Iterator[Measure]:
@@ -171,7 +174,7 @@ def irregularity(table: pd.DataFrame) -> Iterator[Measure]:
 
 
 def started(table: pd.DataFrame) -> Iterator[Measure]:
-    """Accuracy after training from some points of the grid, and from those of lowest and highest irregularity."""
+    """Accuracy of one network after training from some points of the grid; from those of lowest and highest irregularity."""
     metric, best = "test accuracy, best epoch", []
     for (_, weight, baseline), part in table.groupby(["cv", "initial_weight", "baseline"], sort=True):
         first = part.iloc[0]
