@@ -160,7 +160,6 @@ def test_recurrent_product_through_modes_is_the_full_matrix(rng):
         ({}, 200, 100, 100, 200),
         ({"output_init": "neurons", "mode_init": "modes"}, 200, 100, 100, 200),
         ({"output_init": "outputs"}, 10, 100, 100, 200),
-        ({"mode_init": "inputs"}, 200, 100, 200, 100),
         ({"mode_init": "neurons"}, 200, 200, 200, 100),
     ],
 )

@@ -42,9 +42,8 @@ class Network(nn.Module):
     """First weights of a network: normal, mean 0; sd 1/sqrt of the number of inputs or modes, of the scores l 1/sqrt(N).
 
     The sd of the output weights is 1/sqrt(N), which the stored learning curves ask for, or with `output_init` "outputs"
-    1/sqrt of the number of outputs, as in the published program. With `mode_init` other than "modes" the scores have
-    1/sqrt(P), and 1/sqrt(N) have the output modes ("inputs": the number of theirs) or all modes ("neurons"); the curves of
-    contextual integration with few modes ask for one of these.
+    1/sqrt of the number of outputs, as in the published program. With `mode_init` "neurons" all modes have 1/sqrt(N) and the
+    scores 1/sqrt(P), which the curves of contextual integration ask for.
     """
 
     def __init__(
@@ -62,9 +61,9 @@ class Network(nn.Module):
 
         self.win = normal(1 / math.sqrt(size.inputs), size.neurons, size.inputs)
         n, p = 1 / math.sqrt(size.neurons), 1 / math.sqrt(size.modes)
-        of_pin, of_pout, of_scores = {"modes": (p, p, n), "inputs": (p, n, p), "neurons": (n, n, p)}[mode_init]
-        self.pin = normal(of_pin, size.neurons, size.modes)
-        self.pout = normal(of_pout, size.neurons, size.modes)
+        of_modes, of_scores = {"modes": (p, n), "neurons": (n, p)}[mode_init]
+        self.pin = normal(of_modes, size.neurons, size.modes)
+        self.pout = normal(of_modes, size.neurons, size.modes)
         self.scores = normal(of_scores, size.modes).requires_grad_(train_scores)
         self.wout = normal(1 / math.sqrt(getattr(size, output_init)), size.outputs, size.neurons)
 

@@ -114,7 +114,7 @@ class Training:
     refractory: Literal["float32_compat", "steps"] = "float32_compat"
     train_scores: bool = True  # l; the published figure code freezes them in rate networks, the stored networks do not
     output_init: Literal["neurons", "outputs"] = "neurons"  # sd of the first output weights: 1/sqrt of the number of these
-    mode_init: Literal["modes", "inputs", "neurons"] = "modes"  # sd of the first modes and scores, see model.Network
+    mode_init: Literal["modes", "neurons"] = "modes"  # sd of the first modes and scores, see model.Network
     rate_cells: Literal["leaky", "increment"] = "leaky"  # rate networks: v keeps what it was, or is its own Euler step alone
     rate_readout: Literal["activity", "potential"] = "activity"  # rate networks: read out tanh(v), or v itself
     switch_probability: float = 0.0  # share of trials that swap the context in the response (context-switch variant)
