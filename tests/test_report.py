@@ -72,6 +72,17 @@ def test_verdicts_are_counted_by_study_and_by_whose_claim_they_are(card):
     assert cards.counts(card, cards.OURS).values.tolist() == [[0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
 
 
+def test_papers_claims_that_the_papers_leave_open_are_counted(card, tmp_path):
+    """Those of papers alone that are undecided for that reason, in a sentence that is left out where there are none."""
+    open_ = card.assign(verdict="undecided", why=verdicts.LEFT_OPEN, whose=["paper", "goal", "paper", *["paper"] * 4])
+    open_.loc[[2, 3, 4], "why"] = ["", "another reason", f"one part: undecided; {verdicts.LEFT_OPEN}"]
+    for table, told in ((open_, "that are undecided, 4 would be so"), (card, "")):
+        table.to_csv(tmp_path / "scorecard.csv", index=False)
+        text = markdown.verdicts(tmp_path)
+        assert told in text
+        assert ("would be so" in text) == bool(told)
+
+
 def test_what_was_decided_stands_first_and_papers_before_ours(card):
     ours_too = pd.concat([card.iloc[[3]], card.assign(whose="goal").iloc[[0]], card])
     assert cards.in_order(ours_too)["verdict"].map(verdicts.VERDICTS.index).is_monotonic_increasing
