@@ -70,19 +70,15 @@ def purposes(config: Config) -> dict[str, dict[str, dict[str, Any]]]:
     """Trainings by what they are for and by name: variants as `params.Variant` reads them.
 
     The networks of `histories` are kept. Those wired as the anatomy says are the same, and more. Each repeat of the
-    cross-validation has random numbers of its own. `starts` begin at points of the scan, from the lowest to the highest
-    irregularity, some networks at each.
+    cross-validation has random numbers of its own. `starts`, some at each, begin at points of the scan from low to high CV.
     """
-    (repeats, of), ablation, grid = (
-        (config["crossval"][key] for key in ("repeats", "folds")),
-        config["ablation"],
-        config["scan"],
-    )
+    crossval, ablation, grid = (config[key] for key in ("crossval", "ablation", "scan"))
+    of = crossval["folds"]
     pairs = [(form, number) for form in ("spiking", "real") for number in range(config["seeds"][form])]
     fits = {f"{form}_{number}": {"form": form, "replicate": number} for form, number in pairs}
     folds = {
         f"fold_{form}_{k}_{number}": {"form": form, "replicate": k, "fold": {"repeat": k, "number": number, "of": of}}
-        for form, k, number in product(config["crossval"]["forms"], range(repeats), range(of))
+        for form, k, number in product(crossval["forms"], range(crossval["repeats"]), range(of))
     }
     wirings = {}
     for wiring, number in product(ablation["wirings"], range(ablation["networks"])):
