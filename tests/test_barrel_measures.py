@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from scipy import stats
 
 from respike.barrel import analysis, classifiers, learning, params, responses
-from respike.barrel.stages import metrics, spikes
+from respike.barrel.stages import figures, metrics, spikes
 from respike.core import files
 from respike.core import spikes as core_spikes
 from tests.barrel_small import network, samples
@@ -295,3 +296,16 @@ def test_all_that_was_made_is_in_the_table(tmp_path, rng, monkeypatch):
     assert told == {"history spiking", "history real", "full 0", "full 1", "none 0", "none 1"} | {
         f"start {k} {number}" for k, number in starts
     }
+
+
+def test_every_network_from_a_point_of_the_scan_is_drawn_and_each_point_named_once():
+    scan = pd.DataFrame({"initial_weight": [0.1, 0.1, 0.2, 0.2], "baseline": [0.5, 0.6, 0.5, 0.6], "cv": [1.0, 2, 3, 4]})
+    points = [{"initial_weight": 0.1, "baseline": 0.5, "cv": 1.0}, {"initial_weight": 0.2, "baseline": 0.6, "cv": 4.0}]
+    courses = pd.concat([course(**point, replicate=number) for point in points for number in range(3)])
+    trained = figures.initialisation(scan, courses).axes[1]
+    assert len(trained.lines) == len(points) * 3 + 1  # and that of chance
+    assert [text.get_text() for text in trained.get_legend().get_texts()] == ["CV 1.00: w 0.1, b 0.5", "CV 4.00: w 0.2, b 0.6"]
+    untrained = figures.initialisation(scan, None).axes[1]
+    assert [text.get_text() for text in untrained.texts] == ["no network was trained from these points"]
+    assert len(untrained.lines) == 0
+    plt.close("all")
