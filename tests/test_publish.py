@@ -271,7 +271,7 @@ def test_verdicts_costs_networks_and_figures(shown):
         "| our own goals | 0 | 1 | 0 | 0 | 0 |",
     ]
     assert part(shown, "costs").splitlines()[2:] == ["| modes | 2 | 2 | 1.4 | 70 |", "| all | 2 | 2 | 1.4 | 70 |"]
-    assert "0.033 hours of jobs" in part(shown, "run | modes")
+    assert "0.023 CPU hours" in part(shown, "run | modes")
     with pytest.raises(ValueError, match="results/v1 does not exist"):
         part(shown, "run | v1")
     assert "| modes | digits (data) | 4 |" in part(shown, "activity")

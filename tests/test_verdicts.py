@@ -420,6 +420,14 @@ def test_a_sentence_holds_when_all_its_parts_do(parts, verdict):
         assert f"{number}: {name}" in (row["why"] if name in {ELSEWHERE, MISSING} else row["compared"])
 
 
+def test_parts_of_several_units_tell_each():
+    parts = [CLAIM._replace(item=unit, variant=GOOD, group="both", unit=unit) for unit in ("Hz", "1", "%")]
+    row = card(MIXED, parts).iloc[0]
+    assert (row["paper"], row["unit"]) == ("0.9 Hz, 0.9, 0.9 %", "")
+    alike = card(MIXED, [part._replace(unit="Hz") for part in parts]).iloc[0]
+    assert (alike["paper"], alike["unit"]) == ("0.9, 0.9, 0.9", "Hz")
+
+
 def test_parts_that_fail_alike_are_told_once():
     both = [CLAIM._replace(item=name, variant=name, group="both", conditions="loss=x") for name in (GOOD, BAD)]
     assert card(MIXED, both)["why"].tolist() == ["good, bad: not comparable; the run does not say loss (x)"]

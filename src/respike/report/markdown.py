@@ -61,10 +61,11 @@ def run(published: Path, study: str) -> str:
     of = provenance(published, study)
     if not of["size"]:
         raise ValueError(f"{published / study} does not exist; expected the published run of the study")
-    hours = pd.read_csv(published / study / "costs.csv")["wall_s"].sum() / 3600
+    costs = pd.read_csv(published / study / "costs.csv")
+    hours = costs["cpu_s"].fillna(costs["wall_s"]).sum() / 3600  # one thread each: where only time was recorded, that
     return (
         f"*{of['size'].capitalize()} size: `{of['command']}` at commit {of['commit']}, seed {of['seed']}, {of['machine']}, "
-        f"{hours:.2g} hours of jobs with one thread each, finished {of['finished']}.*"
+        f"{hours:.2g} CPU hours, finished {of['finished']}.*"
     )
 
 
@@ -262,7 +263,8 @@ def overview(published: Path) -> str:
             "Made by `make publish` from the files of the runs; nothing here is typed. The same commands make the same "
             "numbers again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the "
             "run, or the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both "
-            "answers. An interval misses once in twenty; nothing is corrected for the number of claims.",
+            "answers. An interval misses once in twenty; nothing is corrected for the number of claims. "
+            "*−∞ to ∞*: one number on either side, and nothing tells how far chance carries it.",
             runs(published),
             f"## Verdicts\n\n{verdicts(published)}",
             "## Claims with a verdict",

@@ -289,8 +289,11 @@ def together(group: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
     order = (NOT_REPRODUCED, NOT_COMPARABLE, NOT_MEASURED, UNDECIDED, REPRODUCED)
     row = parts[0] | dict.fromkeys(("paper_value", "value", "low", "high", "margin"), np.nan)
     row |= {"item": group, "verdict": next(verdict for verdict in order if verdict in verdicts)}
-    row |= {name: ", ".join(part[name] or "?" for part in parts) for name in ("paper", "ours")}
-    row["unit"] = parts[0]["unit"] if len({part["unit"] for part in parts}) == 1 else ""
+    mixed = len({part["unit"] for part in parts}) > 1
+    units = [f" {part['unit']}" if mixed and part["unit"] not in {"", "1"} else "" for part in parts]
+    for name in ("paper", "ours"):
+        row[name] = ", ".join(f"{part[name] or '?'}{unit}" for part, unit in zip(parts, units, strict=True))
+    row["unit"] = "" if mixed else parts[0]["unit"]
     for name in ("compared", "why"):
         told = defaultdict(list)
         for part in parts:

@@ -191,14 +191,13 @@ def raster(response: dict[str, np.ndarray]):
     figure, axes = style.panels(2, 1, 2.4, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
     figure.set_size_inches(2 * style.WIDTH, 4.6)
     cell, step = np.nonzero(spikes)
-    for name, color, mine in (("E", style.EXCITATORY, excitatory), ("I", style.INHIBITORY, ~excitatory)):
+    for color, mine in ((style.EXCITATORY, excitatory), (style.INHIBITORY, ~excitatory)):
         chosen = mine[population[cell]]
-        axes[0, 0].plot(step[chosen], cell[chosen], ".", markersize=1.5, markeredgewidth=0, color=color, label=name)
+        axes[0, 0].plot(step[chosen], cell[chosen], ".", markersize=1.5, markeredgewidth=0, color=color)
     axes[0, 0].axhline(response["sizes"][layer == "4"].sum() - 0.5, color="black", linewidth=0.8)
     axes[0, 0].set(
         ylabel="cell (L4 below the line, L2/3 above)", title="trained network, one helmet", ylim=(-0.5, len(spikes) - 0.5)
     )
-    axes[0, 0].legend(markerscale=5, loc="upper right")
     for name, where, style_ in (("L4", layer == "4", "-"), ("L2/3", layer == "2/3", "--")):
         for kind, color, mine in (("E", style.EXCITATORY, excitatory), ("I", style.INHIBITORY, ~excitatory)):
             rate = analysis.binned_rate(spikes[(where & mine)[population]])

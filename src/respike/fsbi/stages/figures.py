@@ -286,9 +286,8 @@ def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], se
     theta = parameters(table, family)
     if len(table) > 2:
         split_scatter(axes[0, 1], *(components(theta)[0][:2] @ (theta - theta.mean(0)).T), stable)
-    axes[0, 1].set(
-        xlabel="first principal component", ylabel="second principal component", title="blue: all conditions still met"
-    )
+    met = f"blue: the {stable.sum()} that still meet all conditions"
+    axes[0, 1].set(xlabel="first principal component", ylabel="second principal component", title=met)
     for panel, kind in zip(axes[1:].flat, kinds, strict=True):
         split_scatter(panel, table[f"{kind}_alpha"].to_numpy(), table[f"{kind}_beta"].to_numpy(), stable)
         panel.set(xlabel=f"alpha {kind}", ylabel=f"beta {kind}", xlim=TERM_LIMITS, ylim=TERM_LIMITS)
