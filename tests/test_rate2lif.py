@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.io import loadmat, savemat
@@ -161,6 +162,16 @@ def test_who_may_be_loud_below_zero_when_nothing_was_wanted(rng, output, rate_pr
     run = next(conversion.play(small, trials, [50.0], Lif(), (0, "a")))[0]
     runs = [[run._replace(output=np.full_like(run.output, output))]] * 4
     assert conversion.judged(trials, task, runs, [50.0], Lif())["correct"].mean() == lif_program
+
+
+def test_scales_on_trials_of_their_own_are_judged_as_if_alone(rng):
+    task, small = TASKS["go-nogo"], untrained(rng)
+    own = [tasks.draw(task, seeds.generator(1, scale), 6) for scale in (20, 50)]
+    assert own[0].wanted.tolist() != own[1].wanted.tolist()
+    together = conversion.try_scales(small, task, own, [20.0, 50.0], Lif(), (0, "a"))
+    for trials, scale in zip(own, (20.0, 50.0), strict=True):
+        alone = conversion.try_scales(small, task, trials, [scale], Lif(), (0, "a"))
+        pd.testing.assert_frame_equal(together[together["scale"] == scale].reset_index(drop=True), alone)
 
 
 def test_evaluation_equals_a_check_of_the_same_trials(rng):

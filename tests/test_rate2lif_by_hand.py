@@ -271,9 +271,23 @@ class TestMeasures:
         assert found["inhibitory cells"][0] == network.inhibitory.sum()
         assert found["absent connections"] == (pytest.approx(100 * (network.w == 0).mean()), "%", 144)
 
+    @pytest.mark.parametrize(("activation", "scales"), [("sigmoid", range(20, 80, 5)), ("softplus", range(4, 28, 2))])
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_best_accuracy_is_that_of_the_published_grid(self, activation, scales, whole):
+        """Two trials per scale; both are correct beyond the published grid alone, one on a scale of it."""
+        inside = list(scales)[not whole :]
+        correct = {100.0: [True, True], **{float(scale): [scale == inside[0], False] for scale in inside}}
+        rows = [(trial, scale, met) for scale, both in correct.items() for trial, met in enumerate(both)]
+        found = self.values(
+            metrics.of_search(self.origin, pd.DataFrame(rows, columns=["trial", "scale", "correct"]), activation)
+        )
+        assert found["best scale"][0] == 100
+        assert found["best accuracy in the search"][0] == (50 if whole else 100)
+        assert found["converted in the search"][0] == (0 if whole else 100)
+
     def test_of_search_and_trials(self):
         search = pd.DataFrame({"trial": [0, 0, 1, 1], "scale": [20.0, 30.0] * 2, "correct": [True, False, True, True]})
-        found = self.values(metrics.of_search(self.origin, search))
+        found = self.values(metrics.of_search(self.origin, search, "sigmoid"))
         assert found["best scale"] == (20, "1", 2)
         assert (found["smallest scale"], found["largest scale"]) == ((20, "1", 2), (30, "1", 2))
         assert found["best accuracy in the search"] == (100, "%", 2)

@@ -231,7 +231,7 @@ def test_networks_that_the_search_converts(correct, converts):
             "correct": [0] * 20 + [1] * correct + [0] * (20 - correct),
         }
     )
-    measured = {one.metric: one for one in metrics.of_search(metrics.Origin("a", 0, "b"), tried)}
+    measured = {one.metric: one for one in metrics.of_search(metrics.Origin("a", 0, "b"), tried, "sigmoid")}
     assert (measured["converted in the search"].value, measured["converted in the search"].n) == (converts, 20)
     assert measured["best accuracy in the search"].value == 5 * correct
     assert measured["best scale"].value == 25

@@ -21,14 +21,27 @@ OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
 
 
 def play(
-    network: Network, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream, recorded: int = 0
+    network: Network,
+    trials: Trials | Sequence[Trials],
+    scales: Sequence[float],
+    options: Lif,
+    stream: Stream,
+    recorded: int = 0,
 ) -> Iterator[list[lif.Run]]:
-    """Of each trial its runs at all scales, on the same stimulus and noise; the first `recorded` keep the state every 5 ms."""
+    """Of each trial its runs at all scales with the same noise; the first `recorded` keep the state every 5 ms.
+
+    `trials` are the same for all scales (Trials) or one set for each.
+    """
     wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
-    inputs, column = tasks.extra_column(trials.inputs), STEPS_PER_COLUMN // options.downsample
-    for trial in range(len(trials.wanted)):
-        drive = lif.drive(network, inputs[:, trial], options, *stream, trial)
+    inputs = [tasks.extra_column(shown.inputs) for shown in _of_scales(trials, scales)]
+    column = STEPS_PER_COLUMN // options.downsample
+    for trial in range(inputs[0].shape[1]):
+        drive = lif.drive(network, np.stack([shown[:, trial] for shown in inputs]), options, *stream, trial)
         yield lif.simulate(wirings, drive, options, column if trial < recorded else 0)
+
+
+def _of_scales(trials: Trials | Sequence[Trials], scales: Sequence[float]) -> Sequence[Trials]:
+    return [trials] * len(scales) if isinstance(trials, Trials) else trials
 
 
 def window(task: Task, options: Lif) -> tuple[int, int]:
@@ -41,15 +54,15 @@ def window(task: Task, options: Lif) -> tuple[int, int]:
 
 
 def judged(
-    trials: Trials, task: Task, runs: Iterable[Sequence[lif.Run]], scales: Sequence[float], options: Lif
+    trials: Trials | Sequence[Trials], task: Task, runs: Iterable[Sequence[lif.Run]], scales: Sequence[float], options: Lif
 ) -> pd.DataFrame:
     """A row per trial and scale: what the output did, whether that is correct, and the mean firing rate in Hz."""
-    rows = []
+    rows, of_scales = [], _of_scales(trials, scales)
     for trial, at_scales in enumerate(runs):
-        wanted = trials.wanted[trial : trial + 1]
-        for run, scale in zip(at_scales, scales, strict=True):
+        for run, scale, shown in zip(at_scales, scales, of_scales, strict=True):
+            wanted = shown.wanted[trial : trial + 1]
             responses = tasks.responses(run.output[:, None], *window(task, options))
-            row = {"trial": trial, "wanted": int(wanted[0]), "group": trials.group[trial], "scale": scale}
+            row = {"trial": trial, "wanted": int(wanted[0]), "group": shown.group[trial], "scale": scale}
             row |= {name: float(values[0]) for name, values in responses._asdict().items()}
             row["correct"] = bool(tasks.is_correct(responses, wanted, quiet_both_ways=False)[0])
             row["decided"] = bool(tasks.is_decided(task, responses.mean, wanted)[0])
@@ -58,9 +71,14 @@ def judged(
 
 
 def try_scales(
-    network: Network, task: Task, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream
+    network: Network,
+    task: Task,
+    trials: Trials | Sequence[Trials],
+    scales: Sequence[float],
+    options: Lif,
+    stream: Stream,
 ) -> pd.DataFrame:
-    """A row per trial and scale."""
+    """A row per trial and scale, on trials that are the same for all scales (Trials) or one set for each."""
     return judged(trials, task, play(network, trials, scales, options, stream), scales, options)
 
 

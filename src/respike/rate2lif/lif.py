@@ -44,15 +44,15 @@ class Run(NamedTuple):
 class Drive:
     """Random numbers and stimulus of one trial: what stays the same when the scale changes."""
 
-    columns: Float[np.ndarray, "column cell"]  # W_in u
+    columns: Float[np.ndarray, "*wiring column cell"]  # W_in u, one for all wirings or one for each
     start: Float[np.ndarray, " cell"]  # uniform, for the first voltage
     noise: np.random.Generator | Float[np.ndarray, "step cell"]  # standard normal
     coins: np.random.Generator | Float[np.ndarray, " step"]  # uniform, one per step, for the stimulation
 
 
-def drive(network: Network, inputs: Float[np.ndarray, "column channel"], options: Lif, *stream: int | str) -> Drive:
+def drive(network: Network, inputs: Float[np.ndarray, "*wiring column channel"], options: Lif, *stream: int | str) -> Drive:
     """Drive of a trial with the random numbers of `stream`; down-sampling takes every so many columns of the stimulus."""
-    columns = inputs[:: options.downsample].astype(float) @ network.w_in.T
+    columns = inputs[..., :: options.downsample, :].astype(float) @ network.w_in.T
     start = seeds.generator(*stream, "start").random(network.n_cells)
     noise = np.random.Generator(np.random.SFC64(seeds.sequence(*stream, "noise")))  # the fastest that numpy has
     return Drive(columns, start, noise, seeds.generator(*stream, "coins"))
@@ -81,13 +81,15 @@ def lesioned(weights: np.ndarray, inhibitory: np.ndarray, options: Lif, rng: np.
 
 
 def simulate(wirings: list[Wiring], drive: Drive, options: Lif, record_every: int = 0) -> list[Run]:
-    """One trial of each of `wirings` with the same stimulus and noise; `record_every` steps (0: never) the state is kept.
+    """One trial of each of `wirings`, with the same noise; `record_every` steps (0: never) the state is kept.
 
     ValueError when the stimulation names a cell that the network does not have.
     """
     options = replace(options, **QIF) if options.neuron == "qif" else options
-    n_steps, n_cells = round((len(drive.columns) - 1) * STEPS_PER_COLUMN), len(drive.start)
-    constants, cells = _constants(options), [_cells(wiring, drive, options) for wiring in wirings]
+    n_steps, n_cells = round((drive.columns.shape[-2] - 1) * STEPS_PER_COLUMN), len(drive.start)
+    columns = drive.columns if drive.columns.ndim > 2 else [drive.columns] * len(wirings)
+    constants = _constants(options)
+    cells = [_cells(wiring, shown, options) for wiring, shown in zip(wirings, columns, strict=True)]
     states = [_start(drive, options) for _ in wirings]
     n_records = -(-n_steps // record_every) if record_every else 0
     records = [kernel.Records(np.empty(n_steps), np.empty((3, n_records, n_cells)), record_every) for _ in wirings]
@@ -141,7 +143,7 @@ def _constants(options: Lif) -> kernel.Constants:
     )
 
 
-def _cells(wiring: Wiring, drive: Drive, options: Lif) -> kernel.Cells:
+def _cells(wiring: Wiring, columns: Float[np.ndarray, "column cell"], options: Lif) -> kernel.Cells:
     n_cells, tau = len(wiring.tau), wiring.tau
     beyond = [cell for cell in options.stimulated_cells if cell >= n_cells]
     if beyond:
@@ -149,7 +151,7 @@ def _cells(wiring: Wiring, drive: Drive, options: Lif) -> kernel.Cells:
     stimulated = np.zeros(n_cells)
     stimulated[list(options.stimulated_cells)] = 1.0
     unit, fade = 1 / ((options.rise or 1.0) * tau), np.exp(-LIF_STEP * options.downsample / tau)
-    return kernel.Cells(wiring.jump, unit, fade, wiring.w_out, drive.columns, stimulated)
+    return kernel.Cells(wiring.jump, unit, fade, wiring.w_out, columns, stimulated)
 
 
 def rates(run: Run, options: Lif) -> Float[np.ndarray, " cell"]:

@@ -11,7 +11,8 @@ from respike.rate2lif.params import Lif, Search
 def run(*, networks: Path, out: Path, settings: Search, options: Lif, seed: int) -> None:
     """Write an archive of a row per scale and trial, and of each network's file with the best scale in it.
 
-    A network that no scale converts is written too, with the best scale; the log says so.
+    As in the published search, each scale is tried on trials of its own. A network that no scale converts is written too,
+    with the best scale; the log says so.
     """
     source = archives.Archives(networks)
     for name, folder in archives.fill(out, source.names):
@@ -22,7 +23,7 @@ def run(*, networks: Path, out: Path, settings: Search, options: Lif, seed: int)
         task, scales = tasks.TASKS[str(activity["task"])], settings.scales
         if settings.method == "narrow":
             scales = conversion.narrow_scales(network, activity, options, stream)
-        trials = tasks.draw(task, seeds.generator(*stream, "trials"), settings.trials)
+        trials = [tasks.draw(task, seeds.generator(*stream, "trials", f"{scale:g}"), settings.trials) for scale in scales]
         table = conversion.try_scales(network, task, trials, scales, options, stream)
         files.write_table(folder / "search.parquet", table)
         extra = network.extra | conversion.published_fields(table)
