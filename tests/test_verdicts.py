@@ -45,6 +45,8 @@ def test_of_several_runs_the_first_that_does_what_the_claim_is_about_answers_it(
     empty = verdicts.Run(measures.table("modes", []), NO_FACTS, "empty")
     assert verdicts.card("modes", [claim], [empty, *runs[1:2]]).iloc[0]["why"] == "replicas 1, needed at least 2"
     assert verdicts.card("modes", [claim], [empty]).iloc[0]["verdict"] == "not measured"
+    worse = verdicts.Run(measures.table("modes", rows([0.5], dataset="toy")), NO_FACTS, "worse")
+    assert verdicts.card("modes", [claim], [worse, *runs[:2]]).iloc[0]["size"] == "run 0"  # fewer reasons why not
 
 
 def test_a_difference_may_lie_between_two_runs_where_no_run_holds_both_kinds():

@@ -18,29 +18,22 @@ ROUNDS, FITTED_TRIALS = 4, 6  # of the least squares
 SMALLEST, LARGEST = 1.0, 200.0  # scale that the least squares may find
 AROUND = (0.5, 0.64, 0.8, 1.0, 1.25)  # of the least-squares scale, which lies above the best one more often than below
 OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
+Shown = Trials | Sequence[Trials]  # the same trials at all scales, or a set for each
 
 
 def play(
-    network: Network,
-    trials: Trials | Sequence[Trials],
-    scales: Sequence[float],
-    options: Lif,
-    stream: Stream,
-    recorded: int = 0,
+    network: Network, trials: Shown, scales: Sequence[float], options: Lif, stream: Stream, recorded: int = 0
 ) -> Iterator[list[lif.Run]]:
-    """Of each trial its runs at all scales with the same noise; the first `recorded` keep the state every 5 ms.
-
-    `trials` are the same for all scales (Trials) or one set for each.
-    """
+    """Of each trial its runs at all scales, with the same noise; the first `recorded` keep the state every 5 ms."""
     wirings = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion")) for scale in scales]
-    inputs = [tasks.extra_column(shown.inputs) for shown in _of_scales(trials, scales)]
+    inputs = [tasks.extra_column(own.inputs) for own in _of_scales(trials, scales)]
     column = STEPS_PER_COLUMN // options.downsample
     for trial in range(inputs[0].shape[1]):
-        drive = lif.drive(network, np.stack([shown[:, trial] for shown in inputs]), options, *stream, trial)
+        drive = lif.drive(network, np.stack([own[:, trial] for own in inputs]), options, *stream, trial)
         yield lif.simulate(wirings, drive, options, column if trial < recorded else 0)
 
 
-def _of_scales(trials: Trials | Sequence[Trials], scales: Sequence[float]) -> Sequence[Trials]:
+def _of_scales(trials: Shown, scales: Sequence[float]) -> Sequence[Trials]:
     return [trials] * len(scales) if isinstance(trials, Trials) else trials
 
 
@@ -54,15 +47,15 @@ def window(task: Task, options: Lif) -> tuple[int, int]:
 
 
 def judged(
-    trials: Trials | Sequence[Trials], task: Task, runs: Iterable[Sequence[lif.Run]], scales: Sequence[float], options: Lif
+    trials: Shown, task: Task, runs: Iterable[Sequence[lif.Run]], scales: Sequence[float], options: Lif
 ) -> pd.DataFrame:
     """A row per trial and scale: what the output did, whether that is correct, and the mean firing rate in Hz."""
     rows, of_scales = [], _of_scales(trials, scales)
     for trial, at_scales in enumerate(runs):
-        for run, scale, shown in zip(at_scales, scales, of_scales, strict=True):
-            wanted = shown.wanted[trial : trial + 1]
+        for run, scale, own in zip(at_scales, scales, of_scales, strict=True):
+            wanted = own.wanted[trial : trial + 1]
             responses = tasks.responses(run.output[:, None], *window(task, options))
-            row = {"trial": trial, "wanted": int(wanted[0]), "group": shown.group[trial], "scale": scale}
+            row = {"trial": trial, "wanted": int(wanted[0]), "group": own.group[trial], "scale": scale}
             row |= {name: float(values[0]) for name, values in responses._asdict().items()}
             row["correct"] = bool(tasks.is_correct(responses, wanted, quiet_both_ways=False)[0])
             row["decided"] = bool(tasks.is_decided(task, responses.mean, wanted)[0])
@@ -71,14 +64,9 @@ def judged(
 
 
 def try_scales(
-    network: Network,
-    task: Task,
-    trials: Trials | Sequence[Trials],
-    scales: Sequence[float],
-    options: Lif,
-    stream: Stream,
+    network: Network, task: Task, trials: Shown, scales: Sequence[float], options: Lif, stream: Stream
 ) -> pd.DataFrame:
-    """A row per trial and scale, on trials that are the same for all scales (Trials) or one set for each."""
+    """A row per trial and scale."""
     return judged(trials, task, play(network, trials, scales, options, stream), scales, options)
 
 

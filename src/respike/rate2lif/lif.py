@@ -88,8 +88,7 @@ def simulate(wirings: list[Wiring], drive: Drive, options: Lif, record_every: in
     options = replace(options, **QIF) if options.neuron == "qif" else options
     n_steps, n_cells = round((drive.columns.shape[-2] - 1) * STEPS_PER_COLUMN), len(drive.start)
     columns = drive.columns if drive.columns.ndim > 2 else [drive.columns] * len(wirings)
-    constants = _constants(options)
-    cells = [_cells(wiring, shown, options) for wiring, shown in zip(wirings, columns, strict=True)]
+    constants, cells = _constants(options), [_cells(*one, options) for one in zip(wirings, columns, strict=True)]
     states = [_start(drive, options) for _ in wirings]
     n_records = -(-n_steps // record_every) if record_every else 0
     records = [kernel.Records(np.empty(n_steps), np.empty((3, n_records, n_cells)), record_every) for _ in wirings]

@@ -52,11 +52,13 @@ class Evidence(NamedTuple):
 def card(study: str, claims: Iterable[Claim], runs: Sequence[Run]) -> pd.DataFrame:
     """The scorecard of a study (`cards.COLUMNS`): a row per claim, parts of one sentence in one row.
 
-    Of several runs of the study the first that does what a claim is about answers it; a difference between two kinds of
+    Of several runs of the study the first that does what a claim is about answers it, or else the first of those that come
+    nearest (fewest reasons why not); a difference between two kinds of
     networks may be one between two runs, each of which does what the claim asks, where no run holds both.
     """
     runs = [Run(*(table[table["study"] == study] for table in run[:2]), run.size) for run in runs]
-    found = with_like([max(everything(claim, runs), key=answers) for claim in claims])
+    nearest = [max(everything(claim, runs), key=lambda each: (*answers(each), -len(each.why_not))) for claim in claims]
+    found = with_like(nearest)
     return pd.DataFrame([{"study": study, **row} for row in whole([judge(each) for each in found])])
 
 
