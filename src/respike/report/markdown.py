@@ -31,10 +31,6 @@ STAY_OPEN = """
 
 Of the papers' claims that are undecided, {} would be so even if our means, as they now stand, were exact: the paper's own
 networks are too few, or lie too far apart."""
-SILENT = """
-
-These runs were made before runs told what they did (loss, batches, cells ...): {}. Claims that ask
-for it cannot be judged by them."""
 JUDGED = ("paper or goal", "ours", "difference (95 %)", "verdict")
 
 
@@ -89,14 +85,7 @@ def verdicts(published: Path) -> str:
         counts.loc[{"goal": "our own goals"}.get(whose, f"{whose}s")] = cards.counts(card, [whose]).sum()
     open_ = card["why"].str.contains(LEFT_OPEN, regex=False) & (card["whose"] == cards.WHOSE[0])
     told = STAY_OPEN.format(open_.sum()) if open_.any() else ""
-    return table(["claims of", *counts.columns], counts.itertuples()) + told + _silent(published)
-
-
-def _silent(published: Path) -> str:
-    """Which of the published runs do not say what they did."""
-    own = [path.parent for path in sorted(published.glob("*/activity.csv"))]
-    names = [f"`{path.name}`" for path in own if not (path / "facts.csv").exists()]
-    return SILENT.format(", ".join(names)) if names else ""
+    return table(["claims of", *counts.columns], counts.itertuples()) + told
 
 
 def headlines(published: Path) -> str:

@@ -110,7 +110,7 @@ def judge(folder: Path, claims: list[Path]) -> None:
 
 
 def _run(folder: Path, name: str) -> verdicts.Run:
-    """A published run; one that was made before runs told what they did has no facts."""
+    """A published run; one of which figures alone were kept has no facts."""
     how = {"na_values": {"value": [""]}, "dtype": {"unit": str}}
     measured = table(folder / name / "metrics.csv", measures.COLUMNS, **how)
     facts = table(folder / name / "facts.csv", measures.FACTS, dtype=str)

@@ -238,7 +238,9 @@ def methods(shown: Shown) -> plt.Figure:
         for row, variant in enumerate(order):
             values = table.loc[(table["metric"] == metric) & (table["variant"] == variant), "value"]
             if len(values):
-                panel.barh(row, values.mean(), color=COLORS[0] if variant in shown.simulations else "0.7", height=0.7)
+                color = COLORS[0] if variant in shown.simulations else "0.7"
+                panel.axhline(row, color="0.9", linewidth=0.7, zorder=0)
+                panel.plot(values.mean(), row, "|", color=color, markersize=10, markeredgewidth=3)
                 panel.plot(values, [row] * len(values), ".", color="black", markersize=3)
         panel.set(xlabel=label)
     axes[0, 0].set(yticks=range(len(order)), yticklabels=order)
