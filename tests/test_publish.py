@@ -114,6 +114,24 @@ def test_a_run_leaves_its_tables_and_its_captioned_figures(docs):
     assert [path.name for path in docs.iterdir()] == ["results"]  # no temporary folder stays
 
 
+def test_activity_of_all_studies_is_drawn_from_their_published_tables(docs, arguments):
+    """A second study adds its lines; a further figure of all studies stays."""
+    folder = docs / "results"
+    before = (folder / "all" / "activity.png").read_bytes()
+    (folder / "all" / "rasters.png").write_bytes(before)
+    (folder / "all" / "figures.csv").write_text("name,caption\nactivity,Old.\nrasters,Some.\n")
+    (folder / "v1").mkdir()
+    theirs = pd.read_csv(folder / "modes" / "activity.csv").assign(study="v1")
+    theirs.to_csv(folder / "v1" / "activity.csv", index=False)
+    publish.run(**{**arguments, "commit": "new", "together": False})
+    assert (folder / "all" / "activity.png").read_bytes() != before
+    assert (folder / "all" / "rasters.png").read_bytes() == before
+    assert pd.read_csv(folder / "all" / "figures.csv").to_numpy().tolist() == [
+        ["activity", "All of them."],
+        ["rasters", "Some."],
+    ]
+
+
 def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one_leaves_all(
     docs, results, arguments, tmp_path
 ):

@@ -3,7 +3,7 @@
 <study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
 stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
 <study>_<name>/: a further run of a study without activity.csv; it judges the claims that the first does not answer.
-all/: figures of all networks, of a run of all studies.  scorecard.csv: the verdicts on all claims.
+all/: figures of all networks; rasters are of a run of all studies.  scorecard.csv: the verdicts on all claims.
 bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.  performance/: its figure.
 """
 
@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from respike.core import files, measures, spikes
-from respike.report import activity, cards, markdown, performance, pictures, records, verdicts
+from respike.report import activity, activity_figures, cards, markdown, performance, pictures, records, verdicts
 from respike.report.claims import read
 
 LARGEST = 300_000  # bytes of a figure
@@ -65,6 +65,23 @@ def write_activity(results: Path, study: str, folder: Path) -> None:
     _write_table(activity.table(networks), folder / "activity.csv")
 
 
+def draw_activity(captions: Path, folder: Path, studies: list[str]) -> None:
+    """The statistics of the spikes of all published runs side by side, from their tables in `folder`."""
+    tables = [path for study in studies if (path := folder / study / "activity.csv").exists()]
+    with tempfile.TemporaryDirectory() as drawn:
+        activity_figures.statistics(pd.concat(map(pd.read_csv, tables)), Path(drawn))
+        _keep(Path(drawn) / "activity.png", captions, folder / pictures.folder(pictures.ALL_STUDIES))
+
+
+def _keep(picture: Path, captions: Path, folder: Path) -> None:
+    """Take a figure of all studies together into `folder`, with its caption, in place of the one of this name."""
+    folder.mkdir(exist_ok=True)
+    (folder / picture.name).write_bytes(small(picture))
+    listed = table(folder / "figures.csv", ("name", "caption")).set_index("name")["caption"]
+    listed[picture.stem] = pictures.caption(captions, pictures.ALL_STUDIES, picture.stem)
+    _write_table(listed.sort_index().reset_index(), folder / "figures.csv")
+
+
 def write_figures(results: Path, captions: Path, study: str, folder: Path, shown: set[str] | None = None) -> None:
     """Figures and captions of a study's run, or of all studies together, into `folder`: all, or those `shown`."""
     folder.mkdir(exist_ok=True)
@@ -82,14 +99,9 @@ def write_bench(results: Path, captions: Path, folder: Path) -> None:
             shutil.copyfile(results / name, folder / name)
     if not (results / "bench.csv").exists():
         return
-    own, name = folder / "performance", "performance"
-    own.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as drawn:
         performance.draw(results / "bench.csv", Path(drawn))
-        for path in Path(drawn).glob(f"{name}.png"):
-            (own / path.name).write_bytes(small(path))
-    caption = pictures.caption(captions, pictures.ALL_STUDIES, name)
-    _write_table(pd.DataFrame([(name, caption)], columns=["name", "caption"]), own / "figures.csv")
+        _keep(Path(drawn) / "performance.png", captions, folder / "performance")
 
 
 def table(path: Path, columns: tuple[str, ...], **how: object) -> pd.DataFrame:

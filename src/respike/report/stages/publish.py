@@ -32,6 +32,7 @@ def run(
                 published.write_activity(results, study, new / study)
         if together:
             published.write_figures(results, captions, pictures.ALL_STUDIES, new / pictures.folder(pictures.ALL_STUDIES))
+        published.draw_activity(captions, new, [path.parent.name for path in claims])
         published.write_bench(results, captions, new)
         published.judge(new, claims)
         published.refuse_large(new)
