@@ -25,7 +25,7 @@ NOTE = "open: recording, filled: model, dotted: Poisson process"
 def statistics(rows: pd.DataFrame, folder: Path) -> None:
     """activity.pdf and .png: a panel per statistic, a line per network, recordings with open marks."""
     names = rows[["study", "network", "recorded", "dataset"]].drop_duplicates().reset_index(drop=True)
-    figure, axes = style.panels(1, len(TITLES), height=0.55 + 0.17 * len(names), sharey=True)
+    figure, axes = style.panels(1, len(TITLES), height=0.55 + 0.17 * len(names), sharey=True, dpi=200)
     figure.set_figwidth(2.6 * style.WIDTH)
     colors = {study: f"C{number}" for number, study in enumerate(names["study"].unique())}
     for panel, statistic in zip(axes[0], TITLES, strict=True):
