@@ -243,8 +243,9 @@ def methods(shown: Shown) -> plt.Figure:
                 panel.plot(values.mean(), row, "|", color=color, markersize=10, markeredgewidth=3)
                 panel.plot(values, [row] * len(values), ".", color="black", markersize=3)
         panel.set(xlabel=label)
-    axes[0, 0].set(yticks=range(len(order)), yticklabels=order)
-    axes[0, 0].invert_yaxis()
+        if metric != "nll":
+            panel.axvline(0, color="0.5", linewidth=0.8, zorder=0)  # correlations count from there
+    axes[0, 0].set(yticks=range(len(order)), yticklabels=order, ylim=(len(order) - 0.4, -0.6))
     nll = table.loc[table["metric"] == "nll", "value"]
     axes[0, 0].set_xlim(0.95 * nll.min(), min(1.02 * nll.max(), 1.5 * nll.median()))
     return figure
