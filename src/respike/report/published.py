@@ -3,7 +3,8 @@
 <study>/: metrics.csv, activity.csv: tables of the run.  facts.csv: what ran, by variant.  costs.csv: jobs, time and memory per
 stage.  run.csv: what made the run, a fact per row.  figures.csv: captions of the figures, which lie beside it, drawn smaller.
 <study>_<name>/: a further run of a study without activity.csv; it judges the claims that the first does not answer.
-all/: figures of all networks; rasters by `report.activity`, from the spikes of these runs.  scorecard.csv: the verdicts on all claims.
+all/: figures of all networks; rasters by `report.activity`, from the spikes of these runs.
+scorecard.csv: the verdicts on all claims.
 bench.csv, peers.csv: what `make bench` and `make peers` measured, if they did.  performance/: its figure.
 """
 
