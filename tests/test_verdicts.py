@@ -257,6 +257,32 @@ def test_a_difference_takes_the_spread_of_each_of_its_kinds_among_their_like():
     assert row["high"] - row["low"] == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts)))
 
 
+def test_a_difference_is_held_against_the_spread_of_the_papers_difference():
+    """Three parts by Welch; in a grid the paper's differences are pooled among themselves, not with what they are between."""
+    rng = np.random.default_rng(3)
+    values = {name: 0.9 + rng.normal(0, 0.01, 4) for name in "abcd"}
+    made = [row for name, of_one in values.items() for row in rows(of_one, name)]
+    difference = CLAIM._replace(item="a - b", variant="a - b", value=0.01, spread=0.02, n=3.0, margin=0.5)
+
+    def half(*parts):
+        variance = sum(part for part, _ in parts)
+        freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+        return stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+
+    own = [(values[name].var(ddof=1) / 4, 3) for name in "ab"]
+    row = card(made, [difference]).iloc[0]
+    middle = values["a"].mean() - values["b"].mean() - 0.01
+    assert (row["low"], row["high"]) == pytest.approx(
+        (middle - half(*own, (0.02**2 / 3, 2)), middle + half(*own, (0.02**2 / 3, 2)))
+    )
+    alike = [difference, difference._replace(item="c - d", variant="c - d", spread=0.03)]
+    single = [CLAIM._replace(item=name, variant=name, spread=0.001, n=3.0) for name in "ab"]
+    row = card(made, [claim._replace(like="grid") for claim in [*alike, *single]]).iloc[0]
+    pool = np.mean([of_one.var(ddof=1) for of_one in values.values()])
+    expected = 2 * half((pool / 4, 12), (pool / 4, 12), ((0.02**2 + 0.03**2) / 2 / 3, 4))
+    assert row["high"] - row["low"] == pytest.approx(expected)
+
+
 def test_what_cannot_be_judged_does_not_lend_its_spread():
     made = rows([0.90, 0.92], "a") + rows([0.1, 0.9], "b", "acc", "digits")
     both = [CLAIM._replace(item=name, variant=name, conditions="dataset=MNIST", like="grid") for name in "ab"]

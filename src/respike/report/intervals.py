@@ -34,13 +34,13 @@ def sample(values: Sequence[float]) -> Side:
     return Side(float(found.mean()), len(found), spread, len(found) - 1)
 
 
-def means(ours: Side, other: Side) -> Limits:
-    """Interval of ours - other by Welch.
+def means(ours: Side, *others: Side) -> Limits:
+    """Interval of ours minus the others by Welch.
 
-    A side whose spread is not known (one network; all alike; not stated) is taken to spread like the other one; against one
-    network this is the prediction interval of a further network. With no spread on either side nothing is known: no limits.
+    A side whose spread is not known (one network; all alike; not stated) is taken to spread like the first that is; against
+    one network this is the prediction interval of a further network. With no spread on any side nothing is known: no limits.
     """
-    sides = [side for side in (ours, other) if not np.isnan(side.n)]
+    sides = [side for side in (ours, *others) if not np.isnan(side.n)]
     known = [side for side in sides if not np.isnan(side.spread)]
     if not known:
         return UNKNOWN
@@ -52,7 +52,8 @@ def means(ours: Side, other: Side) -> Limits:
         variance = sum(parts)
         freedom = variance**2 / sum(part**2 / side.freedom for part, side in zip(parts, sides, strict=True))
     half = stats.t.ppf(UPPER, freedom) * np.sqrt(variance)
-    return ours.value - other.value - half, ours.value - other.value + half
+    difference = ours.value - sum(side.value for side in others)
+    return difference - half, difference + half
 
 
 def shares(ours: Side, other: Side) -> Limits:

@@ -136,8 +136,10 @@ def with_like(found: list[Evidence]) -> list[Evidence]:
         # a kind that is asked for twice counts once
         ours = {side: None for number in grid if all(answers(found[number])) for side in sides_of(found[number])}
         known |= zip(ours, intervals.pooled([side for *_, side in ours]), strict=True)
-        for number, side in zip(grid, intervals.pooled([found[number].paper for number in grid]), strict=True):
-            found[number] = found[number]._replace(paper=side)
+        for kinds in (1, 2):  # a difference spreads more than what it is between
+            same = [number for number in grid if len(found[number].ours) == kinds]
+            for number, side in zip(same, intervals.pooled([found[number].paper for number in same]), strict=True):
+                found[number] = found[number]._replace(paper=side)
     return [each._replace(ours=[known.get(side, side[-1]) for side in sides_of(each)]) for each in found]
 
 
@@ -189,13 +191,12 @@ def difference(found: Evidence) -> Limits:
     if claim.statistic == "minimum":
         low, high = intervals.minimum(rows[0]["value"], claim.n)
         return low - claim.value, high - claim.value
-    compare = {"mean": intervals.means, "count": intervals.counts}.get(claim.statistic, intervals.shares)
+    if claim.statistic == "mean":
+        return intervals.means(*found.ours, found.paper)
+    compare = intervals.counts if claim.statistic == "count" else intervals.shares
     scale = SCALE.get(claim.unit, 1.0) if compare is intervals.shares else 1.0
-    if compare is intervals.means:
-        sides = found.ours if two else [*found.ours, found.paper]
-    else:
-        sides = [Side(counted(claim, part) / scale, size_of(claim, part)) for part in rows]
-        sides += [] if two else [Side(claim.value / scale, claim.n)]
+    sides = [Side(counted(claim, part) / scale, size_of(claim, part)) for part in rows]
+    sides += [] if two else [Side(claim.value / scale, claim.n)]
     low, high = (scale * limit for limit in compare(*sides))
     return (low - claim.value, high - claim.value) if two else (low, high)
 
