@@ -314,7 +314,7 @@ def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, argu
     content = published.small(tmp_path / "noise.png")
     assert len(content) <= published.LARGEST
     rng = np.random.default_rng(0)
-    many = [Measure("a", seed, "d", "m", value, "1", 1) for seed, value in enumerate(rng.random(40000))]
+    many = [Measure("a", seed, "d", "m", value, "1", 1) for seed, value in enumerate(rng.random(50000))]
     files.write_table(results / "modes" / "metrics.parquet", measures.table("modes", many))
     with pytest.raises(ValueError, match=r"modes/metrics\.csv: .* kB, expected at most 1000 kB"):
         publish.run(**arguments, commit="abc")

@@ -52,7 +52,7 @@ def write(
     rows, made = files.read_table(results / study / "metrics.parquet"), records.read(results / study)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    _write_table(rows, folder / "metrics.csv")
+    _write_table(rows.drop(columns="study"), folder / "metrics.csv")
     _write_table(files.read_table(results / study / "facts.parquet"), folder / "facts.csv")
     _write_table(records.costs(made), folder / "costs.csv")
     facts = about | records.provenance(made)
@@ -125,7 +125,7 @@ def judge(folder: Path, claims: list[Path]) -> None:
 def _run(folder: Path, name: str) -> verdicts.Run:
     """A published run; one of which figures alone were kept has no facts."""
     how = {"na_values": {"value": [""]}, "dtype": {"unit": str}}
-    measured = table(folder / name / "metrics.csv", measures.COLUMNS, **how)
+    measured = table(folder / name / "metrics.csv", measures.COLUMNS[1:], **how).assign(study=name.partition("_")[0])
     facts = table(folder / name / "facts.csv", measures.FACTS, dtype=str)
     return verdicts.Run(measured, facts, markdown.provenance(folder, name)["size"])
 

@@ -112,26 +112,21 @@ def of_training(origin: Origin, history: pd.DataFrame, settings: Training) -> It
 
 
 def of_rate_model(origin: Origin, activity: dict[str, np.ndarray], settings: Training) -> Iterator[Measure]:
-    """Loss of the trained rate model on fresh trials, and accuracy by the published criterion and by the mean output."""
+    """Loss of the trained rate model on fresh trials, and accuracy by the published criterion."""
     task, wanted = TASKS[settings.task], activity["wanted"]
     responses = tasks.responses(activity["output"], task.rate_window, task.end)
     output, target = (torch.from_numpy(activity[name]) for name in ("output", "target"))
     yield origin.measure("final loss", model.loss(output, target, settings.loss).mean(), "1", len(wanted))
     yield origin.measure("rate accuracy", 100 * tasks.is_correct(responses, wanted, True).mean(), "%", len(wanted))
-    yield origin.measure(
-        "rate accuracy, mean output", 100 * tasks.is_decided(task, responses.mean, wanted).mean(), "%", len(wanted)
-    )
 
 
 def of_cells(origin: Origin, network: Network) -> Iterator[Measure]:
-    """Size, decay constants and sparseness."""
+    """Size and decay constants."""
     n, tau = network.n_cells, 1000 * network.decay()
     yield origin.measure("cells", n, "cells", n)
-    yield origin.measure("inhibitory cells", network.inhibitory.sum(), "cells", n)
     yield origin.measure("largest tau", 5 * network.taus[-1], "ms", n)
     yield origin.measure("mean tau", tau.mean(), "ms", n)
     yield origin.measure("sd tau", tau.std(), "ms", n)
-    yield origin.measure("absent connections", 100 * (network.recurrent() == 0).mean(), "%", n * n)
 
 
 def of_search(origin: Origin, search: pd.DataFrame, activation: str) -> Iterator[Measure]:
