@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Drive:
-    """Random numbers and stimulus of one trial: what stays the same when the scale changes."""
+    """Random numbers of one trial, the same at all scales, and its stimulus, which may be one for each."""
 
     columns: Float[np.ndarray, "*wiring column cell"]  # W_in u, one for all wirings or one for each
     start: Float[np.ndarray, " cell"]  # uniform, for the first voltage
