@@ -194,7 +194,7 @@ def test_measures_are_those_of_the_files(results, files_of, tmp_path):
     metrics.run(**kinds, training={"small": SMALL}, out=tmp_path / "metrics.parquet", facts=tmp_path / "facts.parquet")
     table = pd.read_parquet(tmp_path / "metrics.parquet")
     assert set(table["seed"]) == {0, 1}
-    assert set(table["dataset"]) == {"go-nogo, network trained here"}
+    assert set(table["dataset"]) == {"go-nogo, trained here"}
     first = table[table["seed"] == 0].set_index("metric")
     trials = pd.read_parquet(files_of / "trials.parquet")
     assert first.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()

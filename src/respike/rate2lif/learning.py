@@ -84,7 +84,7 @@ class Trainer:
             "losses": np.pad(losses, (0, self.n_updates - len(losses)))[None],
             "tr": len(losses) * self.settings.batch,
         }
-        return Evaluated(replace(trained, extra=extra), self.task.name, history, last, "network trained here")
+        return Evaluated(replace(trained, extra=extra), self.task.name, history, last, "trained here")
 
 
 def adopt(source: Path, variant: str, settings: Training, stream: Stream) -> Evaluated:

@@ -37,6 +37,7 @@ OF_TRAINED = (
     "best accuracy in the search",
     "converted in the search",
 )  # measured once more of networks that met the stop rule, and of no others
+ENDS = ("smallest scale", "largest scale")  # of the grid: a fact of all networks of a variant, no measure of each
 
 
 class Origin(NamedTuple):
@@ -57,7 +58,7 @@ def run(
     """Measure the networks of all archives, listed chunk by chunk; `training` holds the settings by variant."""
     chunks = [archives.Archives(*paths) for paths in zip(networks, searches, trials, strict=True)]
     rows = [row for chunk in chunks for name, folder in chunk for row in of_network(name, folder, training[name.variant])]
-    files.write_table(out, measures.table(STUDY, rows))
+    files.write_table(out, measures.table(STUDY, [row for row in rows if row.metric not in ENDS]))
     files.write_table(facts, measures.facts(STUDY, [*trained(networks), *found(pd.DataFrame(rows))]))
 
 
@@ -74,7 +75,8 @@ def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
     """Of each variant: networks that met the stop rule (%), the grid of scales, and how many best ones lie at an end of it."""
     for variant, part in rows.groupby("variant"):
         values = {metric: rows["value"] for metric, rows in part.groupby("metric")}
-        ends = {"smallest_scale": values["smallest scale"].min(), "largest_scale": values["largest scale"].max()}
+        smallest, largest = (values[end] for end in ENDS)
+        ends = {"smallest_scale": smallest.min(), "largest_scale": largest.max()}
         at_edge = int(values["best scale"].isin(list(ends.values())).sum())
         yield variant, {"trained": values["trained"].mean(), **ends, "at_edge": at_edge}
 
@@ -140,8 +142,8 @@ def of_search(origin: Origin, search: pd.DataFrame, activation: str) -> Iterator
     yield origin.measure("best scale", conversion.best(search), "1", n)
     yield origin.measure("best accuracy in the search", 100 * best, "%", n)
     yield origin.measure("converted in the search", 100 * (best >= CONVERTED), "%", n)
-    yield origin.measure("smallest scale", min(accuracy.index), "1", n)
-    yield origin.measure("largest scale", max(accuracy.index), "1", n)
+    for end, scale in zip(ENDS, (min(accuracy.index), max(accuracy.index)), strict=True):
+        yield origin.measure(end, scale, "1", n)
 
 
 def of_trials(origin: Origin, trials: pd.DataFrame) -> Iterator[Measure]:
