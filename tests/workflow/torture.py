@@ -34,6 +34,7 @@ def kill(process: subprocess.Popen, project: Path, victim: str) -> int:
             "snakemake": [one for one in head.children() if others.get(one, [])[1:3] == ["-m", "snakemake"]],
             "job": [one for one, words in others.items() if words[1:3] == ["-m", "respike"]],
             "all": [head, *others],
+            "own": [head, *head.children(recursive=True)],  # of jobs on Slurm none
         }[victim]
         for one in chosen:
             with suppress(psutil.NoSuchProcess):
