@@ -189,8 +189,8 @@ def couplings(shown: Shown) -> plt.Figure:
             panel.axvline(shown.n_cells - 0.5, color="black", linewidth=0.6)
             panel.axhline(shown.n_cells - 0.5, color="black", linewidth=0.6)
         panel.set(title=name, xlabel="from cell")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.colorbar(image, ax=panel, shrink=0.8)
     axes[0, 0].set(ylabel="to cell")
     return figure
