@@ -382,6 +382,21 @@ def test_a_claim_on_two_data_sets_takes_its_own_and_never_their_mean():
     assert judged(made, conditions="dataset=faces")["why"] == "dataset MNIST, digits, needed faces"
 
 
+def test_a_claim_about_some_networks_takes_those_that_are_meant():
+    """Accuracies 0.9, 0.5 and 0.9 of which the second network was not trained; the other kind's trainings do not count."""
+    made = [*rows([0.9, 0.5, 0.9]), *rows([100, 0, 100], metric="trained"), *rows([0, 100, 0], variant="b", metric="trained")]
+    row = judged(made, conditions="networks=trained; replicas=2")
+    assert (row["verdict"], row["value"]) == (UNDECIDED, 0.9)
+    assert (
+        "mean of 3 trained networks"
+        in judged([*made, *rows([0.91], first=3), *rows([100], metric="trained", first=3)], conditions="networks=trained")[
+            "compared"
+        ]
+    )
+    assert judged(made, conditions="networks=trained; replicas>=3")["why"] == "replicas 2, needed at least 3"
+    assert judged(rows([0.9, 0.9]), conditions="networks=trained")["verdict"] == NOT_MEASURED
+
+
 def test_a_surrogate_answers_the_claims_about_it_alone():
     made = rows([0.9, 0.91], dataset=measures.SURROGATE)
     row = judged(made, conditions="dataset=released")

@@ -20,9 +20,9 @@ mpl.rcdefaults()  # not what the user's matplotlibrc says: figures are the same 
 plt.style.use(Path(__file__).with_name("respike.mplstyle"))
 
 
-def panels(rows: int = 1, columns: int = 1, height: float = 2.7, **options) -> tuple[Figure, np.ndarray]:
-    """Figure of rows x columns panels, each one column wide and `height` inches high, and the array of axes."""
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH * columns, height * rows), squeeze=False, **options)
+def panels(rows: int = 1, columns: int = 1, height: float = 2.7, width: float = WIDTH, **options) -> tuple[Figure, np.ndarray]:
+    """Figure of rows x columns panels, each `width` inches wide and `height` high, and the array of axes."""
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **options)
     return figure, axes
 
 

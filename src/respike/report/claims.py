@@ -44,6 +44,7 @@ class Claim(NamedTuple):
     n: float  # networks, items or units it rests on; 1: one example network; empty: a bound. With a spread: as many as ours
     margin: float  # in the unit of the claim: a reader of the paper would call two values that differ by this the same
     conditions: str  # facts of what ran: dataset=MNIST; loss=reference; batches>=3000; replicas>=3 (see `core.measures.facts`)
+    #   networks=trained   only networks whose measure of that name is not 0: the paper speaks of those alone
     like: str  # grid of like networks whose spreads are pooled where replicas are few
     group: str  # the sentence that this is a part of
     note: str  # what a reader must know

@@ -96,12 +96,20 @@ def kinds_of(claim: Claim) -> list[str]:
 
 
 def measures_of(claim: Claim, variant: str, asked: list[Condition], measured: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a claim; of several data sets, those that the claim is about. A surrogate answers for itself alone."""
-    rows = measured[(measured["variant"] == variant) & (measured["metric"] == claim.metric)]
+    """Rows of a claim, of the networks and data sets that it is about. A surrogate answers for itself alone."""
+    of = measured[measured["variant"] == variant]
+    rows = of[of["metric"] == claim.metric]
+    for name in chosen_by(asked):
+        rows = rows[rows["seed"].isin(of.loc[(of["metric"] == name) & (of["value"] > 0), "seed"])]
     wanted = [condition for condition in asked if condition.fact == "dataset"]
     on_it = rows["dataset"].map(lambda name: any(condition.holds(name) for condition in wanted)).astype(bool)
     rows, on_it = (part[on_it | (rows["dataset"] != SURROGATE)] for part in (rows, on_it))
     return rows[on_it] if on_it.any() else rows
+
+
+def chosen_by(asked: list[Condition]) -> list[str]:
+    """Measures that must not be 0 of a network that a claim is about."""
+    return [condition.needed for condition in asked if condition.fact == "networks"]
 
 
 def reasons(rows: pd.DataFrame, asked: list[Condition], known: dict[str, list[str]]) -> list[str]:
@@ -109,7 +117,7 @@ def reasons(rows: pd.DataFrame, asked: list[Condition], known: dict[str, list[st
     if rows.empty:
         return []
     names = sorted(rows["dataset"].unique())
-    told = {**known, "dataset": names, "replicas": [str(len(rows))], "n": [str(rows["n"].min())]}
+    told = {**known, "dataset": names, "replicas": [str(len(rows))], "n": [str(rows["n"].min())], "networks": chosen_by(asked)}
     unknown = [f"{each.fact} ({each.wanted})" for each in asked if not told.get(each.fact)]
     found = [f"the run does not say {', '.join(unknown)}"] if unknown else []
     for each in asked:
@@ -252,7 +260,8 @@ def interval(low: float, high: float) -> str:
 
 def of_what(claim: Claim, rows: pd.DataFrame) -> str:
     """What our number is: the mean of so many networks, a share of so many items."""
-    many, items = f"{len(rows)} network{'s' if len(rows) > 1 else ''}", rows["n"].sum()
+    chosen = "".join(f"{name} " for name in chosen_by(conditions(claim.conditions)))
+    many, items = f"{len(rows)} {chosen}network{'s' if len(rows) > 1 else ''}", rows["n"].sum()
     return {
         "mean": f"mean of {many}",
         "share of networks": f"share of {many}",

@@ -188,8 +188,7 @@ def raster(response: dict[str, np.ndarray]):
     column = anatomy.load()
     excitatory, layer = column.excitatory[1:], np.array(column.layers[1:])
     spikes, population = response["trained_raster"], np.repeat(np.arange(13), response["sizes"])
-    figure, axes = style.panels(2, 1, 2.4, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
-    figure.set_size_inches(2 * style.WIDTH, 4.6)
+    figure, axes = style.panels(2, 1, 2.3, 2 * style.WIDTH, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
     cell, step = np.nonzero(spikes)
     for color, mine in ((style.EXCITATORY, excitatory), (style.INHIBITORY, ~excitatory)):
         chosen = mine[population[cell]]
@@ -245,8 +244,7 @@ def time_constants(response: dict[str, np.ndarray], shown: slice, n: int):
     """Distribution of both time constants in each population after training; dashed at the mean and at the initial value."""
     names, start = anatomy.load().names[1:], edges(response["sizes"])
     rows = -(-n // 4)
-    figure, axes = style.panels(2 * rows, 4, 1.7)
-    figure.set_size_inches(2 * style.WIDTH, 1.6 * 2 * rows)
+    figure, axes = style.panels(2 * rows, 4, 1.6, style.WIDTH / 2)
     for axis in axes.ravel():
         axis.set_visible(False)
     for half, (name, symbol, initial) in enumerate(
@@ -276,8 +274,7 @@ def density(axis: Axes, values: np.ndarray) -> None:
 def driven_rates(response: dict[str, np.ndarray]):
     """Rate of each population under a constant current, scaled, beside that of the detailed model."""
     names, positions = anatomy.load().names[1:], np.arange(13)
-    figure, axes = style.panels(1, 1)
-    figure.set_size_inches(2 * style.WIDTH, 2.7)
+    figure, axes = style.panels(1, 1, width=2 * style.WIDTH)
     reference = np.array(params.REFERENCE_RATES, dtype=float)
     trained = response["trained_driven_rate"]
     for shift, label, rates, color in (

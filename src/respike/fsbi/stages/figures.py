@@ -148,7 +148,7 @@ def protocols(example: pd.Series, family: str, layers: np.ndarray) -> Figure:
 def histograms(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
     """Every metric, round by round, with its plausible range in grey."""
     names = metrics_of(family)
-    figure, axes = style.panels(3, 6, 1.5)
+    figure, axes = style.panels(3, 6, 1.7, 2.0)
     for panel, name in zip(axes.flat, names, strict=False):
         values = [table[name].dropna().to_numpy(float) for table in rounds]
         edges = bin_edges(np.concatenate(values))
@@ -179,8 +179,7 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
 def against_rate(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
     """Every other metric against the rate, a dot per rule, over the central 98 %; the plausible range is grey."""
     names = [name for name in metrics_of(family) if name != "rate"]
-    figure, axes = style.panels(3, 6, 1.5)
-    figure.set_size_inches(12, 5)
+    figure, axes = style.panels(3, 6, 1.7, 2.0)
     for panel, name in zip(axes.flat, names, strict=False):
         for number, table in enumerate(rounds):
             panel.plot(table["rate"] + 0.01, table[name], ".", markersize=2, color=round_color(number), rasterized=True)
@@ -202,8 +201,7 @@ def against_rate(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, 
 def heat_maps(rounds: list[pd.DataFrame], family: str) -> Figure:
     """The constant terms of each plastic type of synapse in two sets of rules, the first round above and the last below."""
     sets = {0: rounds[0], len(rounds) - 1: rounds[-1]}
-    figure, axes = style.panels(len(sets), len(PLASTIC[family]), 2.4)
-    figure.set_size_inches(2.5 * len(PLASTIC[family]) + 0.6, 2.4 * len(sets))
+    figure, axes = style.panels(len(sets), len(PLASTIC[family]), 2.4, 2.6)
     for row, (number, table) in enumerate(sets.items()):
         for panel, kind in zip(axes[row], PLASTIC[family], strict=True):
             x, y = (f"{kind}_{term}" for term in CONSTANT[family])
@@ -257,8 +255,7 @@ def condition_text(examined: dict[str, np.ndarray]) -> str:
 def pairs(good: pd.DataFrame, family: str) -> Figure:
     """Every parameter against every other, each over its prior range, for the rules that meet the conditions (figure 4f)."""
     names = list(THETA[family])
-    figure, ((axes,),) = style.panels(1, 1, 7.0)
-    figure.set_size_inches(7.2, 7.2)
+    figure, ((axes,),) = style.panels(1, 1, 7.2, 7.2)
     low, high = np.array([box(name) for name in names]).T
     at = 0.05 + 0.9 * (good[names].to_numpy(float) - low) / (high - low)  # of each rule inside a cell of width 1
     dots = {"markersize": 1, "mew": 0, "color": "black", "alpha": min(1, 400 / max(len(good), 1)), "rasterized": True}

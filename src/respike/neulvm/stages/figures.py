@@ -178,17 +178,11 @@ def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit |
             axis.plot(value(fit.circuit, x), value(fit.circuit, y), "x", color="#0072B2", label="EM")
         if truth:
             axis.plot(value(truth, x), value(truth, y), "*", color="black", markersize=8, label="truth")
-        axis.set(xlabel=_label(x), ylabel=_label(y))
+        words = [name.replace("_", " of population ").replace("rest", "rest potential") for name in (x, y)]
+        axis.set(xlabel=words[0], ylabel=words[1])
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
     axes[0, 0].legend(handles.values(), handles.keys(), fontsize=6)
     return figure
-
-
-def _label(name: str) -> str:
-    """A parameter of one population in words."""
-    kind, number = name.split("_")
-    words = {"coupling": "coupling from population", "rest": "rest potential of population"}
-    return f"{words[kind]} {number}"
 
 
 def _regions(axis, points: np.ndarray) -> None:

@@ -33,10 +33,6 @@ STUDY = "rate2lif"
 TOLD = ("task", "trainer", "trials", "cells", "activation", "dale", "sst_cells")  # of a training
 UNBOUNDED_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda, of softplus and ReLU
 COMPONENTS = 3  # whose share of the variance is measured
-OF_TRAINED = (
-    "best accuracy in the search",
-    "converted in the search",
-)  # measured once more of networks that met the stop rule, and of no others
 ENDS = ("smallest scale", "largest scale")  # of the grid: a fact of all networks of a variant, no measure of each
 
 
@@ -90,10 +86,7 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
     yield from of_training(origin, history, settings)
     yield from of_rate_model(origin, activity, settings)
     yield from of_cells(origin, network)
-    searched = list(of_search(origin, files.read_table(folder / "search.parquet"), settings.activation))
-    yield from searched
-    if is_trained(history, settings):
-        yield from (one._replace(metric=f"{one.metric}, trained networks") for one in searched if one.metric in OF_TRAINED)
+    yield from of_search(origin, files.read_table(folder / "search.parquet"), settings.activation)
     yield from of_trials(origin, files.read_table(folder / "trials.parquet"))
     yield from of_rates(origin, network, settled(spikes.read(folder / "spikes.npz")), activity)
     yield from of_components(origin, activity["course"], courses(shown))

@@ -79,8 +79,7 @@ def run(
 
 def movie(shown: Shown) -> plt.Figure:
     """Six frames of the movie as the network sees it."""
-    figure, axes = style.panels(1, 6, height=1.3)
-    figure.set_size_inches(2 * style.WIDTH, 1.4)
+    figure, axes = style.panels(1, 6, 1.4, 1.2)
     for panel, frame in zip(axes[0], np.linspace(0, len(shown.recording.movie) - 1, 6).astype(int), strict=True):
         panel.imshow(shown.recording.movie[frame], cmap="gray", vmin=0, vmax=1)
         panel.set(title=f"{frame * shown.recording.bin_seconds:.2f} s", xticks=[], yticks=[])
@@ -111,7 +110,7 @@ def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: floa
 
 def training(shown: Shown) -> plt.Figure:
     """Figure 2: training and validation loss of each shown network, and the best step."""
-    figure, axes = style.panels(1, len(shown.histories), height=2.2)
+    figure, axes = style.panels(1, len(shown.histories), 2.2, 2.4)
     for panel, (name, log) in zip(axes[0], shown.histories.items(), strict=True):
         seen = log.dropna(subset=["validation"])
         best = seen.loc[seen["validation"].idxmin()]
@@ -149,8 +148,7 @@ def correlation_matrices(shown: Shown) -> plt.Figure:
     matrices = {"data (test)": statistics.noise_correlation(shown.of("test"))}
     matrices |= {name: statistics.noise_correlation(shown.runs(name)) for name in shown.simulations}
     limit = np.nanpercentile(np.abs(statistics.lower_triangle(matrices["data (test)"])), 98)
-    figure, axes = style.panels(1, len(matrices), height=2.2)
-    figure.set_size_inches(2.0 * len(matrices) + 0.6, 2.1)
+    figure, axes = style.panels(1, len(matrices), 2.1, 2.1)
     for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         below = np.where(np.tri(len(matrix), k=-1, dtype=bool), matrix, np.nan)
         image = panel.imshow(below, cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -165,8 +163,7 @@ def correlation_scatter(shown: Shown) -> plt.Figure:
     data = statistics.lower_triangle(statistics.noise_correlation(shown.of("test")))
     pairs = {name: statistics.lower_triangle(statistics.noise_correlation(shown.runs(name))) for name in shown.simulations}
     pairs["training trials (ceiling)"] = statistics.lower_triangle(statistics.noise_correlation(shown.of("train")))
-    figure, axes = style.panels(1, len(pairs), height=2.2, sharex=True, sharey=True)
-    figure.set_size_inches(1.9 * len(pairs) + 0.4, 2.2)
+    figure, axes = style.panels(1, len(pairs), 2.2, 2.0, sharex=True, sharey=True)
     for panel, (name, values) in zip(axes[0], pairs.items(), strict=True):
         panel.axline((0, 0), slope=1, color="0.8", linewidth=0.7)
         panel.plot(data, values, ".", markersize=3)
@@ -180,8 +177,7 @@ def couplings(shown: Shown) -> plt.Figure:
     matrices = {name: simulation.logit_couplings for name, simulation in shown.simulations.items()}
     if shown.truth is not None:
         matrices = {"truth": shown.truth.couplings.sum(2)} | matrices
-    figure, axes = style.panels(1, len(matrices), height=2.2)
-    figure.set_size_inches(2.3 * len(matrices) + 0.2, 2.1)
+    figure, axes = style.panels(1, len(matrices), 2.1, 2.3)
     for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         limit = np.percentile(np.abs(matrix), 98) or 1.0
         image = panel.imshow(matrix, cmap="bwr", vmin=-limit, vmax=limit)
@@ -201,8 +197,7 @@ def self_couplings(shown: Shown) -> plt.Figure:
     cells = range(min(shown.n_cells, 50))
     columns = min(10, len(cells))
     rows = -(-len(cells) // columns)
-    figure, axes = style.panels(rows, columns, height=0.9, sharex=True, sharey=True)
-    figure.set_size_inches(2 * style.WIDTH, 0.3 + 0.95 * rows)
+    figure, axes = style.panels(rows, columns, 1.0, 2 * style.WIDTH / columns, sharex=True, sharey=True)
     for panel in list(axes.flat)[len(cells) :]:
         panel.set_visible(False)
     for panel, cell in zip(axes.flat, cells, strict=False):
@@ -232,8 +227,7 @@ def methods(shown: Shown) -> plt.Figure:
         f"noise correlation R2 ({shown.n_runs} trials)": "noise correlation R²",
     }
     order = list(dict.fromkeys(table.loc[table["metric"].isin(wanted), "variant"]))
-    figure, axes = style.panels(1, 3, height=0.25 * len(order) + 0.7, sharey=True)
-    figure.set_size_inches(2.2 * style.WIDTH, 0.22 * len(order) + 0.8)
+    figure, axes = style.panels(1, 3, 0.22 * len(order) + 0.8, 2.6, sharey=True)
     for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
         for row, variant in enumerate(order):
             values = table.loc[(table["metric"] == metric) & (table["variant"] == variant), "value"]
