@@ -1,7 +1,7 @@
 """The LIF network that takes over the weights of a rate network, divided by one scale L (= 1 / lambda).
 
-The equations stand in `kernel`. Times in s, voltages in mV. Noise is drawn block by block and shared by all scales of a
-search, so that scales are compared on the same trials.
+The equations stand in `kernel`. Times in s, voltages in mV. Noise is drawn block by block, trial by trial, and all scales
+of a search share it.
 """
 
 from dataclasses import dataclass, replace
