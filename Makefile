@@ -49,11 +49,11 @@ mutants: $(VENV)/ready  ## small changes of the sources, one at a time, in a cop
 
 check: lint test  ## format, lint, fast tests
 
-check-newest:  ## on the newest Python, in .venv-newest: the lock, the simulator's fast loops against stock ones, a small study
+check-newest:  ## on the newest Python, in .venv-newest: fast tests, the lock, the simulator's fast loops against stock ones, a small study
 	$(MAKE) newest VENV=.venv-newest PYTHON="$(PYTHON)"
 
-newest: $(VENV)/ready
-	$(BIN)/pytest -n $(CORES) -m "slow or not slow" tests/test_machines.py tests/test_fsbi_simulator.py -k "test_machines or same_bits"
+newest: test
+	$(BIN)/pytest -n $(CORES) -m slow tests/test_machines.py tests/test_fsbi_simulator.py -k "test_machines or same_bits"
 
 lint: $(VENV)/ready  ## format and lint of Python and Snakemake files
 	$(BIN)/ruff format --check src tests benchmarks examples

@@ -159,7 +159,7 @@ def test_measures_across_modes_are_of_each_replica():
     ]
 
 
-NAMES = {  # facts that each study tells; `dataset`, `replicas` and `n` are those of the measures
+NAMES = {  # facts that each study tells; `dataset`, `networks`, `replicas` and `n` are those of the measures
     "modes": {*modes.TOLD, "modes"},
     "rate2lif": {
         *("trainer", "trials", "cells", "sst_cells", "dale", "activation", "smallest_tau", "largest_tau"),
@@ -175,4 +175,4 @@ NAMES = {  # facts that each study tells; `dataset`, `replicas` and `n` are thos
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*/claims.csv")), ids=lambda path: path.parent.name)
 def test_claims_ask_for_facts_that_their_study_tells(path):
     asked = {each.fact for claim in claims.read(path) for each in claims.conditions(claim.conditions)}
-    assert asked <= NAMES[path.parent.name] | {"dataset", "replicas", "n"}
+    assert asked <= NAMES[path.parent.name] | {"dataset", "networks", "replicas", "n"}
