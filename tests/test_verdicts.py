@@ -388,7 +388,7 @@ def test_a_claim_about_some_networks_takes_those_that_are_meant():
     row = judged(made, conditions="networks=trained; replicas=2")
     assert (row["verdict"], row["value"]) == (UNDECIDED, 0.9)
     assert (
-        "mean of 3 trained networks"
+        "mean of 3 networks (trained)"
         in judged([*made, *rows([0.91], first=3), *rows([100], metric="trained", first=3)], conditions="networks=trained")[
             "compared"
         ]

@@ -260,8 +260,8 @@ def interval(low: float, high: float) -> str:
 
 def of_what(claim: Claim, rows: pd.DataFrame) -> str:
     """What our number is: the mean of so many networks, a share of so many items."""
-    chosen = "".join(f"{name} " for name in chosen_by(conditions(claim.conditions)))
-    many, items = f"{len(rows)} {chosen}network{'s' if len(rows) > 1 else ''}", rows["n"].sum()
+    chosen = "".join(f" ({name})" for name in chosen_by(conditions(claim.conditions)))
+    many, items = f"{len(rows)} network{'s' if len(rows) > 1 else ''}{chosen}", rows["n"].sum()
     return {
         "mean": f"mean of {many}",
         "share of networks": f"share of {many}",
