@@ -199,11 +199,15 @@ def test_least_squares_by_its_rounds(monkeypatch):
 
 
 def test_facts_of_searches_at_the_ends_of_their_grid():
+    """Of four networks three have their best scale at an end; one of these was not trained."""
     rows = [
         ("a", 0, "best scale", 20.0),
         ("a", 1, "best scale", 50.0),
         ("a", 2, "best scale", 75.0),
+        ("a", 3, "best scale", 75.0),
         ("a", 0, "trained", 100.0),
+        ("a", 2, "trained", 100.0),
+        ("a", 3, "trained", 0.0),
     ]
     rows += [("a", 1, "trained", 0.0), ("a", 0, "smallest scale", 20.0), ("a", 0, "largest scale", 75.0)]
     found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "replica", "metric", "value"])))
