@@ -210,7 +210,7 @@ def test_facts_of_searches_at_the_ends_of_their_grid():
         ("a", 3, "trained", 0.0),
     ]
     rows += [("a", 1, "trained", 0.0), ("a", 0, "smallest scale", 20.0), ("a", 0, "largest scale", 75.0)]
-    found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "replica", "metric", "value"])))
+    found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "seed", "metric", "value"])))
     assert found == {"a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75}}
 
 

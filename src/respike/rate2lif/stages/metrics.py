@@ -70,7 +70,7 @@ def trained(networks: list[Path]) -> Iterator[tuple[str, dict]]:
 def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
     """Of each variant: networks that met the stop rule (%), the grid of scales, how many of them are best at an end of it."""
     for variant, part in rows.groupby("variant"):
-        values = {metric: rows.set_index("replica")["value"] for metric, rows in part.groupby("metric")}
+        values = {metric: rows.set_index("seed")["value"] for metric, rows in part.groupby("metric")}
         smallest, largest = (values[end] for end in ENDS)
         ends = {"smallest_scale": smallest.min(), "largest_scale": largest.max()}
         at_edge = int((values["best scale"].isin(list(ends.values())) & (values["trained"] > 0)).sum())
