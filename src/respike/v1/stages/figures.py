@@ -110,7 +110,7 @@ def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: floa
 
 def training(shown: Shown) -> plt.Figure:
     """Figure 2: training and validation loss of each shown network, and the best step."""
-    figure, axes = style.panels(1, len(shown.histories), 2.2, 2.4)
+    figure, axes = style.panels(1, len(shown.histories), 2.3, 2.4)
     for panel, (name, log) in zip(axes[0], shown.histories.items(), strict=True):
         seen = log.dropna(subset=["validation"])
         best = seen.loc[seen["validation"].idxmin()]
@@ -119,7 +119,7 @@ def training(shown: Shown) -> plt.Figure:
         panel.axvline(best["step"] + 1, color="0.6", linewidth=0.7)
         settled = pd.concat([log["train"][len(log) // 20 :], seen["validation"]])
         panel.set(ylim=(settled.min() * 0.98, settled.max() * 1.02), xlabel="step", ylabel="loss")
-        panel.set_title(f"{name}: best step {best['step'] + 1:.0f}, validation {best['validation']:.4f}")
+        panel.set_title(f"{name}\nbest step {best['step'] + 1:.0f}, validation {best['validation']:.4f}")
     axes[0, 0].legend()
     return figure
 
@@ -148,7 +148,7 @@ def correlation_matrices(shown: Shown) -> plt.Figure:
     matrices = {"data (test)": statistics.noise_correlation(shown.of("test"))}
     matrices |= {name: statistics.noise_correlation(shown.runs(name)) for name in shown.simulations}
     limit = np.nanpercentile(np.abs(statistics.lower_triangle(matrices["data (test)"])), 98)
-    figure, axes = style.panels(1, len(matrices), 2.1, 2.1)
+    figure, axes = style.panels(1, len(matrices), 2.5, 2.1)
     for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         below = np.where(np.tri(len(matrix), k=-1, dtype=bool), matrix, np.nan)
         image = panel.imshow(below, cmap="RdBu_r", vmin=-limit, vmax=limit)
