@@ -197,7 +197,7 @@ def self_couplings(shown: Shown) -> plt.Figure:
     cells = range(min(shown.n_cells, 50))
     columns = min(10, len(cells))
     rows = -(-len(cells) // columns)
-    figure, axes = style.panels(rows, columns, 1.0, 2 * style.WIDTH / columns, sharex=True, sharey=True)
+    figure, axes = style.panels(rows, columns, 0.95 + 0.3 / rows, 2 * style.WIDTH / columns, sharex=True, sharey=True)
     for panel in list(axes.flat)[len(cells) :]:
         panel.set_visible(False)
     for panel, cell in zip(axes.flat, cells, strict=False):
