@@ -228,14 +228,18 @@ def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(s
 def test_headlines_show_the_first_claim_of_a_study_and_the_most_important_that_failed(shown, monkeypatch):
     listed = shown / "headlines.csv"
     monkeypatch.setattr(markdown, "HEADLINES", listed)
-    listed.write_text("study,question,item\nmodes,Why?,c\nmodes,,a | b\nv1,How?,e\n")
+    listed.write_text("study,question,says,item\nmodes,Why?,In words,c\nmodes,,A and b,a | b\nv1,How?,It goes,e\n")
     assert part(shown, "headlines").splitlines()[2:] == [
-        "| [`modes`](docs/modes.md) | Why? | c | 0.5 Hz | 0.4 Hz |  | not comparable: batches 200, needed 3000 |",
-        "| [`v1`](docs/v1.md) | How? | e | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |",
+        "| [`modes`](docs/modes.md) | Why? | In words | 0.5 Hz | 0.4 Hz |  | not comparable: batches 200, needed 3000 |",
+        "| [`v1`](docs/v1.md) | How? | It goes | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |",
     ]
-    listed.write_text("study,question,item\nmodes,Why?,c\nv1,How?,f\nv1,,e\n")
-    assert "| f | 1 s |" in part(shown, "headlines")
-    listed.write_text("study,question,item\nmodes,Why?,nothing\n")
+    listed.write_text("study,question,says,item\nmodes,Why?,In words,c\nv1,How?,First,f\nv1,,It goes,e\n")
+    assert "| First | 1 s |" in part(shown, "headlines")
+    card = {**CLAIMS, "verdict": [*["reproduced"] * 5, "not reproduced"]}
+    pd.DataFrame(card, columns=list(cards.COLUMNS)).to_csv(shown / "results" / "scorecard.csv", index=False)
+    listed.write_text("study,question,says,item\nv1,How?,It goes,e\n")
+    assert "|  |  | f | 1 s |" in part(shown, "headlines")  # failed, and not listed: by its own name
+    listed.write_text("study,question,says,item\nmodes,Why?,In words,nothing\n")
     with pytest.raises(ValueError, match=r"modes has no claim \['nothing'\]"):
         part(shown, "headlines")
 

@@ -46,6 +46,7 @@ def test_headlines_are_claims():
     for line in lines.itertuples():
         assert (line.study, line.item) in items
     assert lines.groupby("study")["question"].first().notna().all()
+    assert lines["says"].notna().all()
     assert set(lines["study"]) == {path.parent.name for path in CLAIMS}
 
 

@@ -63,8 +63,8 @@ def test_study_of_hidden_cells_is_the_study_on_other_standins():
         "standin"
     ]
     assert (plan.dataset(config), plan.dataset(other)) == ("stand-in", "stand-in with 30 hidden cells")
-    assert plan.fits(other) == ["sm_0", "mle_0"]
-    assert plan.names(other) == ["sm@hidden30_0", "mle@hidden30_0"]
+    assert plan.fits(other) == ["sm_0", "sm_1", "sm_2", "mle_0", "mle_1", "mle_2"]
+    assert plan.names(other)[2:4] == ["sm@hidden30_2", "mle@hidden30_0"]
     assert plan.variants(other)["sm"] == config["variants"]["sm"]
     assert plan.hidden_studies(other) == {}  # and not once more
     for key in ("network", "training", "sampling", "data"):

@@ -91,7 +91,7 @@ def verdicts(published: Path) -> str:
 def headlines(published: Path) -> str:
     """The first claim of each study in headlines.csv and its most important one that is not reproduced, with the question.
 
-    That is the first of headlines.csv or else of claims.csv. ValueError when the scorecard has no such claim.
+    That is the first of headlines.csv, in its words, or else of claims.csv. ValueError when the scorecard has no such claim.
     """
     card, rows = scorecard(published), []
     for study, listed in pd.read_csv(HEADLINES, keep_default_na=False).groupby("study", sort=False):
@@ -102,8 +102,9 @@ def headlines(published: Path) -> str:
         ordered = pd.concat([theirs.loc[listed["item"]], theirs[theirs["whose"] == cards.WHOSE[0]]])
         failed = ordered[ordered["verdict"] == VERDICTS[1]].index[:1]
         questions = [f"[`{study}`](docs/{study}.md)", listed["question"].iloc[0]]
+        says = dict(zip(listed["item"], listed["says"], strict=True))
         for item in dict.fromkeys([listed["item"].iloc[0], *failed]):
-            rows.append([*questions, item, *judged(theirs.loc[item])])
+            rows.append([*questions, says.get(item, item), *judged(theirs.loc[item])])
             questions = ["", ""]  # one question, two claims
     return table(["study", "question", "claim", *JUDGED], rows)
 

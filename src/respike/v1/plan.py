@@ -62,11 +62,11 @@ def fits(config: Config) -> list[str]:
 def hidden_studies(config: Config) -> dict[int, Config]:
     """The config of the study on a stand-in with another number of hidden cells, for each number in v1.hidden_study.
 
-    Each variant of v1.hidden_study is fitted once. Nothing for recorded data.
+    Each variant of v1.hidden_study is fitted as often as v1.seeds says. Nothing for recorded data.
     """
     study, every = config["hidden_study"], variants(config)
     chosen = {name: every[name] for name in study["variants"]}
-    changed = {"variants": chosen, "shown": list(chosen), "seeds": 1, "pareto": {}, "hidden_study": {**study, "hidden": []}}
+    changed = {"variants": chosen, "shown": list(chosen), "pareto": {}, "hidden_study": {**study, "hidden": []}}
     return {
         hidden: {
             **config,

@@ -270,20 +270,22 @@ def pareto(shown: Shown) -> plt.Figure:
 
 
 def hidden_cells(shown: Shown) -> plt.Figure:
-    """Figure 9: recovery of couplings and of noise correlations against the number of hidden cells behind the data."""
+    """Figure 9: recovery of couplings and of noise correlations against the hidden cells behind the data; lines: means."""
     table = shown.measures[shown.measures["variant"].str.contains("@hidden")]
     wide = table["variant"].str.split("@hidden", expand=True).reindex(columns=[0, 1])
     table = table.assign(family=wide[0], hidden=pd.to_numeric(wide[1]))
     if shown.truth is not None:  # the study's own stand-in is one more point
-        here = shown.measures[shown.measures["variant"].isin(table["family"]) & (shown.measures["seed"] == 0)]
+        here = shown.measures[shown.measures["variant"].isin(table["family"])]
         n_hidden = len(shown.truth.couplings) - shown.truth.n_visible
         table = pd.concat([table, here.assign(family=here["variant"], hidden=n_hidden)])
     wanted = {"coupling r": "coupling r", f"noise correlation R2 ({shown.n_runs} trials)": "noise correlation R²"}
     figure, axes = style.panels(1, 2, height=2.4)
     for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
         for color, family in zip(COLORS, dict.fromkeys(table["family"]), strict=False):
-            points = table[(table["metric"] == metric) & (table["family"] == family)].sort_values("hidden")
-            panel.plot(points["hidden"], points["value"], "o-", color=color, label=family)
+            points = table[(table["metric"] == metric) & (table["family"] == family)]
+            panel.plot(points["hidden"], points["value"], "o", color=color)
+            means = points.groupby("hidden")["value"].mean()
+            panel.plot(means.index, means, color=color, label=family)
         panel.set(xlabel="hidden cells behind the data", ylabel=label)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(table):
