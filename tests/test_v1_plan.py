@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from respike import schema
-from respike.v1 import plan
+from respike.core.config import build
+from respike.v1 import plan, truth
+from respike.v1.params import Standin
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())["properties"]["v1"]
 SAMPLING = {"likelihood": 0.4, "psth": 0.1, "noise_correlation": 50}
@@ -59,9 +62,10 @@ def test_study_of_hidden_cells_is_the_study_on_other_standins():
     assert list(studies) == [0, 30]
     other = studies[30]
     assert (other["standin"]["hidden"], other["standin"]["least_correlation"]) == (30, 0)
-    assert {**other["standin"], **{key: config["standin"][key] for key in ("hidden", "least_correlation")}} == config[
-        "standin"
-    ]
+    assert {
+        **other["standin"],
+        **{key: config["standin"][key] for key in ("hidden", "coupling_gain", "least_correlation")},
+    } == (config["standin"])
     assert (plan.dataset(config), plan.dataset(other)) == ("stand-in", "stand-in with 30 hidden cells")
     assert plan.fits(other) == ["sm_0", "sm_1", "sm_2", "mle_0", "mle_1", "mle_2"]
     assert plan.names(other)[2:4] == ["sm@hidden30_2", "mle@hidden30_0"]
@@ -69,6 +73,18 @@ def test_study_of_hidden_cells_is_the_study_on_other_standins():
     assert plan.hidden_studies(other) == {}  # and not once more
     for key in ("network", "training", "sampling", "data"):
         assert other[key] == config[key]
+
+
+def test_couplings_are_as_strong_whatever_the_number_of_hidden_cells():
+    def spread(standin: dict) -> float:
+        between = ~np.eye(standin["visible"], dtype=bool)
+        draws = (truth.couplings(np.random.default_rng(seed), build(Standin, standin)) for seed in range(200))
+        return np.concatenate([draw.sum(2)[: standin["visible"], : standin["visible"]][between] for draw in draws]).std()
+
+    config = config_of(hidden_study={"hidden": [0, 30]})
+    here = spread(config["standin"])
+    for other in plan.hidden_studies(config).values():
+        assert spread(other["standin"]) == pytest.approx(here, rel=0.05)
 
 
 def test_recorded_data_have_no_study_of_hidden_cells(tmp_path):

@@ -1,5 +1,6 @@
 """What the workflow rules of v1 are asked for: ways of fitting, their fits, and the study once more for other stand-ins."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,26 @@ def fits(config: Config) -> list[str]:
 def hidden_studies(config: Config) -> dict[int, Config]:
     """The config of the study on a stand-in with another number of hidden cells, for each number in v1.hidden_study.
 
-    Each variant of v1.hidden_study is fitted as often as v1.seeds says. Nothing for recorded data.
+    Couplings are as strong there as in the study's own stand-in, whatever the number of cells (truth.couplings divides by
+    its root). Each variant of v1.hidden_study is fitted as often as v1.seeds says. Nothing for recorded data.
     """
-    study, every = config["hidden_study"], variants(config)
+    study, every, standin = config["hidden_study"], variants(config), config["standin"]
+    as_strong = {
+        hidden: math.sqrt((standin["visible"] + hidden) / (standin["visible"] + standin["hidden"]))
+        for hidden in study["hidden"]
+    }
     chosen = {name: every[name] for name in study["variants"]}
     changed = {"variants": chosen, "shown": list(chosen), "pareto": {}, "hidden_study": {**study, "hidden": []}}
     return {
         hidden: {
             **config,
             **changed,
-            "standin": {**config["standin"], "hidden": hidden, "least_correlation": 0.0},
+            "standin": {
+                **standin,
+                "hidden": hidden,
+                "coupling_gain": standin["coupling_gain"] * as_strong[hidden],
+                "least_correlation": 0.0,
+            },
             "standin_name": f"stand-in with {hidden} hidden cells",
             "suffix": f"@hidden{hidden}",
         }
