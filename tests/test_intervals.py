@@ -82,10 +82,41 @@ def test_where_the_smallest_of_so_many_networks_lies():
     low, high = intervals.minimum(values, n)
     orders = list(itertools.combinations(range(8 + n), n))  # places of the others among all
     chance = [np.mean([min(places) >= j for places in orders]) for j in range(1, 9)]  # all lie above the j-th of ours
-    assert (low, high) == (1.0, 1.0 + next(j for j, p in enumerate(chance) if p <= 0.025))
-    assert intervals.minimum(values, 9)[0] == -np.inf  # eight networks cannot show the smallest of nine
+    assert (low, high) == (-np.inf, 1.0 + next(j for j, p in enumerate(chance) if p <= 0.025))
     assert intervals.minimum(values, np.nan) == intervals.minimum(values, 8)
-    assert intervals.minimum([1.0], 1) == (1.0, np.inf)
+    assert intervals.minimum([1.0], 1) == (-np.inf, np.inf)
+    assert intervals.minimum(np.arange(39.0), 1)[0] == 0  # one more lies above 39 of ours with a chance of 39/40
+    assert intervals.minimum(np.arange(38.0), 1)[0] == -np.inf
+    assert intervals.minimum(np.arange(39.0), 1, 0.96)[0] == -np.inf
+
+
+def test_the_smallest_of_others_lies_within_the_limits_often_enough():
+    chance = np.random.default_rng(0)
+    held = [
+        low <= chance.normal(size=2).min() <= high
+        for low, high in (intervals.minimum(chance.normal(size=80), 2) for _ in range(4000))
+    ]
+    assert np.mean(held) >= 0.94
+
+
+def test_every_side_with_a_spread_counts_with_its_own():
+    """Two spreads are known; a third side has none and takes the first: what they share is one random number."""
+    first, second, one = Side(1.0, 10, 0.01, 9), Side(0.0, 10, 5.0, 9), Side(0.25, 1)
+    parts = np.array([0.01**2 * (1 / 10 + 1), 5.0**2 / 10])
+    half = stats.t.ppf(0.975, parts.sum() ** 2 / (parts**2 / 9).sum()) * math.sqrt(parts.sum())
+    assert intervals.means(first, second, one) == pytest.approx((0.75 - half, 0.75 + half))
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_each_look_has_its_share_of_what_an_interval_may_miss(looks):
+    level = 1 - 0.05 / looks
+    assert intervals.corrected(looks) == pytest.approx(level)
+    expected = stats.ttest_ind(OURS, OTHERS, equal_var=False).confidence_interval(level)
+    assert intervals.means(side(OURS), side(OTHERS), level=level) == pytest.approx(expected)
+    exact = stats.binomtest(3, 10).proportion_ci(level, "exact")
+    assert intervals.shares(Side(0.3, 10), Side(0.0), level) == pytest.approx(tuple(exact))
+    low, high = intervals.counts(Side(2.0, 3), Side(0.0), level)
+    assert stats.poisson.sf(5, 3 * low) == pytest.approx((1 - level) / 2) == stats.poisson.cdf(6, 3 * high)
 
 
 def test_like_networks_share_their_spread_but_not_with_one_that_failed():

@@ -18,7 +18,7 @@ from tests.constants import check
 
 def test_constants_that_the_pages_state():
     check(activity, WINDOW=0.2, BIN=0.005, FEWEST_FREQUENCIES=4)
-    check(intervals, LEVEL=0.95, UPPER=0.975, NOT_ALIKE=0.99, UNKNOWN=(-math.inf, math.inf))
+    check(intervals, LEVEL=0.95, NOT_ALIKE=0.99, UNKNOWN=(-math.inf, math.inf))
     check(verdicts, SCALE={"%": 100}, EDGE=1e-9)
     assert verdicts.VERDICTS == ("reproduced", "not reproduced", "undecided", "not comparable", "not measured")
     check(
@@ -26,7 +26,7 @@ def test_constants_that_the_pages_state():
     )
     assert cards.OPEN == ("not comparable", "not measured")
     check(published, LARGEST=300_000, LARGEST_TABLE=1_000_000, WIDTHS=(1500, 1200, 1000, 800, 640))
-    assert {"value", "spread", "n", "margin"} == claims.NUMBERS
+    assert {"value", "spread", "n", "margin", "looks"} == claims.NUMBERS
 
 
 class TestActivity:
@@ -122,9 +122,9 @@ class TestIntervals:
             if chance <= 0.025:
                 break
             j += 1
-        assert (low, high) == (0.0, values[j])
+        assert (low, high) == (-math.inf, values[j])
         assert intervals.minimum(values, np.nan) == (low, high)
-        assert intervals.minimum(values, 41)[0] == -math.inf
+        assert intervals.minimum(np.arange(78.0), 2)[0] == 0.0  # 78/80 = 0.975
         assert intervals.minimum([1.0, 2.0], 1)[1] == math.inf
 
 

@@ -176,11 +176,43 @@ def test_counts_per_unit_of_time(rate, verdict):
 
 def test_a_minimum_is_that_of_as_many_networks():
     accuracies = np.linspace(96, 100, 100)
-    claim = {"statistic": "minimum", "direction": "at least", "value": 96.0, "n": 100.0, "margin": 0.0}
+    claim = {"statistic": "minimum", "direction": "at least", "value": 96.0, "n": 2.0, "margin": 0.0}
     assert judged(rows(accuracies), **claim)["verdict"] == REPRODUCED
-    assert judged(rows(accuracies[:50]), **claim)["verdict"] == UNDECIDED  # fifty networks cannot show the lowest of 100
+    assert judged(rows(accuracies[:50]), **claim)["verdict"] == UNDECIDED  # fifty networks cannot show the lower of two
     assert judged(rows([90.0, *accuracies[1:]]), **claim)["verdict"] == UNDECIDED  # chance makes one
-    assert judged(rows([90.0] * 10 + [*accuracies[10:]]), **claim)["verdict"] == NOT_REPRODUCED
+    assert judged(rows([90.0] * 90 + [*accuracies[90:]]), **claim)["verdict"] == NOT_REPRODUCED
+
+
+def test_networks_that_were_added_after_a_look_need_a_wider_interval():
+    """Of the two a twentieth in all is missed: the second look at the same networks leaves open what one look decides."""
+    made = rows([0.9, 0.93, 0.96, 0.99, 0.97])
+    limits = [stats.ttest_1samp([row.value for row in made], 0.9).confidence_interval(1 - 0.05 / looks) for looks in (1, 2)]
+    margin = float(np.mean([limits[0].high, limits[1].high])) - 0.9
+    once, twice = (judged(made, margin=margin, looks=looks) for looks in (1, 2))
+    assert (once["verdict"], twice["verdict"]) == (REPRODUCED, UNDECIDED)
+    assert (twice["low"], twice["high"]) == pytest.approx((limits[1].low - 0.9, limits[1].high - 0.9))
+    assert "95 % interval" in once["compared"]
+    assert "97.5 % interval" in twice["compared"]
+    assert twice["compared"].endswith("(2 looks)")
+
+
+def test_networks_that_are_measured_twice_are_compared_pair_by_pair():
+    after, before = [0.5, 0.7, 0.9], [0.4, 0.61, 0.79]
+    made = rows(after, "trained") + rows(before, "initial")
+    claim = {
+        "variant": "trained - initial",
+        "statistic": "mean of pairs",
+        "value": 0.0,
+        "margin": 0.0,
+        "direction": "at least",
+    }
+    row = judged(made, **claim)
+    expected = stats.ttest_rel(after, before).confidence_interval(0.95)
+    assert (row["low"], row["high"], row["value"]) == pytest.approx((*expected, 0.1))
+    assert row["verdict"] == REPRODUCED
+    assert judged(made, **{**claim, "statistic": "mean"})["verdict"] == UNDECIDED  # as if they were six networks
+    row = judged(rows(after, "trained") + rows(before, "initial", first=1), **claim)
+    assert (row["verdict"], row["why"]) == (NOT_COMPARABLE, "not every network is measured twice")
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(60004.0, REPRODUCED), (60003.0, NOT_REPRODUCED)])
@@ -498,6 +530,8 @@ def test_claims_are_read_as_they_were_written(tmp_path):
         ({"metric": ""}, "no metric, expected a note"),
         ({"margin": NAN}, "margin nan, expected a number"),
         ({"margin": -1.0}, "a margin of 0 or more"),
+        ({"looks": 0.0}, "1 look or more"),
+        ({"statistic": "mean of pairs"}, "the two measures of each network"),
         ({"value": NAN}, "value nan"),
         ({"spread": 0.0, "n": 3.0}, "spread 0.0 of n = 3.0"),
         ({"spread": 0.1, "n": 1.0}, "spread 0.1 of n = 1.0"),

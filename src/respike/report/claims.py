@@ -17,7 +17,7 @@ import pandas as pd
 from respike.core import files
 
 Whose = Literal["paper", "re-implementation", "goal"]
-Statistic = Literal["mean", "share of networks", "share", "count", "minimum", "exact"]
+Statistic = Literal["mean", "mean of pairs", "share of networks", "share", "count", "minimum", "exact"]
 Direction = Literal["equal", "at least", "at most", ""]
 COMPARE = {"=": operator.eq, ">=": operator.ge, "<=": operator.le}
 
@@ -33,6 +33,7 @@ class Claim(NamedTuple):
     metric: str  # empty: nothing measures it, `note` says why
     statistic: Statistic  # what the value is a number of:
     #   mean               over networks, each measured alike (Welch)
+    #   mean of pairs      over networks that are measured twice ("trained - initial"): their differences
     #   share of networks  each network counts or does not: measures of 0 or 1 (0 or 100 %) (binomial)
     #   share              of n items (rules, trials), n of each measure (binomial)
     #   count              of events per unit of time, n units of it (Poisson)
@@ -48,6 +49,7 @@ class Claim(NamedTuple):
     like: str  # grid of like networks whose spreads are pooled where replicas are few
     group: str  # the sentence that this is a part of
     note: str  # what a reader must know
+    looks: float = 1.0  # how often our networks were looked at, more being added in between; empty: once
 
 
 class Condition(NamedTuple):
@@ -99,6 +101,7 @@ def read(path: Path) -> list[Claim]:
     )
     if tuple(table.columns) != Claim._fields:
         raise ValueError(f"{path}: columns {list(table.columns)}, expected {list(Claim._fields)}")
+    table["looks"] = table["looks"].fillna(Claim._field_defaults["looks"])
     claims = [Claim(*row) for row in table.itertuples(index=False, name=None)]
     for line, claim in enumerate(claims, 2):
         wrong = fault(claim)
@@ -125,8 +128,11 @@ def fault(claim: Claim) -> str:
         return "" if claim.note else "no direction, expected a note that says why it cannot be judged"
     if not claim.metric:
         return "" if claim.note else "no metric, expected a note that says why it is not measured"
-    if not np.isfinite([claim.value, claim.margin]).all() or claim.margin < 0:
-        return f"value {claim.value}, margin {claim.margin}, expected a number, and a margin of 0 or more"
+    if not np.isfinite([claim.value, claim.margin]).all() or claim.margin < 0 or claim.looks < 1:
+        numbers = f"value {claim.value}, margin {claim.margin}, looks {claim.looks:g}"
+        return f"{numbers}, expected a number, a margin of 0 or more, and 1 look or more"
+    if claim.statistic == "mean of pairs" and " - " not in claim.variant:
+        return f"variant {claim.variant!r}, expected the two measures of each network, for instance 'trained - initial'"
     if claim.spread <= 0 or claim.n < 1 or (claim.n < 2 and claim.spread > 0):
         return f"spread {claim.spread} of n = {claim.n}, expected a positive spread of two or more, or none"
     return ""

@@ -254,8 +254,8 @@ def overview(published: Path) -> str:
             "numbers again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the "
             "run, or the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both "
             "answers. An interval misses once in twenty; nothing is corrected for the number of claims. "
-            "Where few networks left a claim undecided more were trained, as the presets tell: that makes intervals a little "
-            "too short. "
+            "Where more networks were trained after a look at the first ones, each look has its share of that twentieth: two "
+            "looks, two intervals of 97.5 % (the scorecard tells how many). "
             "*−∞ to ∞*: one number on either side, and nothing tells how far chance carries it.",
             runs(published),
             f"## Verdicts\n\n{verdicts(published)}",

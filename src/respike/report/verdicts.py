@@ -6,7 +6,8 @@ The rule, the same for every claim, with its margin written down before the run:
   undecided       it holds both answers: too few replicas
   not comparable  what ran was something else than the claim is about; every reason is told
   not measured    this run has no value for it
-Each interval misses once in twenty; nothing is corrected for the number of claims.
+Each interval misses once in twenty; nothing is corrected for the number of claims. Where networks were added after a look at
+those before, each look has its share of the twentieth (Bonferroni).
 """
 
 from collections import defaultdict
@@ -27,6 +28,8 @@ REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_COMPARABLE, NOT_MEASURED = VERDICTS
 SCALE = {"%": 100.0}  # of shares in that unit
 LEFT_OPEN = "were our mean known exactly, the paper's own networks would still leave both answers open"
 ENDLESS = 1e9  # networks, whose mean is known exactly
+PAIRS = "mean of pairs"
+MEANS = ("mean", PAIRS)
 EDGE = 1e-9  # of the margin or the value: what lies just at the margin is inside
 
 
@@ -86,6 +89,10 @@ def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
     why_not = [] if claim.direction else ["there is no number to hold it against"]
     why_not += [reason if of == variants else f"{of[0]}: {reason}" for reason, of in told.items()]
     ours = [intervals.sample(part["value"]) if len(part) else Side(np.nan) for part in rows]
+    if claim.statistic == PAIRS and all(map(len, rows)):
+        pairs = rows[0].set_index("seed")["value"] - rows[1].set_index("seed")["value"]
+        why_not += ["not every network is measured twice"] if pairs.isna().any() else []
+        ours = [intervals.sample(pairs)]
     n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
     return Evidence(claim, runs[0].size, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
 
@@ -148,7 +155,10 @@ def with_like(found: list[Evidence]) -> list[Evidence]:
             same = [number for number in grid if len(found[number].ours) == kinds]
             for number, side in zip(same, intervals.pooled([found[number].paper for number in same]), strict=True):
                 found[number] = found[number]._replace(paper=side)
-    return [each._replace(ours=[known.get(side, side[-1]) for side in sides_of(each)]) for each in found]
+    return [
+        each._replace(ours=[known.get(side, side[-1]) for side in sides_of(each)]) if each.claim.statistic == "mean" else each
+        for each in found
+    ]
 
 
 def sides_of(found: Evidence) -> list[tuple[str, str, Side]]:
@@ -192,20 +202,21 @@ def counted(claim: Claim, rows: pd.DataFrame) -> float:
 
 
 def difference(found: Evidence) -> Limits:
-    """95 % interval of ours minus the paper's value; of a claim about two kinds, of their difference minus the paper's."""
+    """Interval of ours minus the paper's value; of a claim about two kinds, of their difference minus the paper's."""
     claim, rows, two = found.claim, found.rows, len(found.rows) == 2
+    level = intervals.corrected(claim.looks)
     if claim.statistic == "exact":
         return value(found) - claim.value, value(found) - claim.value
     if claim.statistic == "minimum":
-        low, high = intervals.minimum(rows[0]["value"], claim.n)
+        low, high = intervals.minimum(rows[0]["value"], claim.n, level)
         return low - claim.value, high - claim.value
-    if claim.statistic == "mean":
-        return intervals.means(*found.ours, found.paper)
+    if claim.statistic in MEANS:
+        return intervals.means(*found.ours, found.paper, level=level)
     compare = intervals.counts if claim.statistic == "count" else intervals.shares
     scale = SCALE.get(claim.unit, 1.0) if compare is intervals.shares else 1.0
     sides = [Side(counted(claim, part) / scale, size_of(claim, part)) for part in rows]
     sides += [] if two else [Side(claim.value / scale, claim.n)]
-    low, high = (scale * limit for limit in compare(*sides))
+    low, high = (scale * limit for limit in compare(*sides, level))
     return (low - claim.value, high - claim.value) if two else (low, high)
 
 
@@ -231,21 +242,22 @@ def decided(claim: Claim, low: float, high: float) -> str:
 def left_open(found: Evidence) -> bool:
     """Whether a claim about a mean would be undecided with endlessly many networks of ours, their mean and spread as now."""
     exact = found._replace(ours=[side._replace(n=ENDLESS) for side in found.ours])
-    return found.claim.statistic == "mean" and decided(found.claim, *difference(exact)) == UNDECIDED
+    return found.claim.statistic in MEANS and decided(found.claim, *difference(exact)) == UNDECIDED
 
 
 def sentence(found: Evidence, ours: float, low: float, high: float) -> str:
     """What was compared with what: n, spread, interval, margin."""
     claim, rows = found.claim, found.rows
-    spread = found.ours[0].spread if claim.statistic == "mean" and len(rows) == 1 else np.nan
+    spread = found.ours[0].spread if claim.statistic in MEANS and len(found.ours) == 1 else np.nan
     data = ", ".join(dict.fromkeys(name for part in rows for name in part["dataset"]))
-    mine = f"{' minus '.join(of_what(claim, part) for part in rows)}: {ours:.4g}{_more(spread, np.nan)} on {data}"
+    pairs = " of the same ones" if claim.statistic == PAIRS else ""
+    mine = f"{' minus '.join(of_what(claim, part) for part in rows)}{pairs}: {ours:.4g}{_more(spread, np.nan)} on {data}"
     theirs = f"{claim.value:.4g}{_more(claim.spread, claim.n)}"
     wanted = {"equal": "the same", "at least": "as much", "at most": "as little"}[claim.direction]
     within = f"{wanted} within {claim.margin:.3g}" if claim.margin else f"{claim.direction} that"
-    return (
-        f"{mine}; {claim.whose}: {theirs}; {within}? Difference {ours - claim.value:.3g}, 95 % interval {interval(low, high)}"
-    )
+    looks = f" ({claim.looks:g} looks)" if claim.looks > 1 else ""
+    level = f"{100 * intervals.corrected(claim.looks):.3g} % interval {interval(low, high)}{looks}"
+    return f"{mine}; {claim.whose}: {theirs}; {within}? Difference {ours - claim.value:.3g}, {level}"
 
 
 def _more(spread: float, n: float) -> str:
@@ -264,6 +276,7 @@ def of_what(claim: Claim, rows: pd.DataFrame) -> str:
     many, items = f"{len(rows)} network{'s' if len(rows) > 1 else ''}{chosen}", rows["n"].sum()
     return {
         "mean": f"mean of {many}",
+        PAIRS: f"mean of {many}",
         "share of networks": f"share of {many}",
         "share": f"share of {items}",
         "count": f"{counted(claim, rows) * items:.0f} events in {items}",
