@@ -532,7 +532,7 @@ def test_claims_are_read_as_they_were_written(tmp_path):
         ({"margin": -1.0}, "a margin of 0 or more"),
         ({"looks": 0.0}, "1 look or more"),
         ({"statistic": "mean of pairs"}, "the two measures of each network"),
-        ({"value": NAN}, "value nan"),
+        ({"value": NAN}, "value nan, looks 1, margin"),
         ({"spread": 0.0, "n": 3.0}, "spread 0.0 of n = 3.0"),
         ({"spread": 0.1, "n": 1.0}, "spread 0.1 of n = 1.0"),
         ({"item": "accuracy"}, "'accuracy' stands there twice"),

@@ -129,8 +129,8 @@ def fault(claim: Claim) -> str:
     if not claim.metric:
         return "" if claim.note else "no metric, expected a note that says why it is not measured"
     if not np.isfinite([claim.value, claim.margin]).all() or claim.margin < 0 or claim.looks < 1:
-        numbers = f"value {claim.value}, margin {claim.margin}, looks {claim.looks:g}"
-        return f"{numbers}, expected a number, a margin of 0 or more, and 1 look or more"
+        numbers = f"value {claim.value}, looks {claim.looks:g}, margin {claim.margin}"
+        return f"{numbers}, expected a number, 1 look or more and a margin of 0 or more"
     if claim.statistic == "mean of pairs" and " - " not in claim.variant:
         return f"variant {claim.variant!r}, expected the two measures of each network, for instance 'trained - initial'"
     if claim.spread <= 0 or claim.n < 1 or (claim.n < 2 and claim.spread > 0):

@@ -66,23 +66,15 @@ def hidden_studies(config: Config) -> dict[int, Config]:
     Couplings are as strong there as in the study's own stand-in, whatever the number of cells (truth.couplings divides by
     its root). Each variant of v1.hidden_study is fitted as often as v1.seeds says. Nothing for recorded data.
     """
-    study, every, standin = config["hidden_study"], variants(config), config["standin"]
-    as_strong = {
-        hidden: math.sqrt((standin["visible"] + hidden) / (standin["visible"] + standin["hidden"]))
-        for hidden in study["hidden"]
-    }
+    study, every, standin = config["hidden_study"], variants(config), {**config["standin"], "least_correlation": 0.0}
+    gain, visible, cells = standin["coupling_gain"], standin["visible"], standin["visible"] + standin["hidden"]
     chosen = {name: every[name] for name in study["variants"]}
     changed = {"variants": chosen, "shown": list(chosen), "pareto": {}, "hidden_study": {**study, "hidden": []}}
     return {
         hidden: {
             **config,
             **changed,
-            "standin": {
-                **standin,
-                "hidden": hidden,
-                "coupling_gain": standin["coupling_gain"] * as_strong[hidden],
-                "least_correlation": 0.0,
-            },
+            "standin": {**standin, "hidden": hidden, "coupling_gain": gain * math.sqrt((visible + hidden) / cells)},
             "standin_name": f"stand-in with {hidden} hidden cells",
             "suffix": f"@hidden{hidden}",
         }
