@@ -71,7 +71,9 @@ def test_rate2lif(made):
     rows = [Measure("gonogo", k, "d", "trained", value, "%", 1) for k, value in enumerate((100.0, 0.0, 100.0, 100.0))]
     rows += [Measure("gonogo", k, "d", "best scale", value, "1", 1) for k, value in enumerate((20.0, 25.0, 30.0, 20.0))]
     rows += [
-        Measure("gonogo", 0, "d", f"{end} scale", value, "1", 1) for end, value in (("smallest", 20.0), ("largest", 30.0))
+        Measure("gonogo", k, "d", f"{end} scale", value, "1", 1)
+        for k in range(4)
+        for end, value in (("smallest", 20.0), ("largest", 30.0))
     ]
     expected = {"trained": ["75"], "at_edge": ["3"], "smallest_scale": ["20"], "largest_scale": ["30"]}
     assert told(rate2lif.found(pd.DataFrame(rows))) == {("gonogo", fact): values for fact, values in expected.items()}
@@ -162,7 +164,8 @@ def test_measures_across_modes_are_of_each_replica():
 NAMES = {  # facts that each study tells; `dataset`, `networks`, `replicas` and `n` are those of the measures
     "modes": {*modes.TOLD, "modes"},
     "rate2lif": {
-        *("trainer", "trials", "cells", "sst_cells", "dale", "activation", "smallest_tau", "largest_tau"),
+        *rate2lif.TOLD,
+        *("smallest_tau", "largest_tau"),
         *("trained", "at_edge", "smallest_scale", "largest_scale"),
     },
     "v1": {"steps", "cells"},

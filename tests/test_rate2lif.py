@@ -137,9 +137,9 @@ def test_losses():
     assert model.loss(output, target, "l1").tolist() == [7.0]
 
 
-@pytest.mark.parametrize(("name", "first"), [("go-nogo", 75), ("xor", 200), ("mante", 300)])
+@pytest.mark.parametrize(("name", "first"), [("go-nogo", 75), ("xor", 200), ("mante", 299)])
 def test_response_window_of_the_rate_model(name, first):
-    """Published: Go-NoGo from step 75, XOR from step 200, contextual integration the last 200 of 500 steps."""
+    """Published: Go-NoGo from step 75, XOR from step 200, contextual integration the last 200 of 499 outputs."""
     task = TASKS[name]
     trials = tasks.draw(task, np.random.default_rng(0), 20)._replace(wanted=np.ones(20, dtype=int))
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from respike.core.spikes import Spikes
 from respike.rate2lif import activity, archives, conversion, learning, lif, model, params, tasks
 from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
 from respike.rate2lif.stages import metrics
@@ -39,7 +38,7 @@ def test_constants_of_the_published_programs():
     assert {
         "go-nogo": Task("go-nogo", 200, 1, 75, 100, 200, False),
         "xor": Task("xor", 300, 2, 200, 200, 270, True),
-        "mante": Task("mante", 500, 4, 300, 260, 500, True),
+        "mante": Task("mante", 500, 4, 299, 260, 500, True),
     } == TASKS
     check(Search(), method="grid", trials=100)
     check(Simulation(), trials=100, recorded=20, shown_scales=(1, 10, 25))
@@ -148,14 +147,14 @@ def test_drive_takes_every_so_many_columns():
 
 
 def test_spikes_and_outputs_of_several_runs():
-    """Times of steps of 0.05 ms times the down-sampling; an output sample a millisecond."""
+    """Times of steps of 0.05 ms times the down-sampling; an output sample a millisecond. The first nine steps do not count."""
     none = np.empty((3, 0, 4))
     runs = [
         lif.Run(4, np.arange(200.0), np.array(steps), np.array(cells), *none)
-        for steps, cells in (([3, 40], [0, 3]), ([199], [1]))
+        for steps, cells in (([8, 9, 40], [2, 0, 3]), ([0, 199], [2, 1]))
     ]
     found = conversion.fired(runs, Lif(downsample=2))
-    np.testing.assert_allclose(found.times, [3e-4, 4e-3, 1.99e-2])
+    np.testing.assert_allclose(found.times, [9e-4, 4e-3, 1.99e-2])
     assert (found.cells.tolist(), found.trial.tolist(), found.n_cells, found.n_trials) == ([0, 3, 1], [0, 0, 1], 4, 2)
     assert found.duration == pytest.approx(0.02)
     assert conversion.outputs(runs, Lif(downsample=2))[1].tolist() == list(range(0, 200, 10))
@@ -209,9 +208,18 @@ def test_facts_of_searches_at_the_ends_of_their_grid():
         ("a", 2, "trained", 100.0),
         ("a", 3, "trained", 0.0),
     ]
-    rows += [("a", 1, "trained", 0.0), ("a", 0, "smallest scale", 20.0), ("a", 0, "largest scale", 75.0)]
+    rows += [("a", 1, "trained", 0.0)]
+    rows += [("a", k, f"{end} scale", value) for k in range(4) for end, value in (("smallest", 20.0), ("largest", 75.0))]
+    # scales of each network's own: none of them was tried at 20 to 50
+    rows += [("narrow", k, "best scale", best) for k, best in enumerate((10.0, 40.0))]
+    rows += [("narrow", k, "trained", 100.0) for k in range(2)]
+    rows += [("narrow", 0, "smallest scale", 10.0), ("narrow", 0, "largest scale", 25.0)]
+    rows += [("narrow", 1, "smallest scale", 30.0), ("narrow", 1, "largest scale", 75.0)]
     found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "seed", "metric", "value"])))
-    assert found == {"a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75}}
+    assert found == {
+        "a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75},
+        "narrow": {"trained": 100.0, "at_edge": 1, "smallest_scale": 30, "largest_scale": 25},
+    }
 
 
 def test_published_fields_are_of_the_last_check_and_its_last_trial(rng):
@@ -301,11 +309,6 @@ class TestMeasures:
         assert found["mean rate, qif"] == (9.5, "Hz", 20)
         worse = trials.assign(correct=[True] * 18 + [False] * 2 + [True] * 20)
         assert self.values(metrics.of_trials(self.origin, worse))["converted"][0] == 0
-
-    def test_spikes_of_the_first_nine_steps_do_not_count(self):
-        fired = Spikes(np.array([0.0, 8, 9, 10]) * 5e-5, np.arange(4), 4, 0.1, np.array([0, 1, 0, 1]), 2)
-        found = metrics.settled(fired)
-        assert (found.cells.tolist(), found.trial.tolist()) == ([2, 3], [0, 1])
 
     def test_courses_and_their_components(self):
         shown = {"filtered": np.arange(24.0).reshape(3, 2, 4), "group": np.array(["b", "a", "b"])}

@@ -282,17 +282,17 @@ def test_components_hold_the_share_that_was_put_in():
 
 def test_rates_by_kind_of_cell_and_of_trial():
     """Two excitatory cells, one SST, one other inhibitory, in three of four trials of 2 s: each rate rests on as many cells
-    as there are of its kind, times trials of its kind. A spike of the first 9 steps does not count.
+    as there are of its kind, times trials of its kind.
     """
     n = np.zeros((4, 4))
     inhibitory, taus = np.array([False, False, True, True]), (4.0, 20.0)
     network = Network(n, n, n[:, :1], n[0], 0.0, n[0], n, inhibitory, taus, n[0], sst_cells=1)
-    go = [(0.0004, 0, 0), (0.1, 0, 0), (0.2, 2, 0), (0.3, 2, 0), (0.5, 1, 2), (0.6, 1, 2)]  # time, cell, trial
+    go = [(0.1, 0, 0), (0.2, 2, 0), (0.3, 2, 0), (0.5, 1, 2), (0.6, 1, 2)]  # time, cell, trial
     times, cells, trials = np.array([*go, (1.9, 0, 1), (1.0, 3, 1)]).T
     fired = spikes.Spikes(times, cells.astype(int), 4, 2.0, trials.astype(int), 3)
     rates = np.array([[2.0, 3, 1, 0], [2.0, 1, 2, 5], [5.0, 2, 3, 1], [9.0, 9, 9, 9]])
     activity = {"group": np.array(["Go", "NoGo", "Go", "NoGo"]), "mean_rate": rates}
-    measured = metrics.of_rates(metrics.Origin("a", 0, "b"), network, metrics.settled(fired), activity)
+    measured = metrics.of_rates(metrics.Origin("a", 0, "b"), network, fired, activity)
     found = {one.metric.removeprefix("mean rate, "): (one.value, one.n) for one in measured}
     correlation = np.corrcoef([3, 2, 2, 2], [2 / 6, 2 / 6, 2 / 6, 1 / 6])[0, 1]
     assert found == {

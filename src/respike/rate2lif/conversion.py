@@ -10,7 +10,7 @@ from jaxtyping import Float
 from respike.core import seeds, spikes
 from respike.rate2lif import lif, tasks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import CONVERTED, LIF_STEP, STEPS_PER_COLUMN, Lif, Stream
+from respike.rate2lif.params import CONVERTED, LIF_STEP, STEPS_PER_COLUMN, UNCOUNTED, Lif, Stream
 from respike.rate2lif.tasks import Task, Trials
 
 FIRST_GUESS = 25.0  # where the least squares start: the scale of the published examples
@@ -128,14 +128,15 @@ def report(network: str, table: pd.DataFrame) -> None:
 
 
 def fired(runs: Sequence[lif.Run], options: Lif) -> spikes.Spikes:
-    """Spikes of the runs, one trial each."""
+    """Spikes of the runs, one trial each, without those that the random first voltages cause (see `lif.rates`)."""
     dt = LIF_STEP * options.downsample
+    counted = [run.spike_step >= UNCOUNTED for run in runs]
     return spikes.Spikes(
-        times=np.concatenate([run.spike_step for run in runs]) * dt,
-        cells=np.concatenate([run.spike_cell for run in runs]),
+        times=np.concatenate([run.spike_step[late] for run, late in zip(runs, counted, strict=True)]) * dt,
+        cells=np.concatenate([run.spike_cell[late] for run, late in zip(runs, counted, strict=True)]),
         n_cells=runs[0].n_cells,
         duration=len(runs[0].output) * dt,
-        trials=np.repeat(np.arange(len(runs)), [len(run.spike_step) for run in runs]),
+        trials=np.repeat(np.arange(len(runs)), [late.sum() for late in counted]),
         n_trials=len(runs),
     )
 

@@ -20,7 +20,7 @@ class Task:
     name: str
     n_steps: int
     n_inputs: int
-    rate_window: int  # first step of the rate model's response
+    rate_window: int  # first of the n_steps - 1 outputs of the rate model that are its response
     lif_window: int  # first step of the LIF network's response
     end: int  # first step after the response
     two_sided: bool  # responses are 1 and -1, else 1 and 0
@@ -29,7 +29,7 @@ class Task:
 TASKS = {
     "go-nogo": Task("go-nogo", 200, 1, 75, 100, 200, False),
     "xor": Task("xor", 300, 2, 200, 200, 270, True),
-    "mante": Task("mante", 500, 4, 300, 260, 500, True),
+    "mante": Task("mante", 500, 4, 299, 260, 500, True),
 }
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from scipy.stats import binomtest
 
-from respike.core import files, measures, spikes, style
+from respike.core import files, measures, spikes, statistics, style
 from respike.rate2lif import archives, fitted, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
@@ -185,7 +185,7 @@ def rates(case: Case, out: Path) -> None:
 def cell_by_cell(axes: Axes, case: Case) -> Float[np.ndarray, " cell"]:
     """Mean rate of each cell in the LIF network against the one in the rate model; returns the LIF rates in Hz."""
     model = case.activity["mean_rate"][: case.fired.n_trials].mean(0)
-    lif = np.bincount(case.fired.cells, minlength=case.fired.n_cells) / (case.fired.duration * case.fired.n_trials)
+    lif = statistics.rate(case.fired)
     for name, cells, color in kinds(case.network):
         axes.plot(model[cells], lif[cells], "o", markersize=2.5, color=color, label=name)
     r = np.corrcoef(model, lif)[0, 1]

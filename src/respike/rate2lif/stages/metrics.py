@@ -4,7 +4,6 @@ In the table a network's replica is its seed.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,20 +16,12 @@ from respike.core.config import build
 from respike.core.measures import Measure
 from respike.rate2lif import archives, conversion, fitted, model, tasks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import (
-    CONVERTED,
-    LIF_STEP,
-    PUBLISHED_GRID,
-    RATE_STEP,
-    STANDARD,
-    UNCOUNTED,
-    Training,
-    scheduled,
-)
+from respike.rate2lif.params import CONVERTED, PUBLISHED_GRID, RATE_STEP, STANDARD, Training, scheduled
 from respike.rate2lif.tasks import TASKS
 
 STUDY = "rate2lif"
-TOLD = ("task", "trainer", "trials", "cells", "activation", "dale", "sst_cells")  # of a training
+TOLD = ("task", "trainer", "trials", "cells", "activation", "dale", "sst_cells", "loss")  # of a training
+TOLD += ("weights", "gain", "p_inhibitory", "p_recurrent", "learning_rate")
 UNBOUNDED_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda, of softplus and ReLU
 COMPONENTS = 3  # whose share of the variance is measured
 ENDS = ("smallest scale", "largest scale")  # of the grid: a fact of all networks of a variant, no measure of each
@@ -68,12 +59,12 @@ def trained(networks: list[Path]) -> Iterator[tuple[str, dict]]:
 
 
 def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
-    """Of each variant: networks that met the stop rule (%), the grid of scales, how many of them are best at an end of it."""
+    """Of each variant: networks that met the stop rule (%), the grid of scales, how many are best at an end of theirs."""
     for variant, part in rows.groupby("variant"):
         values = {metric: rows.set_index("seed")["value"] for metric, rows in part.groupby("metric")}
-        smallest, largest = (values[end] for end in ENDS)
-        ends = {"smallest_scale": smallest.min(), "largest_scale": largest.max()}
-        at_edge = int((values["best scale"].isin(list(ends.values())) & (values["trained"] > 0)).sum())
+        best, smallest, largest = (values[name] for name in ("best scale", *ENDS))
+        ends = {"smallest_scale": smallest.max(), "largest_scale": largest.min()}  # of what all of them were tried at
+        at_edge = int((((best == smallest) | (best == largest)) & (values["trained"] > 0)).sum())
         yield variant, {"trained": values["trained"].mean(), **ends, "at_edge": at_edge}
 
 
@@ -88,7 +79,7 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
     yield from of_cells(origin, network)
     yield from of_search(origin, files.read_table(folder / "search.parquet"), settings.activation)
     yield from of_trials(origin, files.read_table(folder / "trials.parquet"))
-    yield from of_rates(origin, network, settled(spikes.read(folder / "spikes.npz")), activity)
+    yield from of_rates(origin, network, spikes.read(folder / "spikes.npz"), activity)
     yield from of_components(origin, activity["course"], courses(shown))
 
 
@@ -147,12 +138,6 @@ def of_trials(origin: Origin, trials: pd.DataFrame) -> Iterator[Measure]:
         yield origin.measure(f"LIF accuracy, mean output{ending}", 100 * rows["decided"].mean(), "%", n)
         yield origin.measure(f"converted{ending}", 100 * (rows["correct"].mean() >= CONVERTED), "%", n)
         yield origin.measure(f"mean rate{ending}", rows["rate"].mean(), "Hz", n)
-
-
-def settled(fired: spikes.Spikes) -> spikes.Spikes:
-    """`fired` without the spikes that the random first voltages cause; the published rates leave them out as well."""
-    late = fired.times >= UNCOUNTED * LIF_STEP
-    return replace(fired, times=fired.times[late], cells=fired.cells[late], trials=fired.trial[late])
 
 
 def of_rates(origin: Origin, network: Network, fired: spikes.Spikes, activity: dict[str, np.ndarray]) -> Iterator[Measure]:
