@@ -104,8 +104,7 @@ def accuracy(table: pd.DataFrame) -> pd.Series:
 
 def best(table: pd.DataFrame) -> float:
     """The first scale that reaches the highest accuracy."""
-    shares = accuracy(table)
-    return float(shares.index[int(np.argmax(shares.to_numpy()))])
+    return float(accuracy(table).idxmax())
 
 
 def published_fields(table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -129,14 +128,14 @@ def report(network: str, table: pd.DataFrame) -> None:
 
 def fired(runs: Sequence[lif.Run], options: Lif) -> spikes.Spikes:
     """Spikes of the runs, one trial each, without those that the random first voltages cause (see `lif.rates`)."""
-    dt = LIF_STEP * options.downsample
-    counted = [run.spike_step >= UNCOUNTED for run in runs]
+    dt, steps = LIF_STEP * options.downsample, np.concatenate([run.spike_step for run in runs])
+    counted = steps >= UNCOUNTED
     return spikes.Spikes(
-        times=np.concatenate([run.spike_step[late] for run, late in zip(runs, counted, strict=True)]) * dt,
-        cells=np.concatenate([run.spike_cell[late] for run, late in zip(runs, counted, strict=True)]),
+        times=steps[counted] * dt,
+        cells=np.concatenate([run.spike_cell for run in runs])[counted],
         n_cells=runs[0].n_cells,
         duration=len(runs[0].output) * dt,
-        trials=np.repeat(np.arange(len(runs)), [late.sum() for late in counted]),
+        trials=np.repeat(np.arange(len(runs)), [len(run.spike_step) for run in runs])[counted],
         n_trials=len(runs),
     )
 
