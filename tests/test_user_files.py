@@ -123,11 +123,40 @@ def test_hidden_layers_in_the_spellings_of_numpy_and_people(tmp_path, form, rng)
 @pytest.mark.parametrize("folder", [".", "raw", "MNIST/raw"])
 def test_digits_under_the_names_that_people_have(tmp_path, rng, dotted, end, folder):
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    images = rng.integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    images, others = rng.integers(0, 256, (2, 4, 28, 28), dtype=np.uint8)
     for name in digits.FILES:
         path = tmp_path / folder / (name.replace("-idx", ".idx") if dotted else name)
-        digits.write_idx(path, images if "images" in name else np.arange(4))
+        digits.write_idx(path, (images if "train" in name else others) if "images" in name else np.arange(4))
         if end:
             path.with_name(path.name + end).write_bytes(gzip.compress(path.read_bytes()))
             path.unlink()
     np.testing.assert_array_equal(digits.read(tmp_path).train_images, images.reshape(4, -1))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"train-images": lambda images: images // 255}, ("train-images", "pixels from 0 to 1,", "bytes from 0 to 255")),
+        ({"t10k-images": lambda images: 0 * images}, ("t10k-images", "pixels from 0 to 0,")),
+        ({"train-images": lambda images: 255 - images // 8}, ("train-images", "pixels from 224", "background of 0")),
+        ({"train-labels": lambda labels: 0 * labels + 7}, ("train-labels", "all 6 labels are 7")),
+        ({"train-": lambda part: part[:4]}, ("t10k-images", "holds the images of train-images")),
+    ],
+    ids=["zeros and ones", "black", "inverted", "one digit", "tested on what it learned"],
+)
+def test_digits_that_cannot_be_learned_from_are_refused(tmp_path, rng, change, told):
+    images = rng.integers(0, 256, (6, 28, 28), dtype=np.uint8)
+    for name in digits.FILES:
+        part = images if "images" in name else np.arange(6)
+        part = part if "train" in name else part[:4]
+        for start, done in change.items():
+            part = done(part) if name.startswith(start) else part
+        digits.write_idx(tmp_path / name, part)
+    refused(lambda: digits.read(tmp_path), *told)
+
+
+def test_digits_with_the_numbers_of_labels_of_mnist_are_not_called_mnist(tmp_path, rng):
+    images = rng.integers(0, 256, (60000, 1), dtype=np.uint8)
+    counts = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
+    mine = digits.Digits(images, np.repeat(np.arange(10), counts), images[:5], np.arange(5))
+    assert mine.name(tmp_path) == f"digits in {tmp_path.name}"

@@ -1,6 +1,7 @@
 """Digits in the four IDX files of MNIST: a big-endian header (magic number, sizes), then bytes; plain or gzipped."""
 
 import gzip
+import hashlib
 import math
 import zlib
 from pathlib import Path
@@ -18,7 +19,8 @@ OBTAIN = (
 )
 MAGIC = {3: 2051, 1: 2049}  # number of dimensions -> magic number of unsigned bytes
 SIDE = 28
-MNIST_LABELS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)  # digits 0-9 in MNIST's training set
+BRIGHT = 32  # images whose pixels all lie below are no bytes from 0 to 255
+MNIST = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"  # SHA-256 of its four arrays
 
 
 class Digits(NamedTuple):
@@ -30,9 +32,9 @@ class Digits(NamedTuple):
     test_labels: UInt8[np.ndarray, " image"]
 
     def name(self, folder: Path) -> str:
-        """MNIST if the numbers of training labels are those of MNIST, else the name of the user's folder."""
-        counts = tuple(np.bincount(self.train_labels, minlength=10).tolist())
-        return "MNIST" if counts == MNIST_LABELS else f"digits in {folder.name}"
+        """MNIST if that is what the arrays hold, else the name of the user's folder."""
+        content = hashlib.sha256(b"".join(part.tobytes() for part in self)).hexdigest()
+        return "MNIST" if content == MNIST else f"digits in {folder.name}"
 
 
 def spellings(name: str) -> tuple[str, ...]:
@@ -52,7 +54,10 @@ def read(folder: Path) -> Digits:
         sources.find(folder, sources.Source(name, "MNIST in IDX format, plain or .gz", OBTAIN), "modes.digits_dir", also)
         for name, *also in map(spellings, FILES)
     ]
-    return Digits(*_pair(*paths[:2]), *_pair(*paths[2:]))
+    digits = Digits(*_pair(*paths[:2]), *_pair(*paths[2:]))
+    if np.array_equal(digits.train_images, digits.test_images):
+        raise ValueError(f"{paths[2]} holds the images of {paths[0].name}, expected others to test on")
+    return digits
 
 
 def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -64,6 +69,13 @@ def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]
         raise ValueError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}")
     if labels.max() > 9:
         raise ValueError(f"{labels_path}: label {labels.max()} at position {int(labels.argmax())}, expected digits 0 to 9")
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"{labels_path}: all {len(labels)} labels are {labels[0]}, expected two digits or more")
+    if images.max() < BRIGHT or np.median(images) > 255 - BRIGHT:
+        raise ValueError(
+            f"{images_path}: pixels from {images.min()} to {images.max()}, half of them {np.median(images):g} or less; expected "
+            "bytes from 0 to 255, bright strokes on a background of 0"
+        )
     return images.reshape(len(images), -1), labels
 
 
