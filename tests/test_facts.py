@@ -111,10 +111,13 @@ def test_barrel(made):
 
 
 def test_fsbi(made):
-    chunks = [made(f"{k}.parquet", "fsbi.simulate", settings={"protocol": {"settle": 60, "record": k}}) for k in (10, 11)]
+    chunks = [
+        made(f"{k}.parquet", "fsbi.simulate", settings={"protocol": {"settle": 60, "record": k, "stop": "early"}})
+        for k in (10, 11)
+    ]
     table = pd.DataFrame({name: [0.0] for name in THETA["poly"]}).assign(round=2)
     found = told(fsbi.simulated([(made("t.parquet", "fsbi.table", *chunks), table)]))
-    assert found == {("poly_pi2", "settle"): ["60"], ("poly_pi2", "record"): ["10", "11"]}
+    assert found == {("poly_pi2", "settle"): ["60"], ("poly_pi2", "record"): ["10", "11"], ("poly_pi2", "stop"): ["early"]}
 
 
 @pytest.mark.parametrize(("factor", "box"), [(1.0, "published"), (1.01, "another")])

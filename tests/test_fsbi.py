@@ -13,8 +13,18 @@ import yaml
 from scipy import stats
 
 from respike.__main__ import main
-from respike.core import calibration, config, files
-from respike.fsbi import fitted, mean_field, mlp, protocol, released, summary, surrogate
+from respike.core import calibration, config, files, style
+from respike.fsbi import (
+    fitted,
+    inference_figure,
+    mean_field,
+    mlp,
+    network_figure,
+    protocol,
+    released,
+    summary,
+    surrogate,
+)
 from respike.fsbi.inference import classifier, comparison, flow, posterior, proposals, targets, whitening
 from respike.fsbi.inference.targets import Target
 from respike.fsbi.params import FAMILIES, FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
@@ -144,13 +154,6 @@ def test_poisson_train_is_close_to_exponential_and_a_clock_is_not(rng):
     assert summary.poisson_distance(rng.exponential(0.1, 40_000), 10.0, 100) < 0.01
     assert summary.poisson_distance(np.full(100, 0.1), 10.0, 100) > 1
     assert summary.poisson_distance(poisson[:0], 0.0, 100) == 0
-
-
-def test_amplitude_spectrum_of_a_sine():
-    n = np.arange(1000)
-    wave = 3 + 2 * np.cos(2 * np.pi * 7 * n / 1000)
-    found = 2 / len(wave) * np.abs(np.fft.rfft(wave))[1:500].sum()
-    assert found == pytest.approx(2)
 
 
 def by_the_book(one: Recording) -> dict[str, float]:
@@ -779,11 +782,11 @@ def test_mlp_protocol_by_hand(rng):
     readout = {side: [rule[f"IE_{side}_{name}"] for name in ("0", "1", "2", "3", "bias")] for side in ("pre", "post")}
     lags, found = np.array([-0.01, 0.02]), []
     for lag in lags:
-        late, early = (np.exp(-1), 0.0) if lag < 0 else (0.0, np.exp(-2))  # fast traces, 10 ms
+        late, early = (np.exp(-0.5), 0.0) if lag < 0 else (0.0, np.exp(-1))  # fast traces, here 20 ms
         at_pre = mlp.change(np.array([5.0, late, *state]), layers, np.array(readout["pre"][:4]), readout["pre"][4])
         at_post = mlp.change(np.array([early, 0.5, *state]), layers, np.array(readout["post"][:4]), readout["post"][4])
         found.append(rule["eta_IE"] * (at_pre + at_post))
-    np.testing.assert_allclose(protocol.mlp(rule, "IE", lags, layers, 0.5), found, rtol=1e-12)
+    np.testing.assert_allclose(protocol.mlp(rule, "IE", lags, layers, 0.02, 0.5), found, rtol=1e-12)
 
 
 def test_mean_field_axes_by_hand():
@@ -1057,6 +1060,53 @@ def test_ranks_under_the_exact_posterior_are_uniform(rng):
     found = posterior.held_out([Exact(held_out)], table, "poly", EXAMINED, [rng])
     assert stats.kstest(found["ranks"][:, 3], "uniform").pvalue < 1e-3
     assert calibration.deviation(calibration.coverage(found["joint"])) > calibration.band(300, 0.999)
+
+
+def test_a_flow_that_leaks_is_held_against_the_prior_as_it_is_drawn_from(rng):
+    """Uniform over a region that reaches half as far again out of the box on two sides: cut to the box it is the prior."""
+
+    class Leaky(Exact):
+        def log_density(self, theta, condition):
+            return np.full(len(theta), -23 * np.log(100) - np.log(200))
+
+        def sample(self, condition, n, seed):
+            return np.random.default_rng(seed).uniform(-50, 50, (n, 24)) * np.where(np.arange(24) == 7, 2, 1)
+
+    found = posterior.held_out([Leaky(np.arange(300))], observed(rng, 300), "poly", EXAMINED, [rng])
+    assert len(found["surplus"]) == 300
+    assert found["surplus"].mean() == pytest.approx(0, abs=0.02)
+
+
+def test_coverage_in_the_figure_is_that_of_the_region_of_each_credibility(rng):
+    """A posterior of two parameters with half the true spread: its region of 50 % holds 1 - 2^(-1/4) of the truths."""
+    truth = rng.standard_normal((4000, 2))
+    joint = np.exp(-2 * (truth**2).sum(1))  # of draws further out than the truth
+    one = {"round": 1, "ranks": truth, "joint": joint, "tarp": np.eye(2), "condition_names": [], "learned": np.array([9])}
+    compare = pd.DataFrame({"method": ["asked_npe"], "rules": [9], "relation": [0.1], "acceptance": [0.2]})
+    curve = inference_figure.draw([one], [], compare).axes[1].lines[0]
+    credibility, above = curve.get_data()
+    assert 0.5 + np.interp(0.5, credibility, above) == pytest.approx(1 - 2**-0.25, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"outcome": "blow_up", "blow_up": 3.0, "weight_times": np.zeros(0), "weights": {"EE": np.zeros((0, 4))}},
+        {"outcome": "wall_limit", "stop": 60.0, "weight_times": np.zeros(0), "weights": {}},
+    ],
+)
+def test_a_network_without_a_recording_is_shown_by_its_outcome(tmp_path, left):
+    figure = network_figure.draw(recording(**left))
+    (panel,) = figure.axes
+    assert panel.get_title("left") == f"ended before the recording: {left['outcome']}"
+    style.save(figure, tmp_path, "network", "a set")
+
+
+def test_a_network_of_which_no_inhibitory_cell_was_recorded_is_shown():
+    one, none = (
+        recording(i_times=times, i_cells=times.astype(int), n_i=n) for times, n in ((np.ones(1) * 62, 63), (np.zeros(0), 0))
+    )
+    assert [len(network_figure.draw(each).axes[1].lines) for each in (one, none)] == [2, 1]
 
 
 @pytest.mark.parametrize("width", [0.5, 2.0])

@@ -60,7 +60,6 @@ def test_constants_of_the_published_task_files():
     assert (*names.split(), "rate_i", "weef", "weif", "wief", "wiif") == params.METRICS
     assert params.OUTCOMES == ("finished", "blow_up", "silent", "saturated", "nan", "wall_limit")
     check(summary, FINE=0.001, MIDDLE=0.01, COARSE=0.1, HALF_WINDOW=0.5, ISI_EDGES=100)
-    check(protocol, TAU_FAST=0.01)
     quiet = {"v": (-0.07, -0.05), "c_inh": (0, 0.3)}
     assert {
         "EE": {"w": (0.01, 0.1), "c_exc": (0, 0.3), "x_pre": (0, 5), "x_post": (0, 5), **quiet},
@@ -266,7 +265,7 @@ class TestDraws:
             proposals.chosen(block, box, [], np.random.default_rng(number), settings, {}, "")
         member = Seen(3.0)
         for number in range(20):
-            assert len(posterior.bounded_draws(member, None, 10, np.random.default_rng(number))) == 10
+            assert len(posterior.bounded_draws(member, None, 10, np.random.default_rng(number))[0]) == 10
         for asked in (block.asked, member.asked):
             seeds = [seed for _, seed in asked]
             assert len(set(seeds)) == len(seeds)
@@ -274,12 +273,15 @@ class TestDraws:
         assert {n for n, _ in member.asked} == {40, 160}
 
     def test_few_draws_where_an_estimator_leaks(self):
-        """Of 20 n candidates those inside the box, at most n."""
+        """Of 20 n candidates those inside the box, at most n, and their share."""
         leaky = Seen(10.0)
-        found = posterior.bounded_draws(leaky, None, 100, np.random.default_rng(0))
+        found, share = posterior.bounded_draws(leaky, None, 100, np.random.default_rng(0))
         everything = np.concatenate([np.random.default_rng(seed).uniform(-10, 10, (n, 2)) for n, seed in leaky.asked])
         np.testing.assert_array_equal(found, everything[(np.abs(everything) < 1).all(1)])
         assert 5 < len(found) < 40
+        assert share == len(found) / 2000
+        draws, share = posterior.bounded_draws(Seen(2.0), None, 100, np.random.default_rng(0))  # a quarter of them is inside
+        assert (len(draws), share) == (100, pytest.approx(0.25, abs=0.06))
 
     def test_patience_ends_after_so_many_candidates(self):
         outside = Seen(0.5)
@@ -436,7 +438,7 @@ def test_at_the_same_time_the_later_spike_sees_the_other(rng):
     pre, post = ([rule[f"EE_{side}_{name}"] for name in ("0", "1", "2", "3", "bias")] for side in ("pre", "post"))
     at_pre = mlp.change(np.array([0.0, 0.0, *state]), layers, np.array(pre[:4]), pre[4])
     at_post = mlp.change(np.array([1.0, 0.0, *state]), layers, np.array(post[:4]), post[4])
-    assert protocol.mlp(rule, "EE", np.zeros(1), layers, 0.0)[0] == pytest.approx(rule["eta_EE"] * (at_pre + at_post))
+    assert protocol.mlp(rule, "EE", np.zeros(1), layers, 0.01, 0.0)[0] == pytest.approx(rule["eta_EE"] * (at_pre + at_post))
     poly = dict.fromkeys((f"II_{term}" for term in params.POLY_TERMS), 0.5) | {"II_gamma": 2.0, "II_kappa": -1.0}
     assert protocol.poly(poly, "II", np.zeros(1))[0] == 3.0
 

@@ -138,7 +138,8 @@ def test_a_classifier_is_told_no_bound_that_it_does_not_need(thin, known):
 def test_the_longevity_test_runs_longer_and_stops_on_a_blow_up_only():
     asked = config(longevity={"settle": 1190})
     short, long = (plan.simulation(asked, "mlp", part)["protocol"] for part in ("round0", "longevity"))
-    assert {**short, "settle": 1190.0, "stop": "reference"} == long
+    assert (short["settle"], short["record"], short["wall_limit"]) == (60, 10, 3600)
+    assert {**short, "settle": 1190.0, "stop": "reference", "wall_limit": 3600 * 1200 / 70} == long
     assert short["stop"] == "early"
 
 
@@ -156,6 +157,15 @@ def test_survivors_know_the_bounds_of_their_condition(condition, n):
 def test_the_table_of_metrics_knows_the_rounds_that_are_run():
     assert plan.measured(config(rounds=1))["schedule"] == {"mlp": [{"metrics": [], "aim": {}}]}
     assert plan.measured(config())["schedule"]["mlp"][1] == {"metrics": ["rate", "w_blow"], "aim": {"rate": [5, 10]}}
+
+
+def test_networks_without_cells_and_recordings_without_excitatory_ones_are_refused():
+    for key in ("n_e", "n_i", "n_input"):
+        with pytest.raises(ValueError, match=f"network.{key} = 0"):
+            config(network={key: 0})
+    with pytest.raises(ValueError, match="n_recorded_e = 0"):
+        config(simulation={"protocol": {"n_recorded_e": 0}})
+    assert config(simulation={"protocol": {"n_recorded_i": 0}})
 
 
 # -- configs that cannot be used --------------------------------------------------------------------------------------
@@ -176,6 +186,27 @@ REFUSED = [
         r"schedule\[1\].metrics = 'weif': a network of mlp has rate",
     ),
     ("mlp", {"schedule": [FIRST, {**SECOND, "aim": {"rats": [1, 2]}}]}, r"schedule\[1\].aim = 'rats': a network of mlp has"),
+    (
+        "mlp",
+        {"schedule": [FIRST, {**SECOND, "metrics": ["w_blow"]}]},
+        r"schedule\[1\].aim = 'rate': expected metrics that the round is conditioned on, \['w_blow'\]",
+    ),
+    (
+        "mlp",
+        {"schedule": [{**FIRST, "thin": "finite"}, SECOND]},
+        r"schedule\[0\].thin = 'finite': the first round .* prior; none",
+    ),
+    (
+        "mlp",
+        {"schedule": [{**FIRST, "metrics": ["rate"]}, SECOND]},
+        r"schedule\[0\].metrics = \['rate'\]: the first round .* prior; \[\]",
+    ),
+    (
+        "mlp",
+        {"schedule": [{**FIRST, "filter": {"rate": [1, 2]}}, SECOND]},
+        r"schedule\[0\].filter = .*: the first round .* prior; {}",
+    ),
+    ("mlp", {"schedule": [{**FIRST, "aim": {"rate": [1, 2]}}, SECOND]}, r"schedule\[0\].aim = 'rate': expected metrics"),
     ("mlp", {"schedule": [FIRST, {**SECOND, "filter": {"rate": [3]}}]}, r"schedule.1.filter.rate = \[3.0\]: .* too short"),
     (
         "mlp",

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -201,7 +202,8 @@ class TestComparison:
         rates = surrogate.metrics_of_rules(asked, "poly")["rate"]
         found = comparison.judged([Flow()], [], self.settings, (1.0, 30.0), 3)
         near = np.abs(np.log10(rates + 0.1) - np.log10(asked["aim_rate"] + 0.1)) <= np.log10(2)
-        assert found["within_2"] == pytest.approx(near.mean())
+        assert found["within_2"] == pytest.approx(near[rates.notna()].mean())
+        assert (found["n"], found["finished"]) == (12, rates.notna().sum())
 
     def test_every_way_is_told_what_it_learns_from(self, monkeypatch):
         learned = []
@@ -228,6 +230,12 @@ class TestComparison:
             24, (1.0, 30.0)
         )
         assert exact.loc["prior", "n"] == 12
+        learned.clear()  # sizes above the number of rules are that number, and trained once
+        found = comparison.compare(replace(self.settings, sizes=(100, 10, 30)), 3)
+        assert learned == [(30, False, 1), (30, True, 2), (10, True, 2)]
+        assert found.loc[found["method"] == "asked_npe", "rules"].tolist() == [10, 30]
+        rows = list(metrics.of_comparison(found, 0))
+        assert len({(row.variant, row.metric) for row in rows}) == len(rows)
 
     def test_half_of_the_truncated_rules_come_from_where_rules_can_lie(self, monkeypatch):
         table = comparison.simulated(
@@ -260,14 +268,30 @@ class TestComparison:
 
     def test_rows_of_the_table(self):
         rows = [
-            {"method": "npe_log", "rules": 30.0, "acceptance": 0.4, "relation": 0.1, "within_2": 0.2, "n": 12},
-            {"method": "asked_npe", "rules": 10.0, "acceptance": 0.4, "relation": 0.5, "within_2": 0.6, "n": 12},
-            {"method": "asked_exact", "rules": np.nan, "acceptance": np.nan, "relation": 0.7, "within_2": 0.8, "n": 0},
+            {"method": "npe_log", "rules": 30.0, "acceptance": 0.4, "relation": 0.1, "within_2": 0.2, "n": 12, "finished": 11},
+            {
+                "method": "asked_npe",
+                "rules": 10.0,
+                "acceptance": 0.4,
+                "relation": 0.5,
+                "within_2": 0.6,
+                "n": 12,
+                "finished": 10,
+            },
+            {
+                "method": "asked_exact",
+                "rules": np.nan,
+                "acceptance": np.nan,
+                "relation": 0.7,
+                "within_2": 0.8,
+                "n": 0,
+                "finished": 0,
+            },
         ]
         found = [(row.variant, row.metric, row.value, row.n) for row in metrics.of_comparison(pd.DataFrame(rows), 0)]
         assert found == [
-            ("compare_npe_log", "acceptance", 0.4, 12), ("compare_asked_npe_10", "relation", 0.5, 12),
-            ("compare_asked_npe_10", "within_2", 0.6, 12), ("compare_asked_exact", "relation", 0.7, 0),
+            ("compare_npe_log", "acceptance", 0.4, 12), ("compare_asked_npe_10", "relation", 0.5, 10),
+            ("compare_asked_npe_10", "within_2", 0.6, 10), ("compare_asked_exact", "relation", 0.7, 0),
             ("compare_asked_exact", "within_2", 0.8, 0),
         ]  # fmt: skip
 
@@ -294,6 +318,22 @@ def test_spectrum_and_survivors():
     assert list(metrics.of_longevity(table[:0], None, 0)) == []
 
 
+def test_misses_are_of_the_rules_that_have_the_metric():
+    """Of five rules one blew up, and of the others two have no inhibitory rate."""
+    table = pd.DataFrame({"outcome": ["finished"] * 4 + ["blow_up"], "aim_rate": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    table = table.assign(
+        aim_rate_i=table["aim_rate"], rate=[1.0, 3.0, 3.5, 9.0, np.nan], rate_i=[2.0, np.nan, np.nan, 4.0, np.nan]
+    )
+    found = metrics.misses(table)
+    counted = {"rate": 4, "rate_i": 2}
+    assert {name: n for name, (_, n) in found.items()} == {
+        name: n
+        for metric, n in counted.items()
+        for name in (f"miss_{metric}", f"relation_{metric}", f"share_{metric}_within_2")
+    }
+    assert (found["miss_rate"][0], found["share_rate_within_2"][0], found["miss_rate_i"][0]) == (0.75, 0.75, 0.5)
+
+
 def test_an_aim_surprises_below_one_in_twenty():
     """A p-value of exactly 0.05, ten of two hundred shuffles, does not."""
     examined = {"rule": "poly", "round": 2, "dataset": "d", "ranks": np.zeros((0, 24)), "learned": np.array([5, 40])}
@@ -305,5 +345,5 @@ def test_an_aim_surprises_below_one_in_twenty():
     found = {row.metric: (row.variant, row.value, row.n) for row in metrics.of_posterior(examined, 0)}
     assert found == {
         "relation_rate_attainable": ("poly_pi2", 0.7, 40),
-        "surprising_aims": ("poly_pi2", pytest.approx(1 / 3), 40),
+        "surprising_aims": ("poly_pi2", pytest.approx(1 / 3), 3),
     }

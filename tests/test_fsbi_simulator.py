@@ -94,9 +94,10 @@ def test_reference_mode_switches_early_stops_off():
     ("name", "value", "message"),
     [
         ("EE_alpha", np.nan, "EE_alpha = nan, expected a finite number"),
-        ("EI_tau_pre", 0.0, "EI_tau_pre = 0.0, expected a positive number"),
-        ("II_tau_post", -0.02, "II_tau_post = -0.02, expected a positive number"),
-        ("rate_in", -1.0, "rate_in = -1.0, expected a positive number"),
+        ("EI_tau_pre", 0.0, "EI_tau_pre = 0.0, expected a positive number below 10000"),
+        ("II_tau_post", -0.02, "II_tau_post = -0.02, expected a positive number below 10000"),
+        ("rate_in", -1.0, "rate_in = -1.0, expected a positive number below 10000"),
+        ("rate_in", 1e4, "rate_in = 10000.0, expected a positive number below 10000"),
         ("IE_gamma", np.inf, "IE_gamma = inf, expected a finite number"),
     ],
 )

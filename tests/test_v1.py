@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,12 @@ import scipy.io
 import torch
 
 from respike.__main__ import main
-from respike.core import files, training
+from respike.core import files, style, training
 from respike.core import spikes as core_spikes
+from respike.core.measures import Measure
 from respike.v1 import agreement, fitted, losses, plan, recorded, simulated, trials, truth
 from respike.v1.fitting import Fitting
+from respike.v1.model import SpikingNetwork
 from respike.v1.params import Network, Objective, Preprocessing, Sampling, Standin, Training, Variant
 from respike.v1.simulated import Simulation
 from respike.v1.stages import data, figures, fit, forecast, metrics, simulate, spikes, standin
@@ -378,7 +381,16 @@ def test_measures_by_hand(raw, recording, tmp_path):
     train, test = known.spikes[:8, 9:][:, :, [2, 0, 3]], known.spikes[8:12, 9:][:, :, [2, 0, 3]]
     cells = np.ix_([2, 0, 3, 4], [2, 0, 3, 4])  # and a hidden one
     runs = np.concatenate([test, known.spikes[8:12, 9:, 4:5]], 2)
-    fit_ = (np.full(4, 0.5), np.full(4, 0.4), 0.4 * known.couplings[cells][:, :, ::-1], np.zeros(4), np.float64(0.4), 3, 1)
+    fit_ = (
+        np.full(4, 0.5),
+        np.full(4, 0.4),
+        0.4 * known.couplings[cells][:, :, ::-1],
+        np.zeros(4),
+        np.float64(0.8),
+        2.0,
+        3,
+        1,
+    )
     copied = Simulation(runs, runs[:, :, :3] + 0.0, *fit_, "stand-in")
     files.write_arrays(tmp_path / "run.npz", **copied._asdict())
     made = {"runs": [tmp_path / "run.npz"], "names": ["copy_1"], "out": tmp_path / "metrics.parquet"}
@@ -398,6 +410,81 @@ def test_measures_by_hand(raw, recording, tmp_path):
     assert table["psth", 0, "nll"] == pytest.approx(-np.log(np.where(test, p, 1 - p)).mean())
     share = (constant - 0.5) / (constant - table["generator", 0, "nll"])
     assert found["share of the way to the generator"] == pytest.approx(share)
+
+
+def shown_of(raw, folder, units, runs, couplings):
+    """What figures draw of `units` of the stand-in: a network with these free runs and `couplings`, at another slope."""
+    data.run(folder=raw, out=folder / "recording.npz", preprocessing=replace(SPLIT, units=units), dataset="stand-in")
+    n, scale = runs.shape[2], (np.float64(0.8), np.float64(2.0))
+    fit_ = (np.full(4, 0.5), np.full(4, 0.4), couplings, np.zeros(n), *scale, len(units), 1, "stand-in")
+    simulation = Simulation(runs, runs[:, :, : len(units)] + 0.0, *fit_)
+    return figures.Shown(
+        recorded.read(folder / "recording.npz"), {"copy": simulation}, {}, pd.DataFrame(), truth.read(raw / "ground_truth.npz")
+    )
+
+
+def test_figures_show_true_couplings_of_the_cells_that_were_kept(raw, tmp_path):
+    """And the fitted ones in the same unit: a copy of the truth looks like it."""
+    known = truth.read(raw / "ground_truth.npz")
+    cells = [2, 0, 4, 5]
+    true = known.couplings[cells][:, cells]
+    shown = shown_of(raw, tmp_path, (2, 0), known.spikes[8:12, 9:, cells], 0.4 * true[:, :, ::-1])
+    panels = [panel for panel in figures.couplings(shown).axes if panel.images]
+    assert [panel.get_title("left") for panel in panels] == ["truth", "copy"]
+    for panel in panels:
+        np.testing.assert_allclose(panel.images[0].get_array(), true.sum(2), rtol=1e-12)
+    for cell, panel in enumerate(figures.self_couplings(shown).axes):
+        for line in panel.lines[1:]:  # truth and copy
+            np.testing.assert_allclose(line.get_ydata(), true[cell, cell], rtol=1e-12)
+
+
+def test_logit_couplings_are_what_a_spike_adds_to_the_log_odds():
+    network = SpikingNetwork(replace(NETWORK, threshold=0.7, temperature=3.0), n_recorded=2, pixels=7)
+    network.initialise(torch.Generator().manual_seed(0))
+    spikes = torch.zeros(2, 10, 2, dtype=torch.bool)
+    spikes[1, 6, 1] = True  # three bins before the first step
+    with torch.no_grad():
+        logits = network.forced(torch.zeros(1, 2), spikes).logits[:, 0]
+        w_rec = network.couplings.numpy()
+    made = Simulation(*[None] * 4, w_rec, None, 0.7, 3.0, 2, 1, "")
+    np.testing.assert_allclose(logits[1] - logits[0], made.logit_couplings[:, 1, 2], rtol=1e-5)
+
+
+def test_figures_and_table_tell_the_same_correlations(raw, tmp_path):
+    """Of a network with a silent cell: 0 for its pairs, nowhere nan."""
+    known = truth.read(raw / "ground_truth.npz")
+    runs = known.spikes[:6, 9:, :3] & [True, True, False]
+    shown = shown_of(raw, tmp_path, (0, 1, 2), runs, np.zeros((3, 3, 9)))
+    (row,) = (
+        row
+        for row in metrics.of_free_runs(shown.of("test"), runs, "6 trials", partial(Measure, "copy", 0, "stand-in"))
+        if row.metric == "noise correlation R2 (6 trials)"
+    )
+    panel, others = figures.correlation_scatter(shown).axes
+    assert panel.get_title("left") == f"copy\nR² {row.value:.2f}"
+    assert others.get_title("left").startswith("8 other trials\n")
+    x, y = panel.lines[1].get_data()
+    noise = [agreement.correlations(spikes)["noise"] for spikes in (shown.of("test"), runs)]
+    np.testing.assert_array_equal([x, y], noise)
+    below = figures.correlation_matrices(shown).axes[1].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(below[np.tril_indices(3, -1)], noise[1])
+
+
+def test_a_recording_of_one_unit(raw, tmp_path):
+    """There are no pairs: their measures are nan, and figures are drawn."""
+    known = truth.read(raw / "ground_truth.npz")
+    shown = shown_of(raw, tmp_path, (1,), known.spikes[8:12, 9:, 1:2], known.couplings[1:2, 1:2])
+    files.write_arrays(tmp_path / "run.npz", **shown.simulations["copy"]._asdict())
+    made = {"runs": [tmp_path / "run.npz"], "names": ["copy_0"], "out": tmp_path / "metrics.parquet"}
+    made |= {"also": [], "also_facts": [], "facts": tmp_path / "facts.parquet"}
+    metrics.run(recording=tmp_path / "recording.npz", ground_truth=raw / "ground_truth.npz", **made)
+    found = pd.read_parquet(tmp_path / "metrics.parquet").query("variant == 'copy'").set_index("metric")
+    pairs = found.index.str.contains("correlation|coupling")
+    assert (found.loc[pairs, "n"] == 0).all()
+    assert found.loc[pairs, "value"].isna().all()
+    assert found.loc[~pairs, "value"].notna().all()
+    for draw in (figures.correlation_matrices, figures.correlation_scatter, figures.couplings, figures.self_couplings):
+        style.save(draw(shown), tmp_path, draw.__name__, "stand-in")
 
 
 def test_forecast_on_another_movie(recording, tmp_path, rng):

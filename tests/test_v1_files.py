@@ -47,6 +47,18 @@ def test_late_and_merged_spikes_are_counted(tmp_path, rng):
     assert found["merged"] == sum(len(times) for row in cells for times in row) - 2 - expected.sum()
 
 
+def test_late_and_merged_spikes_are_of_what_is_kept(tmp_path):
+    """Unit 0, the first two of three trials and the last 10 of 40 frames are kept; the others lose spikes too."""
+    cells = [[np.array([0.001, 0.002, 1.3, *[1.59] * 4, *[1.61] * 2]), np.array([0.1] * 300 + [1.62])]]
+    cells += [[np.array([0.1, 1.25, 1.26, 1.61]), np.array([1.5] * 4)], [np.array([0.5, 0.5, 1.3]), np.array([0.3])]]
+    split = Preprocessing(pixels=9, train=1, test=1, validation=0, last_frames=10, units=(0,))
+    found = load(write_raw(tmp_path / "raw", cells=cells), split)
+    assert (found["late"], found["merged"]) == (2 + 1, 3 + 1)
+    assert found["spikes"].sum() == 2 + 1
+    published = write_published(tmp_path, np.ones((5, 5, 20)), np.full((6, 20, 2), [2, 5]))
+    assert load(published, Preprocessing(pixels=5, units=(0,), last_frames=3))["merged"] == 6 * 3
+
+
 def test_last_frames_and_most_active_units(tmp_path, rng):
     cells = [[np.sort(rng.uniform(0, 1.6, n)) for n in (3, 30, 1, 20)] for _ in range(3)]
     folder = write_raw(tmp_path / "raw", cells=cells)
@@ -228,6 +240,13 @@ def test_units_and_frames_that_are_not_there(tmp_path):
     refused(folder, "v1.data.units", "[7]", "2 units", preprocessing=Preprocessing(units=(0, 7), **split))
     refused(folder, "v1.data.most_active", "3", preprocessing=Preprocessing(most_active=3, **split))
     refused(folder, "v1.data.last_frames", "50", preprocessing=Preprocessing(last_frames=50, **split))
+
+
+def test_messages_name_the_field_of_the_times():
+    with pytest.raises(ValueError, match=r"a.nwb: units/spike_times has 1 spike times below 0 or nan, first -1.0 \(unit 2"):
+        reader.flat("a.nwb", "units/spike_times", [[np.array([1.0]), np.array([-1.0])]])
+    with pytest.raises(ValueError, match="a.npz: all 2 cells of times are empty"):
+        reader.flat("a.npz", "times", [[np.array([]), np.array([])]])
 
 
 def test_movie_shorter_than_the_history_in_view():

@@ -48,6 +48,9 @@ def test_names_that_are_no_variants_are_refused(changes, key):
 def test_what_cannot_be_fitted_is_refused_before_any_job_runs():
     with pytest.raises(ValueError, match=r"v1.network.movie_frames = 5: .* expected movie_frames of at least 10"):
         plan.variants(config_of(network={"movie_frames": 5}))
+    assert plan.variants(config_of(data={"most_active": 2}))
+    with pytest.raises(ValueError, match=r"v1.data.most_active = 2 with v1.data.units = \[0, 5\]: expected 0, or no units"):
+        plan.variants(config_of(data={"most_active": 2, "units": [0, 5]}))
     single = {"objective": {"psth": 1, "simulated_trials": 1}}
     assert plan.variants(config_of(variants={"mle": single}))
     with pytest.raises(ValueError, match="all terms of an objective have the weight 0"):

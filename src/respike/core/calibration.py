@@ -76,7 +76,7 @@ def tarp(truth: Truth, draws: Draws, rng: np.random.Generator) -> Coverage:
 
 
 def coverage(shares: Float[np.ndarray, " case"]) -> Coverage:
-    """Shares that should be uniform (joint ranks, or ranks of a parameter) as a curve."""
+    """Shares that should be uniform (credibilities, 1 - joint ranks, or ranks of a parameter) as a curve."""
     ordered = np.sort(shares)
     return Coverage(ordered, (np.arange(len(ordered)) + 0.5) / len(ordered))
 

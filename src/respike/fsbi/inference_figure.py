@@ -28,8 +28,8 @@ def draw(examined: list[Examined], rounds: list[pd.DataFrame], compare: pd.DataF
     """Above: ranks, joint coverage, rates asked for and found. Below: how far they follow, ways to propose."""
     figure, axes = style.panels(2, 3)
     draw_coverage(axes[0, 0], examined, {"": lambda one: calibration.coverage(one["ranks"].ravel())})
-    kinds = {"density": lambda one: calibration.coverage(one["joint"]), "TARP": lambda one: calibration.Coverage(*one["tarp"])}
-    draw_coverage(axes[0, 1], examined, kinds)
+    density = lambda one: calibration.coverage(1 - one["joint"])  # noqa: E731
+    draw_coverage(axes[0, 1], examined, {"density": density, "TARP": lambda one: calibration.Coverage(*one["tarp"])})
     axes[0, 0].set(xlabel="rank of the true parameter", ylabel="share of ranks below, minus rank", title="each parameter")
     axes[0, 1].set(xlabel="credibility", ylabel="coverage minus credibility", title="all parameters together")
     draw_aims(axes[0, 2], rounds)

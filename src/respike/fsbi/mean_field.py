@@ -33,9 +33,5 @@ def axes(table: pd.DataFrame, kind: str) -> tuple[np.ndarray, np.ndarray, np.nda
     if kind[0] == kind[1]:
         return -(alpha + beta), slope(table, kind), receiver, (f"-(alpha + beta) {kind}", f"lambda {kind}")
     name = "r_E" if kind[0] == "E" else "r_I"
-    return (
-        -alpha * sender,
-        beta + sender * slope(table, kind),
-        receiver,
-        (f"-alpha {name}, {kind}", f"beta + {name} lambda, {kind}"),
-    )
+    names = f"-alpha {name}, {kind}", f"beta + {name} lambda, {kind}"
+    return -alpha * sender, beta + sender * slope(table, kind), receiver, names

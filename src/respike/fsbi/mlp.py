@@ -13,10 +13,7 @@ SIZES = (N_HIDDEN[0] * len(MLP_SCALE), N_HIDDEN[1] * N_HIDDEN[0])  # weights of 
 
 
 def change(
-    inputs: Float[np.ndarray, "*event 6"],
-    layers: Float[np.ndarray, " weight"],
-    readout: Float[np.ndarray, " 4"],
-    bias: float,
+    inputs: Float[np.ndarray, "*event 6"], layers: Float[np.ndarray, " weight"], readout: Float[np.ndarray, " 4"], bias: float
 ) -> Float[np.ndarray, "*event"]:
     """Change of a weight at one spike, before the learning rate: L . sigmoid(W2 sigmoid(W1 u)) + b.
 

@@ -16,18 +16,22 @@ SECONDS, E_CELLS, I_CELLS = 2.0, 100, 25  # in the raster
 
 
 def draw(recording: Recording) -> Figure:
-    """Raster, population rates, spectrum, rate histogram, weights in time and their final histogram, of one rule."""
+    """Raster, population rates, spectrum, rates, weights in time and at the end, of one rule; its outcome if it has none."""
+    if not len(recording.weight_times):
+        figure, ((axes,),) = style.panels()
+        axes.set(title=f"ended before the recording: {recording.outcome}", xticks=[], yticks=[])
+        return figure
     figure, axes = style.panels(2, 3, 2.3)
     cells = {"e": (recording.e_times, recording.e_cells, recording.n_e)}
-    cells["i"] = (recording.i_times, recording.i_cells, recording.n_i)
+    cells |= {"i": (recording.i_times, recording.i_cells, recording.n_i)} if recording.n_i else {}
     draw_raster(axes[0, 0], cells, recording.start)
     draw_rates(axes[0, 1], cells, recording)
     draw_spectrum(axes[0, 2], recording)
     duration = recording.stop - recording.start
     rates = {name: np.bincount(which, minlength=n) / duration for name, (_, which, n) in cells.items()}
     edges = np.linspace(0, max(rate.max() for rate in rates.values()) + 1e-9, 31)
-    for name, color in POPULATIONS.items():
-        axes[1, 0].hist(rates[name], edges, density=True, histtype="step", color=color, label=f"{name.upper()} cells")
+    for name, rate in rates.items():
+        axes[1, 0].hist(rate, edges, density=True, histtype="step", color=POPULATIONS[name], label=f"{name.upper()} cells")
     axes[1, 0].set(xlabel="rate (Hz)", ylabel="density of cells")
     axes[1, 0].legend()
     draw_weights(axes[1, 1], axes[1, 2], recording)
@@ -36,8 +40,7 @@ def draw(recording: Recording) -> Figure:
 
 def draw_raster(axes: Axes, cells: Mapping[str, tuple], start: float) -> None:
     """First seconds of the recording: excitatory cells below, inhibitory above."""
-    for name, first, n in (("e", 0, E_CELLS), ("i", E_CELLS, I_CELLS)):
-        times, which, _ = cells[name]
+    for (name, (times, which, _)), first, n in zip(cells.items(), (0, E_CELLS), (E_CELLS, I_CELLS), strict=False):
         shown = (times < start + SECONDS) & (which < n)
         style.raster(axes, times[shown] - start, which[shown] + first, POPULATIONS[name])
     axes.set_title(f"{E_CELLS} E (orange) and {I_CELLS} I cells (blue)")

@@ -22,6 +22,7 @@ FIGURES = (  # of every family
 CPU_SECONDS = {"poly": 0.4, "mlp": 3.0}  # per simulated second of the full network at 20 Hz
 FULL = 4096  # excitatory cells
 DAY = 24 * 60  # minutes
+FIRST = {"metrics": [], "aim": {}, "filter": {}, "thin": "none"}  # what a round says that has nothing to learn from
 finished = cache(chunks.finished)  # what a run has made by and by does not change its plan
 
 
@@ -32,7 +33,7 @@ def check(config: Config) -> None:
         if space["rounds"] > n_rounds:
             _refuse(f"{family}.rounds", space["rounds"], f"schedule has only {n_rounds} entries; add one per round")
         for round, entry in enumerate(space["schedule"]):
-            _check_round(family, f"{family}.schedule[{round}]", entry, config["targets"])
+            _check_round(family, round == 0, f"{family}.schedule[{round}]", entry, config["targets"])
         if space["hidden_file"] and family == "poly":
             _refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
         if space["hidden_file"] and not Path(space["hidden_file"]).is_file():
@@ -42,16 +43,19 @@ def check(config: Config) -> None:
             _refuse(f"{family}.released", space["released"], expected)
 
 
-def _check_round(family: str, key: str, entry: Config, targets: Config) -> None:
+def _check_round(family: str, first: bool, key: str, entry: Config, targets: Config) -> None:
     if family == "mlp" and entry["thin_by"] == "mean_field":
         _refuse(f"{key}.thin_by", "mean_field", "only poly rules have mean-field coefficients; theta")
-    for kind in ("metrics", "aim", "filter"):
-        for name in entry[kind]:
-            if name not in metrics_of(family):
-                _refuse(f"{key}.{kind}", name, f"a network of {family} has {', '.join(metrics_of(family))}")
-    for name in entry["metrics"]:
-        if name not in targets:
+    for kind, name in [(part, name) for part in ("metrics", "aim", "filter") for name in entry[part]]:
+        if name not in metrics_of(family):
+            _refuse(f"{key}.{kind}", name, f"a network of {family} has {', '.join(metrics_of(family))}")
+        if kind == "metrics" and name not in targets:
             _refuse(f"{key}.metrics", name, f"fsbi.targets has no aim for it; it has {', '.join(sorted(targets))}")
+        if kind == "aim" and name not in entry["metrics"]:
+            _refuse(f"{key}.aim", name, f"expected metrics that the round is conditioned on, {entry['metrics']}")
+    for kind, nothing in FIRST.items() if first else ():
+        if entry[kind] != nothing:
+            _refuse(f"{key}.{kind}", entry[kind], f"the first round is drawn from the prior; {nothing}")
 
 
 def _refuse(key: str, value: Any, expected: str) -> None:
@@ -221,8 +225,10 @@ def simulation(config: Config, family: str, part: str = "example") -> dict[str, 
     settings = config[family]["simulation"]
     if part != "longevity":
         return settings
-    longer = {"settle": config["longevity"]["settle"], "stop": "reference"}  # as published: only a blow-up is no survival
-    return {**settings, "protocol": {**settings["protocol"], **longer}}
+    protocol, settle = settings["protocol"], config["longevity"]["settle"]
+    limit = protocol["wall_limit"] * (settle + protocol["record"]) / (protocol["settle"] + protocol["record"])
+    longer = {"settle": settle, "stop": "reference", "wall_limit": limit}  # as published: only a blow-up is no survival
+    return {**settings, "protocol": {**protocol, **longer}}
 
 
 def minutes(config: Config, family: str, part: str, first: int, last: int) -> int:

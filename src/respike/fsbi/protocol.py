@@ -8,7 +8,6 @@ from jaxtyping import Float
 from respike.fsbi.mlp import change
 from respike.fsbi.params import MLP_READOUT, POLY_TERMS
 
-TAU_FAST = 0.010  # s, of the mlp rule's fast traces
 # State of the synapse and of the postsynaptic cell from low to high activity, as in the published panels
 ACTIVITY = {
     "EE": {"w": (0.01, 0.1), "v": (-0.070, -0.050), "c_exc": (0, 0.3), "c_inh": (0, 0.3), "x_pre": (0, 5), "x_post": (0, 5)},
@@ -25,14 +24,14 @@ def poly(rule: Mapping[str, float], kind: str, lag: Float[np.ndarray, " lag"]) -
 
 
 def mlp(
-    rule: Mapping[str, float], kind: str, lag: Float[np.ndarray, " lag"], layers: Float[np.ndarray, " weight"], level: float
+    rule: Mapping[str, float], kind: str, lag: Float[np.ndarray, " lag"], layers: np.ndarray, tau_fast: float, level: float
 ) -> Float[np.ndarray, " lag"]:
     """Sum of the changes at the two spikes; `level` from 0 to 1 sets the activity between the bounds of ACTIVITY.
 
-    `layers` holds the weights of the two fixed layers, by rows.
+    `layers` holds the weights of the two fixed layers, by rows; `tau_fast` (s) is that of the traces of the spikes.
     """
     state = {name: low + level * (high - low) for name, (low, high) in ACTIVITY[kind].items()}
-    fast = np.exp(-np.abs(lag) / TAU_FAST)
+    fast = np.exp(-np.abs(lag) / tau_fast)
     total = np.zeros(lag.shape)
     for side, x_pre, x_post in (
         ("pre", state["x_pre"], np.where(lag < 0, fast, 0)),

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from respike.core import files
-from respike.fsbi.params import THETA, metrics_of
+from respike.fsbi.params import DT, THETA, metrics_of
 
 IDENTITY = ["index", "round", "seed"]  # what tells one rule of a family from all others
 
@@ -47,13 +47,15 @@ def read_checked(paths: Sequence[Path], family: str, rows: Rows = ALL) -> list[d
 
 
 def check(family: str, theta: Mapping[str, float], where: str) -> None:
-    """ValueError when a rule has an entry that is not finite, or a time constant or an input rate that is not positive."""
+    """ValueError when a rule has an entry that is not finite, or a time constant or an input rate that cannot be."""
     for name in THETA[family]:
         value = float(theta[name])
         if not np.isfinite(value):
             raise ValueError(f"{where}: {name} = {value}, expected a finite number; correct the table of rules")
-        if value <= 0 and (name == "rate_in" or "_tau_" in name):
-            raise ValueError(f"{where}: {name} = {value}, expected a positive number; correct the table of rules")
+        if (name == "rate_in" or "_tau_" in name) and not 0 < value < 1 / DT:  # Hz: an input fires once in a step at most
+            raise ValueError(
+                f"{where}: {name} = {value}, expected a positive number below {1 / DT:g}; correct the table of rules"
+            )
 
 
 def joined(rules: Sequence[Path], chunks: Sequence[Path], family: str) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def coupling_r(fitted: Float[np.ndarray, "post pre"], true: Float[np.ndarray, "p
 
 
 def pearson(x: Float[np.ndarray, " entry"], y: Float[np.ndarray, " entry"]) -> float:
-    """Pearson r; nan when one of them is constant."""
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    """Pearson r; nan when one of them is constant, or empty."""
+    if len(x) == 0 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from respike.formats import arrays, movies, nwb, sources, spike_times
 from respike.v1 import recorded, recording
 from respike.v1.params import Preprocessing
-from respike.v1.recorded import SPLITS, Binned
+from respike.v1.recorded import SPLITS, Counts
 
 PUBLISHED = ("M_train(last)_natural.npy", *(f"S_1_train(last)_natural_{part}.npy" for part in ("first80", "mid30", "last10")))
 CHOICE = "v1.data.session"  # key of the config
-READERS = {".nwb": nwb.read, ".npz": spike_times.read}
-Parts = tuple[Float[np.ndarray, "frame row column"], Binned, np.ndarray]  # movie, spikes, split of each trial
+READERS = {".nwb": (nwb.read, "units/spike_times"), ".npz": (spike_times.read, "times")}  # and where spike times are
+Parts = tuple[Float[np.ndarray, "frame row column"], Counts, np.ndarray]  # movie, spikes, split of each trial
 
 
 def load(path: Path, preprocessing: Preprocessing, key: str) -> Parts:
@@ -42,8 +42,8 @@ def _parts(
     path: Path, frames: Float[np.ndarray, "row column frame"], spikes: recording.SpikeTimes, preprocessing: Preprocessing
 ) -> Parts:
     split = recorded.split_trials(spikes.n_trials, preprocessing, path)
-    binned = recorded.bin_spikes(spikes, frames.shape[2], preprocessing.bin_ms / 1000)
-    return frames.transpose(2, 0, 1), binned._replace(spikes=binned.spikes[: len(split)]), split
+    counts = recorded.bin_spikes(spikes, frames.shape[2], preprocessing.bin_ms / 1000)
+    return frames.transpose(2, 0, 1), counts[: len(split)], split
 
 
 def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
@@ -64,20 +64,20 @@ def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
             raise ValueError(
                 f"{path}: row {row}, unit {unit} is {part[row, unit]} ({len(bad)} such values); expected numbers of spikes"
             )
-    counts = np.concatenate(parts)
     split = np.repeat(SPLITS, [len(part) // n_frames for part in parts])
-    spikes = counts.reshape(len(split), n_frames, -1) > 0
-    return frames.transpose(2, 0, 1), Binned(spikes, 0, int(counts.sum() - spikes.sum())), split
+    counts = np.concatenate(parts).astype(np.int64).reshape(len(split), n_frames, -1)
+    return frames.transpose(2, 0, 1), np.pad(counts, ((0, 0), (0, 1), (0, 0))), split
 
 
 def read_session(path: Path, preprocessing: Preprocessing) -> Parts:
     """From one file of a whole session: the frame in the middle of each bin, and spikes from the start of each trial."""
     choice, width = preprocessing.session, preprocessing.bin_ms / 1000
     inside = Path(choice.movie).suffix not in {".npy", ".mat"}
-    read = READERS[path.suffix](path, choice, CHOICE, movie=inside)
+    reader, field = READERS[path.suffix]
+    read = reader(path, choice, CHOICE, movie=inside)
     movie = read.movie or movies.Movie(choice.movie, movies.read(Path(choice.movie)).transpose(2, 0, 1), None)
     movie = movie._replace(times=np.arange(len(movie.frames)) * width if movie.times is None else movie.times)
     seen = movie.in_trials(path, read.starts, read.stops, choice.seconds, width, CHOICE)
     frames = movies.grey(path, movie.name, seen.transpose(1, 2, 0))
-    spikes = recording.flat(path, read.cut(frames.shape[2] * width, width))
+    spikes = recording.flat(path, field, read.cut(frames.shape[2] * width, width))
     return _parts(path, movies.resize(frames, preprocessing.pixels), spikes, preprocessing)

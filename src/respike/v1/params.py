@@ -35,6 +35,12 @@ class Preprocessing:
     validation: int = 10
     session: Choice = Choice()  # what of a session file (.nwb, .npz) is used
 
+    def __post_init__(self) -> None:
+        if self.units and self.most_active:
+            raise ValueError(
+                f"v1.data.most_active = {self.most_active} with v1.data.units = {list(self.units)}: expected 0, or no units"
+            )
+
 
 @dataclass(frozen=True)
 class Network:

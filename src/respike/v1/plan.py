@@ -7,7 +7,7 @@ from typing import Any
 
 from respike.core import config as configs
 from respike.formats import choice
-from respike.v1.params import Network, Variant
+from respike.v1.params import Network, Preprocessing, Variant
 
 FIGURES = ("movie", "rasters", "training", "psth", "correlation_matrices", "correlation_scatter", "couplings")
 FIGURES += ("self_couplings", "methods", "pareto", "hidden_cells")
@@ -48,7 +48,8 @@ def variants(config: Config) -> dict[str, dict[str, Any]]:
         for name, weights in config["pareto"].items()
         for weight in weights
     }
-    configs.build(Network, config["network"])
+    for kind, key in ((Preprocessing, "data"), (Network, "network")):
+        configs.build(kind, config[key])
     for variant in (*given.values(), *swept.values()):
         configs.build(Variant, variant)
     return {**given, **swept}
@@ -70,16 +71,12 @@ def hidden_studies(config: Config) -> dict[int, Config]:
     gain, visible, cells = standin["coupling_gain"], standin["visible"], standin["visible"] + standin["hidden"]
     chosen = {name: every[name] for name in study["variants"]}
     changed = {"variants": chosen, "shown": list(chosen), "pareto": {}, "hidden_study": {**study, "hidden": []}}
-    return {
-        hidden: {
-            **config,
-            **changed,
-            "standin": {**standin, "hidden": hidden, "coupling_gain": gain * math.sqrt((visible + hidden) / cells)},
-            "standin_name": f"stand-in with {hidden} hidden cells",
-            "suffix": f"@hidden{hidden}",
-        }
-        for hidden in (study["hidden"] if is_standin(config) else [])
-    }
+    others = {}
+    for hidden in study["hidden"] if is_standin(config) else []:
+        other = {**standin, "hidden": hidden, "coupling_gain": gain * math.sqrt((visible + hidden) / cells)}
+        named = {"standin_name": f"stand-in with {hidden} hidden cells", "suffix": f"@hidden{hidden}"}
+        others[hidden] = {**config, **changed, "standin": other, **named}
+    return others
 
 
 def names(config: Config) -> list[str]:

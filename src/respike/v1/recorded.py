@@ -15,6 +15,7 @@ from respike.v1 import recording
 from respike.v1.params import Preprocessing
 
 SPLITS = ("train", "test", "validation")
+Counts = Int[np.ndarray, "trial bin+1 unit"]  # spikes; in the last bin those after the end
 
 
 class Recording(NamedTuple):
@@ -25,8 +26,8 @@ class Recording(NamedTuple):
     split: np.ndarray  # train, test or validation, per trial
     units: Int[np.ndarray, " cell"]  # numbers of the cells among the units of the raw files
     bin_ms: float
-    late: int  # spikes after the last bin, dropped
-    merged: int  # second and further spikes in a bin, dropped
+    late: int  # spikes of these cells and trials after the last bin, dropped
+    merged: int  # second and further spikes in one of these bins, dropped
     dataset: str
 
     @property
@@ -41,21 +42,11 @@ class Recording(NamedTuple):
 read = partial(files.read_tuple, Recording)  # from the npz file that `files.write_arrays` made of its fields
 
 
-class Binned(NamedTuple):
-    """Spikes with one bin per frame, and how many got lost on the way."""
-
-    spikes: Bool[np.ndarray, "trial bin unit"]
-    late: int
-    merged: int
-
-
-def bin_spikes(spikes: recording.SpikeTimes, n_bins: int, bin_seconds: float) -> Binned:
-    """Whether a unit fired in each bin. The bin is int(time / width), so a time on an edge may fall one bin early."""
-    index = (spikes.times / bin_seconds).astype(np.int64)
-    inside = index < n_bins
-    binned = np.zeros((spikes.n_trials, n_bins, spikes.n_units), dtype=bool)
-    binned[spikes.trials[inside], index[inside], spikes.units[inside]] = True
-    return Binned(binned, int(np.sum(~inside)), int(inside.sum() - binned.sum()))
+def bin_spikes(spikes: recording.SpikeTimes, n_bins: int, bin_seconds: float) -> Counts:
+    """Spikes of each unit in each bin, which is int(time / width), so a time on an edge may fall one bin early."""
+    counts = np.zeros((spikes.n_trials, n_bins + 1, spikes.n_units), dtype=np.int64)
+    np.add.at(counts, (spikes.trials, np.minimum(spikes.times / bin_seconds, n_bins).astype(int), spikes.units), 1)
+    return counts
 
 
 def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.ndarray:

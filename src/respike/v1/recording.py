@@ -40,21 +40,21 @@ class SpikeTimes(NamedTuple):
 
 def read_spike_times(path: Path) -> SpikeTimes:
     """Spike times in `path`; ValueError that names file and field when they cannot be used."""
-    return flat(path, matlab.read_cells(path, "data", "EVENTS", ("unit", "trial"), "a vector of spike times"))
+    return flat(path, "data/EVENTS", matlab.read_cells(path, "data", "EVENTS", ("unit", "trial"), "a vector of spike times"))
 
 
-def flat(path: Path, cells: Sequence[Sequence[np.ndarray]]) -> SpikeTimes:
-    """Spike times [trial][unit] as flat arrays; ValueError when there are none, or some that cannot be."""
+def flat(path: Path, field: str, cells: Sequence[Sequence[np.ndarray]]) -> SpikeTimes:
+    """Spike times [trial][unit] of a field as flat arrays; ValueError when there are none, or some that cannot be."""
     counts = np.array([[len(cell) for cell in row] for row in cells])
     if not counts.sum():
-        raise ValueError(f"{path}: all {counts.size} cells of data/EVENTS are empty; expected spike times")
+        raise ValueError(f"{path}: all {counts.size} cells of {field} are empty; expected spike times")
     times = np.concatenate([cell for row in cells for cell in row])
     trials, units = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
     bad = np.flatnonzero(~(times >= 0))
     if len(bad):
         first = bad[0]
         raise ValueError(
-            f"{path}: data/EVENTS has {len(bad)} spike times below 0 or nan, first {times[first]} "
+            f"{path}: {field} has {len(bad)} spike times below 0 or nan, first {times[first]} "
             f"(unit {units[first] + 1}, trial {trials[first] + 1}); expected seconds from the start of the trial"
         )
     return SpikeTimes(times, trials, units, *counts.shape)

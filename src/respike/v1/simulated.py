@@ -19,6 +19,7 @@ class Simulation(NamedTuple):
     w_rec: Float[np.ndarray, "post pre lag"]  # unit of the voltage, oldest bin first
     bias: Float[np.ndarray, " cell"]
     threshold: float
+    temperature: float
     n_recorded: int
     best_step: int
     dataset: str
@@ -29,9 +30,9 @@ class Simulation(NamedTuple):
         return self.spikes[:, :, : self.n_recorded]
 
     @property
-    def logit_couplings(self) -> Float[np.ndarray, "post pre"]:
-        """Couplings summed over lags, logit units."""
-        return self.w_rec.sum(2) / np.float64(self.threshold)
+    def logit_couplings(self) -> Float[np.ndarray, "post pre lag"]:
+        """Couplings in logit units, lag 1 first, like those of a `Truth`: what a spike adds to the log odds of another."""
+        return self.w_rec[:, :, ::-1] * np.float64(self.temperature / self.threshold)
 
 
 read = partial(files.read_tuple, Simulation)  # from the npz file that `files.write_arrays` made of its fields

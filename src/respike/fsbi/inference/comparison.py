@@ -37,8 +37,8 @@ class Comparison:
 def compare(settings: Comparison, root: int) -> pd.DataFrame:
     """Share of proposals whose rate falls into the aim, and `relation` of the rates asked for and found.
 
-    Columns method, rules (learned from), acceptance, inside, relation, within_2, n (proposals). The methods `asked_...` aim
-    at `settings.asked`, each for several numbers of rules.
+    Columns method, rules (learned from), acceptance, inside, relation, within_2, n (proposals), finished (of these). Methods
+    `asked_...` aim at `settings.asked`, each for several numbers of rules.
     """
     drawn = simulated(propose(FAMILY, 0, index, [], [], Proposal((), {}), root) for index in range(settings.rules))
     linear = ensemble(drawn, replace(settings.fit, log_metrics=False, members=1), root)
@@ -59,14 +59,14 @@ def compare(settings: Comparison, root: int) -> pd.DataFrame:
     n = parameters(drawn, FAMILY).shape[1]
     exact = {name: getattr(surrogate, f"{name}_acceptance")(n, settings.rate) for name in ("prior", "posterior")}
     rows += [{"method": f"{name}_exact", "acceptance": value, "inside": 1.0, "n": 0} for name, value in exact.items()]
-    for size in settings.sizes:
+    for size in sorted({min(size, len(drawn)) for size in settings.sizes}):
         fewer = drawn[:size]
         flows = log if size == len(drawn) else ensemble(fewer, replace(settings.fit, log_metrics=True), root)
         for name, thin in {"npe": [], "predicted": [predictor(fewer, root)]}.items():
             judgement = judged(flows, thin, settings, settings.asked, root)
             rows.append({"method": f"asked_{name}", "rules": len(fewer), **judgement})
     correlation, near = surrogate.posterior_relation(n, settings.asked)
-    rows.append({"method": "asked_exact", "inside": 1.0, "relation": correlation, "within_2": near, "n": 0})
+    rows.append({"method": "asked_exact", "inside": 1.0, "relation": correlation, "within_2": near, "n": 0, "finished": 0})
     return pd.DataFrame(rows)
 
 
@@ -132,4 +132,4 @@ def judged(members: list, thinning: list, settings: Comparison, interval: Interv
     table = simulated(propose(FAMILY, 1, index, members, thinning, proposal, root) for index in range(n))
     correlation, near = relation(table, "rate") if members else (np.nan, np.nan)
     share = {"acceptance": meets(table, {"rate": interval}).mean(), "inside": table["inside"].sum() / table["drawn"].sum()}
-    return {**share, "relation": correlation, "within_2": near, "n": n}
+    return {**share, "relation": correlation, "within_2": near, "n": n, "finished": int(table["rate"].notna().sum())}

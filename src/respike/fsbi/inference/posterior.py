@@ -30,13 +30,13 @@ class Examination:
     grid: int  # points per parameter
 
 
-def bounded_draws(member: Member, condition: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Up to `n` draws inside the prior box; fewer when the flow leaks so much that 20 n candidates do not hold them."""
-    draws = inside(member.sample(condition, 4 * n, int(rng.integers(2**31))), member.box)
+def bounded_draws(member: Member, condition: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Up to `n` draws inside the prior box, fewer when 20 n candidates do not hold them, and the share of all inside."""
+    draws, drawn = inside(member.sample(condition, 4 * n, int(rng.integers(2**31))), member.box), 4 * n
     if len(draws) < n:
         more = inside(member.sample(condition, 16 * n, int(rng.integers(2**31))), member.box)
-        draws = np.concatenate([draws, more])
-    return draws[:n]
+        draws, drawn = np.concatenate([draws, more]), 20 * n
+    return draws[:n], len(draws) / drawn
 
 
 def held_out(
@@ -45,21 +45,22 @@ def held_out(
     """Held-out rules of the training `table` against draws of the member that has not seen them, given their metrics.
 
     `ranks` (rule, parameter) and `joint` (rule) are uniform, and `tarp` (credibility, coverage) is the diagonal, if the
-    posterior is right (core.calibration); `surplus` is log q(rule | its metrics) minus the log density of the prior. A rule
-    for which the flow leaks too much to give all draws is left out.
+    posterior is right (core.calibration); `surplus` is log q(rule | its metrics), cut to the prior box as the draws are,
+    minus the log density of the prior. A rule for which the flow leaks too much to give all draws is left out.
     """
     rules, drawn, joint, surplus = [np.zeros((0, len(THETA[family]) - 1))], [], [np.zeros(0)], [np.zeros(0)]
     for member, rng in zip(members, rngs, strict=True):
         rows = table.iloc[member.held_out[: settings.held_out]]
         conditions = member.conditions(rows)
         draws = [bounded_draws(member, condition, settings.draws, rng) for condition in conditions]
-        full = np.array([number for number, of_rule in enumerate(draws) if len(of_rule) == settings.draws], dtype=int)
+        full = np.array([number for number, (of_rule, _) in enumerate(draws) if len(of_rule) == settings.draws], dtype=int)
         if len(full):
             rules.append(parameters(rows, family)[full])
-            drawn.append(np.stack([draws[number] for number in full], 1))
+            drawn.append(np.stack([draws[number][0] for number in full], 1))
+            mass = np.array([draws[number][1] for number in full])
             density = lambda theta, case, of=member, at=conditions[full]: of.log_density(theta, at[case])  # noqa: E731
             log_q = [density(rule[None], case)[0] for case, rule in enumerate(rules[-1])]
-            surplus.append(np.array(log_q) + np.log(np.diff(member.box, axis=0)).sum())
+            surplus.append(np.array(log_q) - np.log(mass) + np.log(np.diff(member.box, axis=0)).sum())
             joint.append(calibration.joint_ranks(rules[-1], drawn[-1], density))
     truth, found = np.concatenate(rules), {"joint": np.concatenate(joint), "surplus": np.concatenate(surplus)}
     if not len(truth):
@@ -103,7 +104,7 @@ def correlations(
     for number in range(settings.samples):
         member = members[number % len(members)]
         value = member.conditions(pd.DataFrame([condition]))[0]
-        for theta in bounded_draws(member, value, 1, rng):
+        for theta in bounded_draws(member, value, 1, rng)[0]:
             matrices.append(conditional(member, theta, value, settings.grid))
     n = members[0].box.shape[1]
     return sum(matrices, np.zeros((n, n))) / len(matrices) if matrices else np.full((n, n), np.nan)

@@ -17,6 +17,7 @@ from respike.fsbi.inference.targets import Target
 from respike.fsbi.params import RATE_IN_BOX, THETA, boxes
 
 BLOCK = 64  # candidates drawn at once
+Aim = dict[str, float]  # value of each metric that a rule is drawn for
 Block = Callable[[int], Float[np.ndarray, "candidate parameter"]]  # seed -> candidates
 
 
@@ -63,7 +64,7 @@ def prior_block(box: Float[np.ndarray, "2 parameter"]) -> Block:
     return lambda number: np.random.default_rng(number).uniform(*box, (BLOCK, box.shape[1]))
 
 
-def posterior_block(members: list, aim: dict[str, float], rng: np.random.Generator) -> Block:
+def posterior_block(members: list, aim: Aim, rng: np.random.Generator) -> Block:
     """Source of candidates from one member of the ensemble, chosen at random, given the values `aim`."""
     member = members[rng.integers(len(members))]
     condition = member.conditions(pd.DataFrame([aim]))[0]
@@ -71,13 +72,7 @@ def posterior_block(members: list, aim: dict[str, float], rng: np.random.Generat
 
 
 def chosen(
-    block: Block,
-    box: np.ndarray,
-    thinning: list,
-    rng: np.random.Generator,
-    settings: Proposal,
-    aim: dict[str, float],
-    about: str,
+    block: Block, box: np.ndarray, thinning: list, rng: np.random.Generator, settings: Proposal, aim: Aim, about: str
 ) -> tuple[np.ndarray, int, int]:
     """One candidate inside the box, how many were drawn for it, and how many of them lay inside.
 

@@ -65,11 +65,11 @@ def run(
     everything = read(tables)
     good = everything[meets(everything, plausible(targets, group(settings.condition, family)))]
     examined = [files.read_arrays(path) for path in posteriors]
-    one = files.read_table(example).iloc[0]
+    one, wiring = files.read_table(example).iloc[0], settings.simulation.wiring
     draw = {
         "accumulation": lambda: accumulation(rounds, family, targets),
         "components": lambda: spectra(rounds, family),
-        "protocol": lambda: protocols(one, family, mlp.fixed_layers(settings.simulation.wiring, hidden)),
+        "protocol": lambda: protocols(one, family, mlp.fixed_layers(wiring, hidden), wiring.tau_fast),
         "metrics": lambda: histograms(rounds, family, targets),
         "correlations": lambda: correlations(good, examined[-1] if examined else None, family),
         "pairs": lambda: pairs(good, family),
@@ -122,7 +122,7 @@ def spectra(rounds: list[pd.DataFrame], family: str) -> Figure:
     return figure
 
 
-def protocols(example: pd.Series, family: str, layers: np.ndarray) -> Figure:
+def protocols(example: pd.Series, family: str, layers: np.ndarray, tau_fast: float) -> Figure:
     """Weight change of one rule under a pre-post pair, one panel per type of synapse (figures 2c, 4c and 4d)."""
     kinds, levels = PLASTIC[family], np.linspace(0, 1, 5)
     figure, axes = style.panels(1, len(kinds), 2.2)
@@ -133,7 +133,8 @@ def protocols(example: pd.Series, family: str, layers: np.ndarray) -> Figure:
                 color = style.EXCITATORY if kind[0] == "E" else style.INHIBITORY
                 panel.plot(lag, protocol.poly(example, kind, lag), color=color)
             for level in levels if family == "mlp" else ():
-                panel.plot(lag, protocol.mlp(example, kind, lag, layers, level), color=colormaps["viridis"](0.9 * level))
+                change = protocol.mlp(example, kind, lag, layers, tau_fast, level)
+                panel.plot(lag, change, color=colormaps["viridis"](0.9 * level))
         if family == "poly":
             panel.axhline(0, color="0.7", linewidth=0.5)
         panel.set(title=f"{kind[0]} to {kind[1]}", xlabel="post minus pre (s)")

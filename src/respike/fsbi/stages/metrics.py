@@ -61,12 +61,12 @@ def run(
 
 
 def simulated(rounds: Iterable[tuple[Path, pd.DataFrame]]) -> Iterator[tuple[str, dict]]:
-    """How long the rules of each round were simulated and recorded, in s."""
+    """How long the rules of each round were simulated and recorded, in s, and what ended a simulation."""
     for path, table in rounds:
         for job in measures.ran(path, "fsbi.simulate"):
             protocol = build(Simulation, job["settings"]).protocol
             variant = f"{family_of(table)}_pi{table['round'].iloc[0]}"
-            yield variant, {"settle": protocol.settle, "record": protocol.record}
+            yield variant, {"settle": protocol.settle, "record": protocol.record, "stop": protocol.stop}
 
 
 def family_of(table: pd.DataFrame) -> str:
@@ -89,9 +89,9 @@ def of_round(table: pd.DataFrame, prior: pd.DataFrame, settings: Measured, seed:
     aim = aim_of(settings, family, number)
     if aim:
         values |= against_prior(table, prior, aim)
-        values |= misses(table)
-    for name, value in values.items():
-        yield Measure(f"{family}_pi{number}", seed, dataset, name, float(value), "", len(table))
+    counted = {name: (value, len(table)) for name, value in values.items()} | (misses(table) if aim else {})
+    for name, (value, n) in counted.items():
+        yield Measure(f"{family}_pi{number}", seed, dataset, name, float(value), "", n)
 
 
 def fractions(table: pd.DataFrame, family: str, targets: dict[str, Target]) -> dict[str, float]:
@@ -122,15 +122,16 @@ def against_prior(table: pd.DataFrame, prior: pd.DataFrame, aim: dict[str, Inter
     return {"in_aim": share, "in_aim_prior": prior_share, "gain": share / prior_share if prior_share else np.nan}
 
 
-def misses(table: pd.DataFrame) -> dict[str, float]:
+def misses(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
     """Of rules that finished, what each was proposed for against what it has: median distance, correlation of the logarithms,
-    share within a factor of 2.
+    share within a factor of 2; and of how many rules.
     """
     finished = table[table["outcome"] == FINISHED]
     values = {}
     for name in (column.removeprefix("aim_") for column in finished.columns if column.startswith("aim_") and len(finished)):
-        values[f"miss_{name}"] = float((finished[name] - finished[f"aim_{name}"]).abs().median())
-        values[f"relation_{name}"], values[f"share_{name}_within_2"] = relation(finished, name)
+        miss, n = float((finished[name] - finished[f"aim_{name}"]).abs().median()), int(finished[name].notna().sum())
+        correlation, near = relation(finished, name)
+        values |= {f"miss_{name}": (miss, n), f"relation_{name}": (correlation, n), f"share_{name}_within_2": (near, n)}
     return values
 
 
@@ -166,12 +167,10 @@ def of_posterior(examined: dict[str, np.ndarray], seed: int) -> Iterator[Measure
     """
     variant, dataset = f"{examined['rule']}_pi{examined['round']}", str(examined["dataset"])
     ranks, n_rules = examined["ranks"], int(examined["learned"][-1])
-    values = {
-        f"relation_{name}_attainable": best
-        for name, best in zip(examined["condition_names"], examined["attainable"][-1], strict=True)
-    }
-    values["surprising_aims"] = (examined["unexpected"] < 0.05).mean()
-    yield from (Measure(variant, seed, dataset, name, float(value), "", n_rules) for name, value in values.items())
+    for name, best in zip(examined["condition_names"], examined["attainable"][-1], strict=True):
+        yield Measure(variant, seed, dataset, f"relation_{name}_attainable", float(best), "", n_rules)
+    unlike = examined["unexpected"] < 0.05
+    yield Measure(variant, seed, dataset, "surprising_aims", float(unlike.mean()), "", len(unlike))
     if not len(ranks):
         return
     distance = np.abs(ranks - 0.5)
@@ -191,4 +190,4 @@ def of_comparison(table: pd.DataFrame, seed: int) -> Iterator[Measure]:
         asked = row.method.startswith("asked_")
         variant = f"compare_{row.method}" + (f"_{row.rules:.0f}" if asked and row.n else "")
         for name in ("relation", "within_2") if asked else ("acceptance",):
-            yield Measure(variant, seed, "surrogate", name, getattr(row, name), "", row.n)
+            yield Measure(variant, seed, "surrogate", name, getattr(row, name), "", int(row.finished if asked else row.n))

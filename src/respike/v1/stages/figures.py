@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from respike.core import files, statistics, style
-from respike.v1 import recorded, simulated, truth
+from respike.v1 import agreement, recorded, simulated, truth
 from respike.v1.agreement import Raster
 from respike.v1.recorded import Recording
 from respike.v1.simulated import Simulation
@@ -48,6 +48,17 @@ class Shown(NamedTuple):
     def runs(self, name: str) -> Raster:
         """Free runs of the recorded cells of a network."""
         return self.simulations[name].recorded_spikes
+
+    def noise_correlations(self) -> dict[str, Float[np.ndarray, " pair"]]:
+        """Of each pair of cells, in the test trials and in the free runs of each network."""
+        spikes = {"data (test)": self.of("test")} | {name: self.runs(name) for name in self.simulations}
+        return {name: agreement.correlations(raster)["noise"] for name, raster in spikes.items()}
+
+    def true_couplings(self) -> Float[np.ndarray, "post pre lag"]:
+        """Behind a stand-in, in logit units, lag 1 first: of the cells that were kept of it, and of the hidden ones."""
+        weights, hidden = self.truth.couplings, range(self.truth.n_visible, len(self.truth.couplings))
+        kept = [*self.recording.units, *hidden]
+        return weights[np.ix_(kept, kept)]
 
 
 def run(
@@ -145,12 +156,12 @@ def psth(shown: Shown) -> plt.Figure:
 
 def correlation_matrices(shown: Shown) -> plt.Figure:
     """Figure 4: noise correlations, lower triangle, of the data and each network on one scale."""
-    matrices = {"data (test)": statistics.noise_correlation(shown.of("test"))}
-    matrices |= {name: statistics.noise_correlation(shown.runs(name)) for name in shown.simulations}
-    limit = np.nanpercentile(np.abs(statistics.lower_triangle(matrices["data (test)"])), 98)
-    figure, axes = style.panels(1, len(matrices), 2.5, 2.1)
-    for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
-        below = np.where(np.tri(len(matrix), k=-1, dtype=bool), matrix, np.nan)
+    pairs = shown.noise_correlations()
+    limit = np.percentile(np.abs(pairs["data (test)"]), 98) if shown.n_cells > 1 else 1.0
+    figure, axes = style.panels(1, len(pairs), 2.5, 2.1)
+    for panel, (name, values) in zip(axes[0], pairs.items(), strict=True):
+        below = np.full((shown.n_cells, shown.n_cells), np.nan)
+        below[np.tril_indices(shown.n_cells, -1)] = values
         image = panel.imshow(below, cmap="RdBu_r", vmin=-limit, vmax=limit)
         panel.set(title=name, xlabel="cell")
     axes[0, 0].set(ylabel="cell")
@@ -160,23 +171,24 @@ def correlation_matrices(shown: Shown) -> plt.Figure:
 
 def correlation_scatter(shown: Shown) -> plt.Figure:
     """Figure 7: noise correlation of each pair, network against data."""
-    data = statistics.lower_triangle(statistics.noise_correlation(shown.of("test")))
-    pairs = {name: statistics.lower_triangle(statistics.noise_correlation(shown.runs(name))) for name in shown.simulations}
-    pairs["training trials (ceiling)"] = statistics.lower_triangle(statistics.noise_correlation(shown.of("train")))
+    pairs, train = shown.noise_correlations(), shown.of("train")
+    data = pairs.pop("data (test)")
+    pairs[f"{len(train)} other trials"] = agreement.correlations(train)["noise"]
     figure, axes = style.panels(1, len(pairs), 2.2, 2.0, sharex=True, sharey=True)
     for panel, (name, values) in zip(axes[0], pairs.items(), strict=True):
         panel.axline((0, 0), slope=1, color="0.8", linewidth=0.7)
         panel.plot(data, values, ".", markersize=3)
-        panel.set(title=f"{name}\nR² {statistics.r2(data, values):.2f}", xlabel="data (test)")
+        explained = statistics.r2(data, values) if len(data) else np.nan
+        panel.set(title=f"{name}\nR² {explained:.2f}", xlabel="data (test)")
     axes[0, 0].set(ylabel="noise correlation, model")
     return figure
 
 
 def couplings(shown: Shown) -> plt.Figure:
     """Figure 5: summed couplings in logit units, from (to the right) and to (downwards); recorded cells before the line."""
-    matrices = {name: simulation.logit_couplings for name, simulation in shown.simulations.items()}
+    matrices = {name: simulation.logit_couplings.sum(2) for name, simulation in shown.simulations.items()}
     if shown.truth is not None:
-        matrices = {"truth": shown.truth.couplings.sum(2)} | matrices
+        matrices = {"truth": shown.true_couplings().sum(2)} | matrices
     figure, axes = style.panels(1, len(matrices), 2.1, 2.3)
     for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         limit = np.percentile(np.abs(matrix), 98) or 1.0
@@ -203,11 +215,10 @@ def self_couplings(shown: Shown) -> plt.Figure:
     for panel, cell in zip(axes.flat, cells, strict=False):
         panel.axhline(0, color="0.8", linewidth=0.5)
         if shown.truth is not None:
-            unit = shown.recording.units[cell]
-            true = shown.truth.couplings[unit, unit]
+            true = shown.true_couplings()[cell, cell]
             panel.plot(np.arange(1, len(true) + 1), true, color=DATA_COLOR, linewidth=0.9, label="truth")
         for color, (name, simulation) in zip(COLORS, shown.simulations.items(), strict=False):
-            fitted = simulation.w_rec[cell, cell, ::-1] / simulation.threshold
+            fitted = simulation.logit_couplings[cell, cell]
             panel.plot(np.arange(1, len(fitted) + 1), fitted, color=color, linewidth=0.8, label=name)
             panel.set_xticks([1, len(fitted)])
         panel.set_title(f"cell {cell}", fontsize=6)

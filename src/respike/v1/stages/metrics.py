@@ -36,7 +36,7 @@ def run(
     out: Path,
     facts: Path,
 ) -> None:
-    """Write the table of all `runs`, called `names` (variant_replicate), and of the baselines and ceilings.
+    """Write the table of all `runs`, called `names` (variant_replicate), and of the baselines.
 
     `ground_truth` is the file of the network behind a stand-in, None for recorded data. From the tables `also`, made from
     other recordings, the fits are taken over, and from `also_facts` what is known of them.
@@ -104,7 +104,7 @@ def of_run(
     if simulation.n_recorded < simulation.spikes.shape[2]:
         yield measure("hidden rate", simulation.spikes[:, :, n_cells:].mean(), "spikes/bin", len(spikes))
     if true is not None:
-        r = agreement.coupling_r(simulation.logit_couplings[:n_cells, :n_cells], true)
+        r = agreement.coupling_r(simulation.logit_couplings.sum(2)[:n_cells, :n_cells], true)
         yield measure("coupling r", r, "r", n_cells * (n_cells - 1))
 
 
@@ -116,8 +116,9 @@ def of_free_runs(test: Raster, model: Raster, label: str, measure: Callable[...,
     yield measure(f"psth R2 ({label})", statistics.r2(test.mean(0), model.mean(0)), "R2", test[0].size)
     of_model = agreement.correlations(model)
     for kind, data in agreement.correlations(test).items():
+        explained = statistics.r2(data, of_model[kind]) if len(data) else np.nan  # one unit has no pairs
         yield measure(f"{kind} correlation r ({label})", agreement.pearson(data, of_model[kind]), "r", len(data))
-        yield measure(f"{kind} correlation R2 ({label})", statistics.r2(data, of_model[kind]), "R2", len(data))
+        yield measure(f"{kind} correlation R2 ({label})", explained, "R2", len(data))
 
 
 def of_rates(test: Raster, model: Raster, measure: Callable[..., Measure]) -> Iterator[Measure]:
@@ -130,15 +131,15 @@ def of_rates(test: Raster, model: Raster, measure: Callable[..., Measure]) -> It
 
 
 def of_baselines(train: Raster, test: Raster, dataset: str) -> Iterator[Measure]:
-    """Constant rate and training PSTH as predictions; and the training trials as a model of the test trials: the ceiling."""
+    """Constant rate and training PSTH as predictions; and the training trials as a model of the test trials."""
     constant = agreement.bernoulli_nll(agreement.spike_probability(train, (0, 1)), test)
     psth = agreement.bernoulli_nll(agreement.spike_probability(train, (0,)), test)
     for variant, nll in (("constant rate", constant), ("psth", psth)):
         measure = functools.partial(Measure, variant, 0, dataset)
         yield measure("nll", nll, "nat/bin/cell", len(test))
         yield measure("bits per spike", agreement.bits_per_spike(nll, constant, test.mean()), "bit/spike", len(test))
-    ceiling = functools.partial(Measure, "training trials", 0, dataset)
-    yield from of_free_runs(test, train, f"{len(train)} trials", ceiling)
+    others = functools.partial(Measure, "training trials", 0, dataset)
+    yield from of_free_runs(test, train, f"{len(train)} trials", others)
 
 
 def of_generator(generator: Truth, record: Recording, first: int) -> Iterator[Measure]:

@@ -31,6 +31,7 @@ def run(*, recording: Path, fits: list[Path], runs: list[Path], sampling: Sampli
             network.couplings.cpu().numpy(),
             network.bias.cpu().numpy(),
             np.float64(network.network.threshold),
+            np.float64(network.network.temperature),
             network.n_recorded,
             best_step,
             dataset,
