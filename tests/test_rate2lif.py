@@ -217,8 +217,16 @@ def fields(tmp_path, rng):
         ({"w": np.diag([np.nan] * 12)}, r"bad\.mat: field w\[0, 0\] is nan, expected finite numbers"),
         ({"taus": np.array([[20.0, 4.0]])}, r"bad\.mat: field taus is \[20\.0, 4\.0\], expected \[smallest, largest\]"),
         ({"inh": np.array([["a"]] * 12)}, r"bad\.mat: field inh is <U1, expected numbers"),
+        ({"m": np.zeros((12, 12))}, r"bad\.mat: fields inh, exc and m disagree"),
+        ({"m": np.ones((12, 12))}, r"bad\.mat: fields inh, exc and m disagree"),
+        ({"inh": np.ones((12, 1))}, r"bad\.mat: fields inh, exc and m disagree"),
+        ({"exc": np.ones((12, 1))}, r"bad\.mat: fields inh, exc and m disagree"),
+        ({"som_N": -3}, r"bad\.mat: field som_N is -3, expected 0 to"),
     ],
-    ids=["missing", "misshaped", "not square", "nan", "reversed", "text"],
+    ids=[
+        *("missing", "misshaped", "not square", "nan", "reversed", "text"),
+        *("no sign", "signs of pairs", "all inhibitory", "all excitatory", "SST cells"),
+    ],
 )
 def test_bad_network_file_is_refused(tmp_path, fields, change, message):
     savemat(tmp_path / "bad.mat", {name: value for name, value in {**fields, **change}.items() if value is not None})

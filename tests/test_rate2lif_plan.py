@@ -122,6 +122,7 @@ def changed(config, key, value):
             [20.0, 4.0],
             r"rate2lif\.variants\.mante\.training: taus = \[20\.0, 4\.0\], expected",
         ),
+        ("variants.mante.replicas", 3, r"variants\.mante\.replicas = 3: mine\.mat holds one network.*; expected 1"),
         ("variants.gonogo.training.trials", 3, r"gonogo\.training: trials = 3: expected at least batch = 4"),
     ],
 )

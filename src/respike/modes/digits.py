@@ -73,8 +73,8 @@ def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]
         raise ValueError(f"{labels_path}: all {len(labels)} labels are {labels[0]}, expected two digits or more")
     if images.max() < BRIGHT or np.median(images) > 255 - BRIGHT:
         raise ValueError(
-            f"{images_path}: pixels from {images.min()} to {images.max()}, half of them {np.median(images):g} or less; expected "
-            "bytes from 0 to 255, bright strokes on a background of 0"
+            f"{images_path}: pixels from {images.min()} to {images.max()}, half of them {np.median(images):g} or less; "
+            "expected bytes from 0 to 255, bright strokes on a background of 0"
         )
     return images.reshape(len(images), -1), labels
 

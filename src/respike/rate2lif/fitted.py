@@ -41,7 +41,7 @@ def read(path: str | Path) -> Network:
         inhibitory=fields["inh"].ravel() != 0,
         taus=tuple(float(value) for value in fields["taus"].ravel()),
         taus_gaus=fields["taus_gaus"].ravel(),
-        activation=_text(other.get("activation", "sigmoid")),
+        activation=str(np.ravel(other.get("activation", "sigmoid"))[0]),
         sst_cells=int(np.ravel(other.get("som_N", 0))[0]),
         extra=other,
     )
@@ -82,13 +82,16 @@ def _check(path: str | Path, fields: dict[str, Any]) -> None:
         if len(wrong):
             entry = tuple(int(i) for i in wrong[0])
             raise ValueError(f"{path}: field {name}{list(entry)} is {fields[name][entry]}, expected finite numbers")
+    inhibitory, n_sst = fields["inh"].ravel() != 0, np.ravel(fields.get("som_N", 0))[0]
+    if (fields["m"] != np.diag(np.where(inhibitory, -1, 1))).any() or (fields["exc"].ravel() != ~inhibitory).any():
+        raise ValueError(
+            f"{path}: fields inh, exc and m disagree; expected inh or exc 1 for each cell, and m its sign, -1 or 1"
+        )
+    if not 0 <= n_sst <= inhibitory.sum():
+        raise ValueError(f"{path}: field som_N is {n_sst}, expected 0 to {inhibitory.sum()}, the number of inhibitory cells")
     taus = fields["taus"].ravel()
     if not 1 <= len(taus) <= 2 or taus[0] < 1 or taus[-1] < taus[0]:
         raise ValueError(f"{path}: field taus is {taus.tolist()}, expected [smallest, largest] or one value, at least 1 step")
-
-
-def _text(value: Any) -> str:
-    return str(np.ravel(value)[0])
 
 
 def write(path: str | Path, network: Network) -> None:

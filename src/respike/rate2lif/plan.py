@@ -10,23 +10,11 @@ from respike.rate2lif.params import Training
 KINDS = ("networks", "searches", "trials")  # folders of archives: of fit or data, of search, of simulate
 EXAMPLES = ("example", "contextual", "motif")  # roles of networks that the figures show one by one
 FIGURES = {  # name of each figure, and what it answers
-    "fig1_training": "Fig. 1B",
-    "fig1_fig2_sizes": "Fig. 1C, 2C",
-    "fig2_scale": "Fig. 2B",
-    "fig2_tau": "Fig. 2D, 2E",
-    "fig4_contextual": "Fig. 3B, 3C, 4A",
-    "fig4_cells": "Fig. 4C-E",
-    "fig5_decay": "Fig. 5",
-    "fig6_conditions": "Fig. 6",
-    "fig7_activations": "Fig. 7",
-    "figS1_rates": "Fig. S1",
-    "figS2_components": "Fig. S2",
-    "figS3_motif": "Fig. S3",
-    "figS5_axes": "Fig. S5",
-    "evaluation": "evaluation script",
-    "tasks": "all tasks",
-    "training_loss": "Fig. 2E, 7",
-}
+    "fig1_training": "Fig. 1B", "fig1_fig2_sizes": "Fig. 1C, 2C", "fig2_scale": "Fig. 2B", "fig2_tau": "Fig. 2D, 2E",
+    "fig4_contextual": "Fig. 3B, 3C, 4A", "fig4_cells": "Fig. 4C-E", "fig5_decay": "Fig. 5", "fig6_conditions": "Fig. 6",
+    "fig7_activations": "Fig. 7", "figS1_rates": "Fig. S1", "figS2_components": "Fig. S2", "figS3_motif": "Fig. S3",
+    "figS5_axes": "Fig. S5", "evaluation": "evaluation script", "tasks": "all tasks", "training_loss": "Fig. 2E, 7",
+}  # fmt: skip
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -38,6 +26,9 @@ def check(config: Mapping[str, Any]) -> None:
             Training(**variant["training"])
         except ValueError as error:
             raise ValueError(f"config: rate2lif.variants.{name}.training: {error}") from None
+        if variant["file"] and variant["replicas"] > 1:
+            said = f"config: rate2lif.variants.{name}.replicas = {variant['replicas']}: {variant['file']} holds one network"
+            raise ValueError(f"{said}, which would count as several; expected 1, or a variant for each file")
     for role, names in figures.items():
         _known(f"figures.{role}", [names] if isinstance(names, str) else names, "variants", config)
     task = training(config, figures["contextual"])["task"]
