@@ -35,9 +35,11 @@ class TestPlan:
         assert found.runs == ("network", "true", "best", "refined", "chosen", "posterior")
         assert found.known == ("exact", "compat")
 
-    def test_recording_of_a_user_has_no_truth(self):
-        found = plan.recording(settings(data={"recording": "mine/spikes.pickle"}), "results/neulvm")
-        assert found == ("mine/spikes.pickle", "spikes.pickle", False)
+    def test_recording_of_a_user_has_no_truth(self, tmp_path):
+        path = tmp_path / "spikes.pickle"
+        path.write_text("1")
+        found = plan.recording(settings(data={"recording": str(path)}), "results/neulvm")
+        assert found == (str(path), "spikes.pickle", False)
         assert found.runs == ("best", "refined", "chosen", "posterior")
         assert found.known == ()
 
@@ -82,8 +84,10 @@ class TestPlan:
         with pytest.raises(ValueError, match=says):
             plan.check(settings(**blocks))
 
-    def test_what_the_embedded_recording_cannot_hold_does_not_matter_for_another(self):
-        plan.check(settings(data={"recording": "mine.pickle", "seconds": 1, "sampled": 3000}))
+    def test_what_the_embedded_recording_cannot_hold_does_not_matter_for_another(self, tmp_path):
+        path = tmp_path / "mine.pickle"
+        path.write_text("1")
+        plan.check(settings(data={"recording": str(path), "seconds": 1, "sampled": 3000}))
 
 
 class TestShortHistory:

@@ -248,7 +248,7 @@ def test_sparse_weights_are_read(tmp_path, fields):
     [
         (b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(200), r"bad\.mat is a MATLAB version 7\.3 .* save it again .* -v7"),
         (b"not a MATLAB file at all".ljust(300), r"bad\.mat: not a MATLAB file that can be read"),
-        (b"", r"bad\.mat: not a MATLAB file that can be read"),
+        (b"", r"bad\.mat is empty \(0 bytes\)"),
     ],
     ids=["v7.3", "other", "empty"],
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,65 @@ def test_a_tilde_in_a_path_is_the_home_folder():
     )
     assert check({"x": ["~/a", "b"]}, one(type="array", items={"type": "string", "format": "path"}))["x"] == [f"{home}/a", "b"]
     assert check({"x": "~"}, one(type="string"))["x"] == "~"
+
+
+def laid(value, *key):
+    """The shipped config with another value for a key."""
+    config = {**CONFIG, "barrel": {**CONFIG["barrel"], "recording": {}}}
+    here = config
+    for name in key[:-1]:
+        here[name] = dict(here.get(name, {}))
+        here = here[name]
+    here[key[-1]] = value
+    return config
+
+
+FILES = [
+    ("v1", "data_dir"),
+    ("v1", "data", "session", "movie"),
+    ("neulvm", "data", "recording"),
+    ("barrel", "recording", "train"),
+    ("barrel", "recording", "test"),
+    ("rate2lif", "variants", "mante", "file"),
+    ("fsbi", "mlp", "hidden_file"),
+    ("fsbi", "poly", "released_longevity"),
+    ("fsbi", "poly", "released_whole"),
+    ("fsbi", "poly", "released"),
+]
+
+
+@pytest.mark.parametrize("key", FILES, ids=".".join)
+def test_the_path_of_a_file_that_is_not_there_is_told_with_its_key(key, tmp_path):
+    path, of_list = tmp_path / "mine.npy", key[-1] == "released"
+    name = re.escape(".".join(key) + (".0" if of_list else ""))
+
+    def look():
+        check(laid([str(path)] if of_list else str(path), *key), SCHEMA)
+
+    def refused(state):
+        expected = "file or folder" if key[-1] == "data_dir" else "file"
+        with pytest.raises(
+            ConfigError, match=f"^config: {name} = '{path}': {state}; expected a {expected}; correct it in config"
+        ):
+            look()
+
+    refused("does not exist")
+    path.touch()
+    refused(r"is empty \(0 bytes\)")
+    path.write_text("1")
+    look()
+    path.unlink()
+    path.mkdir()
+    look() if key[-1] == "data_dir" else refused("is a folder")
+
+
+def test_a_file_in_place_of_a_folder_is_told_and_what_names_no_path_need_not_be_there(tmp_path):
+    (tmp_path / "a.obj").write_text("1")
+    with pytest.raises(ConfigError, match=r"barrel.sweeps.meshes = '.*a.obj': is a file; expected a folder"):
+        check(laid(str(tmp_path / "a.obj"), "barrel", "sweeps", "meshes"), SCHEMA)
+    check(laid(str(tmp_path), "barrel", "sweeps", "meshes"), SCHEMA)
+    check(laid("natural movie one", "v1", "data", "session", "movie"), SCHEMA)
+    check(laid("standin", "v1", "data_dir"), SCHEMA)
 
 
 @pytest.mark.parametrize("key", ["aim", "plausible"])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from respike.barrel import recording as sweeps
-from respike.formats import hdf5
+from respike.formats import hdf5, matlab, nwb, pickles, spike_times
+from respike.formats.choice import Choice
 from respike.fsbi import mlp, released
 from respike.fsbi.params import Wiring
 from respike.modes import digits
@@ -81,6 +82,27 @@ def test_a_compression_that_is_not_installed_names_the_package(tmp_path):
         h5py.h5d.create(file.id, b"force", h5py.h5t.NATIVE_FLOAT, space, plan)
     with hdf5.opened(path) as file:
         refused(lambda: hdf5.read(path, file, "force"), "force is compressed with blosc", "hdf5plugin", "gzip")
+
+
+READERS = {
+    "a.h5": lambda path: sweeps.read(path, KEY),
+    "a.npy": lambda path: released.read(path, "poly"),
+    "a.npz": lambda path: spike_times.read(path, Choice(), "key"),
+    "a.nwb": lambda path: nwb.read(path, Choice(), "key"),
+    "a.mat": lambda path: matlab.variable(path, "M"),
+    "b.mat": lambda path: matlab.read_cells(path, "data", "EVENTS", ("unit", "trial"), "times"),
+    "a.pickle": lambda path: pickles.read(path, KEY),
+    "a.idx": lambda path: digits.read_idx(path, 3),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_empty_files_and_folders_in_place_of_files_are_called_that(tmp_path, name):
+    (tmp_path / name).touch()
+    refused(lambda: READERS[name](tmp_path / name), f"{name} is empty (0 bytes)", "config", *([KEY] * (name == "a.pickle")))
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    refused(lambda: READERS[name](tmp_path / name), f"{name} is a folder, expected a file", "config")
 
 
 def released_records(n=6):

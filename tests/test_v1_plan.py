@@ -98,4 +98,5 @@ def test_recorded_data_have_no_study_of_hidden_cells(tmp_path):
     assert plan.dataset(config) == "my cells"
     assert plan.hidden_studies(config) == {}
     assert plan.raw_files(config) == [str(tmp_path / "b.npy"), str(tmp_path / "natural_movie.mat")]
-    assert plan.raw_files(config_of(data_dir=str(tmp_path / "nowhere"))) == []
+    (tmp_path / "nothing").mkdir()
+    assert plan.raw_files(config_of(data_dir=str(tmp_path / "nothing"))) == []

@@ -80,6 +80,15 @@ def test_a_movie_that_runs_through_the_session_is_cut_at_each_trial(tmp_path, rn
     refused(path, "trial 1 sees other frames", "v1.data.session.only")
 
 
+def test_frames_that_are_no_numbers_are_named_in_a_movie_that_runs_through_the_session(tmp_path, rng, times):
+    starts, long = np.array([2.0, 6.0, 10.0, 14.0]), rng.uniform(size=(500, 9, 9))
+    for start in starts:
+        long[int(start * 25) : int(start * 25) + 40] = long[50:90]
+        long[int(start * 25) + 7] = np.nan
+    path = usual(tmp_path, times, None, starts=starts, stops=starts + 1.6, movies={"film": (long, 0.0, 25.0)})
+    refused(path, "film has 1 frames with nan or infinity, first frame 7")
+
+
 def test_trials_of_unequal_length(tmp_path, times, movie):
     lengths = np.array([1.6, 1.7, 1.52, 2.0])
     found = load(usual(tmp_path, times, movie, stops=STARTS + lengths))
@@ -153,7 +162,60 @@ def test_fields_that_cannot_be_used_are_named(tmp_path, movie, field, value, wor
 
 
 def test_spikes_on_another_clock_than_the_trials(tmp_path, times, movie):
-    refused(usual(tmp_path, [1000 * own + 1e5 for own in times], movie), "no spike falls into a trial", "same clock")
+    refused(usual(tmp_path, [1000 * own + 1e5 for own in times], movie), "no spike falls into 4 of 4 trials", "same clock")
+
+
+def test_spikes_in_milliseconds_of_which_some_fall_into_trials(tmp_path, rng, movie):
+    """Few units fall into few trials; of many units some spikes fall into each, and nearly all come after the last."""
+    starts = np.arange(20) * 3.0
+    few = [1000 * own for own in sessions.spike_trains(rng)]
+    path = usual(tmp_path, few, movie, starts=starts, stops=starts + 1.6)
+    refused(path, "of 20 trials, first trial", "spikes from", "trials from 0 to 58.6 s", "milliseconds")
+    each = np.concatenate([starts + 1.0, rng.uniform(60, 60_000, 4100)])
+    path = usual(tmp_path, [each], movie, starts=starts, stops=starts + 1.6)
+    refused(path, "no spike falls into 0 of 20 trials; 4100 of 4120 spikes come after the last", "milliseconds")
+
+
+def test_a_recording_may_go_on_long_after_the_trials_but_not_end_before_half_of_them(tmp_path, rng, movie):
+    starts = np.arange(20) * 3.0
+    whole = [np.concatenate([own, rng.uniform(60, 3 * 3600, 40 * len(own))]) for own in sessions.spike_trains(rng)]
+    path = usual(tmp_path, whole, movie, starts=starts, stops=starts + 1.6)
+    assert load(path)["spikes"].any((1, 2)).all(), "40 spikes in 41 come after the last trial"
+    for seconds in (29.9, 26.9):
+        half = usual(tmp_path, [own[own < seconds] for own in whole], movie, starts=starts, stops=starts + 1.6)
+        if seconds > 27:
+            assert load(half)["spikes"].shape == (4, 40, 3)
+    refused(path, "no spike falls into 11 of 20 trials, first trial 9 at 27 s", "end before the trials")
+
+
+def test_trials_that_repeat_or_overlap_are_named(tmp_path, times, movie):
+    twice = np.tile(STARTS, 2)
+    path = usual(tmp_path, times, movie, starts=twice, stops=twice + 1.6)
+    refused(path, "trials: trial 0 starts at 2.5 s and trial 4 at 2.5 s (4 such pairs)", "v1.data.session.only")
+    close = np.array([30.0, 2.5, 3.9, 20.0])
+    path = usual(tmp_path, times, movie, starts=close, stops=close + 1.6)
+    refused(path, "trial 1 starts at 2.5 s and trial 2 at 3.9 s (1 such pairs)", "1.6 s of each", "v1.data.session.seconds")
+    assert load(path, seconds=1.36)["spikes"].shape == (4, 34, 3)
+    touching = 2.5 + 1.57 * np.arange(4)  # a frame less than the movie: clocks differ
+    path = usual(tmp_path, times, movie, starts=touching, stops=touching + 1.6)
+    assert load(path)["spikes"].shape == (4, 40, 3)
+    plain = tmp_path / "mine.npz"
+    given = {"onsets": STARTS, "movie": movie.transpose(1, 2, 0)}
+    spike_times.write(plain, times, **given, frame_rate=0.04)
+    refused(plain, "onsets: trial 0 starts at 2.5 s and trial 1 at 7.25 s (3 such pairs)", "frames per second")
+    spike_times.write(plain, times, **{**given, "onsets": twice}, frame_rate=25)
+    refused(plain, "onsets: trial 0 starts at 2.5 s and trial 4 at 2.5 s")
+
+
+def test_cells_that_are_counted_from_1(tmp_path, times, movie):
+    path = tmp_path / "mine.npz"
+    spike_times.write(path, [np.empty(0), *times], onsets=STARTS, movie=movie.transpose(1, 2, 0), frame_rate=25)
+    assert load(path)["spikes"].shape == (4, 40, 4), "the first cell is silent, and n_cells says so"
+    arrays = dict(np.load(path))
+    np.savez(path, **{name: array for name, array in arrays.items() if name != "n_cells"})
+    refused(path, "cells are numbered from 1 to 3", "counted from 0", "add n_cells = 4")
+    np.savez(path, **{**{name: array for name, array in arrays.items() if name != "n_cells"}, "cells": arrays["cells"] - 1})
+    assert load(path)["spikes"].shape == (4, 40, 3)
 
 
 def test_files_without_units_and_files_that_are_no_nwb(tmp_path, times, movie):

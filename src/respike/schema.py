@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,13 +22,25 @@ def _rising(_: Any, wanted: bool, value: Any, __: Any) -> Iterator[jsonschema.Va
         yield jsonschema.ValidationError("expected the lower bound first")
 
 
+def _there(_: Any, kind: str, path: Any, schema: Mapping[str, Any]) -> Iterator[jsonschema.ValidationError]:
+    """Our keyword `there`: path of a file or folder that must be there, unless it is the default."""
+    if not isinstance(path, str) or path == schema.get("default"):
+        return
+    found = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else ""  # noqa: PTH112, PTH113  (never raise)
+    empty = found == "file" and not Path(path).stat().st_size
+    if not found or found not in kind or empty:
+        state = "is empty (0 bytes)" if empty else f"is a {found}" if found else "does not exist"
+        correct = "correct it in config.yaml, or in the config file that is laid over it"
+        yield jsonschema.ValidationError(f"{state}; expected a {kind}; {correct}")
+
+
 CHECKER = Draft.TYPE_CHECKER.redefine_many(
     {
         name: lambda _, value, name=name: Draft.TYPE_CHECKER.is_type(value, name) and math.isfinite(value)
         for name in ("number", "integer")
     }
 )
-VALIDATOR = jsonschema.validators.extend(Draft, {"rising": _rising}, type_checker=CHECKER)
+VALIDATOR = jsonschema.validators.extend(Draft, {"rising": _rising, "there": _there}, type_checker=CHECKER)
 
 
 def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +49,8 @@ def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     Of what is listed by names of the user's choice, as variants are, null leaves out what another file lists.
 
     Keys come in the order of their names: which of several files said something first must change nothing.
-    Raises ConfigError for an unknown key (with the nearest valid one), a wrong type or a value out of range.
+    Raises ConfigError for an unknown key (with the nearest valid one), a wrong type, a value out of range, or the path of a
+    file or folder that is not there.
     """
     config = _complete(config, schema, schema)
     errors = sorted(VALIDATOR(schema).iter_errors(config), key=lambda error: list(error.absolute_path))

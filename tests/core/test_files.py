@@ -71,6 +71,20 @@ def test_one_flipped_bit_is_found(tmp_path):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.parquet does not exist; run the rule"):
         files.read_table(tmp_path / "none.parquet")
+    with pytest.raises(
+        FileNotFoundError, match=f"{tmp_path.name} is a folder, expected a file; .* correct the path in config"
+    ):
+        files.checked(tmp_path)
+
+
+def test_an_empty_file_of_the_user_is_told_and_one_of_the_workflow_is_what_was_written(tmp_path):
+    files.write_text(tmp_path / "ours.txt", "")
+    assert files.checked(tmp_path / "ours.txt")
+    (tmp_path / "a.npz").touch()
+    with pytest.raises(
+        files.CorruptFile, match=r"a.npz is empty \(0 bytes\); copy it again, or correct the path in config.yaml"
+    ):
+        files.read_arrays(tmp_path / "a.npz")
 
 
 def test_missing_columns_and_arrays_are_named(tmp_path):

@@ -25,7 +25,7 @@ maker: dict[str, Any] = {}
 
 
 class CorruptFile(ValueError):
-    """A file of the workflow does not hold what was written into it."""
+    """A file does not hold what was written into it."""
 
 
 def record_path(path: Path) -> Path:
@@ -101,15 +101,18 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return facts
 
 
-def checked(path: str | Path) -> Path:
-    """`path`, after comparing its content with its record.
+def checked(path: str | Path, key: str = "the path") -> Path:
+    """`path`, which the config value `key` may name, after comparing its content with its record.
 
-    Raises FileNotFoundError if it is missing and CorruptFile if the content changed since it was written.
+    Raises FileNotFoundError if it is missing and CorruptFile if it is the user's and empty, or changed since it was written.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; run the rule that makes it, or correct the path in config.yaml")
+        state = "is a folder, expected a file" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path} {state}; run the rule that makes it, or correct {key} in config.yaml")
     record = read_record(path)
+    if record is None and not path.stat().st_size:
+        raise CorruptFile(f"{path} is empty (0 bytes); copy it again, or correct {key} in config.yaml")
     if record is not None:
         expected, actual = record["sha256"], digest(path)
         if actual != expected:

@@ -52,7 +52,7 @@ class Movie(NamedTuple):
         moments = (starts[:, None] if continuous else np.zeros((1, 1))) + middles + zero
         seen = np.clip(np.searchsorted(self.times, moments + 1e-6 * width, "right") - 1, 0, len(self.frames) - 1)
         for trial, frames in enumerate(seen):
-            if not np.array_equal(self.frames[frames], self.frames[seen[0]]):
+            if not np.array_equal(self.frames[frames], self.frames[seen[0]], equal_nan=True):  # nan is told of by `grey`
                 raise ValueError(
                     f"{path}: {self.name} runs through the session, and trial {trial} sees other frames than trial 0; "
                     f"expected trials that repeat one movie: choose them by {key}.only"

@@ -32,7 +32,8 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
         times = rising(path, _ragged(path, units, "spike_times", 1))
         n = len(times)
         observed = _ragged(path, units, "obs_intervals", 2) if "obs_intervals" in units else None
-        session = Session(path, times, _columns(path, units, n, UNIT_COLUMNS), np.empty(0), np.empty(0), observed=observed)
+        columns = _columns(path, units, n, UNIT_COLUMNS)
+        session = Session(path, times, columns, np.empty(0), np.empty(0), observed=observed, key=key)
         session = session.chosen(choice.units, f"{key}.units")
         found = {}
         if trials:

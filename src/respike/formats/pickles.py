@@ -28,7 +28,7 @@ class _OnlyArrays(pickle._Unpickler):  # the one in Python: the compiled one tak
 
 def read(path: Path, key: str) -> dict[str, Any]:
     """Dict in a pickle, by names; ValueError that names the file and the config value `key`, which names it."""
-    data = files.checked(path).read_bytes()
+    data = files.checked(path, key).read_bytes()
     try:  # Python 2 has no texts but bytes, and latin1 keeps those of an array as they are
         content = _OnlyArrays(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:  # a damaged pickle can raise anything

@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from respike.formats.movies import Movie
 
+LATE = 0.995  # share of all spikes that come after the last trial: more of them are not in seconds
+
 
 @dataclass(frozen=True)
 class Session:
@@ -22,6 +24,7 @@ class Session:
     trials: str = ""  # name of their table
     movie: Movie | None = None
     observed: list[Float[np.ndarray, "interval 2"]] | None = None  # s, of each unit: when it was recorded
+    key: str = ""  # of the config: what of the session is used
 
     def chosen(self, wanted: Mapping[str, str], key: str) -> "Session":
         """The session with the units that have these values in these columns; `key` of the config names them."""
@@ -38,20 +41,44 @@ class Session:
     def cut(self, seconds: float, slack: float) -> list[list[Float[np.ndarray, " spike"]]]:
         """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
 
-        ValueError when no spike falls into any trial, and when a unit was not recorded in one for more than `slack`.
+        ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock, and
+        when a unit was not recorded in a trial for more than `slack`.
         """
+        self._check_starts(seconds, slack)
         self._check_observed(seconds, slack)
         stops = np.where(np.isfinite(self.stops), np.maximum(self.stops, self.starts + seconds), self.starts + seconds)
         cells = [
             [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
             for start, stop in zip(self.starts, stops, strict=True)
         ]
-        if not any(len(times) for trial in cells for times in trial):
-            raise ValueError(
-                f"{self.path}: no spike falls into a trial: {self.span()}, trials from {self.starts.min():g} to "
-                f"{stops.max():g} s; expected both in seconds on the same clock; are the spikes in samples or milliseconds?"
-            )
+        self._check_clock([trial for trial, units in enumerate(cells) if not any(map(len, units))], stops.max())
         return cells
+
+    def _check_starts(self, seconds: float, slack: float) -> None:
+        order = np.argsort(self.starts, kind="stable")
+        apart = np.diff(self.starts[order])
+        close = np.flatnonzero(apart <= max(0.0, 0.99 * seconds - slack))
+        if len(close):
+            first, second = sorted(order[close[0] : close[0] + 2])
+            raise ValueError(
+                f"{self.path}: {self.trials}: trial {first} starts at {self.starts[first]:g} s and trial {second} at "
+                f"{self.starts[second]:g} s ({len(close)} such pairs), and {seconds:g} s of each are used; expected trials "
+                f"that neither repeat nor overlap: choose them by {self.key}.only, use less of each by {self.key}.seconds, or "
+                "correct the times; is the rate of the movie in frames per second?"
+            )
+
+    def _check_clock(self, empty: list[int], end: float) -> None:
+        """ValueError when more than half of the trials are `empty`, or nearly all spikes come after the last, at `end` (s)."""
+        n = sum(map(len, self.times))
+        late = n - sum(int(np.searchsorted(times, end)) for times in self.times)
+        if 2 * len(empty) > len(self.starts) or late > LATE * n:
+            first = f", first trial {empty[0]} at {self.starts[empty[0]]:g} s" if empty else ""
+            raise ValueError(
+                f"{self.path}: no spike falls into {len(empty)} of {len(self.starts)} trials{first}; {late} of {n} spikes "
+                f"come after the last: {self.span()}, trials from {self.starts.min():g} to {end:g} s; expected both in "
+                "seconds on the same clock, and spikes in at least half of the trials; are the spikes in samples or "
+                "milliseconds, or does the recording end before the trials?"
+            )
 
     def _check_observed(self, seconds: float, slack: float) -> None:
         for unit, intervals in enumerate(self.observed or []):

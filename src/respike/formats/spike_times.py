@@ -2,7 +2,7 @@
 
 times        (spike,) seconds on the clock of the session, in any order
 cells        (spike,) number of the cell of each spike, from 0
-n_cells      number of cells, where the last ones are silent; may be left out
+n_cells      number of cells, where the first or the last ones are silent; else it may be left out
 onsets       (trial,) seconds at which the trials start; for studies with trials
 movie        (row, column, frame) grey values 0 to 1, or 0 to 255; for studies with a movie, shown from each onset
 frame_rate   frames per second of it; left out, a frame lasts one bin of the study
@@ -48,6 +48,11 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
             f"{path}: cells are {len(cells)} {cells.dtype} numbers {span}; expected {len(flat)} whole numbers, one for "
             f"each of times, from 0 to {n - 1} (n_cells)"
         )
+    if "n_cells" not in found and len(cells) and cells.min() > 0:
+        raise ValueError(
+            f"{path}: cells are numbered from {cells.min()} to {cells.max()}, none is 0; expected cells counted from 0: "
+            f"subtract {cells.min()}, or add n_cells = {n} if the cells before are silent"
+        )
     if n > 1_000_000:
         raise ValueError(f"{path}: n_cells = {n}; expected the number of recorded cells")
     order = np.argsort(cells, kind="stable")
@@ -60,7 +65,7 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
         names = found["populations"]
         columns["populations"] = np.char.decode(names, "utf-8", "replace") if names.dtype.kind == "S" else names
     starts = _onsets(path, found) if trials else np.empty(0)
-    session = Session(path, rising(path, own), columns, starts, np.full(len(starts), np.inf), "onsets")
+    session = Session(path, rising(path, own), columns, starts, np.full(len(starts), np.inf), "onsets", key=key)
     session = session.chosen(choice.units, f"{key}.units")
     return Session(**{**session.__dict__, "movie": _movie(path, found, key)}) if movie else session
 

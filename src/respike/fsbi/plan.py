@@ -6,7 +6,6 @@ family of rules: round0, round1, ..., longevity, whole (all that the authors rel
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from respike.core import chunks
@@ -36,8 +35,6 @@ def check(config: Config) -> None:
             _check_round(family, round == 0, f"{family}.schedule[{round}]", entry, config["targets"])
         if space["hidden_file"] and family == "poly":
             _refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
-        if space["hidden_file"] and not Path(space["hidden_file"]).is_file():
-            _refuse(f"{family}.hidden_file", space["hidden_file"], "there is no such file; correct the path, or null")
         if space["data"] == "released" and len(space["released"]) < space["rounds"]:
             expected = f"expected {space['rounds']} .npy files of the authors, one per round"
             _refuse(f"{family}.released", space["released"], expected)
