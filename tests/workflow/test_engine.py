@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -201,6 +202,16 @@ class TestHead:
         for error in (RuntimeError, KeyboardInterrupt):
             with pytest.raises(error), head.only_one():
                 raise error
+        assert self.said() == []
+
+    def test_a_run_that_could_not_end_its_jobs_leaves_them_to_the_next_one(self):
+        with suppress(KeyboardInterrupt), head.only_one() as run:
+            subprocess.Popen(["sleep", "1000"], env={**os.environ, head.MARK: run})
+            while head.processes_of(run) == []:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        assert self.said()[1] == "ending 1 processes and 0 Slurm jobs of the run"
+        assert head.processes_of(run) == []
         assert self.said() == []
 
     def test_a_killed_run_is_named_and_its_jobs_end(self):
