@@ -86,6 +86,19 @@ class TestVerify:
         Path("results/a").write_text("damaged")
         assert why(a, b) == {"a": why(a)["a"]}
 
+    def test_nothing_is_removed_or_judged_to_be_removed_while_a_run_is_at_work(self, monkeypatch, capsys):
+        make(job("a"))
+        Path("results/a").write_text("damaged")
+        monkeypatch.setattr(plan, "graph", lambda options: Graph([job("a")]))
+        with head.only_one():
+            with pytest.raises(ValueError, match="a run is at work in this folder: process"):
+                verify.main(["--fix"])
+            assert capsys.readouterr().out == ""
+            assert verify.main([]) == 1
+        assert Path("results/a").read_text() == "damaged"
+        assert verify.main(["--fix"]) == 0
+        assert not Path("results/a").exists()
+
     def test_all_is_said_in_a_sentence(self):
         jobs = [job("a"), job("b")]
         make(*jobs)
