@@ -9,16 +9,31 @@ import pytest
 import yaml
 
 from respike.barrel import params, plan
+from respike.barrel.stages import metrics
+from respike.core import measures
 from respike.core.config import build
+from respike.report import claims
 from respike.schema import check
 from tests.barrel_small import ROOT
 
 
+def complete(preset: str = "") -> dict:
+    """The config of the quick run or with a preset laid over it, checked and complete, as the workflow rules see it."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    over = yaml.safe_load((ROOT / f"workflow/presets/{preset}.yaml").read_text()) if preset else {}
+    return check(laid_over(config, over), schema)["barrel"]
+
+
+def laid_over(config: dict, overlay: dict) -> dict:
+    both = {key: laid_over(config[key], overlay[key]) for key in config.keys() & overlay if isinstance(config[key], dict)}
+    return {**config, **overlay, **both}
+
+
 @pytest.fixture
 def config():
-    """The config of the quick run, checked and complete, as the workflow rules see it."""
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    return check(yaml.safe_load((ROOT / "config.yaml").read_text()), schema)["barrel"]
+    """The config of the quick run."""
+    return complete()
 
 
 def test_half_a_recording_is_refused():
@@ -100,3 +115,22 @@ def test_an_edit_changes_the_commands_that_read_it_and_no_others(tmp_path):
     assert changed == {"data", "gather", "fit"}
     assert sum("barrel.data" in line for line in after - before) == 1, "only that of the real-valued form"
     assert not any('"form": "real"' in line for line in after - before if "barrel.fit" in line)
+
+
+@pytest.mark.parametrize("preset", ["paper", "claims_barrel"])
+def test_the_published_size_trains_as_claims_on_recorded_sweeps_ask_for_and_the_quick_one_does_not(preset):
+    claimed = claims.read(ROOT / "src/respike/barrel/claims.csv")
+    claimed = [claim for claim in claimed if "dataset=recorded sweeps" in claim.conditions]
+    for claim in claimed:
+        form, asked = claim.variant.split()[0], claims.conditions(claim.conditions)
+        form = form if form == "real" else "spiking"
+        unmet = {}
+        for name in (preset, ""):
+            settings = build(params.Fit, plan.training(complete(name), form))
+            told = [("networks", metrics.settings_read(params.Variant(form), settings))]
+            facts = dict(measures.facts("barrel", told)[["fact", "value"]].to_numpy())
+            unmet[name] = {each.fact for each in asked if each.fact in facts and not each.holds(facts[each.fact])}
+        assert not unmet[preset], claim.item
+        assert claim.variant == "real LSTM" or {"divide_by", "batch", "learning_rate", "epochs"} <= unmet[""]
+        assert {("test_objects", "55"), ("n", "55")} & {(each.fact, each.needed) for each in asked}, "as many as in the paper"
+    assert len(claimed) == 14

@@ -8,7 +8,7 @@ import pytest
 
 from respike.__main__ import main
 from respike.barrel import encoding, params, plan, recording
-from respike.barrel.stages import generate
+from respike.barrel.stages import data, generate
 from respike.barrel.sweeps import meshes, objects, shapes, simulation, whiskers
 from respike.core import files
 from respike.core.config import build
@@ -213,6 +213,20 @@ def test_a_published_file_is_read(h5):
     found = recording.read(h5(), "key")
     assert found.label.tolist() == [0, 1, 2]
     assert found.dataset == recording.RECORDED
+
+
+def test_sweeps_of_two_kinds_have_the_names_of_both(h5, tmp_path):
+    recorded, simulated = h5(), tmp_path / "simulated.h5"
+    force = np.ones((3, 1, params.FRAMES, 31, 3, 3), dtype=np.float32)
+    recording.write(simulated, force, force, np.arange(3))
+    for train, test, name in (
+        (recorded, recorded, "recorded sweeps"),
+        (simulated, simulated, "synthetic sweeps"),
+        (recorded, simulated, "recorded sweeps and synthetic sweeps"),
+        (simulated, recorded, "synthetic sweeps and recorded sweeps"),
+    ):
+        data.run(train=train, test=test, form="spiking", normalise=None, out=tmp_path / "inputs.npz")
+        assert str(files.read_arrays(tmp_path / "inputs.npz")["dataset"]) == name
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -1,11 +1,13 @@
 """What a run says it did: each study reads it off the records of its jobs, under the names that its claims ask for."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from respike.barrel import params
 from respike.barrel.stages import metrics as barrel
 from respike.core import files, measures
 from respike.core.measures import Measure
@@ -19,20 +21,24 @@ from respike.report import claims
 from respike.v1.stages import metrics as v1
 
 STUDIES = Path(claims.__file__).parents[1]
+SETTINGS = {field.name for kind in (params.Network, params.Encoding, params.Training) for field in fields(kind)}
 
 
 @pytest.fixture
 def made(tmp_path):
     """Writes a file as a stage would that was told these arguments and given these inputs."""
 
-    def write(name: str, stage: str, *inputs: Path, **told) -> Path:
+    def write(name: str, stage: str, *inputs: Path, table: pd.DataFrame | None = None, **told) -> Path:
         words = [
             word
             for option, value in told.items()
             for word in (f"--{option.replace('_', '-')}", value if isinstance(value, str) else json.dumps(value))
         ]
         files.maker.update(stage=stage, arguments=words, inputs=dict.fromkeys(map(str, inputs), ""))
-        files.write_text(tmp_path / name, name)
+        if table is None:
+            files.write_text(tmp_path / name, name)
+        else:
+            files.write_table(tmp_path / name, table)
         files.maker.clear()
         return tmp_path / name
 
@@ -91,9 +97,12 @@ def test_v1(made):
 
 def test_barrel(made):
     def course(name: str, divide_by: int, **variant) -> Path:
-        blocks = {"encoding": {"frame_stride": 2}, "network": {"divide_by": divide_by}, "training": {"epochs": 7}}
-        return made(name, "barrel.fit", variant={"form": "spiking", **variant}, settings=blocks)
+        blocks = {"encoding": {"frame_stride": 2}, "network": {"divide_by": divide_by, "adaptation": 0.0}}
+        blocks |= {"training": {"epochs": 7, "loss": "logits", "redraw": True}}
+        table = pd.DataFrame({"n_train": [40, 40], "n_test": [12, 12]})
+        return made(name, "barrel.fit", data, table=table, variant={"form": "spiking", **variant}, settings=blocks)
 
+    data = made("i", "barrel.data", form="real", normalise="zscore")
     courses = [
         course("a", 1),
         course("b", 4, wiring="full"),
@@ -107,7 +116,17 @@ def test_barrel(made):
         "wiring full": ["4"],
         "cv scan": ["8"],
     }
-    assert (found["cv scan", "epochs"], found["cv scan", "frame_stride"]) == (["7"], ["2"])
+    assert {variant for variant, _ in found if (variant, "initial_weight") not in found} == {"cv scan"}, "its starts differ"
+    assert {variant for variant, _ in found if (variant, "baseline") not in found} == {"cv scan"}
+    for form, extra in (("spiking", {"repeats": "5"}), ("real", {})):
+        assert {fact: value for (variant, fact), [value] in found.items() if variant == f"{form} deprived"} == {
+            **{"train_objects": "40", "test_objects": "12", "divide_by": "2" if form == "real" else "1"},
+            **{"initial_weight": "0.06", "baseline": "0.04", "adaptation": "0", "frame_stride": "2", "epochs": "7"},
+            **{"batch": "128", "learning_rate": "0.008", "tau_adaptation_factor": "5", "tau_membrane_factor": "2"},
+            **{"decay_every": "20", "decay": "0.8", "loss": "logits", "smallest_tau": "0.5", "validation_share": "0.2"},
+            **{"redraw": "True", "checkpoint_steps": "0", "normalise": "zscore"},
+            **extra,
+        }
 
 
 def test_fsbi(made):
@@ -172,7 +191,7 @@ NAMES = {  # facts that each study tells; `dataset`, `networks`, `replicas` and 
         *("trained", "at_edge", "smallest_scale", "largest_scale"),
     },
     "v1": {"steps", "cells"},
-    "barrel": {"divide_by", "frame_stride", "epochs"},
+    "barrel": {*SETTINGS, "normalise", "train_objects", "test_objects"},
     "fsbi": {"settle", "record"},
     "neulvm": {"scheme", "e_step", "iterations", "box", "starts"},
 }

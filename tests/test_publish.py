@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -361,3 +364,42 @@ def test_files_just_large_enough_are_published(tmp_path):
         with pytest.raises(ValueError, match=f"{name}: (300|1000) kB, expected at most (300|1000) kB"):
             published.refuse_large(tmp_path)
         (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("moment", ["copytree", "mkdir", "rename 0", "rename 1", "rmtree"])
+def test_a_folder_is_whole_again_whenever_its_replacement_was_killed(tmp_path, moment):
+    """Killed just before the call named; then the folder is replaced by a copy of what it holds."""
+    call, _, number = moment.partition(" ")
+    program = (
+        "import os, shutil, sys, pathlib; from respike.report import published\n"
+        "call, number, folder = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
+        "with published.replaced(folder) as new: (new / 'a.csv').write_text('old')\n"
+        "home = shutil if hasattr(shutil, call) else pathlib.Path\n"
+        "before, done = getattr(home, call), []\n"
+        "def killed(*words, **more):\n"
+        "    if '.tmp-' in str(words) and len(done) == number: os.kill(os.getpid(), 9)\n"
+        "    if '.tmp-' in str(words): done.append(words)\n"
+        "    return before(*words, **more)\n"
+        "setattr(home, call, killed)\n"
+        "with published.replaced(folder) as new: (new / 'a.csv').write_text('new')\n"
+    )
+    folder = tmp_path / "results"
+    last = 1 if call == "rmtree" else int(number or 0)  # the first one finds nothing to remove
+    words = [sys.executable, "-c", program, call, str(last), str(folder)]
+    assert subprocess.run(words, env=os.environ, check=False).returncode == -9
+    with published.replaced(folder):
+        pass
+    assert (folder / "a.csv").read_text() == ("new" if call == "rmtree" else "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_replacement_that_fails_half_way_changes_nothing(tmp_path, monkeypatch):
+    folder = tmp_path / "results"
+    with published.replaced(folder) as new:
+        (new / "a.csv").write_text("old")
+    rename = type(folder).rename
+    monkeypatch.setattr(type(folder), "rename", lambda path, to: int("x") if path.name == "new" else rename(path, to))
+    with pytest.raises(ValueError, match="invalid literal"), published.replaced(folder):
+        pass
+    assert (folder / "a.csv").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]

@@ -186,9 +186,21 @@ class TestStatistics:
         spikes.Spikes(np.array([0.0, 1.0]), np.array([0, 1]), 2, 1.0)
         with pytest.raises(ValueError, match="1 spikes fall outside"):
             spikes.Spikes(np.array(wrong), np.array([0]), 2, 1.0)
-        for cells in ([2], [-1], [0, 1]):
-            with pytest.raises(ValueError, match="cells must be 1 numbers from 0 to 1"):
+        for cells in ([2], [-1], [0, 1], []):
+            with pytest.raises(ValueError, match=r"cells are \d numbers from .*, expected 1 from 0 to 1"):
                 spikes.Spikes(np.array([0.5]), np.array(cells), 2, 1.0)
+
+    @pytest.mark.parametrize("trials", [[3, 0], [-1, 0], [0], [0, 1, 2]])
+    def test_spikes_of_a_trial_that_is_not_there_are_refused(self, trials):
+        spikes.Spikes(np.array([0.5, 0.6]), np.zeros(2, int), 1, 1.0, np.array([0, 2]), 3)
+        said = f"trials are {len(trials)} numbers from {min(trials)} to {max(trials)}, expected 2 from 0 to 2"
+        with pytest.raises(ValueError, match=said):
+            spikes.Spikes(np.array([0.5, 0.6]), np.zeros(2, int), 1, 1.0, np.array(trials), 3)
+
+    @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+    def test_times_that_are_no_numbers_are_refused(self, odd):
+        with pytest.raises(ValueError, match="1 of 2 times are not finite, expected seconds from 0 to 1"):
+            spikes.Spikes(np.array([0.5, odd]), np.zeros(2, int), 1, 1.0)
 
 
 class TestMeasures:

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -84,6 +85,19 @@ class TestVerify:
         assert why(a, b) == {"b": "stale: made from another results/a"}
         Path("results/a").write_text("damaged")
         assert why(a, b) == {"a": why(a)["a"]}
+
+    def test_nothing_is_removed_or_judged_to_be_removed_while_a_run_is_at_work(self, monkeypatch, capsys):
+        make(job("a"))
+        Path("results/a").write_text("damaged")
+        monkeypatch.setattr(plan, "graph", lambda options: Graph([job("a")]))
+        with head.only_one():
+            with pytest.raises(ValueError, match="a run is at work in this folder: process"):
+                verify.main(["--fix"])
+            assert capsys.readouterr().out == ""
+            assert verify.main([]) == 1
+        assert Path("results/a").read_text() == "damaged"
+        assert verify.main(["--fix"]) == 0
+        assert not Path("results/a").exists()
 
     def test_all_is_said_in_a_sentence(self):
         jobs = [job("a"), job("b")]
@@ -201,6 +215,16 @@ class TestHead:
         for error in (RuntimeError, KeyboardInterrupt):
             with pytest.raises(error), head.only_one():
                 raise error
+        assert self.said() == []
+
+    def test_a_run_that_could_not_end_its_jobs_leaves_them_to_the_next_one(self):
+        with suppress(KeyboardInterrupt), head.only_one() as run:
+            subprocess.Popen(["sleep", "1000"], env={**os.environ, head.MARK: run})
+            while head.processes_of(run) == []:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        assert self.said()[1] == "ending 1 processes and 0 Slurm jobs of the run"
+        assert head.processes_of(run) == []
         assert self.said() == []
 
     def test_a_killed_run_is_named_and_its_jobs_end(self):

@@ -1,10 +1,12 @@
 """Whatever is killed, starting again is all it takes."""
 
+import json
 import signal
 import time
 
 import pytest
 
+from respike.workflow import head
 from tests.workflow import bed, torture
 
 ARGUMENTS = ["mini", "--cores", "2"]
@@ -76,3 +78,19 @@ def test_a_polite_stop_leaves_no_process_and_no_lock(tmp_path, number):
     again = bed.respike(project, "run", *ARGUMENTS)
     assert again.returncode == 0
     assert "lock" not in again.stdout
+
+
+@pytest.mark.slow
+def test_stops_without_patience_leave_no_process_either(tmp_path):
+    project = bed.miniature(tmp_path / "project")
+    bed.configure(project, pause=1000.0)
+    process = bed.started(project, "run", *ARGUMENTS)
+    wait_for(project, "rule mini_simulate", process)
+    run = json.loads((project / head.NOTE).read_text())["run"]
+    assert head.processes_of(run)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    left = head.processes_of(run)
+    head.end_jobs(run)
+    assert (process.returncode, left, (project / head.NOTE).read_text()) == (130, [], "")

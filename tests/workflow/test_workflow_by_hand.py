@@ -203,21 +203,27 @@ class TestRun:
         with pytest.raises(ValueError, match="the log log/a of rule rule_a"):
             run.check_logs(graph)
 
-    def test_signals_that_ask_politely_stop_a_run(self, monkeypatch, capsys):
+    def test_signals_that_ask_politely_stop_a_run_once(self, monkeypatch, capsys):
         def stopped(*_):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            finally:  # its jobs end, whatever else is asked
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
+                ended.append(True)
 
         monkeypatch.setattr(plan, "graph", lambda options: Graph([]))
         monkeypatch.setattr(run, "_profile", lambda name: [])
         monkeypatch.setattr(run, "make", stopped)
-        before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
+        before, ended = [signal.getsignal(each) for each in run.POLITE], []
         try:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             assert run.main([]) == 130
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert ended
         finally:
-            for each, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
+            for each, handler in zip(run.POLITE, before, strict=True):
                 signal.signal(each, handler)
         assert capsys.readouterr().out == "stopped; the same command goes on from here\n"
         assert Path("results").is_dir()

@@ -25,16 +25,18 @@ class Spikes:
     n_trials: int = 1
 
     def __post_init__(self) -> None:
+        if odd := int(np.sum(~np.isfinite(self.times))):
+            raise ValueError(f"{odd} of {len(self.times)} times are not finite, expected seconds from 0 to {self.duration:g}")
         late = int(np.sum((self.times < 0) | (self.times > self.duration)))
         if late:
             raise ValueError(
                 f"{late} spikes fall outside the recording (last {np.max(self.times):.3f} s, duration {self.duration:.3f} s); "
                 "are the times in milliseconds?"
             )
-        if len(self.cells) != len(self.times) or (
-            len(self.cells) and not 0 <= self.cells.min() <= self.cells.max() < self.n_cells
-        ):
-            raise ValueError(f"cells must be {len(self.times)} numbers from 0 to {self.n_cells - 1}")
+        for name, numbers, n in (("cells", self.cells, self.n_cells), ("trials", self.trial, self.n_trials)):
+            if len(numbers) != len(self.times) or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < n):
+                found = f"{len(numbers)} numbers from {min(numbers, default='-')} to {max(numbers, default='-')}"
+                raise ValueError(f"{name} are {found}, expected {len(self.times)} from 0 to {n - 1}")
 
     @property
     def trial(self) -> Int[np.ndarray, " spike"]:

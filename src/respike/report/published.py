@@ -29,16 +29,31 @@ WIDTHS = (1500, 1200, 1000, 800, 640)  # pixels tried for a figure
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A copy of `folder` that takes its place when the block ends well, and vanishes when it does not."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as temporary:
-        new = Path(temporary) / folder.name
+    """A copy of `folder` that takes its place when the block ends well, and vanishes when it does not.
+
+    Nothing is lost by a kill: what it leaves is put in order when the same folder is replaced again.
+    """
+    beside = folder.with_name(f".tmp-{folder.name}")
+    new, old = beside / "new", beside / "old"
+    _put_back(old, folder)
+    try:
+        beside.mkdir(parents=True)
         if folder.exists():
             shutil.copytree(folder, new)
         new.mkdir(exist_ok=True)
         yield new
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
         new.rename(folder)
+    finally:
+        _put_back(old, folder)
+
+
+def _put_back(old: Path, folder: Path) -> None:
+    """Put `old` back where no new folder has taken its place, and remove it and what lies beside it otherwise."""
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def write(

@@ -50,7 +50,8 @@ def only_one() -> Iterator[str]:
         try:
             yield run
         finally:  # whatever went wrong, this head has lived to tell it
-            NOTE.write_text("")
+            if not processes_of(run):  # else the next one ends them
+                NOTE.write_text("")
 
 
 def current() -> dict[str, str]:
@@ -62,11 +63,10 @@ def current() -> dict[str, str]:
 
 
 def _is_taken(handle: int, kind: int) -> bool:
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _noted() -> dict[str, str]:

@@ -16,12 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from respike.workflow import head, plan, scenarios, verify
-from respike.workflow.head import say
 from respike.workflow.plan import SNAKEMAKE, Graph, Job
 from respike.workflow.verify import Fault
 from snakemake_logger_plugin_respike import progress
 
 FAILED, STOPPED = 1, 130  # exit status when a job failed, and after Ctrl-C
+POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, and what stops a run as Ctrl-C does
 
 
 def main(arguments: list[str]) -> int:
@@ -40,19 +40,26 @@ def main(arguments: list[str]) -> int:
     if options.dry_run:
         faulty = verify.faults(graph)
         lines = [str(fault) for fault in faulty.values() if fault.kind != "missing"]
-        say("\n".join([*lines, announcement(graph, faulty) if faulty else verify.summary(graph, ())]))
+        head.say("\n".join([*lines, announcement(graph, faulty) if faulty else verify.summary(graph, ())]))
         return 0
     results.mkdir(exist_ok=True)
     how = ["--cores", str(options.cores), *plan.config_options(options), *profile]
-    for polite in (signal.SIGTERM, signal.SIGHUP):  # these stop it as Ctrl-C does
+    for polite in POLITE:
         if signal.getsignal(polite) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(polite, signal.default_int_handler)
+            signal.signal(polite, stop)
     try:
         with head.only_one() as run:
             return make(graph, Snakemake(run, [*how, *arguments[cut + 1 :]]), options.take_from)
     except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
+        head.say("stopped; the same command goes on from here")
         return STOPPED
+
+
+def stop(*_: object) -> None:
+    """Stop a run at the first polite signal; a second one must not keep it from ending its jobs."""
+    for polite in POLITE:
+        signal.signal(polite, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def check_logs(graph: Graph) -> None:
@@ -75,19 +82,19 @@ def make(graph: Graph, snakemake: "Snakemake", take_from: Sequence[Path] = ()) -
         if again := [fault for fault in faulty.values() if graph.maker[fault.file] in made]:
             raise ValueError(f"{again[0]} right after it was made; was code or data edited during the run? Start it again")
         if taken := scenarios.take(graph, todo, take_from):
-            say(f"{len(taken)} jobs were done elsewhere with the same inputs: copied")
+            head.say(f"{len(taken)} jobs were done elsewhere with the same inputs: copied")
             continue
-        say(announcement(graph, faulty))
+        head.say(announcement(graph, faulty))
         now, untimely = certain(graph, todo), correct_times(graph)
         if not snakemake.make(now, len(todo)):
             now -= {graph.maker[file] for file in verify.faults(graph)}
             if not now & untimely:
                 full = "; no space is left on the disk of results/" if shutil.disk_usage("results").free < 1e6 else ""
-                say(f"Not every job ended well, see above{full}; the same command goes on from here")
+                head.say(f"Not every job ended well, see above{full}; the same command goes on from here")
                 return FAILED
-            say("What read files of the future is in order, whatever Snakemake says of their times; going on")
+            head.say("What read files of the future is in order, whatever Snakemake says of their times; going on")
         made |= now
-    say(f"{verify.summary(graph, ())}; results in results/")
+    head.say(f"{verify.summary(graph, ())}; results in results/")
     return 0
 
 
@@ -98,16 +105,13 @@ def certain(graph: Graph, todo: set[Job]) -> set[Job]:
 
 
 def correct_times(graph: Graph) -> set[Job]:
-    """Give files of the future, left by a clock that has jumped back since, the present time; jobs that read others of them.
-
-    When the output of such a job is older than its input, Snakemake takes that for a failure of the job.
-    """
+    """Give files of the future, left by a clock that has jumped back since, the present time; jobs that read the others."""
     present, others = time.time(), set()
     for file in {*graph.maker, *(file for job in graph.jobs for file in job.inputs)}:
         if Path(file).exists() and Path(file).stat().st_mtime > present:
             try:
                 os.utime(file)
-            except OSError:  # not ours
+            except OSError:  # not ours; Snakemake takes it for a failure of a job that its output is older than its input
                 others.add(file)
     return {job for job in graph.jobs if others.intersection(job.inputs)}
 
@@ -128,10 +132,7 @@ class Snakemake:
         self.run, self.options, self.display = run, options, progress.Display(sys.stdout)
 
     def make(self, jobs: Iterable[Job], left: int) -> bool:
-        """Run these jobs, of the `left` that are to do, whether or not Snakemake thinks it necessary; whether all went well.
-
-        When it is stopped or killed, its jobs end too.
-        """
+        """Run these jobs, of the `left` that are to do, needed or not in the eyes of Snakemake; whether all went well."""
         # `verify` has judged every other job: Snakemake need not; and a file that is there is whole
         command = [*SNAKEMAKE, *sorted(job.outputs[0] for job in jobs), "--force", "--rerun-triggers", "input"]
         command += ["--ignore-incomplete", "--keep-incomplete", *self.options]
@@ -141,7 +142,7 @@ class Snakemake:
         try:
             self.display.follow(process, left)
         finally:
-            if process.poll() is None or process.returncode < 0:
+            if process.poll() is None or process.returncode < 0:  # it was stopped or killed: its jobs end too
                 head.end_jobs(self.run)
         return not process.returncode
 

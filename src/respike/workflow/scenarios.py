@@ -15,8 +15,7 @@ from pathlib import Path
 
 from respike import links, provenance
 from respike.core import files
-from respike.workflow import plan, verify
-from respike.workflow.head import say
+from respike.workflow import head, plan, verify
 from respike.workflow.plan import Graph, Job
 
 HOME = Path("scenarios")
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments[:cut])
     scenarios, statuses = {prepare(overlay): overlay for overlay in options.overlays}, []
     for folder, overlay in scenarios.items():
-        say(f"scenario {folder.name}, results in {folder / 'results'}")
+        head.say(f"scenario {folder.name}, results in {folder / 'results'}")
         others = [path.absolute() for path in (Path(), *sorted(HOME.iterdir())) if path.is_dir() and path != folder]
         command = [*RESPIKE, "run", *options.targets, "--cores", str(options.cores), "--take-from", *others]
         command += ["--configfile", *(path.absolute() for path in (*options.configfile, overlay))]
@@ -42,7 +41,7 @@ def main(arguments: list[str]) -> int:
         statuses.append(subprocess.run([*command, *arguments[cut:]], cwd=folder, check=False).returncode)
     if cards := [card for folder in scenarios if (card := folder / "results/scorecard.csv").is_file()]:
         subprocess.run([*RESPIKE, "report.side_by_side", "--cards", *cards, "--out", HOME / "scorecard.csv"], check=False)
-        say(f"side by side: {HOME / 'scorecard.html'}")
+        head.say(f"side by side: {HOME / 'scorecard.html'}")
     return next(filter(None, statuses), 0)
 
 

@@ -1,6 +1,6 @@
 """How far the workflow is: per study what is done, running, waiting and failed, and why it failed."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from respike.workflow import head, plan, verify
 from respike.workflow.plan import Job
@@ -19,13 +19,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def table(jobs: Iterable[Job], todo: set[Job], state: State) -> list[str]:
+def table(jobs: Sequence[Job], todo: set[Job], state: State) -> list[str]:
     """A line per study, and below it a line per running and per failed job with the last words of its log."""
-    by_study: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_study.setdefault(job.stage.split(".")[0], []).append(job)
     lines, running = [], {event["log"] for event in state.running.values()}
-    for study, members in by_study.items():
+    for study in dict.fromkeys(job.stage.split(".")[0] for job in jobs):
+        members = [job for job in jobs if job.stage.startswith(f"{study}.")]
         left = [job for job in members if job in todo]
         at_work = [job for job in left if job.log in running]
         failed = [job for job in left if job.log in state.failed]

@@ -5,14 +5,14 @@ Needs nothing but the files and their records: Snakemake's own memory (.snakemak
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from respike import fingerprint, provenance
 from respike.core import files
-from respike.workflow import plan
-from respike.workflow.head import say
+from respike.workflow import head, plan
 from respike.workflow.plan import Graph, Job
 
 
@@ -105,14 +105,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--fix", action="store_true", help="remove what is corrupt, foreign or stale; `run` makes it again")
     options = parser.parse_args(arguments)
     graph = plan.graph(options)
-    found = [*faults(graph).values(), *leftovers(graph)]
-    say("\n".join([*map(str, found), summary(graph, found)]))
-    if not options.fix:
-        return 1 if found else 0
-    present = [Path(fault.file) for fault in found if fault.kind != "missing"]
-    for path in (*present, *map(files.record_path, present)):
-        path.unlink(missing_ok=True)
-    say(f"{len(present)} files removed; `python -m respike run` makes them again")
+    with head.only_one() if options.fix else nullcontext():  # what a run is about to make is not at fault
+        found = [*faults(graph).values(), *leftovers(graph)]
+        head.say("\n".join([*map(str, found), summary(graph, found)]))
+        if not options.fix:
+            return 1 if found else 0
+        present = [Path(fault.file) for fault in found if fault.kind != "missing"]
+        for path in (*present, *map(files.record_path, present)):
+            path.unlink(missing_ok=True)
+    head.say(f"{len(present)} files removed; `python -m respike run` makes them again")
     return 0
 
 

@@ -19,5 +19,6 @@ def run(*, train: Path, test: Path, form: params.Form, normalise: params.Normali
         raise ValueError(f"{train} holds {numbers[0]} sweeps per sample and {test} {numbers[1]}, expected the same number")
     force, torque, label = (np.concatenate(both) for both in list(zip(*parts, strict=True))[:3])
     is_test = np.arange(len(label)) >= len(parts[0].label)
+    dataset = " and ".join(dict.fromkeys(part.dataset for part in parts))
     values = encoding.real(force, torque, ~is_test, normalise) if form == "real" else encoding.spiking(force, torque)
-    files.write_arrays(out, values=values, label=label, is_test=is_test, dataset=np.array(parts[0].dataset))
+    files.write_arrays(out, values=values, label=label, is_test=is_test, dataset=np.array(dataset))

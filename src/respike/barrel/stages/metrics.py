@@ -55,18 +55,32 @@ def run(
 
 
 def trained(courses: list[Path]) -> Iterator[tuple[str, dict]]:
-    """How the networks behind each variant of the table were trained, on which part of the column and of the sweeps."""
-    for job in (job for path in courses for job in measures.ran(path, "barrel.fit")):
-        variant, settings = build(params.Variant, job["variant"]), build(params.Fit, job["settings"])
-        about = {"divide_by": settings.network.divide_by, "frame_stride": settings.encoding.frame_stride}
-        about |= {"epochs": settings.training.epochs}
-        tabled = [f"wiring {variant.wiring}"] if variant.form == "spiking" and not variant.start else []
-        if variant.start:
-            tabled = ["cv scan"]
-        elif variant.wiring == "anatomical":
-            tabled += [variant.form, *(f"{variant.form} {each}" for each in ("initial", "trained", "deprived"))]
-        for name in tabled:
-            yield name, about
+    """How the networks behind each variant of the table were trained, on which input and on how many objects."""
+    for path in courses:
+        for job in measures.ran(path, "barrel.fit"):
+            variant, course = build(params.Variant, job["variant"]), files.read_table(path)
+            about = settings_read(variant, build(params.Fit, job["settings"]))
+            about |= {"train_objects": course["n_train"].iloc[0], "test_objects": course["n_test"].iloc[0]}
+            for data in measures.ran(path, "barrel.data"):
+                about["normalise"] = data.get("normalise") or "none"
+            for name in tabled(variant):
+                yield name, about
+
+
+def settings_read(variant: params.Variant, settings: params.Fit) -> dict[str, object]:
+    """Every setting that a training has read: initial values may be those of the scan, and numbers are not drawn as spikes."""
+    about = {**vars(settings.network), **vars(settings.encoding), **vars(settings.training)}
+    unread = ("initial_weight", "baseline") if variant.start else ("repeats",) if variant.form == "real" else ()
+    return {name: value for name, value in about.items() if name not in unread}
+
+
+def tabled(variant: params.Variant) -> list[str]:
+    """What the table calls the networks of a training."""
+    if variant.start:
+        return ["cv scan"]
+    wired = [f"wiring {variant.wiring}"] if variant.form == "spiking" else []
+    kept = [variant.form, *(f"{variant.form} {each}" for each in ("initial", "trained", "deprived"))]
+    return wired + (kept if variant.wiring == "anatomical" else [])
 
 
 def grouped(paths: list[Path], column: str) -> Iterator[pd.DataFrame]:

@@ -25,7 +25,7 @@ def run(
     out: Path,
 ) -> None:
     """Mean CV and rate of all cortical cells while the first `samples` samples are played."""
-    network_seed = learning.replicate_seed(seed, 0)  # that of the trainings which start from these points
+    network_seed = learning.replicate_seed(seed, 0)  # of the first training from each point; others have other weights
     given, _ = read(inputs, "spiking", coding)
     played = given.part(np.arange(min(samples, len(given))))
     rows = []
