@@ -193,14 +193,14 @@ def test_meshes_are_inputs_of_the_simulation(tmp_path):
 def h5(tmp_path):
     """Function that writes a good sweep file after `change` has spoilt it."""
 
-    def write(change=None, n=3, n_sweeps=1) -> Path:
-        rng = np.random.default_rng(0)
+    def write(change=None, n=3, n_sweeps=1, seed=0) -> Path:
+        rng = np.random.default_rng(seed)
         shape = (n, n_sweeps, params.FRAMES, params.WHISKERS, params.UNITS, 3)
         fields = {name: rng.standard_normal(shape).astype(np.float32) for name in ("force", "torque")}
         fields["label"] = np.array(params.LABELS, dtype=np.float32)[np.arange(n) % 3]
         if change:
             change(fields)
-        path = tmp_path / "user.h5"
+        path = tmp_path / ("user.h5" if seed == 0 else f"user{seed}.h5")
         with h5py.File(path, "w") as file:
             for name, values in fields.items():
                 file[name] = values
@@ -216,21 +216,31 @@ def test_a_published_file_is_read(h5):
 
 
 def test_sweeps_of_two_kinds_have_the_names_of_both(h5, tmp_path):
-    recorded, simulated = h5(), tmp_path / "simulated.h5"
-    force = np.ones((3, 1, params.FRAMES, 31, 3, 3), dtype=np.float32)
-    recording.write(simulated, force, force, np.arange(3))
+    recorded, simulated = [h5(), h5(seed=1)], [tmp_path / "simulated.h5", tmp_path / "simulated1.h5"]
+    for k, path in enumerate(simulated):
+        force = np.random.default_rng(k).random((3, 1, params.FRAMES, 31, 3, 3), dtype=np.float32)
+        recording.write(path, force, force, np.arange(3))
     for train, test, name in (
-        (recorded, recorded, "recorded sweeps"),
-        (simulated, simulated, "synthetic sweeps"),
-        (recorded, simulated, "recorded sweeps and synthetic sweeps"),
-        (simulated, recorded, "synthetic sweeps and recorded sweeps"),
+        (*recorded, "recorded sweeps"),
+        (*simulated, "synthetic sweeps"),
+        (recorded[0], simulated[0], "recorded sweeps and synthetic sweeps"),
+        (simulated[0], recorded[0], "synthetic sweeps and recorded sweeps"),
     ):
         data.run(train=train, test=test, form="spiking", normalise=None, out=tmp_path / "inputs.npz")
         assert str(files.read_arrays(tmp_path / "inputs.npz")["dataset"]) == name
 
 
+def test_the_objects_of_the_training_are_no_test(h5, tmp_path):
+    train, test = h5(), tmp_path / "copy.h5"
+    test.write_bytes(train.read_bytes())
+    with pytest.raises(ValueError, match=r"copy.h5 holds the sweeps of .*user.h5, expected other objects"):
+        data.run(train=train, test=test, form="spiking", normalise=None, out=tmp_path / "inputs.npz")
+    assert not (tmp_path / "inputs.npz").exists()
+
+
 def test_what_is_written_is_read(tmp_path):
     force = np.ones((3, 1, params.FRAMES, 31, 3, 3), dtype=np.float32)
+    force[0] = 0.5
     recording.write(tmp_path / "a.h5", force, 2 * force, np.array([2, 0, 1]), seed=1)
     found = recording.read(tmp_path / "a.h5", "key")
     assert found.label.tolist() == [2, 0, 1]
@@ -242,6 +252,7 @@ def test_what_is_written_is_read(tmp_path):
 
 BAD_FILES = {
     "missing": (lambda f: f.pop("torque"), "torque is not there"),
+    "dead sensors": (lambda f: f.update(force=0 * f["force"]), "force is 0.0 everywhere, expected what whiskers feel"),
     "misshaped": (lambda f: f.update(force=f["force"][..., :30, :, :]), r"force has shape .*30.*expected"),
     "frames": (lambda f: f.update(torque=f["torque"][:, :, :50]), r"torque has shape .*50.*expected"),
     "length": (lambda f: f.update(torque=f["torque"][:2]), r"torque has shape \(2.*expected \(3"),
@@ -274,11 +285,11 @@ def test_a_file_that_is_not_hdf5_is_refused(tmp_path):
 
 
 def test_normalisation_over_sweeps_needs_sweeps(h5, tmp_path, capsys):
-    path, out = str(h5()), tmp_path / "inputs.npz"
-    assert main(["barrel.data", *f"--train {path} --test {path} --form real --normalise reference --out {out}".split()]) == 2
+    path, other, out = h5(), h5(seed=1), tmp_path / "inputs.npz"
+    assert main(["barrel.data", *f"--train {path} --test {other} --form real --normalise reference --out {out}".split()]) == 2
     assert "1 sweep per sample; set barrel.real.encoding.normalise to zscore" in capsys.readouterr().err
-    path = str(h5(n_sweeps=12))
-    assert main(["barrel.data", *f"--train {path} --test {path} --form real --normalise reference --out {out}".split()]) == 0
+    path, other = h5(n_sweeps=12), h5(n_sweeps=12, seed=1)
+    assert main(["barrel.data", *f"--train {path} --test {other} --form real --normalise reference --out {out}".split()]) == 0
     assert files.read_arrays(out)["values"].shape == (6, params.FRAMES, params.REAL_CHANNELS)
 
 

@@ -246,3 +246,10 @@ def test_a_round_is_conditioned_on_metrics_with_an_aim():
         ValueError, match=r"fsbi.mlp.schedule\[1\].metrics = 'w_blow': fsbi.targets has no aim for it; it has .*fft"
     ):
         plan.check(asked)
+
+
+def test_a_target_of_a_metric_that_does_not_exist_is_refused():
+    asked = config()
+    asked["targets"]["ratee"] = asked["targets"]["rate"]
+    with pytest.raises(ValueError, match=r"fsbi.targets.ratee = .*: metrics are rate, "):
+        plan.check(asked)

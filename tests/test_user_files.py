@@ -108,6 +108,7 @@ def test_empty_files_and_folders_in_place_of_files_are_called_that(tmp_path, nam
 def released_records(n=6):
     rules = np.zeros(n, released.dtype("poly"))
     rules["theta"] = np.arange(n)[:, None] / 10
+    rules["seed"] = [f"{k:032x}" for k in range(n)]
     return rules
 
 
@@ -123,6 +124,12 @@ def test_released_rules_in_a_column_and_with_short_names(tmp_path):
     assert released.read(tmp_path / "b.npy", "poly").equals(released.read(tmp_path / "a.npy", "poly"))
     np.save(tmp_path / "c.npy", np.tile(rules, (2, 1)))
     refused(lambda: released.read(tmp_path / "c.npy", "poly"), "c.npy", "(2, 6)", "(n,)")
+
+
+@pytest.mark.parametrize("places", [[], [0, 1, 2, 1]], ids=["none", "one twice"])
+def test_released_rules_must_be_some_and_each_once(tmp_path, places):
+    np.save(tmp_path / "a.npy", released_records()[places])
+    refused(lambda: released.read(tmp_path / "a.npy", "poly"), "a.npy", f"{len(places)} rules of {len(set(places))} names")
 
 
 def test_a_released_rule_that_is_no_number_is_named_by_row_and_field(tmp_path):

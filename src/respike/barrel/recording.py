@@ -68,10 +68,11 @@ def _check_values(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None
     if values.shape != shape or 0 in shape:
         axes = "at least one sample and one sweep of each, frames, whiskers, links, components"
         raise ValueError(f"{name} has shape {values.shape}, expected {shape}: {axes}")
-    bad = ~np.isfinite(values)
-    if bad.any():
+    if (bad := ~np.isfinite(values)).any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{name} holds {int(bad.sum())} values that are not finite (first at {index}: {values[index]})")
+    if np.ptp(values) == 0:
+        raise ValueError(f"{name} is {values.flat[0]} everywhere, expected what whiskers feel")
 
 
 def _classes(name: str, label: np.ndarray, n: int) -> Int[np.ndarray, " sample"]:

@@ -27,6 +27,8 @@ finished = cache(chunks.finished)  # what a run has made by and by does not chan
 
 def check(config: Config) -> None:
     """ValueError that names key, value and what was expected, for what the schema cannot see."""
+    for name in sorted(set(config["targets"]) - {*metrics_of("poly"), *metrics_of("mlp")}):
+        _refuse(f"targets.{name}", config["targets"][name], f"metrics are {', '.join(metrics_of('poly'))}")
     for family in config["networks"]:
         space, n_rounds = config[family], len(config[family]["schedule"])
         if space["rounds"] > n_rounds:

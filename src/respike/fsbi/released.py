@@ -44,6 +44,8 @@ def read(path: Path, family: str) -> pd.DataFrame:
             f"{path}: row {rule}, theta[{place}] ({THETA[family][place]}) is {records['theta'][rule, place]}; "
             f"expected finite numbers ({len(bad)} are not); leave the rules out, or get the file again"
         )
+    if len(np.unique(records["seed"])) < max(1, len(records)):
+        raise ValueError(f"{path}: {len(records)} rules of {len(np.unique(records['seed']))} names, expected rules, each once")
     theta = pd.DataFrame(records["theta"], columns=list(THETA[family]))
     return theta.assign(**{name: records[name] for name in metrics_of(family)}, name=records["seed"])
 
