@@ -172,6 +172,15 @@ def test_bad_config_is_refused_before_any_job(project, change, messages):
     assert sorted((path, path.stat().st_mtime_ns) for path in (project / "results").rglob("*")) == before
 
 
+def test_a_path_that_leads_to_no_file_is_refused_with_its_key(project):
+    wrong = "barrel={recording: {train: nowhere.h5}}"
+    done = snakemake(project, "--dry-run", "--configfile", "tiny.yaml", "--config", wrong, "--", "modes")
+    assert done.returncode != 0
+    said = "config: barrel.recording.train = 'nowhere.h5': does not exist; expected a file; correct it in config.yaml"
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_a_training_survives_kill_9(tmp_path):
     settings = {"steps": 60, "batches": 600, "batch": 16, "learning_rate": 0.005, "clip": 20.0}

@@ -98,12 +98,21 @@ class TestStatus:
             "at work: process 7 on here, since now",
             "one           1 of    2 done, 1 running, 0 failed, 0 to do",
             "  running  rule_b: ",
-            "two           1 of    2 done, 0 running, 1 failed, 0 to do",
+            "two           0 of    2 done, 0 running, 1 failed, 0 to do, 1 to be judged again",
             "  failed   rule_d: no space left (results/log/d.txt)",
         ]
         monkeypatch.setattr(head, "current", dict)
         status.main([])
         assert capsys.readouterr().out.splitlines()[0] == "one           1 of    2 done, 0 running, 0 failed, 1 to do"
+
+    def test_what_was_made_of_files_that_are_to_be_made_again_is_not_done(self, capsys, monkeypatch):
+        monkeypatch.setattr(head, "current", dict)
+        Path("results/a").write_text("damaged")
+        assert status.main([]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "one           0 of    2 done, 0 running, 0 failed, 1 to do, 1 to be judged again",
+            "two           1 of    2 done, 0 running, 0 failed, 0 to do, 1 to be judged again",
+        ]
 
 
 class TestRun:

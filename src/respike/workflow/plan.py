@@ -50,6 +50,10 @@ class Graph:
         parents = self.parents(job)
         return frozenset(parents).union(*(self.ancestors(parent) for parent in parents))
 
+    def below(self, jobs: set[Job]) -> set[Job]:
+        """Other jobs that read, at once or by way of others, what these write. Of jobs to do: they are judged again then."""
+        return {job for job in self.jobs if job not in jobs and self.ancestors(job) & jobs}
+
 
 def graph(parsed: argparse.Namespace) -> Graph:
     """Every job behind the targets and config of a command line; ValueError with Snakemake's message when it will not plan."""

@@ -100,8 +100,7 @@ def make(graph: Graph, snakemake: "Snakemake", take_from: Sequence[Path] = ()) -
 
 def certain(graph: Graph, todo: set[Job]) -> set[Job]:
     """Those of the jobs to do that do not hang on a job in order that may or may not have to be made again."""
-    doubtful = {job for job in graph.jobs if job not in todo and graph.ancestors(job) & todo}
-    return {job for job in todo if not graph.ancestors(job) & doubtful}
+    return todo - graph.below(graph.below(todo))
 
 
 def correct_times(graph: Graph) -> set[Job]:
@@ -119,8 +118,7 @@ def correct_times(graph: Graph) -> set[Job]:
 def announcement(graph: Graph, faulty: Mapping[str, Fault]) -> str:
     """What will be made and why, and what will be judged again when that is made."""
     todo = {graph.maker[file] for file in faulty}
-    below = {job for job in graph.jobs if job not in todo and graph.ancestors(job) & todo}
-    names = [fault.kind for fault in faulty.values()], [job.rule for job in todo], [job.rule for job in below]
+    names = [fault.kind for fault in faulty.values()], *([job.rule for job in each] for each in (todo, graph.below(todo)))
     why, rules, later = (verify.listed(Counter(each)) for each in names)
     return f"{len(todo)} jobs to do ({why} files): {rules}" + (f"; if these come out otherwise, also {later}" if later else "")
 
