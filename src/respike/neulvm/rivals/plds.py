@@ -32,12 +32,8 @@ def fit(spikes: Int[np.ndarray, "bin cell"], n_latent: int, iterations: int, dt:
     _, _, parts = np.linalg.svd(centred, full_matrices=False)
     rates = spikes.mean(0)
     spread = (centred @ parts[:n_latent].T).std(0)
-    plds = Plds(
-        0.98 * np.eye(n_latent),
-        (1 - 0.98**2) * np.eye(n_latent),
-        (parts[:n_latent].T * spread) / rates[:, None],
-        np.log(rates),
-    )
+    loadings = parts[:n_latent].T * spread / rates[:, None]
+    plds = Plds(0.98 * np.eye(n_latent), (1 - 0.98**2) * np.eye(n_latent), loadings, np.log(rates))
     for _ in range(iterations):
         _update(plds, spikes, *posterior(plds, spikes))
     return plds
