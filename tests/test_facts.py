@@ -123,13 +123,19 @@ def test_neulvm(made, factor, box):
         for name in ("mem_rate", "coupling", "rest", "threshold")
     }
     fit = {"scheme": "compat", "e_step": "adam"}
-    starts = [made(f"{k}.json", "neulvm.fit", circuit={}, prior=pairs, fit=fit, start=k) for k in range(5)]
+    window = {"cells": 4, "length": 5, "dt": 0.002}
+    trial = made("trial.npz", "neulvm.preprocess", circuit={}, window=window)
+    starts = [made(f"{k}.json", "neulvm.fit", trial, circuit={}, prior=pairs, fit=fit, start=k) for k in range(5)]
     found = told(neulvm.inferred_by(starts))
-    rules = {"scheme": ["compat"], "e_step": ["adam"], "iterations": ["1"], "box": [box]}
+    rules = {"scheme": ["compat"], "e_step": ["adam"], "iterations": ["1"], "e_steps": ["400"], "box": [box]}
+    rules |= {"cells": ["4"], "length": ["5"], "dt": ["0.002"]}
     both = ("em", "best")
     assert found == {(name, fact): value for name in both for fact, value in {**rules, "starts": ["5"]}.items()}
     assert not Prior().is_centred(truth)
-    further = [made(f"{k}.parquet", "neulvm.recovery", circuit={}, prior=pairs, fit=fit, choose={"starts": k}) for k in (3, 7)]
+    further = [
+        made(f"{k}.parquet", "neulvm.recovery", circuit={}, prior=pairs, fit=fit, choose={"starts": k}, window=window)
+        for k in (3, 7)
+    ]
     fitted = [f"recordings {name}" for name in ("start", "known", "em", "shared", "chosen")]
     assert told(neulvm.tried_by(further)) == {
         (name, fact): value for name in fitted for fact, value in {**rules, "starts": ["3", "7"]}.items()
@@ -168,7 +174,7 @@ NAMES = {  # facts that each study tells; `dataset`, `networks`, `replicas` and 
     "v1": {"steps", "cells"},
     "barrel": {"divide_by", "frame_stride", "epochs"},
     "fsbi": {"settle", "record"},
-    "neulvm": {"scheme", "e_step", "iterations", "box", "starts"},
+    "neulvm": {*neulvm.FACTS, "box", "starts"},
 }
 
 

@@ -35,6 +35,19 @@ class TestPlan:
         assert found.runs == ("network", "true", "best", "refined", "chosen", "posterior")
         assert found.known == ("exact", "compat")
 
+    @pytest.mark.parametrize(
+        ("blocks", "name"),
+        [
+            ({"circuit": {"sizes": [400, 400, 201]}}, "embedded network"),
+            ({"circuit": {"sizes": [400, 100], "connectivity": [1, -1]}}, "embedded network"),
+            ({"circuit": {"delay": 0.001}}, "embedded network"),
+            ({"circuit": {"sizes": [400, 400, 200], "rest": [14.4]}}, "embedded winner-take-all network"),
+            ({"data": {"drive": "pozzorini"}}, "embedded winner-take-all network, pozzorini drive"),
+        ],
+    )
+    def test_another_circuit_has_another_name(self, blocks, name):
+        assert plan.recording(settings(**blocks), "x").dataset == name
+
     def test_recording_of_a_user_has_no_truth(self):
         found = plan.recording(settings(data={"recording": "mine/spikes.pickle"}), "results/neulvm")
         assert found == ("mine/spikes.pickle", "spikes.pickle", False)

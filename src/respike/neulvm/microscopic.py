@@ -88,15 +88,9 @@ def _run(rng, cells, synapse, current, every, k, run):
 
 
 def simulate(
-    circuit: Circuit,
-    seconds: float,
-    rng: np.random.Generator,
-    dt: float = FINE,
-    n_sampled: int = 0,
-    current: Float[np.ndarray, "bin population"] | None = None,
-    every: int = 1,
-    exact_input: bool = False,
-) -> Run:
+    circuit: Circuit, seconds: float, rng: np.random.Generator, dt: float = FINE, n_sampled: int = 0,
+    current: Float[np.ndarray, "bin population"] | None = None, every: int = 1, exact_input: bool = False,
+) -> Run:  # fmt: skip
     """Spikes of the network for `seconds`, under a current (potential/s) that is held for `every` steps.
 
     The published generator steps the leak exactly and the input by Euler, which makes the coupling 0.5 % stronger at

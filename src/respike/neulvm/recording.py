@@ -159,12 +159,7 @@ def populations(session: Session, m: int, data: Data) -> list[list[int]]:
 
 def write(path: Path, recording: Recording, dt: float, probabilities: np.ndarray) -> None:
     """Pickle of the same dict as the published files."""
-    content = {
-        "A_t_pop": recording.rates,
-        "sampled_spikes": recording.spikes,
-        "I_ext": recording.drive,
-        "ts_P": np.arange(len(recording.drive)) * dt,
-        "sampled_spikeprobs": probabilities,
-    }
+    content = {"A_t_pop": recording.rates, "sampled_spikes": recording.spikes, "I_ext": recording.drive}
+    content |= {"ts_P": np.arange(len(recording.drive)) * dt, "sampled_spikeprobs": probabilities}
     with files.whole(path) as temporary:
         temporary.write_bytes(pickle.dumps(content, protocol=4))
