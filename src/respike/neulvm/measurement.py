@@ -57,11 +57,10 @@ def free_run(rates: Float[np.ndarray, "bin population"], dt: float, apart: bool 
 def chance(switches: float, seconds: float, run: float) -> tuple[float, float]:
     """Between which switches in 200 s another run of a network lies in 95 %, of `run` s, after `switches` in `seconds`.
 
-    Both counts are Poisson, and the first is all that is known of the rate: negative binomial (Jeffreys' prior). Half a
-    switch more on either side, so that no whole number lies on an end.
+    Both counts are Poisson, and the first is all that is known of the rate: negative binomial (Jeffreys' prior).
     """
     low, high = nbinom.interval(0.95, switches * seconds / 200 + 0.5, seconds / (seconds + run))
-    return 200 / run * (low - 0.5), 200 / run * (high + 0.5)
+    return 200 / run * low, 200 / run * high
 
 
 def response(
