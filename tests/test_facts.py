@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -158,6 +159,8 @@ def test_each_further_recording_has_its_excitatory_coupling():
 def test_measures_across_modes_are_of_each_replica():
     rows = [Measure(f"digits_spike_N30_P{p}", k, "d", "final_loss", p + k, "nats", 9) for p in (1, 3) for k in (0, 1)]
     rows += [Measure("digits_rate_N30_P1", 0, "d", "final_loss", 1.0, "nats", 9)]  # one number of modes: no mean over them
+    never = [Measure(f"digits_spike_N50_P{p}", 0, "d", "batches_to_1.7", x, "batches", 9) for p, x in ((1, 60), (3, np.nan))]
+    assert [np.isnan(row.value) for row in modes.means_across_modes(pd.DataFrame(never))] == [True]
     found = modes.means_across_modes(pd.DataFrame(rows))
     assert [(row.variant, row.seed, row.metric, row.value, row.n) for row in found] == [
         ("digits_spike_N30", 0, "final_loss, mean over modes", 2.0, 2),
