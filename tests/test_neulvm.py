@@ -643,7 +643,7 @@ class TestLoader:
             ({"sampled_spikes": np.zeros((2, 10000, 4), bool)}, r"sampled_spikes has shape \(2, 10000, 4\).*3 populations"),
             ({"sampled_spikes": np.zeros((3, 10000), bool)}, r"sampled_spikes has shape \(3, 10000\)"),
             ({"sampled_spikes": np.full((3, 10000, 4), 2)}, "other than 0 and 1"),
-            ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "neuron 0 of 9 fires no spike"),
+            ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "cell 0 of population 0 .from 0. fires no spike .* 9 of 9"),
             ({"sampled_spikes": np.zeros((3, 10000, 0), bool)}, r"shape \(3, 10000, 0\)"),
             ({"I_ext": np.zeros((9000, 3))}, "9000 time steps.*10000"),
             ({"sampled_spikes": None}, r"has no \['sampled_spikes'\]"),

@@ -455,6 +455,14 @@ def test_a_fitted_model_runs_as_the_equation_or_as_the_network():
     assert simulation.cells(of_network, Free(seconds=0.1), np.random.default_rng(1)).shape == (500, 6)
 
 
+def test_the_network_is_not_run_in_bins_of_half_steps_or_under_too_short_a_current():
+    with pytest.raises(ValueError, match="dt = 0.0005 s is not a multiple of the step of the network's free runs"):
+        simulation.rates(Fitted(SMALL, "network", 0.0005, 20, {}), np.zeros((30, 2)), np.random.default_rng(1))
+    for current in (np.zeros((29, 2)), np.zeros((30, 1))):
+        with pytest.raises(ValueError, match=r"each for 20 steps; expected 2 columns and 600 steps in all"):
+            microscopic.simulate(SMALL, 0.12, np.random.default_rng(1), 0.0002, current=current, every=20)
+
+
 def test_numbers_of_a_free_run_by_hand():
     rates = np.repeat([[20.0, 5.0, 9.0], [5.0, 20.0, 9.0], [20.0, 5.0, 9.0]], 100, axis=0)
     found = {metric: (value, n) for metric, value, _, n in measurement.free_run(rates, 0.05)}

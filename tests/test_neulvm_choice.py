@@ -30,6 +30,8 @@ class TestKinds:
     def test_populations_of_a_kind(self):
         assert TRUE.kinds == (0, 0, 2)
         assert replace(TRUE, sizes=(400, 300, 200)).kinds == (0, 1, 2)
+        one_way = replace(TRUE, connectivity=((1, 0, 1), (1, 0, 1), (-1, -1, -1)))  # both excite the first, nobody the second
+        assert one_way.kinds == (0, 1, 2)
         assert replace(TRUE, syn_rate=(300.0, 200.0, 100.0)).kinds == (0, 1, 2)
 
     def test_they_share_their_parameters(self, rng):

@@ -82,6 +82,20 @@ class TestPlan:
             ({"window": {"fine": 0.0003}}, r"neulvm.window.dt = 0.004 s is not a multiple"),
             ({"prior": {"rest": [[20, 10]]}}, r"neulvm.prior.rest = \[\[20.0, 10.0\]\]; expected one pair"),
             ({"free": {"pulse_target": 3}}, r"neulvm.free.pulse_target = 3: expected a population, 0 to 2"),
+            ({"free": {"pulse_first": 1}}, r"neulvm.free.pulse_target = 1: expected another than neulvm.free.pulse_first"),
+            (
+                {"free": {"pulse_start": 2.8}},
+                r"neulvm.free: pulse_start = 2.8, pulse_length = 0.3, trial = 3 s; expected a pulse",
+            ),
+            ({"free": {"pulse_length": 0.003}}, r"expected a pulse of a bin .0.004 s. or more"),
+            (
+                {"window": {"dt": 0.0005, "fine": 0.0005}},
+                r"neulvm.window.dt = 0.0005 s is not a multiple of the step of the network's free runs.* = 0.0002 s",
+            ),
+            (
+                {"circuit": {"rest": [0, 14.4, 14.4]}},
+                r"neulvm.circuit.rest = \[0.0, 14.4, 14.4\]; expected numbers above 0.*known",
+            ),
             ({"data": {"sampled": 300}}, r"neulvm.data.sampled = 300 cells"),
             ({"data": {"seconds": 9}}, r"neulvm.data.seconds = 9 ends before neulvm.window.end = 11"),
             ({"clusters": {"a": {"delay": 0.0004}}}, r"delay = 0.0004 s; expected at least the step dt = 0.0005 s"),
@@ -94,6 +108,15 @@ class TestPlan:
     def test_refuses(self, blocks, says):
         with pytest.raises(ValueError, match=says):
             plan.check(settings(**blocks))
+
+    def test_pulses_that_just_fit_pass(self):
+        plan.check(settings(free={"pulse_start": 2.696}))
+        two = {"sizes": [400, 100], "connectivity": [1, -1]}
+        plan.check(settings(circuit=two, prior={"coupling": [[3, 25]]}, free={"pulse_target": 0}))  # no winner, so no loser
+
+    @pytest.mark.parametrize("change", [{"rest": (0.0,) * 3}, {"coupling": (9.984, 9.984, 0.0)}, {"threshold": (-1.0,) * 3}])
+    def test_no_box_is_centred_on_what_is_not_positive(self, change):
+        assert not Prior().is_centred(replace(TRUE, **change))
 
     def test_what_the_embedded_recording_cannot_hold_does_not_matter_for_another(self):
         plan.check(settings(data={"recording": "mine.pickle", "seconds": 1, "sampled": 3000}))

@@ -99,6 +99,10 @@ def simulate(
     n_steps, m = round(seconds / dt), len(circuit.sizes)
     current = np.zeros((1, m)) if current is None else circuit.input_gain * np.asarray(current, dtype=float)
     every = n_steps if len(current) == 1 else every
+    if len(current) * every < n_steps or current.shape[1] != m:  # the compiled loops do not look
+        raise ValueError(
+            f"current of {current.shape}, each for {every} steps; expected {m} columns and {n_steps} steps in all"
+        )
     chosen = np.array([np.sort(rng.choice(size, n_sampled, replace=False)) for size in circuit.sizes], dtype=np.int64)
     alpha = np.asarray(circuit.mem_rate)
     decay = np.exp(-alpha * dt)

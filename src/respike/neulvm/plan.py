@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from respike.core.config import build
 from respike.neulvm import params
-from respike.neulvm.params import Circuit, age_bins, window_bins
+from respike.neulvm.params import Circuit, age_bins, network_steps, window_bins
 
 FIGURES = (
     "inferred", "losses", "free", "parameters", "dwell", "clusters", "pulses", "posterior", "likelihood", "bins",
@@ -102,10 +102,17 @@ def check(config: Mapping[str, Any]) -> None:
         age_bins(f"neulvm.{block}.history", build(kind, config[block]).history, window.dt, circuit)
     for dt in (*sweep.exact, *sweep.compat):
         age_bins("neulvm.binning.history", sweep.history, dt, circuit)
-    for group in ("mem_rate", "coupling", "rest", "threshold"):
+    for group in params.GROUPS:
         prior.pairs(group, len(circuit.sizes))
-    build(params.Free, config["free"]).check(len(circuit.sizes))
+    build(params.Free, config["free"]).check(circuit, window.dt)
     for case in config["clusters"].values():
         build(params.Cluster, case)
     if config["data"]["recording"] == "embedded":
         build(params.Data, config["data"]).check(circuit, window)
+        network_steps(window.dt)
+        for group in params.GROUPS:
+            if min(getattr(circuit, group)) <= 0:
+                found = f"neulvm.circuit.{group} = {list(getattr(circuit, group))}"
+                raise ValueError(
+                    f"{found}; expected numbers above 0: the fit to the true activity (known) searches around them"
+                )

@@ -177,7 +177,7 @@ def sampled(table: pd.DataFrame, intervals: pd.DataFrame, truth: Circuit | None)
 
 
 def recovered(table: pd.DataFrame, truth: Circuit):
-    """Posteriors of further recordings of the network: mean over recordings, its error, and how often 90 % held the truth.
+    """Posteriors of further recordings of the network: mean and sd over recordings, and how often 90 % held the truth.
 
     Then the excitatory coupling of each, over the true one, with the number of the recording.
     """
