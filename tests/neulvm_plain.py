@@ -79,7 +79,8 @@ def _population(values, circuit: Circuit, trial: Trial, past: Tensor, h, decay, 
         present = survival * past[:, c : c + history].flip(1)
         weight = (1 - survival) * present
         total = weight.sum(1)
-        mean = torch.where(total > kernel.FEW, (weight * p).sum(1) / total.clamp(min=kernel.FEW), 0.0)
+        old = p[:, -1] * (scheme == "exact")
+        mean = torch.where(total > kernel.FEW, (weight * p).sum(1) / total.clamp(min=kernel.FEW), old)
         out.append(((present * p).sum(1) + mean * (1 - present.sum(1))).clamp(0, 1))
         v = torch.cat([zero, v[:, :-1]], 1)
         survival = torch.cat([zero + 1, (survival * torch.exp(-x))[:, :-1]], 1)

@@ -4,6 +4,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -147,13 +148,19 @@ def test_neulvm(made, factor, box):
         for name in ("mem_rate", "coupling", "rest", "threshold")
     }
     fit = {"scheme": "compat", "e_step": "adam"}
-    starts = [made(f"{k}.json", "neulvm.fit", circuit={}, prior=pairs, fit=fit, start=k) for k in range(5)]
+    window = {"cells": 4, "length": 5, "dt": 0.002}
+    trial = made("trial.npz", "neulvm.preprocess", circuit={}, window=window)
+    starts = [made(f"{k}.json", "neulvm.fit", trial, circuit={}, prior=pairs, fit=fit, start=k) for k in range(5)]
     found = told(neulvm.inferred_by(starts))
-    rules = {"scheme": ["compat"], "e_step": ["adam"], "iterations": ["1"], "box": [box]}
+    rules = {"scheme": ["compat"], "e_step": ["adam"], "iterations": ["1"], "e_steps": ["400"], "box": [box]}
+    rules |= {"cells": ["4"], "length": ["5"], "dt": ["0.002"]}
     both = ("em", "best")
     assert found == {(name, fact): value for name in both for fact, value in {**rules, "starts": ["5"]}.items()}
     assert not Prior().is_centred(truth)
-    further = [made(f"{k}.parquet", "neulvm.recovery", circuit={}, prior=pairs, fit=fit, choose={"starts": k}) for k in (3, 7)]
+    further = [
+        made(f"{k}.parquet", "neulvm.recovery", circuit={}, prior=pairs, fit=fit, choose={"starts": k}, window=window)
+        for k in (3, 7)
+    ]
     fitted = [f"recordings {name}" for name in ("start", "known", "em", "shared", "chosen")]
     assert told(neulvm.tried_by(further)) == {
         (name, fact): value for name in fitted for fact, value in {**rules, "starts": ["3", "7"]}.items()
@@ -176,6 +183,8 @@ def test_each_further_recording_has_its_excitatory_coupling():
 def test_measures_across_modes_are_of_each_replica():
     rows = [Measure(f"digits_spike_N30_P{p}", k, "d", "final_loss", p + k, "nats", 9) for p in (1, 3) for k in (0, 1)]
     rows += [Measure("digits_rate_N30_P1", 0, "d", "final_loss", 1.0, "nats", 9)]  # one number of modes: no mean over them
+    never = [Measure(f"digits_spike_N50_P{p}", 0, "d", "batches_to_1.7", x, "batches", 9) for p, x in ((1, 60), (3, np.nan))]
+    assert [np.isnan(row.value) for row in modes.means_across_modes(pd.DataFrame(never))] == [True]
     found = modes.means_across_modes(pd.DataFrame(rows))
     assert [(row.variant, row.seed, row.metric, row.value, row.n) for row in found] == [
         ("digits_spike_N30", 0, "final_loss, mean over modes", 2.0, 2),
@@ -193,7 +202,7 @@ NAMES = {  # facts that each study tells; `dataset`, `networks`, `replicas` and 
     "v1": {"steps", "cells"},
     "barrel": {*SETTINGS, "normalise", "train_objects", "test_objects"},
     "fsbi": {"settle", "record"},
-    "neulvm": {"scheme", "e_step", "iterations", "box", "starts"},
+    "neulvm": {*neulvm.FACTS, "box", "starts"},
 }
 
 

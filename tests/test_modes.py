@@ -211,6 +211,13 @@ def test_digit_loss_has_the_published_floor_and_chance():
     assert model.digit_loss(sure, labels, "logits").item() == pytest.approx(0)
 
 
+def test_mode_basis_ends_with_the_space(rng):
+    """Ten cells, four inputs, ten modes: six directions are left, and the modes after them have none."""
+    win, pin = rng.standard_normal((10, 4)).astype(np.float32), rng.standard_normal((10, 10)).astype(np.float32)
+    basis = analysis.mode_basis(win, pin)
+    np.testing.assert_allclose(basis.T @ basis, np.diag([1.0] * 6 + [0.0] * 4), atol=1e-6)
+
+
 def test_mode_basis_is_gram_schmidt_of_the_library(rng):
     win, pin = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
     q, r = np.linalg.qr(np.concatenate([win, pin], axis=1))
@@ -393,7 +400,8 @@ def test_measures_of_the_contextual_task_by_hand():
     output = np.zeros((10, 3))
     output[8:] = [-0.5, -0.1, 0.8]
     loss = np.concatenate([[200, 90, 110], np.full(20, 30.0)])
-    trials = {"output": output, "target": target, "loss": loss, "switched": np.array([True, False, False])}
+    switched = np.array([True, False, False])
+    trials = {"output": output, "target": target, "loss": loss, "switched": switched, "summed": 150000}
     measured = measurement.contextual_values(trials)
     assert values(measured) == pytest.approx(
         {
@@ -408,6 +416,11 @@ def test_measures_of_the_contextual_task_by_hand():
         }
     )
     assert [n for *_, n in measured] == [3, 3, 3, 20, 23, 23, 1, 2]
+    short = values(measurement.contextual_values({**trials, "loss": np.array([60.0, 40.0]), "summed": 150000 // 4}))
+    assert (short["final_loss"], short["trials_to_100"]) == (50, 2)  # a quarter of the errors, half the loss: below 50
+    assert [n for metric, *_, n in measurement.contextual_values({**trials, "loss": loss[:2]}) if metric == "final_loss"] == [
+        2
+    ]
 
 
 def test_rate_and_irregularity_of_the_sample():
@@ -424,8 +437,12 @@ def test_replicas_that_the_paper_would_leave_out(task, metric, excluded):
     """Accuracy below 0.89, loss at or above 80."""
     numbers = {"accuracy": [0.88, 0.89, 0.95], "final_loss": [79.9, 80.0, 95.0]}
     rows = pd.DataFrame([(name, value) for name, row in numbers.items() for value in row], columns=["metric", "value"])
-    assert measurement.exclusions(rows, task) == [("replicas_the_paper_would_drop", excluded, "networks")]
-    assert numbers[metric]
+    one = {"task": task, "summed": 150000}
+    assert measurement.exclusions(rows, one) == [("replicas_the_paper_would_drop", excluded, "networks")]
+    diverged = pd.concat([rows, pd.DataFrame([{"metric": metric, "value": np.nan}])])
+    assert measurement.exclusions(diverged, one)[0][1] == excluded + 1
+    smaller = measurement.exclusions(rows, {**one, "summed": 150000 // 4})[0][1]
+    assert smaller == (excluded if task == "digits" else 3)  # from a loss of 40 on
 
 
 def test_what_is_said_of_a_variant_rests_on_its_networks():

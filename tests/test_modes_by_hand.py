@@ -35,10 +35,11 @@ def test_constants_of_the_published_networks():
         FEWEST_ACCURATE=0.89,
         LARGEST_LOSS=80,
         FIRST_BELOW=100,
+        SUMMED=150000,
         FINAL_DIGIT_BATCHES=100,
         FINAL_TRIALS=20,
     )
-    check(analysis, KIM_LEVEL=0.7, EPSILON=1e-12)
+    check(analysis, KIM_LEVEL=0.7, EPSILON=1e-9)
     check(simulation, CHUNK=250, KEPT=40, SWITCHING=0.5)
     check(digits, SIDE=28, MAGIC={3: 2051, 1: 2049})
     assert (embedded.TEST_IMAGES, plan.SHOWN_MODES) == (360, 3)
@@ -173,6 +174,10 @@ def test_facts_of_variants_and_of_sizes(monkeypatch):
         "mode_init": "modes",
         "filter": "double",
         "rate_cells": "leaky",
+        "refractory": "float32_compat",
+        "train_scores": True,
+        "rate_readout": "activity",
+        "clip": 1.0,
     }
     assert found[-1][1] == {"modes": "3 10"}
 

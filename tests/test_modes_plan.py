@@ -9,6 +9,7 @@ CONFIG = {
     "digits_dir": None,
     "redundant_modes": False,
     "chunk": 2,
+    "switch": {"steps": 100, "switch_steps": 20},
     "networks": [
         {"task": "digits", "cell": "spike", "neurons": [10, 20], "modes": [9, 2], "replicas": 3},
         {"task": "digits", "cell": "rate", "neurons": [10], "modes": [3], "replicas": 1},
@@ -33,6 +34,14 @@ def test_every_combination_is_a_variant_and_the_larger_number_of_replicas_counts
 def test_more_modes_than_neurons_are_refused_with_key_value_and_limit():
     with pytest.raises(ValueError, match=r"modes\.networks: 30 modes for 10 neurons; expected at most 10.*redundant_modes"):
         plan.variants(CONFIG)
+
+
+@pytest.mark.parametrize("switch_steps", [0, 51])
+def test_a_switch_outside_the_response_is_refused_before_anything_runs(switch_steps):
+    switch = {"steps": 100, "switch_steps": switch_steps}
+    with pytest.raises(ValueError, match=rf"modes\.switch\.switch_steps = {switch_steps}; expected 1 to 50"):
+        plan.variants(config(switch=switch))
+    plan.variants(config(switch=switch, networks=CONFIG["networks"][:1]))
 
 
 def test_trials_come_in_chunks_and_finished_ones_stay(tmp_path):

@@ -167,6 +167,12 @@ def test_a_fitted_network_is_read_as_it_was_written(tmp_path):
         assert torch.equal(again.network.state_dict()[name], weight)
 
 
+@pytest.mark.parametrize(("cells", "panels"), [(1, 1), (2, 2), (7, 3)])
+def test_membrane_of_networks_of_few_cells(cells, panels):
+    trial = {name: np.zeros((9, cells)) for name in ("sample_v", "sample_r", "sample_spikes")}
+    assert len(figures.membrane(trial).axes) == panels
+
+
 PICTURES = {"2d": 3, "3d": 3, "2e": 4, "3e": 4}  # panels of the figures of one trial
 
 

@@ -71,6 +71,37 @@ def test_kernel_equals_torch(rng, name, scheme):
     assert not found.grad_latent[:, :40].any()
 
 
+@pytest.mark.parametrize("scheme", ["compat", "exact"])
+def test_gradient_of_a_population_that_was_silent_for_the_whole_history(rng, scheme):
+    """Against torch; in scheme exact the silent population is expected to fire again, at the hazard of its oldest cohort."""
+    trial, latent = small_trial(rng, batches=1)
+    trial.spikes[:, :40, :2] = 0
+    latent[:, :60, 0] = 0.0
+    found = model.loss(TRUE, trial, latent, scheme)
+    values, tensor = plain.parameters(TRUE), plain.as_tensor(latent)
+    for value in values.values():
+        value.requires_grad_()
+    judge = plain.loss(values, TRUE, trial, tensor, scheme)
+    (judge.spikes + judge.latent).backward()
+    assert ((found.expected[0, :20, 0] > 0) == (scheme == "exact")).all()
+    np.testing.assert_allclose(found.expected, judge.expected.detach(), rtol=1e-8)
+    np.testing.assert_allclose(found.grad_vector, torch.cat([values[n].grad for n in values]), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found.grad_latent[:, 40:], tensor.grad[:, 40:], rtol=1e-8, atol=1e-10)
+
+
+def test_slope_of_the_start_of_a_silent_population_equals_differences(rng):
+    trial, latent = small_trial(rng, batches=1)
+    trial.spikes[:, :40, :2] = 0
+    latent[:, :60, 0] = 0.0
+    slope = model.loss(TRUE, trial, latent, "exact").grad_vector
+    for place in (0, 6, 9):  # membrane rate, rest and threshold of the silent population
+        ends = [
+            model.loss(TRUE.with_vector(TRUE.vector() + change * np.eye(12)[place]), trial, latent, "exact").total
+            for change in (1e-5, -1e-5)
+        ]
+        assert slope[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-5)
+
+
 def test_loss_does_not_depend_on_where_arrays_lie(rng):
     trial, latent = small_trial(rng)
     seen, taken = set(), []
@@ -145,6 +176,16 @@ class TestGenerators:
         assert counts.sum() / 500 / 5 == pytest.approx(1 / mean_interval, rel=0.02)
         latent = freerun.simulate(circuit, np.zeros((20000, 1)), rng, 0.0005, 400, "exact")
         assert latent.mean() / 0.0005 == pytest.approx(1 / mean_interval, rel=0.03)
+
+    @pytest.mark.parametrize("rest", [1.0, 3.7])
+    def test_a_population_that_fires_less_often_than_is_followed_fires_on(self, rng, rest):
+        """20 cells, silent in the history, whose mean intervals are 15 and 1 s: the rate of the network, from its survival."""
+        circuit = Circuit((20,), ((1,),), (50.0,), (0.0,), (rest,), (3.7,), (300.0,), typical_rates=(0.0,))
+        time = np.arange(0, 200, 1e-3)
+        survival = np.exp(-np.cumsum(np.exp(rest * -np.expm1(-50 * time) - 3.7)) * 1e-3)
+        rates = freerun.rates(circuit, 2000.0, rng, 0.004, 75, "exact")
+        assert rates.mean() == pytest.approx(1 / (survival.sum() * 1e-3), rel=0.1)
+        assert rates[-10000:].any()
 
     def test_sampled_cells_are_cells_of_the_network(self, rng):
         small = replace(TRUE, sizes=(5, 4, 3))
@@ -602,7 +643,7 @@ class TestLoader:
             ({"sampled_spikes": np.zeros((2, 10000, 4), bool)}, r"sampled_spikes has shape \(2, 10000, 4\).*3 populations"),
             ({"sampled_spikes": np.zeros((3, 10000), bool)}, r"sampled_spikes has shape \(3, 10000\)"),
             ({"sampled_spikes": np.full((3, 10000, 4), 2)}, "other than 0 and 1"),
-            ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "neuron 0 of 9 fires no spike"),
+            ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "cell 0 of population 0 .from 0. fires no spike .* 9 of 9"),
             ({"sampled_spikes": np.zeros((3, 10000, 0), bool)}, r"shape \(3, 10000, 0\)"),
             ({"I_ext": np.zeros((9000, 3))}, "9000 time steps.*10000"),
             ({"sampled_spikes": None}, r"has no \['sampled_spikes'\]"),

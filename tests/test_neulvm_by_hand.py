@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp, softmax
+from scipy.stats import poisson
 
 from respike.core import seeds
 from respike.neulvm import clusters, drives, embedded, freerun, kernel, measurement, microscopic, model, simulation, states
@@ -181,7 +182,9 @@ def fire(rng, scheme, m, one, decay, drive):
     p = np.where((scheme == "compat") & (x < 0.01), x, 1 - np.exp(-x))
     mass = one.s[m] * np.array(one.past[m][:history])
     left = (1 - one.s[m]) * mass
-    expected = (mass * p).sum() + (left * p).sum() / max(left.sum(), 1e-60) * (1 - mass.sum())
+    old = p[-1] * (scheme == "exact")  # nobody has fired for as long as is followed
+    mean = (left * p).sum() / left.sum() if left.sum() > 1e-60 else old
+    expected = (mass * p).sum() + mean * (1 - mass.sum())
     chance = min(max(expected, 0), 1)
     fired = rng.binomial(size, chance) / size if scheme == "exact" else max(0.0, rng.normal(chance, math.sqrt(chance / size)))
     one.past[m].insert(0, fired)
@@ -414,7 +417,8 @@ def test_of_one_population_the_only_rate_is_the_last():
 def test_the_only_thing_to_choose_where_nobody_can_win_is_the_best_fit():
     trial = Trial(0.004, 5, np.ones((1, 9, 1), np.uint8), np.zeros(1, int), np.zeros((1, 4, 1)))
     fits = ["best", "second", "third"]
-    best, table = choice.choose(fits, [None] * 3, trial, None, Choice(), "exact", [])
+    alone = SimpleNamespace(template=SimpleNamespace(has_rivals=False))
+    best, table = choice.choose(fits, [None] * 3, trial, alone, Choice(), "exact", [])
     assert best == "best"
     assert table.to_dict("list") == {"fit": [0], "factor": [1.0], "switch_rate": [0.0], "probability": [1.0]}
 
@@ -451,6 +455,14 @@ def test_a_fitted_model_runs_as_the_equation_or_as_the_network():
     assert simulation.cells(of_network, Free(seconds=0.1), np.random.default_rng(1)).shape == (500, 6)
 
 
+def test_the_network_is_not_run_in_bins_of_half_steps_or_under_too_short_a_current():
+    with pytest.raises(ValueError, match="dt = 0.0005 s is not a multiple of the step of the network's free runs"):
+        simulation.rates(Fitted(SMALL, "network", 0.0005, 20, {}), np.zeros((30, 2)), np.random.default_rng(1))
+    for current in (np.zeros((29, 2)), np.zeros((30, 1))):
+        with pytest.raises(ValueError, match=r"each for 20 steps; expected 2 columns and 600 steps in all"):
+            microscopic.simulate(SMALL, 0.12, np.random.default_rng(1), 0.0002, current=current, every=20)
+
+
 def test_numbers_of_a_free_run_by_hand():
     rates = np.repeat([[20.0, 5.0, 9.0], [5.0, 20.0, 9.0], [20.0, 5.0, 9.0]], 100, axis=0)
     found = {metric: (value, n) for metric, value, _, n in measurement.free_run(rates, 0.05)}
@@ -463,8 +475,8 @@ def test_numbers_of_a_free_run_by_hand():
 
 def test_share_of_recordings_within_five_per_cent_and_within_chance():
     rows = [
-        (k, "em", name, value, "", 1)
-        for k, (up, switches) in enumerate([(20.9, 40.0), (21.1, 26.0), (19.1, 53.0)])
+        (k, "em", name, value, "", 30)
+        for k, (up, switches) in enumerate([(20.9, 40.0), (21.1, 0.0), (19.1, 107.0)])
         for name, value in (("rate_up", up), ("rate_down", 5.0), ("rate_last", 9.0), ("switches_per_200s", switches))
     ]
     free = np.repeat([[20.0, 5.0, 9.0], [5.0, 20.0, 9.0]] * 2, 100, axis=0)  # three switches in 15 s: 40 in 200 s
@@ -472,4 +484,14 @@ def test_share_of_recordings_within_five_per_cent_and_within_chance():
     found = {metric: value for variant, metric, value, *rest in found if len(rest) == 2}
     assert found["switches_median"] == 40.0
     assert found["rates_inside"] == pytest.approx(2 / 3)
-    assert found["switches_inside"] == pytest.approx(1 / 3)  # two switches in 15 s: 26.7 in 200 s, 17 to 37
+    assert (found["switches_low"], found["switches_high"]) == (0.0, 100.0)  # 0 to 15 in 30 s
+    assert found["switches_inside"] == pytest.approx(2 / 3)
+
+
+def test_chance_of_another_run_of_the_network():
+    """19 switches in 200 s, then a run of 400 s: a Poisson count at every rate, weighed by what the 19 say of the rate."""
+    rate = np.linspace(1e-3, 0.5, 5000)
+    weight = rate ** (19 - 0.5) * np.exp(-200 * rate)
+    below = np.cumsum([(weight * poisson.pmf(k, 400 * rate)).sum() / weight.sum() for k in range(150)])
+    low, high = np.searchsorted(below, [0.025, 0.975])
+    assert measurement.chance(19.0, 200.0, 400.0) == (low / 2, high / 2)

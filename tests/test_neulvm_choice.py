@@ -30,6 +30,8 @@ class TestKinds:
     def test_populations_of_a_kind(self):
         assert TRUE.kinds == (0, 0, 2)
         assert replace(TRUE, sizes=(400, 300, 200)).kinds == (0, 1, 2)
+        one_way = replace(TRUE, connectivity=((1, 0, 1), (1, 0, 1), (-1, -1, -1)))  # both excite the first, nobody the second
+        assert one_way.kinds == (0, 1, 2)
         assert replace(TRUE, syn_rate=(300.0, 200.0, 100.0)).kinds == (0, 1, 2)
 
     def test_they_share_their_parameters(self, rng):
@@ -87,7 +89,24 @@ class TestChoice:
         table = pd.DataFrame({"switch_rate": [0.3, 0.1, 0.2, 0.0], "probability": [0.2, 0.3, 0.4, 0.1]})
         assert choice.middle(table) == 2  # 0.0, 0.1, then 0.2 takes the sum from 0.4 to 0.8
         np.testing.assert_allclose(choice.probabilities(np.array([-np.inf, 0.0, np.log(3)])), [0, 0.25, 0.75])
-        np.testing.assert_allclose(choice.probabilities(np.full(4, -np.inf)), 0.25)
+
+    def test_cells_that_never_fired_are_no_surprise_to_a_member_that_never_fires(self):
+        silent = Seen(0, 2.0, np.array([15.0, 0, 20]), np.full(3, 2.0))
+        found = [choice.log_likelihood(silent, Seen(0, 2.0, np.array([15.0, rate, 20]), np.ones(3))) for rate in (0.0, 1.0)]
+        assert found[0] - found[1] == pytest.approx(2.0)  # no spike in 2 s at 1 Hz
+        assert choice.log_likelihood(silent._replace(rates=np.full(3, 5.0)), Seen(0, 2.0, np.zeros(3), np.ones(3))) == -np.inf
+
+    def test_the_best_fit_where_no_member_does_what_the_recording_does(self, trial, caplog):
+        """The winner of the recording changes; the members hardly fire, so that nobody wins."""
+        latent = np.zeros((1, 1075, 3))
+        latent[0, 75:] = np.repeat([[19.2, 5.7, 24.5], [5.7, 19.2, 24.5]], 500, axis=0) * DT
+        search = box.build(TRUE, Prior(rest=((0.01, 30.0),)), shared=True)
+        weak = [replace(TRUE, rest=(rest,) * 3, coupling=(3.0, 3.0, 10.0)) for rest in (0.1, 0.2)]
+        settings, streams = Choice(factors=(1.02, 1.0), seconds=4.0), [np.random.default_rng(k) for k in (1, 2)]
+        found, table = choice.choose(weak, [latent] * 2, trial, search, settings, "exact", streams)
+        assert found == weak[0]
+        assert (len(table), table["probability"].notna().any()) == (4, False)
+        assert "the best fit is chosen as it is" in caplog.text
 
     def test_finds_the_circuit_that_switches_as_the_recording_does(self, trial):
         """Of the true circuit and one whose winner never changes, for a recording of the former with its true states."""
@@ -105,3 +124,12 @@ class TestChoice:
         alone = Trial(DT, 5, np.zeros((1, 15, 1), np.uint8), np.zeros(1, int), np.zeros((1, 10, 1)))
         search = box.build(one, Prior(coupling=((3.0, 25.0),)), shared=True)
         assert choice.choose([one], [np.zeros((1, 15, 1))], alone, search, Choice(), "exact", [])[0] == one
+
+    def test_an_excitatory_and_an_inhibitory_population_are_no_rivals(self):
+        two = Circuit((8, 4), ((1, 1), (-1, -1)), (50.0,) * 2, (5.0,) * 2, (8.0,) * 2, (3.7,) * 2, (300.0,) * 2,
+                      typical_rates=(5.0, 5.0))  # fmt: skip
+        trial = Trial(DT, 5, np.zeros((1, 15, 2), np.uint8), np.arange(2), np.zeros((1, 10, 2)))
+        search = box.build(two, Prior(coupling=((3.0, 25.0),)), shared=True)
+        fits = [two, replace(two, rest=(9.0, 9.0))]
+        found, table = choice.choose(fits, [np.zeros((1, 15, 2))] * 2, trial, search, Choice(), "exact", [])
+        assert (found, table["factor"].tolist()) == (two, [1.0])

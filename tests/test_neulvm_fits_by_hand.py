@@ -323,16 +323,25 @@ class TestMeanField:
     def test_table_by_a_loop_over_ages(self):
         rate_of = meanfield.table(np.array([30.0, 2.0]), np.array([80.0, 6.0]), 0.004)
         alpha, threshold, pull = 80.0, 2.0, -5 + 65 * 50 / 129
-        survival, total, hazard = 1.0, 0.0, 0.0
-        for k in range(250):
-            hazard += 0.002 * math.exp(min(pull * (1 - math.exp(-alpha * (k + 0.5) * 0.002)) - threshold, 30))
-            survival = math.exp(-hazard)
-            total += survival
+        total, summed = 0.0, 0.0
+        for k in range(50000):  # 100 s
+            summed += 0.002 * math.exp(min(pull * (1 - math.exp(-alpha * (k + 0.5) * 0.002)) - threshold, 30))
+            total += math.exp(-summed)
         assert rate_of([[alpha, threshold, pull]])[0] == pytest.approx(-math.log(0.004 + 0.002 * (0.5 + total)))
         log_rate = rate_of([[alpha, threshold, pull]])[0]
         assert meanfield.potential(rate_of, np.array([alpha]), np.array([threshold]), log_rate)[0] == pytest.approx(pull)
         assert meanfield.potential(rate_of, np.array([alpha]), np.array([threshold]), -50)[0] == -5
         assert meanfield.potential(rate_of, np.array([alpha]), np.array([threshold]), 50)[0] == 60
+
+    @pytest.mark.parametrize("pull", [-5 + 65 * k / 129 for k in (0, 12, 15, 17, 20)])
+    def test_rates_from_a_spike_a_minute_on_by_a_long_integral(self, pull):
+        """0.0002 to 5 Hz: beyond half a second the hazard is that of the potential that was reached, for ever."""
+        rate_of = meanfield.table(np.array([50.0, 3.7]), np.array([80.0, 6.0]), 0.004)
+        age = (np.arange(400_000) + 0.5) * 5e-4
+        survival = np.exp(-5e-4 * np.cumsum(np.exp(pull * -np.expm1(-50 * age) - 3.7)))
+        beyond = survival[-1] / np.exp(pull - 3.7)  # after 200 s
+        exact = 1 / (0.004 + 5e-4 * (0.5 + survival.sum() - survival[-1] / 2) + beyond)
+        assert np.exp(rate_of([[50.0, 3.7, pull]])[0]) == pytest.approx(exact, rel=1e-3)
 
     def test_pull_and_regimes(self, trial):
         search = box.build(TRUE, Prior())
@@ -370,7 +379,6 @@ class TestChoice:
 
     def test_probabilities(self):
         np.testing.assert_allclose(choice.probabilities(np.array([-1000.0, -1000 + math.log(3)])), [0.25, 0.75])
-        assert choice.probabilities(np.full(4, -np.inf)).tolist() == [0.25] * 4
 
     def test_cells_multiply_the_time(self):
         rates = np.repeat([[20.0, 5.0, 9.0], [5.0, 20.0, 9.0]], 50, axis=0)
@@ -592,8 +600,10 @@ class TestMeasures:
 
     def test_rules_of_a_job(self):
         job = {"prior": asdict(Prior.around(TRUE, 0.4, 2.0)), "circuit": asdict(TRUE), "fit": asdict(Fit(iterations=7))}
+        job["window"] = asdict(Window(cells=2))
         found = metrics.rules(json.loads(json.dumps(job)))
-        assert found == {"scheme": "exact", "e_step": "lbfgs", "iterations": 7, "box": "published"}
+        told = {"scheme": "exact", "e_step": "lbfgs", "iterations": 7, "e_steps": 400, "cells": 2, "length": 10.0, "dt": 0.004}
+        assert found == {**told, "box": "published"}
         job["prior"]["rest"] = [[5.0, 30.0]]
         assert metrics.rules(json.loads(json.dumps(job)))["box"] == "another"
 

@@ -35,6 +35,19 @@ class TestPlan:
         assert found.runs == ("network", "true", "best", "refined", "chosen", "posterior")
         assert found.known == ("exact", "compat")
 
+    @pytest.mark.parametrize(
+        ("blocks", "name"),
+        [
+            ({"circuit": {"sizes": [400, 400, 201]}}, "embedded network"),
+            ({"circuit": {"sizes": [400, 100], "connectivity": [1, -1]}}, "embedded network"),
+            ({"circuit": {"delay": 0.001}}, "embedded network"),
+            ({"circuit": {"sizes": [400, 400, 200], "rest": [14.4]}}, "embedded winner-take-all network"),
+            ({"data": {"drive": "pozzorini"}}, "embedded winner-take-all network, pozzorini drive"),
+        ],
+    )
+    def test_another_circuit_has_another_name(self, blocks, name):
+        assert plan.recording(settings(**blocks), "x").dataset == name
+
     def test_recording_of_a_user_has_no_truth(self, tmp_path):
         path = tmp_path / "spikes.pickle"
         path.write_text("1")
@@ -71,6 +84,20 @@ class TestPlan:
             ({"window": {"fine": 0.0003}}, r"neulvm.window.dt = 0.004 s is not a multiple"),
             ({"prior": {"rest": [[20, 10]]}}, r"neulvm.prior.rest = \[\[20.0, 10.0\]\]; expected one pair"),
             ({"free": {"pulse_target": 3}}, r"neulvm.free.pulse_target = 3: expected a population, 0 to 2"),
+            ({"free": {"pulse_first": 1}}, r"neulvm.free.pulse_target = 1: expected another than neulvm.free.pulse_first"),
+            (
+                {"free": {"pulse_start": 2.8}},
+                r"neulvm.free: pulse_start = 2.8, pulse_length = 0.3, trial = 3 s; expected a pulse",
+            ),
+            ({"free": {"pulse_length": 0.003}}, r"expected a pulse of a bin .0.004 s. or more"),
+            (
+                {"window": {"dt": 0.0005, "fine": 0.0005}},
+                r"neulvm.window.dt = 0.0005 s is not a multiple of the step of the network's free runs.* = 0.0002 s",
+            ),
+            (
+                {"circuit": {"rest": [0, 14.4, 14.4]}},
+                r"neulvm.circuit.rest = \[0.0, 14.4, 14.4\]; expected numbers above 0.*known",
+            ),
             ({"data": {"sampled": 300}}, r"neulvm.data.sampled = 300 cells"),
             ({"data": {"seconds": 9}}, r"neulvm.data.seconds = 9 ends before neulvm.window.end = 11"),
             ({"clusters": {"a": {"delay": 0.0004}}}, r"delay = 0.0004 s; expected at least the step dt = 0.0005 s"),
@@ -83,6 +110,15 @@ class TestPlan:
     def test_refuses(self, blocks, says):
         with pytest.raises(ValueError, match=says):
             plan.check(settings(**blocks))
+
+    def test_pulses_that_just_fit_pass(self):
+        plan.check(settings(free={"pulse_start": 2.696}))
+        two = {"sizes": [400, 100], "connectivity": [1, -1]}
+        plan.check(settings(circuit=two, prior={"coupling": [[3, 25]]}, free={"pulse_target": 0}))  # no winner, so no loser
+
+    @pytest.mark.parametrize("change", [{"rest": (0.0,) * 3}, {"coupling": (9.984, 9.984, 0.0)}, {"threshold": (-1.0,) * 3}])
+    def test_no_box_is_centred_on_what_is_not_positive(self, change):
+        assert not Prior().is_centred(replace(TRUE, **change))
 
     def test_what_the_embedded_recording_cannot_hold_does_not_matter_for_another(self, tmp_path):
         path = tmp_path / "mine.pickle"

@@ -50,6 +50,22 @@ class TestHmm:
         assert sorted(np.unique(hmm.free(found, 40000, rng)[:, 0].round(2))) == [0.02, 0.1]
         assert hmm.score(found, spikes) > glm.bernoulli(np.broadcast_to(spikes.mean(0), spikes.shape), spikes) + 200
 
+    def test_after_a_single_switch_no_state_is_left_for_ever(self, rng):
+        """One transition is seen, and half a one counts beside it: of 2000 bins in the first state, 1.5 in 2001."""
+        state = np.repeat([0, 1], 2000)
+        spikes = (rng.random((4000, 4)) < np.array([[0.02, 0.2, 0.02, 0.2], [0.2, 0.02, 0.2, 0.02]])[state]).astype(int)
+        found = hmm.fit(spikes, 20, 0.004, rng)
+        first = int(found.p[1, 0] < found.p[0, 0])
+        assert found.move[first, 1 - first] == pytest.approx(1.5 / 2001, rel=0.05)
+        assert found.move[1 - first, first] == pytest.approx(0.5 / 2000, rel=0.05)
+
+    def test_a_state_that_is_never_taken_has_numbers(self, rng, monkeypatch):
+        share = np.repeat([[1.0, 0.0]], 400, axis=0)
+        monkeypatch.setattr(hmm, "forward_backward", lambda *_: (share, np.array([[399.0, 0.0], [0.0, 0.0]]), 0.0))
+        found = hmm.fit((rng.random((400, 2)) < 0.2).astype(int), 1, 0.004, rng)
+        assert ((found.p >= hmm.LEAST) & (found.p < 1)).all()
+        np.testing.assert_allclose(found.move, [[399.5 / 400, 0.5 / 400], [0.5, 0.5]])
+
     def test_forward_backward_by_brute_force(self, rng):
         emission, move, start = rng.normal(size=(4, 2)), np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.4, 0.6])
         share, _, total = hmm.forward_backward(emission, move, start)

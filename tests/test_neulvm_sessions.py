@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from respike.formats import spike_times
-from respike.neulvm import plan, recording, states
+from respike.neulvm import loader, plan, recording, states
 from respike.neulvm.params import Circuit, Data, Window
 from tests import sessions
 from tests.test_neulvm_plan import settings
@@ -64,6 +64,27 @@ def test_what_the_file_leaves_open_is_refused_with_the_choices(tmp_path, times):
     refused(path, (1, 1), Data(column="kind", order=("PV", "SST")), "'kind': PV, Pyr")
     refused(path, (1, 1), Data(groups=((0, 1), (1,))), "each unit once", "0 to 3")
     refused(path, (1, 1), Data(column="kind", start=33.0), "8 s", "neulvm.data.start", "33 s")
+
+
+def test_a_session_reaches_to_the_end_of_the_window_but_for_a_few_intervals(tmp_path, rng):
+    """Four units of 8 Hz: five of their intervals together are 0.16 s; the window needs 8 s."""
+    for name, last, says in (("short", 7.6, "up to 8 s (or obs_intervals)"), ("long", 7.95, "")):
+        spike_times.write(
+            tmp_path / f"{name}.npz", sessions.spike_trains(rng, units=4, seconds=last), populations=[0, 0, 1, 1]
+        )
+        if says:
+            refused(tmp_path / f"{name}.npz", (4, 4), Data(), says)
+        else:
+            assert len(recording.read(tmp_path / f"{name}.npz", (4, 4), Data(), WINDOW).spikes[0]) == 8000
+
+
+def test_a_silent_unit_is_named_by_its_number_in_the_file(tmp_path, times):
+    times[1] = times[1][times[1] > 9]
+    path = sessions.write(tmp_path / "a.nwb", times, columns={"kind": KINDS})
+    read = recording.read(path, (100, 400), Data(column="kind"), WINDOW)
+    circuit = Circuit(*[v[:2] for v in ((9, 9), ((1, 1), (-1, -1)), *((1.0, 1.0),) * 5)], typical_rates=(1.0, 1.0))
+    with pytest.raises(ValueError, match="cell 1 of population 1 .from 0. fires no spike .*, as 1 of 4"):
+        loader.cut(read, "d", circuit, WINDOW, 0, path)
 
 
 def test_plain_spike_times(tmp_path, times):

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 KIM_LEVEL = 0.7  # Kim et al. 2019: the output must pass +-0.7 in the response window
-EPSILON = 1e-12
+EPSILON = 1e-9  # what is left of a direction and counts as nothing, relative to its length
 
 
 def correct_decisions(
@@ -64,11 +64,15 @@ def power_laws(
 
 
 def mode_basis(win: Float[np.ndarray, "cell input"], pin: Float[np.ndarray, "cell mode"]) -> Float[np.ndarray, "cell mode"]:
-    """Orthonormal directions of the input modes after the inputs: Gram-Schmidt over [win, pin], the part of pin."""
+    """Orthonormal directions of the input modes after the inputs: Gram-Schmidt over [win, pin], the part of pin.
+
+    A mode that those before it span, as every one after as many directions as cells, has none: its column is 0.
+    """
     basis: list[np.ndarray] = []
     for column in np.concatenate([win, pin], axis=1).T.astype(float):
         rest = column.copy()
         for direction in basis:
             rest -= direction @ rest * direction
-        basis.append(rest / max(np.linalg.norm(rest), EPSILON))
+        size = np.linalg.norm(rest)
+        basis.append(rest / size if size > EPSILON * np.linalg.norm(column) else np.zeros_like(rest))
     return np.stack(basis[win.shape[1] :], axis=1)

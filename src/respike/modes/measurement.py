@@ -1,5 +1,6 @@
 """Measures of single networks, of the replicas of a variant, and of the trend over numbers of modes, as rows of the table."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,12 +20,13 @@ LEARNED = 1.7  # loss (reference) below which a digit network has learned someth
 FEWEST_ACCURATE = 0.89  # digit replicas below are left out of the paper's figures
 LARGEST_LOSS = 80.0  # contextual replicas at or above are left out of the paper's figure 3a
 FIRST_BELOW = 100.0
+SUMMED = 300 * 500  # trials times steps whose squared errors these two losses are the root of the sum of
 FINAL_DIGIT_BATCHES, FINAL_TRIALS = 100, 20  # of the mean final loss
 
 ACROSS_MODES = ("batches_to_1.7", "final_loss")  # measures of digit networks whose mean over all numbers of modes is one too
 # what claims ask for
 TOLD = ("loss", "batches", "batch", "repeats", "same_trials", "steps", "learning_rate", "output_init", "mode_init", "filter",
-        "rate_cells")  # fmt: skip
+        "rate_cells", "refractory", "train_scores", "rate_readout", "clip")  # fmt: skip
 
 Value = tuple[str, float, str, int]  # metric, value, unit, n
 
@@ -40,7 +42,7 @@ def measures(networks: Mapping[str, Trials]) -> list[Measure]:
         rows += [Measure(variant, int(trials["replica"]), str(trials["dataset"]), *value) for value in values]
     table = pd.DataFrame(rows)
     for variant, members in variants.items():
-        values = [*exclusions(table[table["variant"] == variant], str(members[0]["task"])), *importance_values(members)]
+        values = [*exclusions(table[table["variant"] == variant], members[0]), *importance_values(members)]
         rows += [Measure(variant, -1, str(members[0]["dataset"]), *value, len(members)) for value in values]
     return [*rows, *trends(table), *means_across_modes(table)]
 
@@ -83,9 +85,9 @@ def contextual_values(trials: Trials) -> list[Value]:
         ("mse", float(np.mean((output - target) ** 2)), "", n),
         ("decision_accuracy", float(correct.mean()), "", n),
         ("kim_accuracy", float(analysis.kim_criterion(output, target).mean()), "", n),
-        ("final_loss", float(loss[-FINAL_TRIALS:].mean()), "", FINAL_TRIALS),
+        ("final_loss", float(loss[-FINAL_TRIALS:].mean()), "", len(loss[-FINAL_TRIALS:])),
         ("lowest_loss", float(loss.min()), "", len(loss)),
-        ("trials_to_100", first_below(loss, FIRST_BELOW), "trials", len(loss)),
+        ("trials_to_100", first_below(loss, scaled(FIRST_BELOW, trials)), "trials", len(loss)),
     ]
     switched = trials["switched"]
     if switched.any():
@@ -94,6 +96,11 @@ def contextual_values(trials: Trials) -> list[Value]:
             ("decision_accuracy_plain", float(correct[~switched].mean()), "", int((~switched).sum())),
         ]
     return values
+
+
+def scaled(loss: float, trials: Trials) -> float:
+    """What a contextual loss of the published batches, in trials and steps, is in those that this network was trained in."""
+    return loss * math.sqrt(int(trials["summed"]) / SUMMED)
 
 
 def first_below(loss: np.ndarray, level: float) -> float:
@@ -111,13 +118,13 @@ def activity_values(trials: Trials) -> list[Value]:
     ]
 
 
-def exclusions(rows: pd.DataFrame, task: str) -> list[tuple[str, float, str]]:
-    """How many of a variant's networks, whose measures are `rows`, the paper would have left out of its figures."""
-    if task == "digits":
-        excluded = rows.loc[rows["metric"] == "accuracy", "value"] < FEWEST_ACCURATE
+def exclusions(rows: pd.DataFrame, one: Trials) -> list[tuple[str, float, str]]:
+    """How many of a variant's networks, `one` among them, the paper would have left out of its figures; also what is nan."""
+    if one["task"] == "digits":
+        kept = rows.loc[rows["metric"] == "accuracy", "value"] >= FEWEST_ACCURATE
     else:
-        excluded = rows.loc[rows["metric"] == "final_loss", "value"] >= LARGEST_LOSS
-    return [("replicas_the_paper_would_drop", float(excluded.sum()), "networks")]
+        kept = rows.loc[rows["metric"] == "final_loss", "value"] < scaled(LARGEST_LOSS, one)
+    return [("replicas_the_paper_would_drop", float((~kept).sum()), "networks")]
 
 
 def importance_values(members: Sequence[Trials]) -> list[tuple[str, float, str]]:
@@ -146,11 +153,14 @@ def trends(rows: pd.DataFrame) -> Iterator[Measure]:
 
 
 def means_across_modes(rows: pd.DataFrame) -> Iterator[Measure]:
-    """Means over the numbers of modes, for each kind of cell, number of neurons and replica that has all of several."""
+    """Means over the numbers of modes, for each kind of cell, number of neurons and replica that has all of several.
+
+    nan where one of them is: a network that never learned does not make the mean better.
+    """
     chosen = rows[rows["metric"].isin(ACROSS_MODES) & rows["variant"].str.startswith("digits")]
     group = chosen["variant"].str.rsplit("_P", n=1).str[0]
     numbers = chosen["variant"].groupby(group).nunique()
     for (name, seed, dataset, metric, unit), part in chosen.groupby([group, "seed", "dataset", "metric", "unit"]):
         if len(part) == numbers[name] > 1:
-            mean = float(part["value"].mean())
+            mean = float(part["value"].mean(skipna=False))
             yield Measure(name, int(seed), dataset, f"{metric}, mean over modes", mean, unit, len(part))

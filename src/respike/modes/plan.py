@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from respike.core import chunks
+from respike.core.tasks import windows
 from respike.modes import digits
 from respike.modes.params import Variant
 
@@ -17,15 +18,26 @@ SHOWN_MODES = 3  # the paper's example
 def variants(config: Mapping[str, Any]) -> dict[Variant, int]:
     """Every variant of the config and how many replicas it has.
 
-    Raises ValueError when one has more modes than neurons and that is not allowed.
+    Raises ValueError when one has more modes than neurons and that is not allowed, or is to switch at no time.
     """
     replicas: dict[Variant, int] = {}
     for entry in config["networks"]:
+        if entry["task"] == "switch":
+            _check_switch(**{name: config["switch"][name] for name in ("steps", "switch_steps")})
         for neurons, modes in product(entry["neurons"], entry["modes"]):
             variant = Variant(entry["task"], entry["cell"], neurons, modes)
             variant.check_rank(config["redundant_modes"])
             replicas[variant] = max(entry["replicas"], replicas.get(variant, 0))
     return replicas
+
+
+def _check_switch(steps: int, switch_steps: int) -> None:
+    last = steps - windows(steps)[1]
+    if not 0 < switch_steps <= last:
+        raise ValueError(
+            f"modes.switch.switch_steps = {switch_steps}; expected 1 to {last}, the steps of the response in the "
+            f"modes.switch.steps = {steps} of a trial, for modes.networks with task: switch"
+        )
 
 
 def fits(folder: str, first: str, last: str, **variant: str) -> list[str]:

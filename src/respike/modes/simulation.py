@@ -77,6 +77,7 @@ def contextual_trials(fitted: Fitted, settings: Evaluation, steps: int, rng: np.
         "through_pin": (few @ network.pin).cpu().numpy(),
         "through_pout": (few @ network.pout).cpu().numpy(),
         "through_basis": few.cpu().numpy() @ basis,
+        "summed": fitted.settings.batch * fitted.settings.steps,
         "rates": spike_counts(activity) / (settings.trials * steps * DT),
         "inputs": trials.inputs[:, :KEPT],
         "dataset": "contextual integration (synthetic by definition)",

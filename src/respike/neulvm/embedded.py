@@ -40,9 +40,8 @@ def record(
 ) -> tuple[Recording, np.ndarray]:
     """A recording of the hidden network, and the chance of a spike of each sampled cell (population, step, cell).
 
-    `stream` names the random numbers. The drive is held for one bin of the model;
-    under a drive the window need not hold a switch. Raises ValueError when no
-    spontaneous run of many has one, or when the recording is too short or the network too small for what it should hold.
+    `stream` names the random numbers. The drive is held for one bin of the model; the window then need not hold a switch.
+    ValueError when no spontaneous run of many has one, or the recording or the network is too small for what it should hold.
     """
     data.check(circuit, window)
     every, n_steps, m = round(window.dt / window.fine), round(data.seconds / window.fine), len(circuit.sizes)

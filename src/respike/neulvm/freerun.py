@@ -26,13 +26,9 @@ def _run(rng, cohorts, synapse, current, k):
 
 
 def simulate(
-    circuit: Circuit,
-    current: Float[np.ndarray, "bin population"],
-    rng: np.random.Generator,
-    dt: float,
-    history: int,
+    circuit: Circuit, current: Float[np.ndarray, "bin population"], rng: np.random.Generator, dt: float, history: int,
     scheme: Scheme,
-) -> Float[np.ndarray, "bin population"]:
+) -> Float[np.ndarray, "bin population"]:  # fmt: skip
     """Fraction of each population that fires in each bin, under an external current (potential/s).
 
     Starts at the circuit's typical rates.
@@ -66,13 +62,9 @@ def _fire(rng, drive, population, k, spikes):
 
 
 def record(
-    circuit: Circuit,
-    current: Float[np.ndarray, "bin population"],
-    population: Int[np.ndarray, " cell"],
-    rng: np.random.Generator,
-    dt: float,
-    history: int,
-) -> Int[np.ndarray, "bin cell"]:
+    circuit: Circuit, current: Float[np.ndarray, "bin population"], population: Int[np.ndarray, " cell"],
+    rng: np.random.Generator, dt: float, history: int,
+) -> Int[np.ndarray, "bin cell"]:  # fmt: skip
     """Spikes of single cells of the given populations in a free simulation (scheme exact)."""
     latent = simulate(circuit, current, rng, dt, history, "exact")
     rates, k = np.asarray(circuit.typical_rates, dtype=float), model.constants(circuit, dt, "exact")

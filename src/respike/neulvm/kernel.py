@@ -123,6 +123,7 @@ def advance(latent, v, s, c, drive, k, ages, work):
     latent, v, s[column]: activity in the past, potential and survival of the cohorts, of which c .. c + history - 1 count.
     `drive`: gain (alpha rest + input). ages[0..3, cohort] receives the potential before the step, survival, x = hazard * dt
     and P(spike); work[0..2, cohort] is scratch. Also returned: Lambda, and the missing neurons / sum of v (for the adjoint).
+    When nobody has fired for as long as is followed, all are missing and fire as the oldest cohort does (in compat never).
     """
     history = ages.shape[1]
     before, survival, x, p = ages[0], ages[1], ages[2], ages[3]
@@ -152,7 +153,7 @@ def advance(latent, v, s, c, drive, k, ages, work):
         v_sum += weight
         v_fired += weight * p[i]
         s[c + i] = max(survival[i] * survive[i], LEAST_SURVIVAL)
-    mean = v_fired / v_sum if v_sum > FEW else 0.0
+    mean = v_fired / v_sum if v_sum > FEW else (0.0 if k.compat else p[0])
     slope = (1 - present) / v_sum if v_sum > FEW else 0.0
     return fired + mean * (1 - present), mean, slope
 
@@ -215,6 +216,8 @@ def _backward(latent, adj_expected, k, memory, adj):
             adj.latent[c + i] += excess * weight * survival[i]
             adj_x[i] = g * mass * weight * derivative - adj.l[c + i]
             adj.l[c + i] += excess * mass * (weight - slope * survival[i])
+        if slope == 0.0 and not k.compat:  # Lambda is P of the oldest cohort
+            adj_x[0] += g * (1 - (survival * latent[c : c + history]).sum()) * (1 - p[0])
         total = 0.0
         for i in range(active):
             through = adj_x[i] * x[i]

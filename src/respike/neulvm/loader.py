@@ -27,8 +27,10 @@ def cut(recording: Recording, dataset: str, circuit: Circuit, window: Window, se
             f"{path}: lasts {len(drive) * window.dt:g} s; neulvm.window needs end {window.end:g} s "
             f"and held_out {window.held_out:g} s after it"
         )
-    _check_active(spikes[n.end - n.length : n.end], path)
     population = np.repeat(np.arange(m), [len(cells) for cells in chosen])
+    units = recording.units or [range(own.shape[1]) for own in recording.spikes]
+    names = [f"{units[k][cell]} of population {k}" for k, cells in enumerate(chosen) for cell in cells]
+    _check_active(spikes[n.end - n.length : n.end], names, path)
     fitted = batches(rates, spikes, drive, n.history, n.end, n.length, n.batch)
     later = batches(rates, spikes, drive, n.history, n.end + n.held_out, n.held_out, n.held_out)
     trial, held_out = (Trial(window.dt, n.history, part[1], population, part[2]) for part in (fitted, later))
@@ -69,11 +71,11 @@ def batches(
     return *long, np.stack([drive[start : start + batch] for start in starts])
 
 
-def _check_active(spikes: np.ndarray, path: Path) -> None:
+def _check_active(spikes: np.ndarray, names: list[str], path: Path) -> None:
     silent = np.flatnonzero(spikes.sum(0) == 0)
     if len(silent):
         raise ValueError(
-            f"{path}: recorded neuron {silent[0]} of {spikes.shape[1]} fires no spike in the fitted window; "
+            f"{path}: cell {names[silent[0]]} (from 0) fires no spike in the fitted window, as {len(silent)} of {len(names)}; "
             "the model has no silent neurons; choose other cells (neulvm.window.pick: active takes those with "
             "most spikes, neulvm.data.populations lists them) or another window (neulvm.window.end, .length)"
         )

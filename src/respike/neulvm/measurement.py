@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
+from scipy.stats import nbinom
 
 from respike.neulvm import states
 from respike.neulvm.params import GROUPS, Circuit
@@ -51,6 +52,15 @@ def free_run(rates: Float[np.ndarray, "bin population"], dt: float, apart: bool 
     yield "rate_down", found.down, "Hz", seconds
     if len(found.dwell):
         yield "dwell_mean", found.dwell.mean(), "s", len(found.dwell)
+
+
+def chance(switches: float, seconds: float, run: float) -> tuple[float, float]:
+    """Between which switches in 200 s another run of a network lies in 95 %, of `run` s, after `switches` in `seconds`.
+
+    Both counts are Poisson, and the first is all that is known of the rate: negative binomial (Jeffreys' prior).
+    """
+    low, high = nbinom.interval(0.95, switches * seconds / 200 + 0.5, seconds / (seconds + run))
+    return 200 / run * low, 200 / run * high
 
 
 def response(

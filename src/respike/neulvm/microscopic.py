@@ -88,15 +88,9 @@ def _run(rng, cells, synapse, current, every, k, run):
 
 
 def simulate(
-    circuit: Circuit,
-    seconds: float,
-    rng: np.random.Generator,
-    dt: float = FINE,
-    n_sampled: int = 0,
-    current: Float[np.ndarray, "bin population"] | None = None,
-    every: int = 1,
-    exact_input: bool = False,
-) -> Run:
+    circuit: Circuit, seconds: float, rng: np.random.Generator, dt: float = FINE, n_sampled: int = 0,
+    current: Float[np.ndarray, "bin population"] | None = None, every: int = 1, exact_input: bool = False,
+) -> Run:  # fmt: skip
     """Spikes of the network for `seconds`, under a current (potential/s) that is held for `every` steps.
 
     The published generator steps the leak exactly and the input by Euler, which makes the coupling 0.5 % stronger at
@@ -105,6 +99,10 @@ def simulate(
     n_steps, m = round(seconds / dt), len(circuit.sizes)
     current = np.zeros((1, m)) if current is None else circuit.input_gain * np.asarray(current, dtype=float)
     every = n_steps if len(current) == 1 else every
+    if len(current) * every < n_steps or current.shape[1] != m:  # the compiled loops do not look
+        raise ValueError(
+            f"current of {current.shape}, each for {every} steps; expected {m} columns and {n_steps} steps in all"
+        )
     chosen = np.array([np.sort(rng.choice(size, n_sampled, replace=False)) for size in circuit.sizes], dtype=np.int64)
     alpha = np.asarray(circuit.mem_rate)
     decay = np.exp(-alpha * dt)

@@ -5,7 +5,7 @@ Per population: cohorts of neurons that fired in the same bin share potential V 
     s_a    <- e^(-dt/tau_syn) s_a + (1 - e^(-dt/tau_syn)) A_a(previous bin)          synaptic activity, Hz
     V      <- decay V + drive, drive = gain (alpha rest + sum_a s_a W_am + I)        0 while refractory
     x       = exp(V - threshold) dt,  P = 1 - exp(-x)                                chance to fire in the bin
-    Zbar    = sum m P + Lambda (1 - sum m),  m = S Z,  Lambda = sum v P / sum v,  v = (1 - S) m
+    Zbar    = sum m P + Lambda (1 - sum m),  m = S Z,  Lambda = sum v P / sum v,  v = (1 - S) m     0/0: P of the oldest
     S      <- S (1 - P)
 
 Z is the fraction of a population that fires in a bin. The finite-size correction Lambda (1 - sum m) restores the number of

@@ -63,7 +63,8 @@ class Circuit:
     @property
     def kinds(self) -> tuple[int, ...]:
         """First population of each one's kind: as large, and with the same connections (in any order) and constants."""
-        rows = [(n, *sorted(row), rate) for n, row, rate in zip(self.sizes, self.connectivity, self.syn_rate, strict=True)]
+        ways = zip(self.sizes, self.connectivity, zip(*self.connectivity, strict=True), self.syn_rate, strict=True)
+        rows = [(n, *sorted(to), *sorted(of), rate) for n, to, of, rate in ways]
         return tuple(rows.index(row) for row in rows)
 
     def vector(self) -> np.ndarray:
@@ -100,8 +101,8 @@ class Prior:
 
     def is_centred(self, truth: "Circuit") -> bool:
         """Whether this is the published box for a circuit whose parameters are `truth`."""
-        boxes = ([box.pairs(name, len(truth.sizes)) for name in GROUPS] for box in (self, Prior.around(truth, *PUBLISHED_BOX)))
-        return self.weights == "row" and np.allclose(*boxes, rtol=1e-3, atol=0)
+        mine, centred = [self.pairs(name, len(truth.sizes)) for name in GROUPS], Prior.around(truth, *PUBLISHED_BOX)
+        return self.weights == "row" and np.allclose(mine, [getattr(centred, name) for name in GROUPS], rtol=1e-3, atol=0)
 
     def pairs(self, group: str, m: int) -> list[tuple[float, ...]]:
         """Bounds of a group of parameters in each of m populations; ValueError when they are none."""
@@ -185,7 +186,7 @@ class Window:
     """What of the recording is fitted, and in which bins. Published: dt 4 ms, history 1 s, end 11 s, length 10 s."""
 
     dt: float = 0.004  # s, bin of the model
-    fine: float = FINE  # s, step of the recording
+    fine: float = FINE  # s, step of the recording; the network's free runs have steps of FINE, whatever this is
     history: float = 1.0  # s, longest age of a neuron that is followed; published: a_cutoff
     end: float = 11.0  # s, end of the fitted window; published: end_timepoint
     length: float = 10.0  # s, fitted; published: trial_length
@@ -208,11 +209,17 @@ class Free:
     pulse_length: float = 0.3  # s
     trial: float = 3.0  # s
 
-    def check(self, m: int) -> None:
-        """ValueError when a pulse goes into a population that is not there."""
+    def check(self, circuit: Circuit, dt: float) -> None:
+        """ValueError for a pulse into a population that is not there or has won already, or after which nothing is left."""
+        m = len(circuit.sizes)
         for name in ("pulse_first", "pulse_target"):
             if not 0 <= getattr(self, name) < m:
                 raise ValueError(f"neulvm.free.{name} = {getattr(self, name)}: expected a population, 0 to {m - 1}")
+        if circuit.has_rivals and self.pulse_first == self.pulse_target:
+            raise ValueError(f"neulvm.free.pulse_target = {self.pulse_target}: expected another than neulvm.free.pulse_first")
+        if self.pulse_length < dt or self.pulse_start + self.pulse_length > self.trial - dt:
+            found = f"pulse_start = {self.pulse_start:g}, pulse_length = {self.pulse_length:g}, trial = {self.trial:g} s"
+            raise ValueError(f"neulvm.free: {found}; expected a pulse of a bin ({dt:g} s) or more, and a bin after it")
 
 
 @dataclass(frozen=True)
@@ -289,15 +296,16 @@ def age_bins(key: str, seconds: float, dt: float, circuit: Circuit) -> int:
     return bins(seconds, dt)
 
 
-def _multiple(window: Window, name: str, unit: str) -> int:
-    """How often one time of the window fits into another; ValueError where that is no whole number."""
-    whole, part = getattr(window, name), getattr(window, unit)
+def network_steps(dt: float) -> int:
+    """Steps of a free run of the network in a bin of dt seconds; ValueError where that is no whole number."""
+    return _multiple(dt, FINE, "neulvm.window.dt", "the step of the network's free runs, whatever neulvm.window.fine is,")
+
+
+def _multiple(whole: float, part: float, name: str, unit: str) -> int:
+    """How often one time fits into another; ValueError, with their names, where that is no whole number."""
     n = round(whole / part)
     if n < 1 or abs(n * part - whole) > 1e-6 * part:
-        raise ValueError(
-            f"neulvm.window.{name} = {whole:g} s is not a multiple of neulvm.window.{unit} = {part:g} s; "
-            "correct one of them in config.yaml"
-        )
+        raise ValueError(f"{name} = {whole:g} s is not a multiple of {unit} = {part:g} s; correct it in config.yaml")
     return n
 
 
@@ -314,9 +322,12 @@ class WindowBins(NamedTuple):
 
 def window_bins(window: Window, circuit: Circuit) -> WindowBins:
     """The window in bins; ValueError when its times are no whole bins or batches, or its history is too short."""
-    per = _multiple(window, "dt", "fine")
-    n = WindowBins(per, *(_multiple(window, name, "dt") for name in WindowBins._fields[1:]))
-    _multiple(window, "length", "batch")
+
+    def times(name: str, unit: str) -> int:
+        return _multiple(getattr(window, name), getattr(window, unit), f"neulvm.window.{name}", f"neulvm.window.{unit}")
+
+    n = WindowBins(times("dt", "fine"), *(times(name, "dt") for name in WindowBins._fields[1:]))
+    times("length", "batch")
     if n.end < n.length + n.history:
         raise ValueError(
             f"neulvm.window.end = {window.end:g} s; expected at least "

@@ -5,20 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from respike.core.config import build
-from respike.neulvm.params import (
-    Choice,
-    Circuit,
-    Cluster,
-    Data,
-    Free,
-    Posterior,
-    Prior,
-    Refine,
-    Sweep,
-    Window,
-    age_bins,
-    window_bins,
-)
+from respike.neulvm import params
+from respike.neulvm.params import Circuit, age_bins, network_steps, window_bins
 
 FIGURES = (
     "inferred", "losses", "free", "parameters", "dwell", "clusters", "pulses", "posterior", "likelihood", "bins",
@@ -49,7 +37,9 @@ def recording(config: Mapping[str, Any], folder: str) -> Recording:
     """The user's recording, or the one that is embedded in `folder`."""
     path = config["data"]["recording"]
     if path == "embedded":
-        return Recording(f"{folder}/recording.pickle", "embedded winner-take-all network", True)
+        network = "winner-take-all network" if build(Circuit, derived(config)["circuit"]) == Circuit() else "network"
+        drive = "" if config["data"]["drive"] == "none" else f", {config['data']['drive']} drive"
+        return Recording(f"{folder}/recording.pickle", f"embedded {network}{drive}", True)
     return Recording(path, Path(path).name, False)
 
 
@@ -105,17 +95,24 @@ def settings(config: Mapping[str, Any], *blocks: str) -> dict[str, Any]:
 def check(config: Mapping[str, Any]) -> None:
     """ValueError, with key, value and what was expected, for a config that the study cannot run with."""
     config = {**config, **derived(config)}
-    circuit, window = build(Circuit, config["circuit"]), build(Window, config["window"])
-    prior, sweep = build(Prior, config["prior"]), build(Sweep, config["binning"])
+    circuit, window = build(Circuit, config["circuit"]), build(params.Window, config["window"])
+    prior, sweep = build(params.Prior, config["prior"]), build(params.Sweep, config["binning"])
     window_bins(window, circuit)
-    for block, kind in (("refine", Refine), ("posterior", Posterior), ("choose", Choice)):
+    for block, kind in (("refine", params.Refine), ("posterior", params.Posterior), ("choose", params.Choice)):
         age_bins(f"neulvm.{block}.history", build(kind, config[block]).history, window.dt, circuit)
     for dt in (*sweep.exact, *sweep.compat):
         age_bins("neulvm.binning.history", sweep.history, dt, circuit)
-    for group in ("mem_rate", "coupling", "rest", "threshold"):
+    for group in params.GROUPS:
         prior.pairs(group, len(circuit.sizes))
-    build(Free, config["free"]).check(len(circuit.sizes))
+    build(params.Free, config["free"]).check(circuit, window.dt)
     for case in config["clusters"].values():
-        build(Cluster, case)
+        build(params.Cluster, case)
     if config["data"]["recording"] == "embedded":
-        build(Data, config["data"]).check(circuit, window)
+        build(params.Data, config["data"]).check(circuit, window)
+        network_steps(window.dt)
+        for group in params.GROUPS:
+            if min(getattr(circuit, group)) <= 0:
+                found = f"neulvm.circuit.{group} = {list(getattr(circuit, group))}"
+                raise ValueError(
+                    f"{found}; expected numbers above 0: the fit to the true activity (known) searches around them"
+                )

@@ -23,7 +23,7 @@ from respike.formats.session import Session, as_text
 from respike.neulvm.params import Data, Window
 
 KEY = "neulvm.data"
-FULL = 0.9  # share of the window before which the last spike of a session must not come
+SLACK = 5.0  # mean intervals between spikes, of all cells together, for which a session may be silent at its end (1 in 150)
 
 
 class Recording(NamedTuple):
@@ -32,6 +32,7 @@ class Recording(NamedTuple):
     rates: Float[np.ndarray, "step population"] | None
     spikes: Sequence[Bool[np.ndarray, "step cell"]]  # of each population
     drive: Float[np.ndarray, "step population"]
+    units: Sequence[Sequence[int]] | None = None  # numbers in the file of each population's cells; none: as they come
 
 
 def read(path: Path, sizes: Sequence[int], data: Data | None = None, window: Window | None = None) -> Recording:
@@ -109,21 +110,22 @@ def _array(path: Path, content: Mapping[str, Any], name: str, m: int) -> Float[n
 
 def _of_session(session: Session, m: int, data: Data, window: Window) -> Recording:
     """The seconds of a session that `window` needs, from `data.start` on, without a drive."""
-    seconds = window.end + window.held_out
-    last = max(times[-1] for times in session.times if len(times))
-    if last < data.start + FULL * seconds:
+    seconds, pooled = window.end + window.held_out, np.sort(np.concatenate(session.times))
+    slack = SLACK * (pooled[-1] - pooled[0]) / len(pooled)
+    last = max([pooled[-1] + slack, *(part[:, 1].max() for part in session.observed or [] if len(part))])
+    if last < data.start + seconds:
         raise ValueError(
             f"{session.path}: {session.span()}; neulvm.window needs {seconds:g} s (end and held_out) from {KEY}.start, "
-            f"{data.start:g} s; make the window shorter or begin earlier"
+            f"{data.start:g} s, up to {data.start + seconds:g} s (or obs_intervals); make the window shorter or begin earlier"
         )
-    n_steps, spikes = round(seconds / window.fine), []
-    for units in populations(session, m, data):
+    n_steps, spikes, chosen = round(seconds / window.fine), [], populations(session, m, data)
+    for units in chosen:
         raster = np.zeros((n_steps, len(units)), dtype=bool)
         for cell, unit in enumerate(units):
             steps = np.floor((session.times[unit] - data.start) / window.fine * (1 + 1e-12))
             raster[steps[(steps >= 0) & (steps < n_steps)].astype(np.int64), cell] = True
         spikes.append(raster)
-    return Recording(None, spikes, np.zeros((n_steps, m)))
+    return Recording(None, spikes, np.zeros((n_steps, m)), chosen)
 
 
 def populations(session: Session, m: int, data: Data) -> list[list[int]]:
@@ -159,12 +161,7 @@ def populations(session: Session, m: int, data: Data) -> list[list[int]]:
 
 def write(path: Path, recording: Recording, dt: float, probabilities: np.ndarray) -> None:
     """Pickle of the same dict as the published files."""
-    content = {
-        "A_t_pop": recording.rates,
-        "sampled_spikes": recording.spikes,
-        "I_ext": recording.drive,
-        "ts_P": np.arange(len(recording.drive)) * dt,
-        "sampled_spikeprobs": probabilities,
-    }
+    content = {"A_t_pop": recording.rates, "sampled_spikes": recording.spikes, "I_ext": recording.drive}
+    content |= {"ts_P": np.arange(len(recording.drive)) * dt, "sampled_spikeprobs": probabilities}
     with files.whole(path) as temporary:
         temporary.write_bytes(pickle.dumps(content, protocol=4))

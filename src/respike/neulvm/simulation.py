@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from respike.core import files
 from respike.neulvm import freerun, microscopic
 from respike.neulvm.fitted import Fitted
-from respike.neulvm.params import FINE, Free
+from respike.neulvm.params import FINE, Free, network_steps
 
 CELLS, SECONDS = 3, 20.0  # cells of each population whose spikes are kept, and how long
 
@@ -19,7 +19,7 @@ def rates(
     """Population rates (Hz) in each bin under a current (potential/s)."""
     if model.kind != "network":
         return freerun.simulate(model.circuit, current, rng, model.dt, model.history, model.kind) / model.dt
-    per = round(model.dt / FINE)
+    per = network_steps(model.dt)
     run = microscopic.simulate(model.circuit, len(current) * model.dt, rng, FINE, current=current, every=per)
     return microscopic.rates(run.counts, model.circuit, FINE, per)
 

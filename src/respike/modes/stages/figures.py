@@ -171,8 +171,8 @@ def stimulus_panel(axes: Axes, task: Trials, trial: int) -> None:
 
 def membrane(trials: Trials) -> Figure:
     """Membrane of the three most active cells, threshold and rest, and the step of the largest activity (figures 2d, 3d)."""
-    figure, axes = style.panels(3, 1, height=1.1, sharex=True)
     cells = np.argsort(-trials["sample_spikes"].sum(0, dtype=int), kind="stable")[:3]
+    figure, axes = style.panels(len(cells), 1, height=1.1, sharex=True)
     time = np.arange(len(trials["sample_v"])) * MS
     for panel, cell in zip(axes[:, 0], cells, strict=True):
         panel.plot(time, np.minimum(trials["sample_v"][:, cell], THRESHOLD), color="black", linewidth=0.8)

@@ -5,12 +5,14 @@ the excitatory couplings times some factors with the rest moved so that the mean
 counts as much as the recording's switches and its spikes in the two states are likely at the member's rates.
 """
 
+import logging
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import xlogy
 from scipy.stats import poisson
 
 from respike.neulvm import freerun, model, states, trials
@@ -55,7 +57,7 @@ def log_likelihood(data: Seen, run: Seen) -> float:
         return -np.inf
     expected = (run.switches + 0.5) / run.seconds * data.seconds  # half a switch: a run without any may be too short
     spikes = data.rates * data.exposure
-    return float(poisson.logpmf(data.switches, expected) + (spikes * np.log(run.rates) - run.rates * data.exposure).sum())
+    return float(poisson.logpmf(data.switches, expected) + (xlogy(spikes, run.rates) - run.rates * data.exposure).sum())
 
 
 def scaled(circuit: Circuit, factor: float, rates: Float[np.ndarray, " population"], box: Box) -> Circuit:
@@ -72,9 +74,10 @@ def choose(
 ) -> tuple[Circuit, pd.DataFrame]:  # fmt: skip
     """The member, of all families, whose rate of switches is the median of the probabilities; and a table of all members.
 
+    The first fit where no two populations excite, and, with a warning, where no member does what the recording does.
     `latents`: inferred activity of each fit, the best fit first, whose states count as those of the recording.
     """
-    if trial.shape[2] < 2:  # nobody to switch with
+    if not box.template.has_rivals:  # nobody to switch with
         return fits[0], pd.DataFrame({"fit": [0], "factor": [1.0], "switch_rate": [0.0], "probability": [1.0]})
     data, table, circuits = recorded(trial, latents[0]), [], []
     for k, (fit, latent, rng) in enumerate(zip(fits, latents, streams, strict=True)):
@@ -87,13 +90,17 @@ def choose(
             here = {"fit": k, "factor": factor, "switch_rate": run.switches / run.seconds, **named}
             table.append({**here, "log_likelihood": log_likelihood(data, run)})
     rows = pd.DataFrame(table)
+    if not np.isfinite(rows["log_likelihood"]).any():
+        said = "neulvm.choose: no free run, or not the recording, has a winner and a loser; the best fit is chosen as it is"
+        logging.getLogger(__name__).warning(said)
+        return fits[0], rows.assign(probability=np.nan)
     rows["probability"] = probabilities(rows["log_likelihood"].to_numpy())
     return circuits[middle(rows)], rows
 
 
 def probabilities(logs: Float[np.ndarray, " member"]) -> Float[np.ndarray, " member"]:
-    """Probability of each member, all being as likely before; all alike when none has the recording's states."""
-    shares = np.exp(logs - logs.max()) if np.isfinite(logs).any() else np.ones(len(logs))
+    """Probability of each member, all being as likely before."""
+    shares = np.exp(logs - logs.max())
     return shares / shares.sum()
 
 

@@ -40,25 +40,15 @@ def combinations(
 
 
 def diagnose(
-    learnt: Regression,
-    features: Float[np.ndarray, " feature"],
-    simulations: Float[np.ndarray, "simulation feature"],
-    predicted: Float[np.ndarray, "draw feature"],
-    share: float,
-    seed: int,
-) -> dict[str, np.ndarray]:
+    learnt: Regression, features: Float[np.ndarray, " feature"], simulations: Float[np.ndarray, "simulation feature"],
+    predicted: Float[np.ndarray, "draw feature"], share: float, seed: int,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """All diagnostics. `features`: of the recording; `predicted`: of simulations with parameters from its posterior."""
     truth, draws = cases(learnt, features, share)
     covered = calibration.tarp(truth, draws, seeds.generator(seed, "neulvm", "tarp"))
     guess = learnt.guess(features[None])[0]
     left, weights = combinations(learnt.guesses + learnt.errors, guess + learnt.errors[learnt.near(guess, share)])
-    return {
-        "ranks": calibration.ranks(truth, draws),
-        "joint": calibration.joint_ranks(truth, draws),
-        "tarp": np.array(covered),
-        "unexpected": np.array(calibration.unexpected(features, simulations, seed)),
-        "outside": np.array(calibration.outside(features, predicted)),
-        "predicted": np.array(len(predicted)),
-        "left": left,
-        "weights": weights,
-    }
+    numbers = {"unexpected": calibration.unexpected(features, simulations, seed), "predicted": len(predicted)}
+    numbers |= {"outside": calibration.outside(features, predicted), "tarp": covered}
+    curves = {"ranks": calibration.ranks(truth, draws), "joint": calibration.joint_ranks(truth, draws)}
+    return {name: np.array(value) for name, value in numbers.items()} | curves | {"left": left, "weights": weights}

@@ -19,7 +19,7 @@ from respike.neulvm.inference import summaries
 from respike.neulvm.inference.box import Box
 from respike.neulvm.model import Trial
 
-STEP, LONGEST = 0.002, 0.5  # s, integration of the survival
+STEP, LONGEST = 0.002, 0.5  # s, integration of the survival; beyond, the hazard is constant
 POTENTIALS = np.linspace(-5, 60, 130)
 GRID = 20  # membrane rates and thresholds in the table
 PER_ROUND, MOST_ROUNDS = 4000, 200
@@ -47,8 +47,10 @@ def table(low: Float[np.ndarray, " 2"], high: Float[np.ndarray, " 2"], refractor
     for i, alpha in enumerate(alphas):
         v = POTENTIALS[:, None] * -np.expm1(-alpha * age)
         for j, threshold in enumerate(thresholds):
-            survival = np.exp(-STEP * np.cumsum(np.exp(np.minimum(v - threshold, 30.0)), axis=1))
-            values[i, j] = -np.log(refractory + STEP * (0.5 + survival.sum(1)))
+            hazard = np.exp(np.clip(v - threshold, -30.0, 30.0))
+            survival = np.exp(-STEP * np.cumsum(hazard, axis=1))
+            tail = survival[:, -1] * (1 / hazard[:, -1] - STEP / 2)
+            values[i, j] = -np.log(refractory + STEP * (0.5 + survival.sum(1)) + tail)
     return RegularGridInterpolator((alphas, thresholds, POTENTIALS), values)
 
 

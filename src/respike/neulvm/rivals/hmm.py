@@ -11,6 +11,7 @@ from respike.neulvm.smoothing import smooth
 
 LEAST = 1e-5  # chance of a spike in a bin, at least, and of none
 START = np.full(2, 0.5)
+PRIOR_MOVES = 0.5  # transitions of each kind that count as seen: after a single switch no state is one that is never left
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ def fit(spikes: Int[np.ndarray, "bin neuron"], iterations: int, dt: float, rng: 
     for _ in range(iterations):
         p = np.clip(p, LEAST, 1 - LEAST)
         share, moves, _ = forward_backward(_emission(p, spikes), move, START)
-        move = moves / moves.sum(1, keepdims=True)
-        p = (share.T @ spikes) / share.sum(0)[:, None]
+        move = (moves + PRIOR_MOVES) / (moves + PRIOR_MOVES).sum(1, keepdims=True)
+        p = (share.T @ spikes) / np.maximum(share.sum(0), LEAST)[:, None]
     return Hmm(np.clip(p, LEAST, 1 - LEAST), move)
 
 

@@ -17,7 +17,7 @@ NEWTON, TOLERANCE, LARGEST_RADIUS = 20, 1e-6, 0.9995
 
 @dataclass
 class Plds:
-    """Parameters. x starts from its stationary spread, taken to be the unit Gaussian."""
+    """Parameters. x starts from the unit Gaussian, whatever its stationary spread (of a fit, a variance of 13)."""
 
     a: Float[np.ndarray, "latent latent"]
     q: Float[np.ndarray, "latent latent"]
@@ -32,12 +32,8 @@ def fit(spikes: Int[np.ndarray, "bin cell"], n_latent: int, iterations: int, dt:
     _, _, parts = np.linalg.svd(centred, full_matrices=False)
     rates = spikes.mean(0)
     spread = (centred @ parts[:n_latent].T).std(0)
-    plds = Plds(
-        0.98 * np.eye(n_latent),
-        (1 - 0.98**2) * np.eye(n_latent),
-        (parts[:n_latent].T * spread) / rates[:, None],
-        np.log(rates),
-    )
+    loadings = parts[:n_latent].T * spread / rates[:, None]
+    plds = Plds(0.98 * np.eye(n_latent), (1 - 0.98**2) * np.eye(n_latent), loadings, np.log(rates))
     for _ in range(iterations):
         _update(plds, spikes, *posterior(plds, spikes))
     return plds
@@ -153,8 +149,7 @@ def _predictive(a, q, c, d, spikes):
 
 def free(plds: Plds, n_bins: int, rng: np.random.Generator) -> Float[np.ndarray, "bin cell"]:
     """Expected spikes per bin of a free run."""
-    k = len(plds.a)
-    noise = rng.multivariate_normal(np.zeros(k), plds.q, n_bins)
+    noise = rng.multivariate_normal(np.zeros(k := len(plds.a)), plds.q, n_bins)
     x, path = rng.standard_normal(k), np.empty((n_bins, k))
     for t in range(n_bins):
         x = plds.a @ x + noise[t]

@@ -62,8 +62,7 @@ def _say_without_states(axis, apart: bool) -> None:
 def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
     """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
     trial = recorded.trial
-    n = trial.shape[2]
-    time = (np.arange(trial.shape[1]) + 0.5) * trial.dt
+    n, time = trial.shape[2], (np.arange(trial.shape[1]) + 0.5) * trial.dt
     figure, axes = style.plt.subplots(
         2 + n, 1, figsize=(7.2, 1.6 + 1.25 * n), sharex=True, gridspec_kw={"height_ratios": [1.3, 0.5] + [1.2] * n}
     )

@@ -1,11 +1,11 @@
 """Everything that is measured, in one table: what was inferred against the truth, and free runs of all models alike."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import poisson
 
 from respike.core import calibration, files, measures, seeds
 from respike.core.config import build
@@ -15,8 +15,10 @@ from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import box, partition, tried
 from respike.neulvm.inference import particles as filtering
 from respike.neulvm.model import Trial
-from respike.neulvm.params import GROUPS, Choice, Circuit, Fit, Prior
+from respike.neulvm.params import GROUPS, Choice, Circuit, Fit, Prior, Window
 from respike.neulvm.trials import Trials
+
+FACTS = ("scheme", "e_step", "iterations", "e_steps", "cells", "length", "dt")  # of the settings of a fit and its window
 
 
 def run(
@@ -57,11 +59,10 @@ def run(
 
 
 def inferred_by(fits: list[Path]):
-    """By which rules the models were fitted: scheme, E-step, box of the parameters, number of starts."""
-    jobs = [job for path in fits for job in measures.ran(path, "neulvm.fit")]
-    for job in jobs:
-        for variant in ("em", "best"):
-            yield variant, {**rules(job), "starts": len(jobs)}
+    """By which rules the models were fitted (`rules`), and the number of starts."""
+    told = ((measures.ran(path, "neulvm.fit"), measures.ran(path, "neulvm.preprocess")) for path in fits)
+    jobs = [{**cut, **job} for fitting, cutting in told for job in fitting for cut in cutting]
+    yield from ((variant, {**rules(job), "starts": len(jobs)}) for job in jobs for variant in ("em", "best"))
 
 
 def tried_by(recordings: list[Path]):
@@ -72,11 +73,10 @@ def tried_by(recordings: list[Path]):
 
 
 def rules(job: dict) -> dict[str, object]:
-    """What a job was told: scheme, E-step, box of the parameters."""
+    """What a job was told: rules of EM, box of the parameters, recorded cells, length (s) and bin (s) of the window."""
     centred = build(Prior, job["prior"]).is_centred(build(Circuit, job["circuit"]))
-    fit = build(Fit, job["fit"])
-    about = {"scheme": fit.scheme, "e_step": fit.e_step, "iterations": fit.iterations}
-    return {**about, "box": "published" if centred else "another"}
+    told = {**asdict(build(Fit, job["fit"])), **asdict(build(Window, job["window"]))}
+    return {**{name: told[name] for name in FACTS}, "box": "published" if centred else "another"}
 
 
 def named(variant: str, rows: Iterable[measurement.Row]):
@@ -177,7 +177,7 @@ def sampled(table: pd.DataFrame, intervals: pd.DataFrame, truth: Circuit | None)
 
 
 def recovered(table: pd.DataFrame, truth: Circuit):
-    """Posteriors of further recordings of the network: mean over recordings, its error, and how often 90 % held the truth.
+    """Posteriors of further recordings of the network: mean and sd over recordings, and how often 90 % held the truth.
 
     Then the excitatory coupling of each, over the true one, with the number of the recording.
     """
@@ -214,24 +214,26 @@ def diagnosed(found: dict[str, np.ndarray]):
 def each_recording(table: pd.DataFrame, network: dict[str, np.ndarray]):
     """Models fitted to further recordings: what each does (the number stands last), and how many of a kind do as the network.
 
-    `switches_inside`: share of the recordings whose switches in 200 s lie in the central 95 % of a Poisson count at the
-    network's rate; `rates_inside`: whose rates in the states are all within 5 % of the network's.
+    `switches_inside`: share of the recordings whose free runs switch as often as by chance another run, as long, of the
+    network's would (`measurement.chance`); `rates_inside`: whose rates in the states are all within 5 % of the network's.
     """
     for row in table.itertuples():
         yield f"recordings {row.model}", row.metric, row.value, row.unit, row.n, row.recording
     true = {metric: value for metric, value, *_ in measurement.free_run(network["free"], network["dt"])}
-    low, high = poisson.interval(0.95, true["switches_per_200s"])
     rates = ["rate_up", "rate_down", "rate_last"]
     for name, part in table.groupby("model", sort=False):
-        variant, values = f"recordings {name}", part.pivot(index="recording", columns="metric", values="value")
+        found, values = {}, part.pivot(index="recording", columns="metric", values="value")
         if "switches_per_200s" in values:
+            seconds = part.loc[part["metric"] == "switches_per_200s", "n"].iloc[0]  # of each free run
+            low, high = measurement.chance(true["switches_per_200s"], len(network["free"]) * network["dt"], seconds)
             switches, near = values["switches_per_200s"], (values[rates] / [true[rate] for rate in rates] - 1).abs()
-            yield variant, "switches_inside", switches.between(low, high).mean(), "", len(values)
-            yield variant, "switches_median", switches.median(), "", len(values)
-            yield variant, "rates_inside", (near < 0.05).all(axis=1).mean(), "", len(values)
+            inside = switches.between(low - 100 / seconds, high + 100 / seconds)  # half a switch: whole bins are shorter
+            found |= {"switches_inside": inside.mean(), "switches_low": low, "switches_high": high}
+            found |= {"switches_median": switches.median(), "rates_inside": (near < 0.05).all(axis=1).mean()}
         if "ratio_coupling_excitatory" in values:
-            for metric, quantile in (("median", 0.5), ("low", 0.05), ("high", 0.95)):
-                yield variant, f"coupling_{metric}", values["ratio_coupling_excitatory"].quantile(quantile), "", len(values)
+            levels = {"median": 0.5, "low": 0.05, "high": 0.95}
+            found |= {f"coupling_{name}": values["ratio_coupling_excitatory"].quantile(q) for name, q in levels.items()}
+        yield from ((f"recordings {name}", metric, value, "", len(values)) for metric, value in found.items())
 
 
 def perturbed(simulated: dict[str, dict[str, np.ndarray]], apart: bool = True):

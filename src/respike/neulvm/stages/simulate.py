@@ -16,7 +16,7 @@ def run(*, model: Path, out: Path, free: Free, seed: int) -> None:
     """
     read = fitted.read(model)
     m = len(read.circuit.sizes)
-    free.check(m)
+    free.check(read.circuit, read.dt)
     rngs = {name: seeds.generator(seed, "neulvm", "simulate", name) for name in ("free", "pulsed", "cells")}
     pulse = drives.pulses(free, m, read.dt)
     quiet = simulation.rates(read, np.zeros((round(free.seconds / read.dt), m)), rngs["free"])
