@@ -7,6 +7,7 @@ from respike import surroundings
 
 surroundings.settle()  # as in every job; before numpy is imported
 
+import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
@@ -27,6 +28,13 @@ def rng():
 def _no_job():
     """No job runs when a test begins, whatever the one before has called in this process."""
     files.maker.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays():
+    """Figures that a test has drawn and not saved are closed: too many open ones warn, and a warning fails."""
+    yield
+    plt.close("all")
 
 
 def reference_cases(study: str, pattern: str) -> list:
