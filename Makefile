@@ -5,6 +5,8 @@ VENV ?= .venv
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 UV ?= uv
 CONFIG ?=
+# a further run to publish; make itself calls the assembler so
+AS :=
 STUDIES := modes v1 fsbi rate2lif barrel neulvm
 CLAIMS := --claims $(STUDIES:%=src/respike/%/claims.csv)
 CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))

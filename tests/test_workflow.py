@@ -217,6 +217,14 @@ def test_the_cluster_profile_names_every_rule_that_can_use_a_gpu(whole):
     assert all(request == {"slurm_partition": "gpu", "gpu": 1} for request in named.values())
 
 
+@pytest.mark.parametrize(("given", "beside"), [([], None), (["AS=modes_more"], "modes_more")])
+def test_a_run_is_published_beside_another_only_when_that_is_asked_for(given, beside):
+    """make itself has a variable AS, the assembler."""
+    command = ["make", "-n", "publish", "ONLY=modes", "CONFIG=x.yaml", *given]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    assert dict(zip(told, told[1:], strict=False)).get("--beside") == beside
+
+
 def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
     for name in ("my config.yaml", "requirements.lock", "pyproject.toml"):
