@@ -250,7 +250,7 @@ def sentence(found: Evidence, ours: float, low: float, high: float) -> str:
     claim, rows = found.claim, found.rows
     spread = found.ours[0].spread if claim.statistic in MEANS and len(found.ours) == 1 else np.nan
     data = ", ".join(dict.fromkeys(name for part in rows for name in part["dataset"]))
-    pairs = " of the same ones" if claim.statistic == PAIRS else ""
+    pairs = ", the same ones" if claim.statistic == PAIRS else ""
     mine = f"{' minus '.join(of_what(claim, part) for part in rows)}{pairs}: {ours:.4g}{_more(spread, np.nan)} on {data}"
     theirs = f"{claim.value:.4g}{_more(claim.spread, claim.n)}"
     wanted = {"equal": "the same", "at least": "as much", "at most": "as little"}[claim.direction]
