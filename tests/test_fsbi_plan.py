@@ -214,6 +214,11 @@ REFUSED = [
         {"schedule": [{**FIRST, "filter": {"rate": [1, 2]}}, SECOND]},
         r"schedule\[0\].filter = .*: the first round .* prior; {}",
     ),
+    (
+        "mlp",
+        {"schedule": [FIRST, {**SECOND, "metrics": [], "aim": {}}]},
+        r"schedule\[1\].filter = {'rate': \[3.0, 15.0\]}: .* any without metrics .* prior; {}",
+    ),
     ("mlp", {"schedule": [{**FIRST, "aim": {"rate": [1, 2]}}, SECOND]}, r"schedule\[0\].aim = 'rate': expected metrics"),
     ("mlp", {"schedule": [FIRST, {**SECOND, "filter": {"rate": [3]}}]}, r"schedule.1.filter.rate = \[3.0\]: .* too short"),
     (

@@ -52,9 +52,9 @@ def _check_round(family: str, first: bool, key: str, entry: Config, targets: Con
             _refuse(f"{key}.metrics", name, f"fsbi.targets has no aim for it; it has {', '.join(sorted(targets))}")
         if kind == "aim" and name not in entry["metrics"]:
             _refuse(f"{key}.aim", name, f"expected metrics that the round is conditioned on, {entry['metrics']}")
-    for kind, nothing in FIRST.items() if first else ():
-        if entry[kind] != nothing:
-            _refuse(f"{key}.{kind}", entry[kind], f"the first round is drawn from the prior; {nothing}")
+    for kind, nothing in FIRST.items():
+        if entry[kind] != nothing and (first or (kind == "filter" and not entry["metrics"])):
+            _refuse(f"{key}.{kind}", entry[kind], f"the first round and any without metrics have the prior; {nothing}")
 
 
 def _refuse(key: str, value: Any, expected: str) -> None:
