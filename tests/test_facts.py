@@ -78,11 +78,12 @@ def test_rate2lif(made):
     rows = [Measure("gonogo", k, "d", "trained", value, "%", 1) for k, value in enumerate((100.0, 0.0, 100.0, 100.0))]
     rows += [Measure("gonogo", k, "d", "best scale", value, "1", 1) for k, value in enumerate((20.0, 25.0, 30.0, 20.0))]
     rows += [
-        Measure("gonogo", k, "d", f"{end} scale", value, "1", 1)
+        Measure("gonogo", k, "d", name, value, "1", 1)
         for k in range(4)
-        for end, value in (("smallest", 20.0), ("largest", 30.0))
+        for name, value in zip(rate2lif.GRID, (20.0, 30.0, k != 2), strict=True)
     ]
     expected = {"trained": ["75"], "at_edge": ["3"], "smallest_scale": ["20"], "largest_scale": ["30"]}
+    expected["published_grid"] = ["False"]  # one of the four was not tried at all of it
     assert told(rate2lif.found(pd.DataFrame(rows))) == {("gonogo", fact): values for fact, values in expected.items()}
 
 
@@ -197,7 +198,7 @@ NAMES = {  # facts that each study tells; `dataset`, `networks`, `replicas` and 
     "rate2lif": {
         *rate2lif.TOLD,
         *("smallest_tau", "largest_tau"),
-        *("trained", "at_edge", "smallest_scale", "largest_scale"),
+        *("trained", "at_edge", "smallest_scale", "largest_scale", "published_grid"),
     },
     "v1": {"steps", "cells"},
     "barrel": {*SETTINGS, "normalise", "train_objects", "test_objects"},

@@ -215,10 +215,11 @@ def test_facts_of_searches_at_the_ends_of_their_grid():
     rows += [("narrow", k, "trained", 100.0) for k in range(2)]
     rows += [("narrow", 0, "smallest scale", 10.0), ("narrow", 0, "largest scale", 25.0)]
     rows += [("narrow", 1, "smallest scale", 30.0), ("narrow", 1, "largest scale", 75.0)]
+    rows += [("a", k, "published scales", 1.0) for k in range(4)] + [("narrow", k, "published scales", 0.0) for k in range(2)]
     found = dict(metrics.found(pd.DataFrame(rows, columns=["variant", "seed", "metric", "value"])))
     assert found == {
-        "a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75},
-        "narrow": {"trained": 100.0, "at_edge": 1, "smallest_scale": 30, "largest_scale": 25},
+        "a": {"trained": 50.0, "at_edge": 2, "smallest_scale": 20, "largest_scale": 75, "published_grid": True},
+        "narrow": {"trained": 100.0, "at_edge": 1, "smallest_scale": 30, "largest_scale": 25, "published_grid": False},
     }
 
 
@@ -290,7 +291,7 @@ class TestMeasures:
         found = self.values(
             metrics.of_search(self.origin, pd.DataFrame(rows, columns=["trial", "scale", "correct"]), activation)
         )
-        assert found["best scale"][0] == 100
+        assert (found["best scale"][0], found["published scales"][0]) == (100, whole)
         assert found["best accuracy in the search"][0] == (50 if whole else 100)
         assert found["converted in the search"][0] == (0 if whole else 100)
 

@@ -24,7 +24,7 @@ TOLD = ("task", "trainer", "trials", "cells", "activation", "dale", "sst_cells",
 TOLD += ("weights", "gain", "p_inhibitory", "p_recurrent", "learning_rate")
 UNBOUNDED_GRID = tuple(float(scale) for scale in range(4, 28, 2))  # 1 / lambda, of softplus and ReLU
 COMPONENTS = 3  # whose share of the variance is measured
-ENDS = ("smallest scale", "largest scale")  # of the grid: a fact of all networks of a variant, no measure of each
+GRID = ("smallest scale", "largest scale", "published scales")  # facts of all networks of a variant, no measures of each
 
 
 class Origin(NamedTuple):
@@ -45,7 +45,7 @@ def run(
     """Measure the networks of all archives, listed chunk by chunk; `training` holds the settings by variant."""
     chunks = [archives.Archives(*paths) for paths in zip(networks, searches, trials, strict=True)]
     rows = [row for chunk in chunks for name, folder in chunk for row in of_network(name, folder, training[name.variant])]
-    files.write_table(out, measures.table(STUDY, [row for row in rows if row.metric not in ENDS]))
+    files.write_table(out, measures.table(STUDY, [row for row in rows if row.metric not in GRID]))
     files.write_table(facts, measures.facts(STUDY, [*trained(networks), *found(pd.DataFrame(rows))]))
 
 
@@ -62,10 +62,11 @@ def found(rows: pd.DataFrame) -> Iterator[tuple[str, dict]]:
     """Of each variant: networks that met the stop rule (%), the grid of scales, how many are best at an end of theirs."""
     for variant, part in rows.groupby("variant"):
         values = {metric: rows.set_index("seed")["value"] for metric, rows in part.groupby("metric")}
-        best, smallest, largest = (values[name] for name in ("best scale", *ENDS))
-        ends = {"smallest_scale": smallest.max(), "largest_scale": largest.min()}  # of what all of them were tried at
+        best, smallest, largest, published = (values[name] for name in ("best scale", *GRID))
+        grid = {"smallest_scale": smallest.max(), "largest_scale": largest.min()}  # of what all of them were tried at
+        grid["published_grid"] = bool(published.min())
         at_edge = int((((best == smallest) | (best == largest)) & (values["trained"] > 0)).sum())
-        yield variant, {"trained": values["trained"].mean(), **ends, "at_edge": at_edge}
+        yield variant, {"trained": values["trained"].mean(), **grid, "at_edge": at_edge}
 
 
 def of_network(name: archives.Name, folder: Path, training: Training) -> Iterator[Measure]:
@@ -116,18 +117,19 @@ def of_cells(origin: Origin, network: Network) -> Iterator[Measure]:
 
 
 def of_search(origin: Origin, search: pd.DataFrame, activation: str) -> Iterator[Measure]:
-    """Best scale, its LIF accuracy on the trials that chose it (as published), and the ends of the grid that was tried.
+    """Best scale, its LIF accuracy on the trials that chose it (as published), and of the grid: ends, whether it is whole.
 
     More scales can only raise the best accuracy: it is that of the published grid where the scales that were tried hold it.
     """
     accuracy, n = conversion.accuracy(search), search["trial"].nunique()
     published = list(PUBLISHED_GRID if activation == "sigmoid" else UNBOUNDED_GRID)
-    best = (accuracy[published] if set(published) <= set(accuracy.index) else accuracy).max()
+    held = set(published) <= set(accuracy.index)
+    best = (accuracy[published] if held else accuracy).max()
     yield origin.measure("best scale", conversion.best(search), "1", n)
     yield origin.measure("best accuracy in the search", 100 * best, "%", n)
     yield origin.measure("converted in the search", 100 * (best >= CONVERTED), "%", n)
-    for end, scale in zip(ENDS, (min(accuracy.index), max(accuracy.index)), strict=True):
-        yield origin.measure(end, scale, "1", n)
+    for name, value in zip(GRID, (min(accuracy.index), max(accuracy.index), held), strict=True):
+        yield origin.measure(name, value, "1", n)
 
 
 def of_trials(origin: Origin, trials: pd.DataFrame) -> Iterator[Measure]:
