@@ -57,23 +57,33 @@ def run(published: Path, study: str) -> str:
     of = provenance(published, study)
     if not of["size"]:
         raise ValueError(f"{published / study} does not exist; expected the published run of the study")
-    costs = pd.read_csv(published / study / "costs.csv")
-    hours = costs["cpu_s"].fillna(costs["wall_s"]).sum() / 3600  # one thread each: where only time was recorded, that
     return (
         f"*{of['size'].capitalize()} size: `{of['command']}` at commit {of['commit']}, seed {of['seed']}, {of['machine']}, "
-        f"{hours:.2g} CPU hours, finished {of['finished']}.*"
+        f"{hours(published, study):.2g} CPU hours, finished {of['finished']}.*"
     )
 
 
+def hours(published: Path, study: str) -> float:
+    """CPU hours of the published run of a study; jobs have one thread each: where only time was recorded, that."""
+    costs = pd.read_csv(published / study / "costs.csv")
+    return costs["cpu_s"].fillna(costs["wall_s"]).sum() / 3600
+
+
 def runs(published: Path) -> str:
-    """What made the numbers of each study, a line per run."""
+    """What made the numbers of each study and what it cost, a line per run, and what all of them cost."""
     rows: dict[tuple[str, ...], list[str]] = {}
     further = (path.parent.name for path in sorted(published.glob("*/run.csv")))
     for name in dict.fromkeys([*scorecard(published)["study"], *further]):
         of = provenance(published, name)
         if of["size"]:
-            rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(f"`{name}`")
-    return table(["studies", "made by", "commit", "seed", "finished"], [[", ".join(names), *of] for of, names in rows.items()])
+            rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(name)
+    costs = [sum(hours(published, name) for name in names) for names in rows.values()]
+    lines = [
+        [", ".join(f"`{name}`" for name in names), *of, f"{cost:.2g}"]
+        for (of, names), cost in zip(rows.items(), costs, strict=True)
+    ]
+    columns = ["studies", "made by", "commit", "seed", "finished", "CPU hours"]
+    return table(columns, [*lines, ["**all**", "", "", "", "", f"**{sum(costs):.0f}**"]])
 
 
 def verdicts(published: Path) -> str:
