@@ -181,7 +181,11 @@ def test_what_made_the_run_is_told_without_names_of_people_and_machines(docs):
     facts = markdown.provenance(docs / "results", "modes")
     assert (facts["command"], facts["commit"], facts["seed"]) == ("make reproduce", "abc", "3")
     assert (facts["machine"], facts["finished"], facts["numpy"]) == ("Linux x86_64", "2026-01-02", "2.3")
-    assert part(docs, "runs").splitlines()[2:] == ["| `modes` | `make reproduce` | abc | 3 | 2026-01-02 |"]
+    hours = pd.read_csv(docs / "results" / "modes" / "costs.csv")["cpu_s"].sum() / 3600
+    assert part(docs, "runs").splitlines()[2:] == [
+        f"| `modes` | `make reproduce` | abc | 3 | 2026-01-02 | {hours:.2g} |",
+        f"| **all** |  |  |  |  | **{hours:.0f}** |",
+    ]
     assert "secret" not in "".join(path.read_text() for path in docs.rglob("*.csv"))
 
 
@@ -206,15 +210,15 @@ def test_several_machines_and_versions_are_all_told_and_the_lowest_seed_is_the_r
 def test_claims_with_a_verdict_are_shown_and_the_others_fold_into_a_line(shown):
     lines = part(shown, "claims | modes").splitlines()
     assert lines[2:] == [
-        "| a &#124; b | table 1 | 0.9 | 0.88 | -0.05 to 0.01 | **reproduced** |",
+        "| a &#124; b | table 1 | 0.9 | 0.88 | -0.05 to 0.01 |  | **reproduced** |",
         "",
         "Without a verdict in this run: 2 not comparable and 1 not measured; "
         "[why](results/README.md#modes-claims-without-a-verdict).",
     ]
     assert part(shown, "claims | modes | c").startswith("No claim has a verdict in this run.\n\n")
     lines = part(shown, "claims | v1").splitlines()  # the paper's first
-    assert lines[2].startswith("| f | abstract | 1 s | 2 s | −∞ to -0.25 | **not reproduced** |")
-    assert lines[3].startswith("| e | abstract | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |")
+    assert lines[2].startswith("| f | abstract | 1 s | 2 s | −∞ to -0.25 |  | **not reproduced** |")
+    assert lines[3].startswith("| e | abstract | 1 s (goal) | 2 s | 0.5 to 1.5 |  | **not reproduced** |")
     assert len(lines) == 4
 
 
@@ -233,8 +237,8 @@ def test_headlines_show_the_first_claim_of_a_study_and_the_most_important_that_f
     monkeypatch.setattr(markdown, "HEADLINES", listed)
     listed.write_text("study,question,says,item\nmodes,Why?,In words,c\nmodes,,A and b,a | b\nv1,How?,It goes,e\n")
     assert part(shown, "headlines").splitlines()[2:] == [
-        "| [`modes`](docs/modes.md) | Why? | In words | 0.5 Hz | 0.4 Hz |  | not comparable: batches 200, needed 3000 |",
-        "| [`v1`](docs/v1.md) | How? | It goes | 1 s (goal) | 2 s | 0.5 to 1.5 | **not reproduced** |",
+        "| [`modes`](docs/modes.md) | Why? | In words | 0.5 Hz | 0.4 Hz |  |  | not comparable: batches 200, needed 3000 |",
+        "| [`v1`](docs/v1.md) | How? | It goes | 1 s (goal) | 2 s | 0.5 to 1.5 |  | **not reproduced** |",
     ]
     listed.write_text("study,question,says,item\nmodes,Why?,In words,c\nv1,How?,First,f\nv1,,It goes,e\n")
     assert "| First | 1 s |" in part(shown, "headlines")

@@ -161,7 +161,7 @@ class TestCards:
     ("changes", "says"),
     [
         ({"spread": 0.0, "n": 3.0}, "spread 0.0 of n = 3.0"), ({"n": 0.5}, "of n = 0.5"),
-        ({"spread": 0.1, "n": 1.0}, "of n = 1.0"),
+        ({"spread": 0.1, "n": 1.0, "like": "x"}, "of n = 1.0"), ({"spread": 0.1, "n": 1.0}, ""),
         ({"spread": 0.1, "n": 2.0}, ""), ({"n": 1.0}, ""), ({"margin": 0.0}, ""), ({"margin": -0.1}, "margin -0.1"),
         ({"value": np.inf}, "value inf"), ({"source": ""}, "no item or no source"), ({"direction": ""}, "no direction"),
         ({"direction": "", "note": "why"}, ""), ({"metric": ""}, "no metric"), ({"metric": "", "note": "why"}, ""),

@@ -270,6 +270,9 @@ def test_few_replicas_take_the_spread_of_the_grid():
     alone, grid = (card(made, [claim._replace(like=like) for claim in of_grid]) for like in ("", "a grid"))
     assert (alone["verdict"] == UNDECIDED).any()
     assert (grid["verdict"] == REPRODUCED).all()
+    assert f"± {np.sqrt(values.var(1, ddof=1).mean()):.2g}, of all like them, on MNIST" in grid["compared"][0]
+    assert "± 0.01, of all like them, (n = 3)" in grid["compared"][0]
+    assert not alone["compared"].str.contains("of all like them").any()
     widths = (grid["high"] - grid["low"]).to_numpy()
     parts = values.var(1, ddof=1).mean() / 2, 0.01**2 / 3
     variance = sum(parts)
@@ -287,6 +290,31 @@ def test_a_difference_takes_the_spread_of_each_of_its_kinds_among_their_like():
     parts = [np.mean([values[f"{kind}{k}"].var(ddof=1) for k in range(4)]) / 3 for kind in "PQ"]
     freedom = sum(parts) ** 2 / sum(part**2 / 8 for part in parts)
     assert row["high"] - row["low"] == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts)))
+
+
+def test_a_grid_of_differences_leaves_the_spreads_of_what_they_are_between():
+    """Whatever their order: P0 and Q0 spread like P0 to P3 and Q0 to Q3, not like P0, Q0, P1 and Q1."""
+    rng = np.random.default_rng(2)
+    values = {f"{kind}{k}": 0.9 + rng.normal(0, width, 3) for kind, width in (("P", 0.01), ("Q", 0.02)) for k in range(4)}
+    made = [row for name, of_one in values.items() for row in rows(of_one, name)]
+    claims = [CLAIM._replace(item=name, variant=name, like=name[0]) for name in values]
+    between = [CLAIM._replace(item=f"P{k} - Q{k}", variant=f"P{k} - Q{k}", value=0.0, like="P - Q") for k in range(2)]
+    alone, after, before = (card(made, listed).set_index("item") for listed in (claims, claims + between, between + claims))
+    for found in (after, before):
+        assert found.loc[list(values), ["low", "high"]].equals(alone[["low", "high"]])
+    assert before.loc[after.index].equals(after)
+
+
+def test_one_value_with_an_error_of_its_own():
+    """Held against 0.9 with a standard error of 0.02, known from elsewhere: Welch, endless degrees of freedom for it."""
+    values = np.array([0.90, 0.91, 0.92])
+    row = judged(rows(values), spread=0.02, n=1.0)
+    parts = 0.01**2 / 3, 0.02**2
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 2)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts))
+    assert (row["low"], row["high"]) == pytest.approx((0.01 - half, 0.01 + half))
+    assert "paper: 0.9 ± 0.02 (an error, see the note)" in row["compared"]
+    assert not row["why"]  # more of ours, or a smaller error, would decide
 
 
 def test_a_difference_is_held_against_the_spread_of_the_papers_difference():
@@ -534,7 +562,7 @@ def test_claims_are_read_as_they_were_written(tmp_path):
         ({"statistic": "mean of pairs"}, "the two measures of each network"),
         ({"value": NAN}, "value nan, looks 1, margin"),
         ({"spread": 0.0, "n": 3.0}, "spread 0.0 of n = 3.0"),
-        ({"spread": 0.1, "n": 1.0}, "spread 0.1 of n = 1.0"),
+        ({"spread": 0.1, "n": 1.0, "like": "grid"}, "spread 0.1 of n = 1.0"),
         ({"item": "accuracy"}, "'accuracy' stands there twice"),
     ],
 )

@@ -42,7 +42,8 @@ class Claim(NamedTuple):
     direction: Direction  # equal, at least or at most `value`; empty: there is no number to hold ours against
     value: float  # what the paper reports
     spread: float  # its standard deviation between networks; empty: not stated
-    n: float  # networks, items or units it rests on; 1: one example network; empty: a bound. With a spread: as many as ours
+    n: float  # networks, items or units it rests on; 1: one example network; empty: a bound
+    #   with a spread: empty: as many as ours; 1: the spread is the value's own error, known from elsewhere
     margin: float  # in the unit of the claim: a reader of the paper would call two values that differ by this the same
     conditions: str  # facts of what ran: dataset=MNIST; loss=reference; batches>=3000; replicas>=3 (see `core.measures.facts`)
     #   networks=trained   only networks whose measure of that name is not 0: the paper speaks of those alone
@@ -133,6 +134,6 @@ def fault(claim: Claim) -> str:
         return f"{numbers}, expected a number, 1 look or more and a margin of 0 or more"
     if claim.statistic == "mean of pairs" and " - " not in claim.variant:
         return f"variant {claim.variant!r}, expected the two measures of each network, for instance 'trained - initial'"
-    if claim.spread <= 0 or claim.n < 1 or (claim.n < 2 and claim.spread > 0):
-        return f"spread {claim.spread} of n = {claim.n}, expected a positive spread of two or more, or none"
+    if claim.spread <= 0 or claim.n < 1 or (claim.n < 2 and claim.spread > 0 and claim.like):
+        return f"spread {claim.spread} of n = {claim.n}, expected a positive spread, of two or more among like ones, or none"
     return ""

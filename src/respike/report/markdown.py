@@ -31,7 +31,7 @@ STAY_OPEN = """
 
 Of the papers' claims that are undecided, {} would be so even if our means, as they now stand, were exact: the paper's own
 networks are too few, or lie too far apart."""
-JUDGED = ("paper or goal", "ours", "difference (95 %)", "verdict")
+JUDGED = ("paper or goal", "ours", "difference (95 %)", "margin", "verdict")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -59,14 +59,14 @@ def run(published: Path, study: str) -> str:
         raise ValueError(f"{published / study} does not exist; expected the published run of the study")
     return (
         f"*{of['size'].capitalize()} size: `{of['command']}` at commit {of['commit']}, seed {of['seed']}, {of['machine']}, "
-        f"{hours(published, study):.2g} CPU hours, finished {of['finished']}.*"
+        f"{_number(hours(published, study), ' CPU hours, ')}finished {of['finished']}.*"
     )
 
 
 def hours(published: Path, study: str) -> float:
-    """CPU hours of the published run of a study; jobs have one thread each: where only time was recorded, that."""
-    costs = pd.read_csv(published / study / "costs.csv")
-    return costs["cpu_s"].fillna(costs["wall_s"]).sum() / 3600
+    """CPU hours of the published run of a study; nan where they were not recorded."""
+    path = published / study / "costs.csv"
+    return pd.read_csv(path)["cpu_s"].sum(min_count=1) / 3600 if path.exists() else np.nan
 
 
 def runs(published: Path) -> str:
@@ -79,11 +79,16 @@ def runs(published: Path) -> str:
             rows.setdefault((f"`{of['command']}`", of["commit"], of["seed"], of["finished"]), []).append(name)
     costs = [sum(hours(published, name) for name in names) for names in rows.values()]
     lines = [
-        [", ".join(f"`{name}`" for name in names), *of, f"{cost:.2g}"]
+        [", ".join(f"`{name}`" for name in names), *of, _number(cost)]
         for (of, names), cost in zip(rows.items(), costs, strict=True)
     ]
     columns = ["studies", "made by", "commit", "seed", "finished", "CPU hours"]
-    return table(columns, [*lines, ["**all**", "", "", "", "", f"**{sum(costs):.0f}**"]])
+    return table(columns, [*lines, ["**all**", "", "", "", "", f"**{np.nansum(costs):.0f}**"]])
+
+
+def _number(value: float, after: str = "") -> str:
+    """A number to two digits and what stands after it; nothing where there is none."""
+    return "" if np.isnan(value) else f"{value:.2g}{after}"
 
 
 def verdicts(published: Path) -> str:
@@ -120,13 +125,14 @@ def headlines(published: Path) -> str:
 
 
 def judged(claim: pd.Series) -> list[str]:
-    """Paper's value, ours, the interval of their difference, and the verdict with the reasons when there is none."""
+    """Paper's value, ours, the interval of their difference, the margin, and the verdict, or why there is none."""
     unit = "" if claim["unit"] in {"", "1", "r", "R2"} else f" {claim['unit']}"
     values = [f"{claim[name]}{unit}" if claim[name] else "" for name in ("paper", "ours")]
     whose = "" if claim["whose"] == cards.WHOSE[0] else f" ({claim['whose']})"
     if claim["verdict"] in cards.OPEN:
-        return [values[0] + whose, values[1], "", f"{claim['verdict']}: {cards.reason(claim)}"]
-    return [values[0] + whose, values[1], cards.interval(claim), f"**{claim['verdict']}**"]
+        return [values[0] + whose, values[1], "", "", f"{claim['verdict']}: {cards.reason(claim)}"]
+    margin = "" if np.isnan(claim["margin"]) else f"{claim['margin']:.3g}"  # parts of a sentence have one each
+    return [values[0] + whose, values[1], cards.interval(claim), margin, f"**{claim['verdict']}**"]
 
 
 def claims(published: Path, study: str, item: str = "*", *, way: str = ".") -> str:
@@ -260,12 +266,15 @@ def overview(published: Path) -> str:
     return "\n\n".join(
         [
             "# Results",
-            "Made by `make publish` from the files of the runs; nothing here is typed. The same commands make the same "
-            "numbers again. *Reproduced*: the 95 % interval of the difference lies inside a margin written down before the "
-            "run, or the claim's direction holds all over it; *not reproduced*: it lies outside; *undecided*: it holds both "
-            "answers. An interval misses once in twenty; nothing is corrected for the number of claims. "
-            "Where more networks were trained after a look at the first ones, each look has its share of that twentieth: two "
-            "looks, two intervals of 97.5 % (the scorecard tells how many). "
+            "Made by `make publish` from the files of the runs; no number of ours is typed. The same commands, at the "
+            "commit named, make the same numbers again. *Reproduced*: the 95 % interval of the difference lies inside a "
+            "margin written down before the run, or the claim's direction holds all over it (less the margin, where a "
+            "bound has one); *not reproduced*: it lies outside; *undecided*: it lies partly inside and partly outside. An "
+            "interval misses once in twenty; nothing is corrected for the number of claims. Where more networks were "
+            "trained after a look at the first ones, each look has its share of that twentieth: two looks, two intervals "
+            "of 97.5 % (the scorecard tells how many); going on to the paper's own number of networks, as planned from "
+            "the start, is no look. Where replicas are few, spreads are pooled over like networks (one task, one kind and "
+            "number of cells), the paper's and ours apart. "
             "*−∞ to ∞*: one number on either side, and nothing tells how far chance carries it.",
             runs(published),
             f"## Verdicts\n\n{verdicts(published)}",

@@ -2,12 +2,14 @@
 
 The rule, the same for every claim, with its margin written down before the run:
   reproduced      the 95 % interval of the difference lies inside the margin, or the claim's direction holds all over it
+                  (less the margin, where a bound has one)
   not reproduced  the interval lies outside
   undecided       it holds both answers: too few replicas
   not comparable  what ran was something else than the claim is about; every reason is told
   not measured    this run has no value for it
 Each interval misses once in twenty; nothing is corrected for the number of claims. Where networks were added after a look at
-those before, each look has its share of the twentieth (Bonferroni).
+those before, each look has its share of the twentieth (Bonferroni); to go on to the paper's own number, as planned, is none.
+Where replicas are few, spreads are pooled over like networks (`Claim.like`), the paper's and ours apart.
 """
 
 from collections import defaultdict
@@ -94,7 +96,8 @@ def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
         why_not += ["not every network is measured twice"] if pairs.isna().any() else []
         ours = [intervals.sample(pairs)]
     n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
-    return Evidence(claim, runs[0].size, rows, why_not, ours, Side(claim.value, n, claim.spread, n - 1))
+    paper = Side(claim.value, n, claim.spread, np.inf if has_error(claim) else n - 1)
+    return Evidence(claim, runs[0].size, rows, why_not, ours, paper)
 
 
 def kinds_of(claim: Claim) -> list[str]:
@@ -150,7 +153,9 @@ def with_like(found: list[Evidence]) -> list[Evidence]:
     for grid in grids.values():
         # a kind that is asked for twice counts once
         ours = {side: None for number in grid if all(answers(found[number])) for side in sides_of(found[number])}
-        known |= zip(ours, intervals.pooled([side for *_, side in ours]), strict=True)
+        spreads = dict(zip(ours, intervals.pooled([side for *_, side in ours]), strict=True))
+        # a grid of differences alone does not say how the networks of other grids spread
+        known = known | spreads if any(len(found[number].ours) == 1 for number in grid) else spreads | known
         for kinds in (1, 2):  # a difference spreads more than what it is between
             same = [number for number in grid if len(found[number].ours) == kinds]
             for number, side in zip(same, intervals.pooled([found[number].paper for number in same]), strict=True):
@@ -242,17 +247,24 @@ def decided(claim: Claim, low: float, high: float) -> str:
 def left_open(found: Evidence) -> bool:
     """Whether a claim about a mean would be undecided with endlessly many networks of ours, their mean and spread as now."""
     exact = found._replace(ours=[side._replace(n=ENDLESS) for side in found.ours])
-    return found.claim.statistic in MEANS and decided(found.claim, *difference(exact)) == UNDECIDED
+    theirs = found.claim.statistic in MEANS and not has_error(found.claim)
+    return theirs and decided(found.claim, *difference(exact)) == UNDECIDED
+
+
+def has_error(claim: Claim) -> bool:
+    """Whether the spread of a claim is no spread of networks but the error of its value, known from elsewhere."""
+    return claim.n == 1 and claim.spread > 0
 
 
 def sentence(found: Evidence, ours: float, low: float, high: float) -> str:
     """What was compared with what: n, spread, interval, margin."""
     claim, rows = found.claim, found.rows
-    spread = found.ours[0].spread if claim.statistic in MEANS and len(found.ours) == 1 else np.nan
+    spreads = " and".join(map(_spread, found.ours)) if claim.statistic in MEANS else ""
     data = ", ".join(dict.fromkeys(name for part in rows for name in part["dataset"]))
     pairs = ", the same ones" if claim.statistic == PAIRS else ""
-    mine = f"{' minus '.join(of_what(claim, part) for part in rows)}{pairs}: {ours:.4g}{_more(spread, np.nan)} on {data}"
-    theirs = f"{claim.value:.4g}{_more(claim.spread, claim.n)}"
+    mine = f"{' minus '.join(of_what(claim, part) for part in rows)}{pairs}: {ours:.4g}{spreads} on {data}"
+    number = "" if np.isnan(claim.n) else " (an error, see the note)" if has_error(claim) else f" (n = {claim.n:g})"
+    theirs = f"{claim.value:.4g}{_spread(found.paper)}{number}"
     wanted = {"equal": "the same", "at least": "as much", "at most": "as little"}[claim.direction]
     within = f"{wanted} within {claim.margin:.3g}" if claim.margin else f"{claim.direction} that"
     looks = f" ({claim.looks:g} looks)" if claim.looks > 1 else ""
@@ -260,9 +272,10 @@ def sentence(found: Evidence, ours: float, low: float, high: float) -> str:
     return f"{mine}; {claim.whose}: {theirs}; {within}? Difference {ours - claim.value:.3g}, {level}"
 
 
-def _more(spread: float, n: float) -> str:
-    """Spread and number behind a value, as far as they are known."""
-    return ("" if np.isnan(spread) else f" ± {spread:.2g}") + ("" if np.isnan(n) else f" (n = {n:g})")
+def _spread(side: Side) -> str:
+    """The spread behind a value as far as it is known, and whether it is that of all like networks."""
+    pooled = ", of all like them," if np.isfinite(side.freedom) and side.freedom > side.n - 1 else ""
+    return "" if np.isnan(side.spread) else f" ± {side.spread:.2g}{pooled}"
 
 
 def interval(low: float, high: float) -> str:
