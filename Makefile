@@ -7,10 +7,12 @@ UV ?= uv
 CONFIG ?=
 # a further run to publish; make itself calls the assembler so
 AS :=
-STUDIES := modes v1 fsbi rate2lif barrel neulvm
-CLAIMS := --claims $(STUDIES:%=src/respike/%/claims.csv)
+# read when they are asked for: workflow/Snakefile has the one list of studies
+STUDIES = $(shell sed -n 's/^STUDIES = //p' workflow/Snakefile | tr -d '[],"')
+CLAIMS = --claims $(STUDIES:%=src/respike/%/claims.csv)
 CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))
-REFERENCE := $(wildcard ../shared/golden)
+# a folder with cases of the published programs; tests that need one are skipped without
+REFERENCE ?=
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --profile none --cores $(CORES) $(CONFIGFILE)
 export RESPIKE_REFERENCE ?= $(abspath $(REFERENCE))

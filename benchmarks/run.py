@@ -27,7 +27,7 @@ surroundings.settle()
 
 import pandas as pd  # noqa: E402
 
-STUDIES = ("modes", "v1", "barrel", "fsbi", "rate2lif", "neulvm")
+STUDIES = sorted(path.parent.name for path in Path(__file__).parents[1].glob("src/respike/*/claims.csv"))
 COLUMNS = ["workload", "cpu_s", "peak_mb", "yardstick", "yardstick_cpu_s", "ratio", "wall_s", "load"]
 LEAST_RUNS, MOST_RUNS, LEAST_SECONDS, LONG = 3, 50, 1.0, 8.0
 

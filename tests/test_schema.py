@@ -27,7 +27,10 @@ def test_the_shipped_config_is_valid():
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "workflow/presets").glob("*.yaml")), ids=lambda path: path.stem)
-def test_presets_name_known_keys(preset):
+def test_presets_name_known_keys(preset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "mnist").mkdir(parents=True)  # the user's to bring
+
     def overlay(base, extra):
         return {**base, **{k: overlay(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in extra.items()}}
 
@@ -99,7 +102,9 @@ def test_null_leaves_out_what_another_file_lists():
         check({**CONFIG, "v1": {"seeds": None}}, SCHEMA)
 
 
-def test_a_tilde_in_a_path_is_the_home_folder():
+def test_a_tilde_in_a_path_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mnist").mkdir()
     home = str(Path.home())
     assert (
         check({**CONFIG, "modes": {**CONFIG["modes"], "digits_dir": "~/mnist"}}, SCHEMA)["modes"]["digits_dir"]
@@ -132,6 +137,7 @@ FILES = [
     ("fsbi", "poly", "released_whole"),
     ("fsbi", "poly", "released"),
 ]
+FOLDERS = [("barrel", "sweeps", "meshes"), ("modes", "digits_dir")]
 
 
 @pytest.mark.parametrize("key", FILES, ids=".".join)
@@ -161,9 +167,11 @@ def test_the_path_of_a_file_that_is_not_there_is_told_with_its_key(key, tmp_path
 
 def test_a_file_in_place_of_a_folder_is_told_and_what_names_no_path_need_not_be_there(tmp_path):
     (tmp_path / "a.obj").write_text("1")
-    with pytest.raises(ConfigError, match=r"barrel.sweeps.meshes = '.*a.obj': is a file; expected a folder"):
-        check(laid(str(tmp_path / "a.obj"), "barrel", "sweeps", "meshes"), SCHEMA)
-    check(laid(str(tmp_path), "barrel", "sweeps", "meshes"), SCHEMA)
+    for key in FOLDERS:
+        for name, state in (("a.obj", "is a file"), ("b", "does not exist")):
+            with pytest.raises(ConfigError, match=rf"{'.'.join(key)} = '.*{name}': {state}; expected a folder"):
+                check(laid(str(tmp_path / name), *key), SCHEMA)
+        check(laid(str(tmp_path), *key), SCHEMA)
     check(laid("natural movie one", "v1", "data", "session", "movie"), SCHEMA)
     check(laid("standin", "v1", "data_dir"), SCHEMA)
 
@@ -183,6 +191,11 @@ def every_key(schema: dict, path: str = ""):
 
 
 KEYS = [*every_key(SCHEMA), *(pair for name, part in SCHEMA.get("$defs", {}).items() for pair in every_key(part, f"{name}."))]
+
+
+def test_every_path_has_to_be_there():
+    paths = [(key, part.get("items", part)) for key, part in KEYS]
+    assert [key for key, part in paths if part.get("format") == "path" and not {"there", "then"} & part.keys()] == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Every rule of the workflow is such a line and can be pasted into a terminal. `py
 what a stage takes. Settings are given as JSON.
 
 The workflow as a whole: `python -m respike run`, `scenarios`, `verify` and `status`, each with --help.
-What others take up: `python -m respike export crate | bundle`.
+What others take up: `python -m respike export crate | bundle | nwb`.
 """
 
 import sys
