@@ -30,7 +30,7 @@ from respike.fsbi.inference.targets import Target
 from respike.fsbi.params import FAMILIES, FINISHED, METRICS, PLASTIC, THETA, Cells, Network, Protocol, Wiring, box, metrics_of
 from respike.fsbi.recording import Recording
 from respike.fsbi.rules import Rows, joined, parameters
-from respike.fsbi.stages import example, metrics, survivors, table
+from respike.fsbi.stages import example, figures, metrics, survivors, table
 from respike.fsbi.stages import filter as rule_filter
 from respike.fsbi.stages import surrogate as surrogate_stage
 
@@ -1086,6 +1086,28 @@ def test_coverage_in_the_figure_is_that_of_the_region_of_each_credibility(rng):
     curve = inference_figure.draw([one], [], compare).axes[1].lines[0]
     credibility, above = curve.get_data()
     assert 0.5 + np.interp(0.5, credibility, above) == pytest.approx(1 - 2**-0.25, abs=0.02)
+
+
+def test_each_metric_of_a_round_has_a_line_of_its_own(rng):
+    """Of one colour, and named by it in the legend."""
+    one = {"round": 1, "condition_names": ["rate", "w_blow"], "learned": np.array([9, 20]), "attainable": rng.random((2, 2))}
+    axes = style.panels()[1][0, 0]
+    inference_figure.draw_attainable(axes, [one], [measured(9), measured(9, round=1)])
+    lines, labels = axes.get_legend_handles_labels()
+    assert labels == ["pi1, rate", "pi1, w_blow"]
+    assert len({line.get_color() for line in lines}) == 1
+    assert len({line.get_linestyle() for line in lines}) == 2
+
+
+@pytest.mark.parametrize(("family", "n"), [("poly", 17), ("mlp", 15)])
+def test_figures_of_metrics_say_the_units(family, n):
+    rounds = [measured(20, family)]
+    along = figures.histograms(rounds, family, bounds()).axes
+    against = figures.against_rate(rounds, family, bounds()).axes
+    labels = [axes.get_xlabel() for axes in along[:n]]
+    assert labels[0] == "rate (Hz)"
+    assert [label.partition(" ")[0] for label in labels] == list(metrics_of(family))
+    assert [axes.get_ylabel().replace("\n", " ") for axes in against[: n - 1]] == labels[1:]
 
 
 @pytest.mark.parametrize(

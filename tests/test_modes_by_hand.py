@@ -223,3 +223,19 @@ def test_bars_of_a_figure_go_from_the_lowest_to_the_highest_replica():
     (_, _, (bars,)) = axes.containers[0]
     np.testing.assert_allclose([part[:, 1] for part in bars.get_segments()], [[50, 50], [10, 60]])
     assert axes.containers[0][0].get_ydata() == pytest.approx([50, 30])
+
+
+def test_rate_networks_are_told_from_spiking_ones_of_their_size_and_a_legend_serves_all_panels():
+    rows = pd.DataFrame({"cell": ["spike", "rate"], "neurons": 9, "modes": 3, "metric": "mse", "value": [0.1, 0.2]})
+    figure, axes = figures.style.panels(1, 2)
+    for panel in axes[0]:
+        figures.by_modes(panel, rows, "mse", ("spike", "rate"))
+    assert [[line.get_marker() for line, *_ in panel.containers] for panel in axes[0]] == [["o", "s"]] * 2
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["spike, N = 9", "rate, N = 9"]
+
+
+def test_fitted_lines_of_the_importance_are_named_by_network_and_ranks(rng):
+    member = {"pin": rng.random((7, 20)), "pout": rng.random((7, 20)), "scores": rng.random(20)}
+    labels = figures.importance({"task_spike_N7_P20": [member]}).axes[1].get_legend_handles_labels()[1]
+    assert [label.partition(":")[0] for label in labels] == ["N = 7, ranks 1-9", "N = 7, ranks 10-19"]

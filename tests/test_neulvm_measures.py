@@ -13,7 +13,7 @@ from respike.neulvm import measurement, simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.model import Trial
 from respike.neulvm.params import Circuit
-from respike.neulvm.stages import metrics
+from respike.neulvm.stages import figures, metrics
 from respike.neulvm.stages import spikes as spikes_stage
 
 TRUE = Circuit()
@@ -242,3 +242,21 @@ def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path):
         "inferred_by": "fits_0 and fits_1",
         "tried_by": "recordings_0 and recordings_1",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "label"),
+    [
+        ("rest_0", 3, "rest potential of E1"),
+        ("mem_rate_2", 3, "mem rate of I"),
+        ("coupling_0_2", 3, "coupling of E1 to I"),
+        ("coupling_0", 1, "coupling of population"),
+    ],
+)
+def test_parameters_in_figures_are_named_by_their_populations(name, n, label):
+    assert figures._parameter(name, n) == label
+
+
+def test_a_rate_beyond_the_axis_is_told():
+    runs = {name: {"dt": 0.01, "free": np.full((500, 1), rate)} for name, rate in (("network", 20.0), ("glm", 60.0))}
+    assert [axes.get_title("left") for axes in figures.free(runs).axes] == ["hidden network", "glm, up to 60 Hz"]

@@ -269,6 +269,26 @@ def test_shares_converted_by_loss(tmp_path, monkeypatch):
     ]
 
 
+def test_bars_of_shares_are_exact_intervals_and_activations_are_drawn_as_published(tmp_path, monkeypatch):
+    """One network of four is trained, all convert: limits by the beta distribution; the search has a higher accuracy."""
+    rows = []
+    for replica, trained in enumerate((100, 0, 0, 0)):
+        found = {"trained": trained, "converted": 100, "cells": 200, "best scale": 30, "best accuracy in the search": 90}
+        found |= dict.fromkeys(("rate accuracy", "LIF accuracy", "trials to train"), 80)
+        rows += [metrics.Origin("soft_one", replica, "d").measure(name, value, "1", 100) for name, value in found.items()]
+    drawn, table = {}, measures.table("rate2lif", rows)
+    monkeypatch.setattr(figures.style, "save", lambda figure, folder, name, about: drawn.update({name: figure}))
+    figures.sizes(table, ["soft_one"], tmp_path)
+    trained, converted = drawn["fig1_fig2_sizes"].axes[1].containers
+    limits = [100 * stats.beta.ppf(q, a, b) for q, a, b in ((0.025, 1, 4), (0.975, 2, 3), (0.025, 4, 1))]
+    np.testing.assert_allclose(trained.lines[2][0].get_segments()[0][:, 1], limits[:2])
+    np.testing.assert_allclose(converted.lines[2][0].get_segments()[0][:, 1], (limits[2], 100))
+    figures.bars(table, ["soft_one"], "bars", "t", tmp_path, figures.BEST, {"soft_one": "softplus"})
+    (axes,) = drawn["bars"].axes
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["softplus\n1/λ = 30"]
+    assert [bar.get_height() for bar in axes.patches] == [80, 90]
+
+
 def test_components_hold_the_share_that_was_put_in():
     """Courses of five orthogonal directions of known variance: three of them hold (4 + 3 + 2) / 11 of it."""
     power = np.array([4.0, 3.0, 2.0, 1.0, 1.0])

@@ -72,7 +72,8 @@ def test_all_stages(raw, recording, tmp_path):
     measured = pd.read_parquet(table)
     assert {"mle", "sm-h", "constant rate", "psth", "generator", "training trials", "data"} == set(measured["variant"])
     shown = {"recording": recording, "runs": runs, "names": list(variants)}
-    figures.run(**shown, histories=histories, metrics=table, ground_truth=ground_truth, folder=tmp_path / "figures")
+    rest = {"metrics": table, "ground_truth": ground_truth, "variants": variants, "folder": tmp_path / "figures"}
+    figures.run(**shown, histories=histories, **rest)
     assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png")) == sorted(plan.FIGURES)
     spikes.run(**shown, out=tmp_path / "spikes.npz")
     networks = core_spikes.read_networks(tmp_path / "spikes.npz")
@@ -419,7 +420,12 @@ def shown_of(raw, folder, units, runs, couplings):
     fit_ = (np.full(4, 0.5), np.full(4, 0.4), couplings, np.zeros(n), *scale, len(units), 1, "stand-in")
     simulation = Simulation(runs, runs[:, :, : len(units)] + 0.0, *fit_)
     return figures.Shown(
-        recorded.read(folder / "recording.npz"), {"copy": simulation}, {}, pd.DataFrame(), truth.read(raw / "ground_truth.npz")
+        recorded.read(folder / "recording.npz"),
+        {"copy": simulation},
+        {},
+        pd.DataFrame(),
+        truth.read(raw / "ground_truth.npz"),
+        {"copy": 50.0},
     )
 
 
@@ -436,6 +442,16 @@ def test_figures_show_true_couplings_of_the_cells_that_were_kept(raw, tmp_path):
     for cell, panel in enumerate(figures.self_couplings(shown).axes):
         for line in panel.lines[1:]:  # truth and copy
             np.testing.assert_allclose(line.get_ydata(), true[cell, cell], rtol=1e-12)
+
+
+def test_points_of_the_pareto_figure_are_named_by_their_weights(raw, tmp_path):
+    """That of the config among them."""
+    known = truth.read(raw / "ground_truth.npz")
+    shown = shown_of(raw, tmp_path, (0, 1), known.spikes[8:12, 9:, :2], np.zeros((2, 2, 9)))
+    measured = {"nll": 0.3, "rate ratio": 1.0, f"noise correlation R2 ({shown.n_runs} trials)": 0.5}
+    rows = [Measure(name, 0, "d", *one, "1", 1) for name in ("copy", "copy@nc500") for one in measured.items()]
+    left, _ = figures.pareto(shown._replace(measures=pd.DataFrame(rows))).axes
+    assert sorted(text.get_text() for text in left.texts) == ["50", "500"]
 
 
 def test_logit_couplings_are_what_a_spike_adds_to_the_log_odds():

@@ -147,7 +147,7 @@ use rule stage as figures with:
         runtime=20,
         mem_mb=2000,
     params:
-        **stage("v1.figures", names=config["shown"], folder=f"{RESULTS}/figures"),
+        **stage("v1.figures", names=config["shown"], variants=config["variants"], folder=f"{RESULTS}/figures"),
 
 
 for hidden, changed in HIDDEN.items():

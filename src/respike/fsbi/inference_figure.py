@@ -84,14 +84,14 @@ def draw_curve(axes: Axes, compare: pd.DataFrame) -> None:
 
 
 def draw_attainable(axes: Axes, examined: list[Examined], rounds: list[pd.DataFrame]) -> None:
-    """Here: that correlation as far as rules can be predicted (lines), and as found (dots), for each metric of a round."""
+    """Here: that correlation as far as rules can be predicted (lines), and as found (open), for each metric of a round."""
     for one in examined:
         number = int(one["round"])
         for column, name in enumerate(one["condition_names"]):
-            color, marker = COLORS[(number - 1) % 5], "osD^"[column % 4]
-            axes.plot(one["learned"], one["attainable"][:, column], "-", color=color)
+            color, look = COLORS[(number - 1) % 5], ("o-", "s--", "D:", "^-.")[column % 4]
+            axes.plot(one["learned"], one["attainable"][:, column], look, color=color, ms=2, label=f"pi{number}, {name}")
             found = relation(rounds[number], name)[0] if f"aim_{name}" in rounds[number] else np.nan
-            axes.plot(one["learned"][-1], found, marker, color=color, label=f"pi{number}, {name}")
+            axes.plot(one["learned"][-1], found, look[0], color=color, markersize=7, markerfacecolor="none")
     axes.set(ylabel="correlation of log values", title="here: attainable and found")
     count_rules(axes)
     if examined:

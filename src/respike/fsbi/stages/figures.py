@@ -30,6 +30,7 @@ ROUND_COLORS = ("0.6", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#000000")
 RATE_RANGE = (0, 50)  # Hz, of the colours
 TERM_LIMITS = (TERM_BOX[0] - 0.1, TERM_BOX[1] + 0.1)
 BINS = 10  # of a heat map
+UNITS = {"rate": "Hz", "rate_i": "Hz", "std_rate_spatial": "Hz"} | dict.fromkeys(("std_rate_temporal", "fft"), "1/cell/ms")
 CONSTANT = {"poly": ("alpha", "beta"), "mlp": ("pre_bias", "post_bias")}  # change at a spike whatever the other cell did
 
 
@@ -64,15 +65,15 @@ def run(
     rounds, targets = [files.read_table(path) for path in tables], settings.targets
     everything = read(tables)
     good = everything[meets(everything, plausible(targets, group(settings.condition, family)))]
-    examined = [files.read_arrays(path) for path in posteriors]
+    examined, chosen = [files.read_arrays(path) for path in posteriors], GROUP_LABELS[settings.condition]
     one, wiring = files.read_table(example).iloc[0], settings.simulation.wiring
     draw = {
         "accumulation": lambda: accumulation(rounds, family, targets),
         "components": lambda: spectra(rounds, family),
         "protocol": lambda: protocols(one, family, mlp.fixed_layers(wiring, hidden), wiring.tau_fast),
         "metrics": lambda: histograms(rounds, family, targets),
-        "correlations": lambda: correlations(good, examined[-1] if examined else None, family),
-        "pairs": lambda: pairs(good, family),
+        "correlations": lambda: correlations(good, chosen, examined[-1] if examined else None, family),
+        "pairs": lambda: pairs(good, chosen, family),
         "against_rate": lambda: against_rate(rounds, family, targets),
         "heat_maps": lambda: heat_maps(rounds, family),
         "longevity": lambda: survival(files.read_table(longevity), family, targets, settings.seconds),
@@ -149,8 +150,8 @@ def protocols(example: pd.Series, family: str, layers: np.ndarray, tau_fast: flo
 def histograms(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
     """Every metric, round by round, with its plausible range in grey."""
     names = metrics_of(family)
-    figure, axes = style.panels(3, 6, 1.7, 2.0)
-    for panel, name in zip(axes.flat, names, strict=False):
+    figure, axes = metric_panels(len(names))
+    for panel, name in zip(axes, names, strict=False):
         values = [table[name].dropna().to_numpy(float) for table in rounds]
         edges = bin_edges(np.concatenate(values))
         for number, value in enumerate(values):
@@ -159,16 +160,25 @@ def histograms(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Ta
         if name in targets and targets[name].plausible:
             low, high = targets[name].plausible
             panel.axvspan(max(low, edges[0]), max(edges[0], min(high, edges[-1])), color="0.92", zorder=0)
-        panel.set_title(name)
-    for panel in axes.flat[len(names) :]:
-        panel.axis("off")
-    last = axes.flat[-1]
+        panel.set_xlabel(with_unit(name))
     for number, table in enumerate(rounds):
-        last.plot([], [], color=round_color(number), label=f"pi{number}, n = {len(table)}")
-    last.axis("off")
-    last.legend(loc="center")
-    axes[1, 0].set_ylabel("share of rules")
+        axes[0].plot([], [], color=round_color(number), label=f"pi{number}, n = {len(table)}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.supylabel("share of rules", fontsize=8)
     return figure
+
+
+def metric_panels(n: int) -> tuple[Figure, np.ndarray]:
+    """A panel for each of n metrics, four to the width of a page."""
+    figure, axes = style.panels(-(-n // 4), 4, 1.6, style.WIDTH / 2)
+    for panel in axes.flat[n:]:
+        panel.axis("off")
+    return figure, axes.ravel()
+
+
+def with_unit(name: str) -> str:
+    """Name of a metric, and its unit if it has one; weights are in units of the leak conductance, all else are numbers."""
+    return f"{name} ({UNITS[name]})" if name in UNITS else name
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
@@ -180,22 +190,20 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
 def against_rate(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, Target]) -> Figure:
     """Every other metric against the rate, a dot per rule, over the central 98 %; the plausible range is grey."""
     names = [name for name in metrics_of(family) if name != "rate"]
-    figure, axes = style.panels(3, 6, 1.7, 2.0)
-    for panel, name in zip(axes.flat, names, strict=False):
+    figure, axes = metric_panels(len(names))
+    for panel, name in zip(axes, names, strict=False):
         for number, table in enumerate(rounds):
             panel.plot(table["rate"] + 0.01, table[name], ".", markersize=2, color=round_color(number), rasterized=True)
         low, high = bin_edges(np.concatenate([table[name].dropna() for table in rounds]))[[0, -1]]
         panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         if name in targets and targets[name].plausible:
             panel.axhspan(*np.clip(targets[name].plausible, *panel.get_ylim()), color="0.92", zorder=0)
-        panel.set(xscale="log", title=name)
-    for panel in axes.flat[len(names) :]:
-        panel.axis("off")
+        panel.set(xscale="log", ylabel=with_unit(name).replace(" ", "\n"))
     for number, table in enumerate(rounds):
         label = f"pi{number}, {int(table['rate'].notna().sum())} finished"
-        axes.flat[-1].plot([], [], ".", color=round_color(number), label=label)
-    axes.flat[-1].legend(loc="center")
-    axes[2, 0].set_xlabel("rate + 0.01 (Hz)")
+        axes[0].plot([], [], ".", color=round_color(number), label=label)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.supxlabel("rate + 0.01 (Hz)", fontsize=8)
     return figure
 
 
@@ -230,14 +238,14 @@ def mean_fields(rounds: list[pd.DataFrame]) -> Figure:
     return figure
 
 
-def correlations(good: pd.DataFrame, examined: dict[str, np.ndarray] | None, family: str) -> Figure:
-    """Conditional correlations of the last posterior and Pearson correlations of the plausible rules (figures 4e and 4f)."""
+def correlations(good: pd.DataFrame, chosen: str, examined: dict[str, np.ndarray] | None, family: str) -> Figure:
+    """Conditional correlations of the last posterior, and Pearson's of the rules that meet the chosen conditions (4e, 4f)."""
     figure, axes = style.panels(1, 2, 3.6)
     names = list(THETA[family][:-1])
     none = np.full((len(names), len(names)), np.nan)
     pearson = np.corrcoef(parameters(good, family).T) if len(good) > 2 else none
     conditional = (examined["correlations"], condition_text(examined)) if examined else (none, "no posterior in this run")
-    matrices = [conditional, (pearson, f"Pearson, {len(good)} rules that meet the conditions")]
+    matrices = [conditional, (pearson, f"Pearson, {len(good)} rules that meet the conditions: {chosen}")]
     for panel, (matrix, title) in zip(axes[0], matrices, strict=True):
         shown = panel.imshow(np.where(np.eye(len(names)) > 0, np.nan, matrix), vmin=-1, vmax=1, cmap="RdBu_r")
         panel.set_title(textwrap.fill(title, 40))
@@ -253,8 +261,8 @@ def condition_text(examined: dict[str, np.ndarray]) -> str:
     return "conditional, posterior at " + ", ".join(parts)
 
 
-def pairs(good: pd.DataFrame, family: str) -> Figure:
-    """Every parameter against every other, each over its prior range, for the rules that meet the conditions (figure 4f)."""
+def pairs(good: pd.DataFrame, chosen: str, family: str) -> Figure:
+    """Every parameter against every other, each over its prior range, of rules that meet the chosen conditions (figure 4f)."""
     names = list(THETA[family])
     figure, ((axes,),) = style.panels(1, 1, 7.2, 7.2)
     low, high = np.array([box(name) for name in names]).T
@@ -270,7 +278,8 @@ def pairs(good: pd.DataFrame, family: str) -> Figure:
     middle = np.arange(len(names)) + 0.5
     axes.set_xticks(middle, names, rotation=90, fontsize=5)
     axes.set_yticks(middle, names[::-1], fontsize=5)
-    axes.set(xlim=(0, len(names)), ylim=(0, len(names)), title=f"{len(good)} rules that meet the conditions")
+    title = f"{len(good)} rules that meet the conditions: {chosen}"
+    axes.set(xlim=(0, len(names)), ylim=(0, len(names)), title=title)
     return figure
 
 

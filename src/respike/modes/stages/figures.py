@@ -82,18 +82,23 @@ def measured_networks(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...], scale: float = 1.0) -> None:
-    """Mean and range over replicas of `metric` against the number of modes, a line per (cell, neurons): rate cells dashed."""
+    """Mean and range over replicas of `metric` against the number of modes, a line per (cell, neurons).
+
+    A colour for each number of neurons; rate cells dashed, with open squares. One legend above all panels, on no curve.
+    """
     lines = sorted(set(rows.loc[rows["cell"].isin(cells), ["cell", "neurons"]].itertuples(index=False)), reverse=True)
     sizes = list(dict.fromkeys(neurons for _, neurons in lines))
     rows = rows[rows["metric"] == metric]
     for cell, neurons in lines:
-        look = {"color": COLORS[sizes.index(neurons) % len(COLORS)], "linestyle": "-" if cell == "spike" else "--"}
+        marks = {"linestyle": "-", "marker": "o"} if cell == "spike" else {"linestyle": "--", "marker": "s", "mfc": "white"}
+        look = {"color": COLORS[sizes.index(neurons) % len(COLORS)], **marks}
         replicas = rows[(rows["cell"] == cell) & (rows["neurons"] == neurons)].groupby("modes")["value"]
         low, mean, high = (scale * values for values in (replicas.min(), replicas.mean(), replicas.max()))
         label = f"{cell}, N = {neurons}"
-        axes.errorbar(mean.index, mean, [mean - low, high - mean], marker="o", capsize=2, label=label, **look)
+        axes.errorbar(mean.index, mean, [mean - low, high - mean], capsize=2, label=label, **look)
     axes.set(xscale="log", xlabel="modes P")
-    axes.legend()
+    if not axes.figure.legends:
+        axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 
 
 def accuracy_and_speed(rows: pd.DataFrame) -> Figure:
@@ -113,7 +118,7 @@ def accuracy(rows: pd.DataFrame) -> Figure:
     """Accuracy of spiking and rate networks against the number of modes (figure 2c)."""
     figure, axes = style.panels()
     by_modes(axes[0, 0], rows, "accuracy", ("spike", "rate"), 100)
-    axes[0, 0].set(ylabel="test accuracy (%)", title="spikes and rates")
+    axes[0, 0].set(ylabel="test accuracy (%)", title="mean and range over replicas")
     return figure
 
 
@@ -139,7 +144,7 @@ def errors_and_decisions(rows: pd.DataFrame) -> Figure:
     """Error and decision accuracy of the contextual task against the number of modes (figure 3a)."""
     figure, axes = style.panels(1, 2)
     by_modes(axes[0, 0], rows, "mse", ("spike", "rate"))
-    axes[0, 0].set(ylabel="mean squared error")
+    axes[0, 0].set(ylabel="mean squared error", yscale="log")
     by_modes(axes[0, 1], rows, "decision_accuracy", ("spike", "rate"), 100)
     axes[0, 1].set(ylabel="correct decisions (%)")
     return figure
@@ -241,10 +246,12 @@ def projected(activity: np.ndarray, axes_count: int = 3) -> np.ndarray:
     return np.pad(activity, [(0, 0)] * (activity.ndim - 1) + [(0, missing)])[..., :axes_count]
 
 
-def space(figure: Figure, position: tuple[int, int, int], title: str) -> Axes:
-    """Three-dimensional axes of mode space."""
+def space(figure: Figure, position: tuple[int, int, int], title: str, word: str = "mode") -> Axes:
+    """Three-dimensional axes of mode space, labelled by `word` and number."""
     axes = figure.add_subplot(*position, projection="3d")
     axes.set_title(title)
+    for number, name in enumerate("xyz", 1):
+        getattr(axes, f"set_{name}label")(f"{word} {number}", fontsize=6, labelpad=-7)
     axes.tick_params(labelsize=5, pad=-3)
     return axes
 
@@ -268,7 +275,8 @@ def switches(switch: Trials, coordinates: str) -> Figure:
     clouds = projected(switch[coordinates])
     plain = ~switch["switched"][: clouds.shape[1]]
     figure = style.plt.figure(figsize=(style.WIDTH, 3.2), layout="constrained")
-    axes = space(figure, (1, 1, 1), "switch trials (lines) over plain trials (dots)")
+    word = "direction" if coordinates == "through_basis" else "mode"
+    axes = space(figure, (1, 1, 1), "switch trials (lines) over plain trials (dots)", word)
     for color, (condition, chosen) in zip(COLORS, conditions(switch, clouds.shape[1]).items(), strict=False):
         ends = clouds[-10:, chosen[plain[chosen]]].reshape(-1, 3)
         axes.plot(*ends.T, ".", color=color, markersize=2, label=f"context {condition}")
@@ -283,11 +291,12 @@ def importance(variants: dict[str, list[Trials]]) -> Figure:
     figure, axes = style.panels(1, 2)
     for color, (variant, members) in zip(COLORS, variants.items(), strict=False):
         tau, scores = measurement.ranked_importance(members)
-        ranks = 1 + np.arange(len(tau))
+        ranks, neurons = 1 + np.arange(len(tau)), len(members[0]["pin"])
         axes[0, 0].plot(ranks, scores, "o-", color=color, label=variant.replace("_", " "))
-        axes[0, 1].loglog(ranks, tau, "o", color=color, markersize=3)
-        for part, line in analysis.power_laws(tau, len(members[0]["pin"])):
-            axes[0, 1].loglog(part, np.exp(np.polyval(line, np.log(part))), color=color, label=f"slope {line[0]:.3f}")
+        axes[0, 1].loglog(ranks, tau, "o", color=color, markersize=3, alpha=0.3, markeredgewidth=0)
+        for (part, line), dash in zip(analysis.power_laws(tau, neurons), ("-", "--"), strict=False):
+            label = f"N = {neurons}, ranks {part[0]}-{part[-1]}: slope {line[0]:.3f}"
+            axes[0, 1].loglog(part, np.exp(np.polyval(line, np.log(part))), dash, color=color, label=label)
     axes[0, 0].set(xlabel="rank", ylabel="score |l|")
     axes[0, 0].legend()
     axes[0, 1].set(xlabel="rank", ylabel="importance $\\tau$")

@@ -43,7 +43,7 @@ def run(
         "pulses": pulses(simulated),
         "bins": bins(files.read_table(binning)),
         "diagnostics": calibrated(files.read_arrays(diagnostics)),
-        "combinations": combinations(files.read_arrays(diagnostics)),
+        "combinations": combinations(files.read_arrays(diagnostics), len(circuit.sizes)),
     }
     for name, figure in drawn.items():
         style.save(figure, folder, name, recorded.dataset)
@@ -54,6 +54,11 @@ def _population(m: int, n: int) -> str:
     return f"I{m - 1}" if n > 3 and m > 1 else (f"E{m + 1}" if m < n - 1 else "I") if n > 1 else "population"
 
 
+def _parameter(name: str, n: int) -> str:
+    where = " to ".join(_population(int(part), n) for part in name.split("_") if part.isdigit())
+    return f"{name.rstrip('_0123456789').replace('_', ' ').replace('rest', 'rest potential')} of {where}"
+
+
 def _say_without_states(axis, apart: bool) -> None:
     if not apart:
         axis.set(title="not applicable: no two populations that excite", xscale="linear", yscale="linear")
@@ -62,7 +67,7 @@ def _say_without_states(axis, apart: bool) -> None:
 def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
     """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
     trial = recorded.trial
-    n, time = trial.shape[2], (np.arange(trial.shape[1]) + 0.5) * trial.dt
+    n, time, smooth = trial.shape[2], (np.arange(trial.shape[1]) + 0.5) * trial.dt, 0.02 / trial.dt
     figure, axes = style.plt.subplots(
         2 + n, 1, figsize=(7.2, 1.6 + 1.25 * n), sharex=True, gridspec_kw={"height_ratios": [1.3, 0.5] + [1.2] * n}
     )
@@ -74,7 +79,6 @@ def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
     axes[0].yaxis.get_major_locator().set_params(integer=True)
     axes[1].plot(time, trial.drive[0], linewidth=0.5)
     axes[1].set(ylabel="drive (1/s)")
-    smooth = 0.02 / trial.dt
     for m, axis in enumerate(axes[2:]):
         if recorded.truth is not None:
             truth = gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth)
@@ -121,7 +125,8 @@ def free(simulated: dict[str, dict[str, np.ndarray]]):
         time, n = np.arange(len(rates)) * dt, rates.shape[1]
         for m in range(n):
             axis.plot(time, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, n))
-        axis.set(ylabel="rate (Hz)", title=LOOK.get(name, (name, ""))[0], ylim=(0, 50))
+        beyond = f", up to {rates.max():.0f} Hz" if rates.max() > 50 else ""
+        axis.set(ylabel="rate (Hz)", title=LOOK.get(name, (name, ""))[0] + beyond, ylim=(0, 50))
     axes[0, 0].legend(ncols=3, loc="upper right")
     axes[-1, 0].set(xlabel="time (s)")
     return figure
@@ -129,8 +134,7 @@ def free(simulated: dict[str, dict[str, np.ndarray]]):
 
 def likelihood(table: pd.DataFrame, counted: list[int]):
     """(j) Log-likelihood of the spikes at the start of each round of the refinement; shaded: the rounds that count."""
-    figure, axes = style.panels(1, 1, height=2.4)
-    axis = axes[0, 0]
+    figure, ((axis,),) = style.panels(1, 1, height=2.4)
     axis.axvspan(counted[0] + 0.5, counted[1] + 1.5, color="0.9", zorder=0)
     axis.plot(table["step"] + 1, table["log_likelihood"], ".-", color=LOOK["refined"][1])
     axis.set(xlabel="round", ylabel="log-likelihood of\nthe spikes (nats)")
@@ -177,8 +181,7 @@ def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit |
             axis.plot(value(fit.circuit, x), value(fit.circuit, y), "x", color="#0072B2", label="EM")
         if truth:
             axis.plot(value(truth, x), value(truth, y), "*", color="black", markersize=8, label="truth")
-        words = [name.replace("_", " of population ").replace("rest", "rest potential") for name in (x, y)]
-        axis.set(xlabel=words[0], ylabel=words[1])
+        axis.set(xlabel=f"{_parameter(x, n)} (noise widths)", ylabel=f"{_parameter(y, n)} (noise widths)")
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
     axes[0, 0].legend(handles.values(), handles.keys(), fontsize=6)
     return figure
@@ -212,16 +215,15 @@ def calibrated(found: dict[str, np.ndarray]):
     return figure
 
 
-def combinations(found: dict[str, np.ndarray]):
+def combinations(found: dict[str, np.ndarray], n: int):
     """(l) What the spikes tell beyond the rates: spread that is left to combinations of parameters, and their weights."""
-    figure, axes = style.panels(1, 2, height=3.2)
-    left, weights = axes[0]
+    figure, ((left, weights),) = style.panels(1, 2, height=3.2)
     rows = np.arange(len(found["left"]))
     left.barh(rows, found["left"], color=LOOK["posterior"][1])
     left.axvline(1, color="0.6", linewidth=0.7)
     left.set(xlabel="sd, posterior / prior", ylabel="combination", ylim=(len(rows) - 0.5, -0.5))
     image = weights.imshow(found["weights"], cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
-    weights.set_xticks(rows, [str(name).replace("_", " ") for name in found["names"]], rotation=90)
+    weights.set_xticks(rows, [_parameter(str(name), n) for name in found["names"]], rotation=90)
     weights.set(title="weights of the parameters")
     figure.colorbar(image, ax=weights)
     return figure
@@ -248,8 +250,7 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], apart: bool):
 def cluster_states(cases: dict[str, np.ndarray]):
     """(f) Spectrogram of the activity and number of clusters, first 20 s of each case."""
     names = list(cases["names"])
-    size = (3.6 * len(names), 3.4)
-    figure, axes = style.plt.subplots(2, len(names), figsize=size, sharex=True, squeeze=False, layout="constrained")
+    figure, axes = style.panels(2, len(names), height=1.7, sharex=True)
     for column, name in enumerate(names):
         show = cases[f"{name}.time"] < 20
         time, power = cases[f"{name}.time"][show], cases[f"{name}.power"][show]
@@ -286,8 +287,7 @@ def pulses(simulated: dict[str, dict[str, np.ndarray]]):
 
 def bins(table: pd.DataFrame):
     """(h) Rates in the states and switch rate of the true circuit against the bin; lines: the network."""
-    figure, axes = style.panels(1, 2, height=2.6)
-    rates, switches = axes[0]
+    figure, ((rates, switches),) = style.panels(1, 2, height=2.6)
     network = table[table["model"] == "network"].iloc[0]
     columns = {"up": ("winner", COLORS[0]), "down": ("loser", COLORS[1]), "others": ("I", COLORS[2])}
     for scheme, marker, fill in (("exact", "o", "full"), ("compat", "s", "none")):

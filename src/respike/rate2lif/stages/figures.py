@@ -19,6 +19,7 @@ from respike.rate2lif.network import Network
 from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
 
 OUTPUT_STEP = 0.001  # s between two kept samples of a LIF output
+BEST = "best accuracy in the search"  # on the trials that chose the scale, as published
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of kinds of trial
 LOSSES = 0.1 * 2.0 ** np.arange(7)  # between which losses networks are counted together
 KIND = ("activation", "smallest_tau", "largest_tau", "cells")  # facts that like networks have in common
@@ -70,9 +71,10 @@ def run(
     motifs(opened(motif), table[table["variant"] == roles.motif], folder)
     sizes(table, roles.sizes, folder)
     largest_taus(table, roles.largest_taus, folder)
-    bars(table, roles.decay, "fig5_decay", "fixed and tuned decay constants", folder)
-    bars(table, roles.activations, "fig7_activations", "activation functions", folder)
-    bars(table, roles.tasks, "tasks", "tasks", folder)
+    bars(table, roles.decay, "fig5_decay", "fixed and tuned decay constants", folder, "LIF accuracy")
+    activations = told[told["fact"] == "activation"].set_index("variant")["value"].to_dict()
+    bars(table, roles.activations, "fig7_activations", "activation functions", folder, BEST, activations)
+    bars(table, roles.tasks, "tasks", "tasks", folder, "LIF accuracy")
     conditions(table, roles.conditions, folder)
     training_loss(table, told, roles.training_loss, folder)
 
@@ -99,8 +101,7 @@ def training(case: Case, out: Path) -> None:
     decay_constants(left, case.network)
     by_group(middle, case, False, ylabel="output", title="rate model, mean ± sd over trials")
     right.plot(case.history["trials"], case.history["loss"], color="0.7", linewidth=0.5, label="training trials")
-    checks = case.history.dropna(subset="check_loss")
-    right.plot(checks["trials"], checks["check_loss"], "o-", markersize=2, label="fresh trials")
+    right.plot("trials", "check_loss", "o-", data=case.history.dropna(subset="check_loss"), markersize=2, label="fresh trials")
     right.set(xlabel="trials seen", ylabel="loss", title="learning curve")
     right.legend()
     style.save(figure, out, "fig1_training", case.dataset)
@@ -196,13 +197,9 @@ def cell_by_cell(axes: Axes, case: Case) -> Float[np.ndarray, " cell"]:
 
 def kinds(network: Network) -> list[tuple[str, np.ndarray, str]]:
     """Name, members and colour of each kind of cell that the network has."""
-    sst, excitatory = network.sst(), ~network.inhibitory
-    every = [
-        ("excitatory", excitatory, style.EXCITATORY),
-        ("inhibitory", network.inhibitory & ~sst, style.INHIBITORY),
-        ("SST", sst, COLORS[2]),
-    ]
-    return [kind for kind in every if kind[1].any()]
+    names, colors = ("excitatory", "inhibitory", "SST"), (style.EXCITATORY, style.INHIBITORY, COLORS[2])
+    cells = (~network.inhibitory, network.inhibitory & ~network.sst(), network.sst())
+    return [kind for kind in zip(names, cells, colors, strict=True) if kind[1].any()]
 
 
 def mean_courses(case: Case) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
@@ -234,9 +231,9 @@ def motifs(case: Case, table: pd.DataFrame, out: Path) -> None:
     groups = sorted(set(case.shown["group"].tolist()), reverse=True)
     for shift, (name, _, color) in enumerate(kinds(case.network)):
         values = [table.loc[table["metric"] == f"mean rate, {name}, {group}", "value"].mean() for group in groups]
-        left.bar(np.arange(len(groups)) + 0.27 * (shift - 1), values, 0.25, color=color, label=name)
+        left.bar(np.arange(len(groups)) + 0.27 * (shift - 1), values, 0.25, color=color)
     left.set(xticks=range(len(groups)), xticklabels=groups, ylabel="LIF firing rate (Hz)", title="rates by kind of cell")
-    left.legend()
+    left.legend([name.replace("inhibitory", "PV") for name, *_ in kinds(case.network)])
     by_group(right, case, True, ylabel="LIF output", title=f"mean ± sd, 1/λ = {float(case.shown['scale']):g}")
     style.save(figure, out, "figS3_motif", case.dataset)
 
@@ -248,8 +245,7 @@ def contexts(case: Case, out: Path) -> None:
     by_group(top_right, case, True, ylabel="output", title=f"LIF network, mean ± sd, 1/λ = {float(case.shown['scale']):g}")
     group = case.shown["group"].tolist()
     for axes, name in zip(rasters, sorted({label[: len("context 1")] for label in group}), strict=False):
-        trial = next(i for i, label in enumerate(group) if label.startswith(name))
-        raster(axes, case, trial)
+        raster(axes, case, next(i for i, label in enumerate(group) if label.startswith(name)))
     style.save(figure, out, "fig4_contextual", case.dataset)
 
 
@@ -295,12 +291,17 @@ def values(table: pd.DataFrame, variant: str, metric: str) -> np.ndarray:
     return table.loc[(table["variant"] == variant) & (table["metric"] == metric), "value"].to_numpy()
 
 
-def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metrics: dict[str, str], **labels) -> None:
-    """Mean and sd over replicas of the metrics, given with their labels, against the metric `of`, one point per variant."""
+def interval(met: np.ndarray) -> np.ndarray:
+    """Down and up from the share (%) of values above 0 to the limits of its exact binomial 95% interval (Clopper-Pearson)."""
+    return 100 * np.abs(np.subtract(binomtest(int((met > 0).sum()), len(met)).proportion_ci(), (met > 0).mean()))
+
+
+def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metrics: dict, bars=np.std, **labels) -> None:
+    """Mean over replicas and `bars` of the metrics, given with their labels, against the metric `of`, a point per variant."""
     for metric, label in metrics.items():
         rows = [(values(table, variant, of).mean(), values(table, variant, metric)) for variant in variants]
         x, y = [row[0] for row in rows], [row[1].mean() for row in rows]
-        axes.errorbar(x, y, [row[1].std() for row in rows], fmt="o-", capsize=2, label=label)
+        axes.errorbar(x, y, np.transpose([bars(row[1]) for row in rows]), fmt="o-", capsize=2, label=label)
     axes.set(xlabel=of.replace("largest tau", "largest decay constant (ms)"), **labels)
 
 
@@ -311,8 +312,8 @@ def sizes(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
     spread(left, table, variants, "cells", {"rate accuracy": "rate model", "LIF accuracy": "LIF network"}, **labels)
     left.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
     left.legend()
-    labels |= {"ylabel": "networks (%)", "title": f"{replicas(table, variants)} per size"}
-    spread(middle, table, variants, "cells", {"trained": "trained", "converted": "converted (≥ 95%)"}, **labels)
+    labels |= {"ylabel": "networks (%)", "title": f"{replicas(table, variants)} per size, 95% intervals"}
+    spread(middle, table, variants, "cells", {"trained": "trained", "converted": "converted (≥ 95%)"}, interval, **labels)
     middle.legend()
     spread(right, table, variants, "cells", {"trials to train": ""}, ylabel="trials to train")
     style.save(figure, out, "fig1_fig2_sizes", dataset(table, variants))
@@ -323,23 +324,23 @@ def largest_taus(table: pd.DataFrame, variants: Sequence[str], out: Path) -> Non
     figure, ((left, right),) = style.panels(1, 2)
     labels = {"ylabel": "mean decay constant (ms)", "title": f"{replicas(table, variants)} per point"}
     spread(left, table, variants, "largest tau", {"mean tau": ""}, **labels)
-    labels = {"ylabel": "LIF accuracy (%)", "ylim": (-3, 103), "title": "mean ± sd over networks"}
-    spread(right, table, variants, "largest tau", {"LIF accuracy": ""}, **labels)
+    labels = {"ylabel": "LIF accuracy in the search (%)", "ylim": (-3, 103), "title": "mean ± sd over networks"}
+    spread(right, table, variants, "largest tau", {BEST: ""}, **labels)
     right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
     style.save(figure, out, "fig2_tau", dataset(table, variants))
 
 
-def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, out: Path) -> None:
-    """Fig. 5 and 7: accuracy of rate model and LIF network of several variants; a dot for each network."""
+def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, out: Path, lif: str, names=None) -> None:
+    """Fig. 5 and 7: accuracy of rate model and LIF network of variants, by `names` if given; a dot for each network."""
     figure, ((axes,),) = style.panels(1, 1)
-    for shift, metric in ((-0.2, "rate accuracy"), (0.2, "LIF accuracy")):
+    for shift, metric, label in ((-0.2, "rate accuracy", "rate"), (0.2, lif, "LIF in the search" if lif == BEST else "LIF")):
         shares = [values(table, variant, metric) for variant in variants]
         x = np.arange(len(variants)) + shift
-        axes.bar(x, [share.mean() for share in shares], 0.38, label=metric.removesuffix(" accuracy"), alpha=0.6)
-        for at, share in zip(x, shares, strict=True):
-            axes.plot(np.full(len(share), at), share, "k.", markersize=3)
+        axes.bar(x, [share.mean() for share in shares], 0.38, label=label, alpha=0.6)
+        axes.plot(np.repeat(x, [len(share) for share in shares]), np.concatenate(shares), "k.", markersize=3)
     axes.axhline(100 * CONVERTED, color="0.4", linewidth=0.6, linestyle=":")
-    names = [f"{variant.replace('_', ' ')}\n1/λ = {values(table, variant, 'best scale').mean():.3g}" for variant in variants]
+    scales = [f"1/λ = {values(table, one, 'best scale').mean():.3g}" for one in variants]
+    names = [f"{(names or {}).get(one, one)}\n{at}".replace("_", " ") for one, at in zip(variants, scales, strict=True)]
     axes.set_xticks(range(len(variants)), names)
     axes.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125))
     axes.set_title(f"{title}, {replicas(table, variants)}")
@@ -373,11 +374,10 @@ def training_loss(table: pd.DataFrame, told: pd.DataFrame, variants: Sequence[st
     for number, (kind, rows) in enumerate(networks.groupby(kinds)):
         loss, bins, color = rows["final loss"], np.digitize(rows["final loss"], LOSSES), f"C{number}"
         counted = rows["converted in the search"].groupby(bins)
-        tests = [binomtest(int((part > 0).sum()), len(part)).proportion_ci() for _, part in counted]
-        spans = np.abs(100 * np.array(tests).T - counted.mean().to_numpy())
+        spans = np.transpose([interval(part) for _, part in counted])
         left.errorbar(loss.groupby(bins).median(), counted.mean(), spans, fmt="o-", linewidth=0.8, capsize=2, color=color)
         left.axhline(PUBLISHED.get(kind, np.nan), color=color, linewidth=0.8, linestyle="--")
-        right.plot(loss, rows["best accuracy in the search"], "o", markersize=3, color=color, label=f"{kind}: {len(rows)}")
+        right.plot(loss, rows[BEST], "o", markersize=3, color=color, label=f"{kind}: {len(rows)}")
     right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
     left.set_title("share and 95% interval; dashed: published")
     for axes, label in ((left, "networks converted (%)"), (right, "accuracy at the best scale (%)")):

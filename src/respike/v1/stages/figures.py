@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from respike.core import files, statistics, style
 from respike.v1 import agreement, recorded, simulated, truth
 from respike.v1.agreement import Raster
+from respike.v1.params import Variant
 from respike.v1.recorded import Recording
 from respike.v1.simulated import Simulation
 from respike.v1.truth import Truth
@@ -29,6 +30,7 @@ class Shown(NamedTuple):
     histories: dict[str, pd.DataFrame]
     measures: pd.DataFrame
     truth: Truth | None
+    weights: dict[str, float]  # of the noise correlation in the variants of the config
 
     @property
     def n_cells(self) -> int:
@@ -69,11 +71,13 @@ def run(
     names: list[str],
     metrics: Path,
     ground_truth: Path | None,
+    variants: dict[str, Variant],
     folder: Path,
 ) -> None:
     """Draw every figure into `folder`: free `runs` and training `histories` of networks called `names`.
 
-    `metrics` is the table of all networks, `ground_truth` the file of the network behind a stand-in, None for recorded data.
+    `metrics` is the table of all networks, `ground_truth` the file of the network behind a stand-in, None for recorded data;
+    `variants` are the ways of fitting that the config names.
     """
     shown = Shown(
         recorded.read(recording),
@@ -81,6 +85,7 @@ def run(
         {name: files.read_table(path) for name, path in zip(names, histories, strict=True)},
         files.read_table(metrics),
         None if ground_truth is None else truth.read(ground_truth),
+        {name: variant.objective.noise_correlation for name, variant in variants.items()},
     )
     draw = (movie, rasters, training, psth, correlation_matrices, correlation_scatter)
     draw += (couplings, self_couplings, methods, pareto, hidden_cells)
@@ -185,11 +190,14 @@ def correlation_scatter(shown: Shown) -> plt.Figure:
 
 
 def couplings(shown: Shown) -> plt.Figure:
-    """Figure 5: summed couplings in logit units, from (to the right) and to (downwards); recorded cells before the line."""
+    """Figure 5: summed couplings in logit units, from (to the right) and to (downwards); recorded cells before the line.
+
+    Each panel has its own scale, since those of the truth and of the fits differ.
+    """
     matrices = {name: simulation.logit_couplings.sum(2) for name, simulation in shown.simulations.items()}
     if shown.truth is not None:
         matrices = {"truth": shown.true_couplings().sum(2)} | matrices
-    figure, axes = style.panels(1, len(matrices), 2.1, 2.3)
+    figure, axes = style.panels(1, len(matrices), 2.1, 2.5)
     for panel, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         limit = np.percentile(np.abs(matrix), 98) or 1.0
         image = panel.imshow(matrix, cmap="bwr", vmin=-limit, vmax=limit)
@@ -197,9 +205,9 @@ def couplings(shown: Shown) -> plt.Figure:
             panel.axvline(shown.n_cells - 0.5, color="black", linewidth=0.6)
             panel.axhline(shown.n_cells - 0.5, color="black", linewidth=0.6)
         panel.set(title=name, xlabel="from cell")
-        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        figure.colorbar(image, ax=panel, shrink=0.8)
+        panel.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        panel.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        figure.colorbar(image, ax=panel, shrink=0.8, label="logit")
     axes[0, 0].set(ylabel="to cell")
     return figure
 
@@ -268,7 +276,7 @@ def pareto(shown: Shown) -> plt.Figure:
         axes[0, 0].plot(points["nll"], points[score], ".-", color=color, label=family)
         axes[0, 1].plot(points["nll"], points["rate ratio"], ".-", color=color)
         for variant, point in points.iterrows():
-            weight = variant.split("@nc")[1] if "@nc" in variant else "config"
+            weight = variant.split("@nc")[1] if "@nc" in variant else f"{shown.weights[variant]:g}"
             axes[0, 0].annotate(weight, (point["nll"], point[score]), fontsize=5, textcoords="offset points", xytext=(3, 2))
     if "mle" in table.index:
         axes[0, 0].plot(*table.loc["mle", ["nll", score]], "k*", label="mle")
