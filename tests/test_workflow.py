@@ -22,6 +22,7 @@ from respike.core import files
 from respike.modes.stages import standin
 from respike.workflow import plan
 from tests.workflow import bed
+from tests.workflow.pretend import told
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = sorted(
@@ -134,15 +135,25 @@ def test_every_target_has_a_plan_and_every_job_its_own_files(whole):
     assert len(whole.maker) == sum(len(job.outputs) for job in whole.jobs)
 
 
-@pytest.fixture(scope="module")
-def whole():
-    """Every job of the workflow, asked for by the names of all targets."""
+def jobs(*arguments: str) -> plan.Graph:
+    """The plan of this project."""
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        return plan.graph(plan.parser("test", "").parse_args(["all", *STUDIES]))
+        return plan.graph(plan.parser("test", "").parse_args(arguments))
     finally:
         os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Every job of the workflow, asked for by the names of all targets."""
+    return jobs("all", *STUDIES)
+
+
+def test_a_pretended_job_knows_of_no_file_that_it_was_not_told():
+    job = plan.Job("a", ("x.txt", "in/y.txt", "z.txt"), (), "", "modes.fit", ("--x", "x.txt", "--folder", "in/"))
+    assert [file for file in job.inputs if told(file, job)] == ["x.txt", "in/y.txt"]
 
 
 REFUSALS = {
