@@ -151,6 +151,26 @@ def whole():
     return jobs("all", *STUDIES)
 
 
+@pytest.fixture(scope="module", params=["quick", "tiny", "meshes"])
+def planned_size(request, tmp_path_factory):
+    """Every job of the quick and of the tiny workflow, and those of barrel with meshes of the user."""
+    if request.param != "meshes":
+        return request.getfixturevalue("whole") if request.param == "quick" else jobs("--configfile", "tests/tiny.yaml")
+    folder = tmp_path_factory.mktemp("meshes")
+    for name in ("helmet", "box", "plane"):
+        (folder / name).mkdir()
+        (folder / name / "a.obj").touch()
+    graph = jobs("barrel", "--config", f"barrel={{sweeps: {{meshes: {folder}}}}}")
+    assert sum(str(folder / "box/a.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
+    return graph
+
+
+def test_a_job_is_told_of_every_file_that_it_reads_and_writes(planned_size):
+    """Only then can the record of what was made tell of it."""
+    untold = [(job.rule, file) for job in planned_size.jobs for file in (*job.inputs, *job.outputs) if not told(file, job)]
+    assert untold == []
+
+
 def test_a_pretended_job_knows_of_no_file_that_it_was_not_told():
     job = plan.Job("a", ("x.txt", "in/y.txt", "z.txt"), (), "", "modes.fit", ("--x", "x.txt", "--folder", "in/"))
     assert [file for file in job.inputs if told(file, job)] == ["x.txt", "in/y.txt"]
