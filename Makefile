@@ -10,7 +10,8 @@ AS :=
 # read when they are asked for: workflow/Snakefile has the one list of studies
 STUDIES = $(shell sed -n 's/^STUDIES = //p' workflow/Snakefile | tr -d '[],"')
 CLAIMS = --claims $(STUDIES:%=src/respike/%/claims.csv)
-CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))
+CONFIGS = $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG))
+CONFIGFILE = $(if $(CONFIG),--configfile $(CONFIGS))
 # a folder with cases of the published programs; tests that need one are skipped without
 REFERENCE ?=
 BIN := $(VENV)/bin
@@ -90,7 +91,9 @@ rules: $(VENV)/ready  ## draw the rules of each study into docs/images
 	@$(BIN)/python -m respike report.rulegraph --graph results/rules.dot --folder docs/images
 
 publish: $(VENV)/ready  ## copy the small results of a finished run to docs/results, fill the pages (ONLY=a study or bench; CONFIG, RESULTS, COMMIT of the run; AS=name of a further run)
-	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
+	@$(if $(RESULTS),echo "not verified: run \`respike verify\` where $(RESULTS) was made",\
+	  $(if $(filter bench,$(ONLY)),,$(BIN)/python -m respike verify $(ONLY) $(CONFIGFILE)))
+	@$(BIN)/python -m respike report.publish --results "$(or $(RESULTS),results)" --captions workflow/report \
 	  --studies $(filter $(STUDIES),$(or $(ONLY),$(STUDIES))) --together $(if $(ONLY),false,true) --config $(CONFIG) $(CLAIMS) $(if $(AS),--beside $(AS)) \
 	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"

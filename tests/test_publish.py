@@ -144,7 +144,8 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
             "fact,value\nsize,medium\ncommand,make\ncommit,old\nseed,0\nfinished,2025-01-01\n"
         )
     (tmp_path / "large.yaml").write_text("run: {size: claims}\n")
-    again = {**arguments, "commit": "new", "together": False, "config": [tmp_path / "large.yaml"]}
+    (tmp_path / "plain.yaml").write_text("run:\n")
+    again = {**arguments, "commit": "new", "together": False, "config": [tmp_path / "large.yaml", tmp_path / "plain.yaml"]}
     (results / "modes" / "spikes.npz").rename(tmp_path / "spikes.npz")
     with pytest.raises(FileNotFoundError, match=r"spikes\.npz does not exist"):
         publish.run(**again)
@@ -153,7 +154,7 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
     publish.run(**again)
     about = markdown.provenance(docs / "results", "modes")
     assert (about["commit"], about["size"]) == ("new", "claims")
-    assert about["command"] == f"make reproduce ONLY=modes CONFIG={tmp_path / 'large.yaml'}"
+    assert about["command"] == f"make reproduce ONLY=modes CONFIG={tmp_path / 'large.yaml'} {tmp_path / 'plain.yaml'}"
     assert not (docs / "results/modes/old.png").exists()
     assert markdown.provenance(docs / "results", "v1")["commit"] == "old"
     assert [path.name for path in docs.iterdir()] == ["results"]

@@ -256,6 +256,42 @@ def test_a_run_is_published_beside_another_only_when_that_is_asked_for(given, be
     assert dict(zip(told, told[1:], strict=False)).get("--beside") == beside
 
 
+@pytest.fixture
+def publish(tmp_path):
+    """Function that runs `make publish` where nothing can be verified: exit status, and the programs that were called."""
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    (tmp_path / "workflow").mkdir()
+    shutil.copy(ROOT / "workflow/Snakefile", tmp_path / "workflow/Snakefile")
+    for name in ("requirements.lock", "pyproject.toml", ".venv/ready"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> called.txt\n[ "$3" != verify ]\n')
+    python.chmod(0o755)
+
+    def called(*given: str) -> tuple[int, list[str]]:
+        (tmp_path / "called.txt").write_text("")
+        done = subprocess.run(["make", "publish", *given], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert ("published" in done.stdout) == (done.returncode == 0)
+        return done.returncode, [" ".join(line.split()[2:4]) for line in (tmp_path / "called.txt").read_text().splitlines()]
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "programs"),
+    [
+        (["ONLY=modes"], 2, ["verify modes"]),
+        ([], 2, ["verify"]),
+        (["ONLY=modes", "RESULTS=../other/results"], 0, ["report.publish --results"]),  # its code is not here
+        (["ONLY=bench"], 0, ["report.publish --results"]),
+    ],
+)
+def test_a_run_is_published_when_it_is_what_its_config_says(publish, given, status, programs):
+    assert publish(*given) == (status, programs)
+
+
 def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
     for name in ("my config.yaml", "requirements.lock", "pyproject.toml"):

@@ -19,7 +19,7 @@ def run(
     `out`, so that no number is typed. Raises FileNotFoundError when a run is not finished and ValueError for a file that is
     too large.
     """
-    sizes = [(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run", {}).get("size") for path in config]
+    sizes = [((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run") or {}).get("size") for path in config]
     size = next(filter(None, reversed(sizes)), "quick")
     with published.replaced(out) as new:
         for study in studies:
