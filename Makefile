@@ -91,10 +91,11 @@ rules: $(VENV)/ready  ## draw the rules of each study into docs/images
 	@$(BIN)/python -m respike report.rulegraph --graph results/rules.dot --folder docs/images
 
 publish: $(VENV)/ready  ## copy the small results of a finished run to docs/results, fill the pages (ONLY=a study or bench; CONFIG, RESULTS, COMMIT of the run; AS=name of a further run)
+	@$(if $(filter-out $(STUDIES) bench,$(ONLY)),$(error ONLY is $(ONLY); expected one of $(STUDIES) bench))
 	@$(if $(RESULTS),echo "not verified: run \`respike verify\` where $(RESULTS) was made",\
 	  $(if $(filter bench,$(ONLY)),,$(BIN)/python -m respike verify $(ONLY) $(CONFIGFILE)))
 	@$(BIN)/python -m respike report.publish --results "$(or $(RESULTS),results)" --captions workflow/report \
-	  --studies $(filter $(STUDIES),$(or $(ONLY),$(STUDIES))) --together $(if $(ONLY),false,true) --config $(CONFIG) $(CLAIMS) $(if $(AS),--beside $(AS)) \
+	  --studies $(filter $(STUDIES),$(or $(ONLY),$(STUDIES))) --together $(if $(ONLY),false,true) --config $(CONFIGS) $(CLAIMS) $(if $(AS),--beside $(AS)) \
 	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"
 

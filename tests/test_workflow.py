@@ -292,6 +292,10 @@ def test_a_run_is_published_when_it_is_what_its_config_says(publish, given, stat
     assert publish(*given) == (status, programs)
 
 
+def test_a_run_of_no_study_is_not_published(publish):
+    assert publish("ONLY=typo") == (2, [])
+
+
 def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
     for name in ("my config.yaml", "requirements.lock", "pyproject.toml"):
@@ -301,6 +305,10 @@ def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path)
     ).stdout
     (command,) = [line for line in said.splitlines() if "-m respike run" in line]
     assert shlex.split(command)[-2:] == ["--configfile", "my config.yaml"]
+    said = subprocess.run(
+        ["make", "-n", "publish", "CONFIG=my config.yaml"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert said.count(' --config "my config.yaml"') == said.count(' --configfile "my config.yaml"') == 1
 
 
 def test_make_clean_spares_the_page_that_says_what_a_run_leaves(tmp_path):
