@@ -106,7 +106,9 @@ lock: $(VENV)/ready  ## resolve the packages of pyproject.toml for every Python 
 	$(BIN)/python workflow/lock.py $(UV)
 
 clean:  ## remove results and the environment
-	rm -rf $(filter-out %/README.md,$(wildcard results/* results/.[!.]*)) .snakemake $(VENV)
+	@mkdir -p results
+	find results/ -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .snakemake "$(VENV)"
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@CXX="$(CXX)" sh workflow/environment.sh make "$(VENV)" "$(PYTHON)"

@@ -313,12 +313,13 @@ def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path)
 
 def test_make_clean_spares_the_page_that_says_what_a_run_leaves(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
-    for name in ("README.md", "metrics.parquet", ".made/metrics.parquet.json", "modes/fit.pt"):
+    for name in ("README.md", "metrics.parquet", ".made/metrics.parquet.json", "modes/fit.pt", "copy of src/a", "../src/b"):
         path = tmp_path / "results" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["README.md"]
+    assert [path.name for path in (tmp_path / "src").iterdir()] == ["b"], "a name with a blank is one name"
     assert len((ROOT / "results/README.md").read_text().splitlines()) <= 10
 
 
