@@ -1,5 +1,6 @@
 """The scorecard: a claims file per study that can be judged, counts, and the pages that show it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -183,6 +184,11 @@ def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path, 
     picture = results / "modes" / "figures" / "fig1.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"\x89PNG")
+    for path, inputs in ((results / "scorecard.csv", {}), (picture, {"results/scorecard.csv": ""})):
+        files.record_path(path).parent.mkdir(exist_ok=True)
+        files.record_path(path).write_text(json.dumps({"sha256": files.digest(path), "inputs": inputs}))
+    (results / "modes" / "figures" / "old.png").write_bytes(b"\x89PNG")
+    (tmp_path / "modes_old.rst").write_text("What an earlier config left.")
     (results / "bench.csv").write_text("workload,cpu_s\nmodes: a step,1.5\n")
     (tmp_path / "modes_fig1.rst").write_text("A caption with ``code`` & <signs> {{size}}.\n")
     (tmp_path / "rules.dot").write_text(DOT)
@@ -193,6 +199,7 @@ def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path, 
     assert "<span class='not-reproduced' style='width:40.0%'>" in text  # two of five claims of the paper
     assert text.count("A caption with code &amp; &lt;signs&gt; {{size}}.") == 2  # for eyes and for ears; and nothing fills it
     assert "modes_fit" in text
+    assert "earlier config" not in text
     assert "modes: a step" in text
     assert not re.findall(r"(?:src|href)=['\"]https?://", text)
     assert "{{" not in text.replace("{{size}}", "")

@@ -212,7 +212,7 @@ class TestCosts:
             {"seed": 0, "time": "2024-06-01T10", "versions": {"a": "3"}}, {"seed": None},
         ]  # fmt: skip
         assert records.provenance(made) == {
-            "seed": "0", "machine": "Linux x", "finished": "2024-06-01", "files with a record of their origin": "3",
+            "seed": "0, 5", "machine": "Linux x", "finished": "2024-06-01", "files with a record of their origin": "3",
             "a": "1, 3", "b": "2",
         }  # fmt: skip
         assert records.provenance([])["seed"] == records.provenance([])["machine"] == "unknown"
