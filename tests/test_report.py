@@ -1,6 +1,7 @@
 """The scorecard: a claims file per study that can be judged, counts, and the pages that show it."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -243,3 +244,20 @@ def test_where_says_what_there_is(tmp_path, capsys, card):
     printed = capsys.readouterr().out
     assert "of the papers' claims: 2 reproduced, 2 not reproduced, 0 undecided, 1 not comparable, 1 not measured" in printed
     assert "modes/figures" in printed
+    (tmp_path / "modes" / "metrics.parquet").touch()
+    made = (tmp_path / "scorecard.csv").stat().st_mtime
+    for later, expected in ((0, True), (1, False)):
+        os.utime(tmp_path / "modes" / "metrics.parquet", (made + later, made + later))
+        where.run(results=tmp_path)
+        assert ("2 reproduced" in capsys.readouterr().out) == expected, "measured anew since it was written"
+    for path, inputs in (
+        (tmp_path / "modes" / "metrics.parquet", {}),
+        (tmp_path / "scorecard.csv", {"results/modes/metrics.parquet": files.digest(tmp_path / "modes" / "metrics.parquet")}),
+    ):
+        files.record_path(path).parent.mkdir()
+        files.record_path(path).write_text(json.dumps({"sha256": files.digest(path), "inputs": inputs}))
+    where.run(results=tmp_path)
+    assert "2 reproduced" in capsys.readouterr().out, "measured anew, and the same came out"
+    files.write_text(tmp_path / "modes" / "metrics.parquet", "other measures")
+    where.run(results=tmp_path)
+    assert "make reproduce, without ONLY, writes it" in capsys.readouterr().out
