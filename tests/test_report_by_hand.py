@@ -21,9 +21,7 @@ def test_constants_that_the_pages_state():
     check(intervals, LEVEL=0.95, NOT_ALIKE=0.99, UNKNOWN=(-math.inf, math.inf))
     check(verdicts, SCALE={"%": 100}, EDGE=1e-9)
     assert verdicts.VERDICTS == ("reproduced", "not reproduced", "undecided", "not comparable", "not measured")
-    check(
-        cards, WHOSE=("paper", "re-implementation", "goal"), OURS=("re-implementation", "goal"), DECIDED=verdicts.VERDICTS[:2]
-    )
+    check(cards, WHOSE=("paper", "re-implementation", "goal"), OURS=("re-implementation", "goal"))
     assert cards.OPEN == ("not comparable", "not measured")
     check(published, LARGEST=300_000, LARGEST_TABLE=1_000_000, WIDTHS=(1500, 1200, 1000, 800, 640))
     assert {"value", "spread", "n", "margin", "looks"} == claims.NUMBERS
