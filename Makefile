@@ -37,8 +37,8 @@ test: $(VENV)/ready  ## fast tests
 test-all: $(VENV)/ready  ## fast and slow tests
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m "slow or not slow"
 
-test-workflow: $(VENV)/ready  ## slow tests of the workflow itself: rerun matrix, kills, commands of the pages, Slurm where there is one
-	$(BIN)/pytest -n $(CORES) --dist loadfile tests/workflow tests/test_docs.py -m slow -rs --durations=10
+test-workflow: $(VENV)/ready  ## slow tests of the workflow itself (rerun matrix, kills, commands of the pages, Slurm where there is one) and of damaged files
+	$(BIN)/pytest -n $(CORES) --dist loadfile tests/workflow tests/test_docs.py tests/test_fuzz.py -m slow -rs --durations=10
 
 slurm: $(VENV)/ready  ## install what a Slurm cluster needs (docs/cluster.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-slurm.lock
