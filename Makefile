@@ -10,7 +10,8 @@ AS :=
 # read when they are asked for: workflow/Snakefile has the one list of studies
 STUDIES = $(shell sed -n 's/^STUDIES = //p' workflow/Snakefile | tr -d '[],"')
 CLAIMS = --claims $(STUDIES:%=src/respike/%/claims.csv)
-CONFIGFILE = $(if $(CONFIG),--configfile $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG)))
+CONFIGS = $(if $(shell test -f "$(CONFIG)" && echo one),"$(CONFIG)",$(CONFIG))
+CONFIGFILE = $(if $(CONFIG),--configfile $(CONFIGS))
 # a folder with cases of the published programs; tests that need one are skipped without
 REFERENCE ?=
 BIN := $(VENV)/bin
@@ -36,8 +37,8 @@ test: $(VENV)/ready  ## fast tests
 test-all: $(VENV)/ready  ## fast and slow tests
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m "slow or not slow"
 
-test-workflow: $(VENV)/ready  ## slow tests of the workflow itself: rerun matrix, kills, commands of the pages, Slurm where there is one
-	$(BIN)/pytest -n $(CORES) --dist loadfile tests/workflow tests/test_docs.py -m slow -rs --durations=10
+test-workflow: $(VENV)/ready  ## slow tests of the workflow itself (rerun matrix, kills, commands of the pages, Slurm where there is one) and of damaged files
+	$(BIN)/pytest -n $(CORES) --dist loadfile tests/workflow tests/test_docs.py tests/test_fuzz.py -m slow -rs --durations=10
 
 slurm: $(VENV)/ready  ## install what a Slurm cluster needs (docs/cluster.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-slurm.lock
@@ -90,8 +91,11 @@ rules: $(VENV)/ready  ## draw the rules of each study into docs/images
 	@$(BIN)/python -m respike report.rulegraph --graph results/rules.dot --folder docs/images
 
 publish: $(VENV)/ready  ## copy the small results of a finished run to docs/results, fill the pages (ONLY=a study or bench; CONFIG, RESULTS, COMMIT of the run; AS=name of a further run)
-	@$(BIN)/python -m respike report.publish --results $(or $(RESULTS),results) --captions workflow/report \
-	  --studies $(filter $(STUDIES),$(or $(ONLY),$(STUDIES))) --together $(if $(ONLY),false,true) --config $(CONFIG) $(CLAIMS) $(if $(AS),--beside $(AS)) \
+	@$(if $(filter-out $(STUDIES) bench,$(ONLY)),$(error ONLY is $(ONLY); expected one of $(STUDIES) bench))
+	@$(if $(RESULTS),echo "not verified: run \`respike verify\` where $(RESULTS) was made",\
+	  $(if $(filter bench,$(ONLY)),,$(BIN)/python -m respike verify $(ONLY) $(CONFIGFILE)))
+	@$(BIN)/python -m respike report.publish --results "$(or $(RESULTS),results)" --captions workflow/report \
+	  --studies $(filter $(STUDIES),$(or $(ONLY),$(STUDIES))) --together $(if $(ONLY),false,true) --config $(CONFIGS) $(CLAIMS) $(if $(AS),--beside $(AS)) \
 	  --commit $(or $(COMMIT),$$(git describe --always --dirty --exclude '*')) --fill README.md docs --out docs/results
 	@echo "published  docs/results/README.md"
 
@@ -102,7 +106,9 @@ lock: $(VENV)/ready  ## resolve the packages of pyproject.toml for every Python 
 	$(BIN)/python workflow/lock.py $(UV)
 
 clean:  ## remove results and the environment
-	rm -rf $(filter-out %/README.md,$(wildcard results/* results/.[!.]*)) .snakemake $(VENV)
+	@mkdir -p results
+	find results/ -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .snakemake "$(VENV)"
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@CXX="$(CXX)" sh workflow/environment.sh make "$(VENV)" "$(PYTHON)"

@@ -82,8 +82,8 @@ def test_twelve_sweeps_differ_in_offset_and_quarter_turns():
 def test_sweeps_are_the_same_twice_and_do_not_depend_on_shards(tmp_path):
     settings = params.Sweeps(objects_per_class=1)
     for shard in range(2):
-        generate.run(out=tmp_path / f"half{shard}.npz", shard=shard, shards=2, settings=settings, seed=3)
-    generate.run(out=tmp_path / "all.npz", shard=0, shards=1, settings=settings, seed=3)
+        generate.run(meshes=[], out=tmp_path / f"half{shard}.npz", shard=shard, shards=2, settings=settings, seed=3)
+    generate.run(meshes=[], out=tmp_path / "all.npz", shard=0, shards=1, settings=settings, seed=3)
     whole = files.read_arrays(tmp_path / "all.npz")
     for shard in range(2):
         part = files.read_arrays(tmp_path / f"half{shard}.npz")
@@ -140,7 +140,8 @@ def test_a_mesh_takes_the_place_of_the_built_in_shapes(tmp_path):
     shape = meshes.read(tmp_path / "box" / "cube.obj")
     assert len(shape) == 1
     assert len(shapes.corners(shape)) == 8
-    thing = objects.draw(1, 0, 0, 0, params.Sweeps(meshes=str(tmp_path)))
+    files_ = [Path(file) for file in plan.mesh_files(str(tmp_path))]
+    thing = objects.draw(1, 0, 0, 0, params.Sweeps(meshes=str(tmp_path)), files_)
     as_mesh, _ = simulation.simulate(thing, 1 / 60)
     as_box, _ = simulation.simulate(thing._replace(shape=(thing.shape[0].box(),)), 1 / 60)
     touched = np.abs(as_box - as_box[0]).max((0, 2, 3)) > 50
@@ -177,13 +178,13 @@ def test_bad_meshes_are_refused(tmp_path, vertices, faces, message):
 def test_a_class_without_meshes_is_named(tmp_path):
     obj(tmp_path / "helmet" / "a.obj", CUBE, CUBE_FACES)
     with pytest.raises(FileNotFoundError, match=r"box: no \.obj file.*barrel\.sweeps\.meshes"):
-        meshes.choose(str(tmp_path), 1, 0)
+        meshes.choose([tmp_path / "helmet" / "a.obj"], 1, 0)
 
 
 def test_meshes_are_inputs_of_the_simulation(tmp_path):
     path = obj(tmp_path / "box" / "cube.obj", CUBE, CUBE_FACES)
-    assert plan.mesh_files(str(tmp_path)) == {"helmet": [], "box": [str(path)], "plane": []}
-    assert plan.mesh_files("") == {}
+    assert plan.mesh_files(str(tmp_path)) == [str(path)]
+    assert plan.mesh_files("") == []
 
 
 # files of sweeps

@@ -82,12 +82,14 @@ def nwb(path):
 def small_sweeps(path):
     with h5py.File(path, "w") as file:
         for name in ("force", "torque"):
-            file.create_dataset(name, data=np.zeros((3, 1, 2, 31, 3, 3), "f4"), compression="gzip")
+            file.create_dataset(name, data=RNG.random((3, 1, 2, 31, 3, 3), "f4"), compression="gzip")
         file["label"] = np.array([b"53", b"box", b"plane"])
 
 
 def rules(path):
-    np.save(path, np.zeros(4, released.dtype("poly")))
+    four = np.zeros(4, released.dtype("poly"))
+    four["seed"] = np.arange(4)
+    np.save(path, four)
 
 
 def layers(path):

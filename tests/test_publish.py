@@ -48,6 +48,15 @@ def job(folder, stage: str, number: int, cost: tuple[float, float, float], *name
         files.record_path(folder / name).write_text(json.dumps(facts))
 
 
+def made_from(results, name: str, stage: str, *sources: str, **facts) -> None:
+    """The record beside a file of `results` that a job leaves which read the `sources`."""
+    known = files.read_record(results / name) or {"sha256": files.digest(results / name)}
+    inputs = {f"results/{source}": files.digest(results / source) for source in sources}
+    files.record_path(results / name).parent.mkdir(exist_ok=True)
+    record = {"stage": stage, "arguments": ["0"], "inputs": inputs, **facts}
+    files.record_path(results / name).write_text(json.dumps(known | record))
+
+
 @pytest.fixture
 def results(tmp_path):
     """A finished run of a study, as small as can be."""
@@ -64,6 +73,13 @@ def results(tmp_path):
         Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / f"{name}.png")
     job(folder, "modes.fit", 0, (90.0, 60.0, 50.0), "modes/fits/a.pt")
     job(folder, "modes.metrics", 0, (30.0, 24.0, 70.4), "modes/log.txt")
+    for name in ("metrics.parquet", "facts.parquet", "spikes.npz"):
+        made_from(folder, f"modes/{name}", "modes.metrics", "modes/fits/a.pt")
+    for name in ("fig1", "plain"):
+        made_from(folder, f"modes/figures/{name}.png", "modes.figures", "modes/metrics.parquet")
+    job(folder, "report.activity", 0, (1.0, 1.0, 1.0), "activity.parquet")
+    made_from(folder, "activity.parquet", "report.activity", "modes/spikes.npz")
+    made_from(folder, "figures/activity.png", "report.activity", "modes/spikes.npz")
     captions = tmp_path / "captions"
     captions.mkdir()
     (captions / "modes_fig1.rst").write_text("The ``first``.\n")
@@ -144,7 +160,8 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
             "fact,value\nsize,medium\ncommand,make\ncommit,old\nseed,0\nfinished,2025-01-01\n"
         )
     (tmp_path / "large.yaml").write_text("run: {size: claims}\n")
-    again = {**arguments, "commit": "new", "together": False, "config": [tmp_path / "large.yaml"]}
+    (tmp_path / "plain.yaml").write_text("run:\n")
+    again = {**arguments, "commit": "new", "together": False, "config": [tmp_path / "large.yaml", tmp_path / "plain.yaml"]}
     (results / "modes" / "spikes.npz").rename(tmp_path / "spikes.npz")
     with pytest.raises(FileNotFoundError, match=r"spikes\.npz does not exist"):
         publish.run(**again)
@@ -153,10 +170,39 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
     publish.run(**again)
     about = markdown.provenance(docs / "results", "modes")
     assert (about["commit"], about["size"]) == ("new", "claims")
-    assert about["command"] == f"make reproduce ONLY=modes CONFIG={tmp_path / 'large.yaml'}"
+    assert about["command"] == f"make reproduce ONLY=modes CONFIG={tmp_path / 'large.yaml'} {tmp_path / 'plain.yaml'}"
     assert not (docs / "results/modes/old.png").exists()
     assert markdown.provenance(docs / "results", "v1")["commit"] == "old"
     assert [path.name for path in docs.iterdir()] == ["results"]
+
+
+def left_over(results) -> None:
+    """What a run with another config and another seed has left in the same folder."""
+    job(results, "modes.fit", 1, (1e6, 1e6, 1e6), "modes/fits/old.pt")
+    made_from(results, "modes/fits/old.pt", "modes.fit", arguments=["1"], seed=7, versions={"numpy": "1.0"})
+    for name in ("old", "other"):
+        (results / f"modes/figures/{name}.png").write_bytes((results / "modes/figures/fig1.png").read_bytes())
+    made_from(results, "modes/figures/old.png", "modes.figures", "modes/metrics.parquet", "modes/fits/old.pt", arguments=["1"])
+
+
+def test_what_an_earlier_config_has_left_is_not_published(results, arguments, tmp_path):
+    for name in ("old", "other"):
+        (tmp_path / f"captions/modes_{name}.rst").write_text("A figure that no job of the present config makes.")
+    tables = []
+    for change in (lambda results: None, left_over):
+        change(results)
+        publish.run(**arguments, commit="abc")
+        tables.append({path.name: path.read_text() for path in (arguments["out"] / "modes").glob("*.csv")})
+        assert {path.name for path in (arguments["out"] / "modes").glob("*.png")} == {"fig1.png"}
+    assert tables[0] == tables[1]
+
+
+def test_measures_of_networks_that_were_trained_anew_since_are_not_published(results, arguments):
+    job(results, "modes.fit", 0, (90.0, 60.0, 50.0), "modes/fits/a.pt")
+    files.write_text(results / "modes/fits/a.pt", "trained longer")
+    with pytest.raises(ValueError, match=r"metrics\.parquet was made from another .*a\.pt than is there now; `respike run`"):
+        publish.run(**arguments, commit="abc")
+    assert not arguments["out"].exists()
 
 
 def test_a_further_run_of_a_study_stands_beside_it_and_judges_what_the_first_answers_not(docs, arguments, tmp_path):
@@ -189,7 +235,7 @@ def test_what_made_the_run_is_told_without_names_of_people_and_machines(docs):
     assert "secret" not in "".join(path.read_text() for path in docs.rglob("*.csv"))
 
 
-def test_several_machines_and_versions_are_all_told_and_the_lowest_seed_is_the_root():
+def test_several_seeds_machines_and_versions_are_all_told():
     host = {"system": "Linux-6-x", "processor": "x86_64"}
     made = [
         {"seed": 8, "host": host, "time": "2026-01-02T03:04:05+0000", "versions": {"torch": "2.13", "numpy": "2.3"}},
@@ -197,7 +243,7 @@ def test_several_machines_and_versions_are_all_told_and_the_lowest_seed_is_the_r
         {"seed": None},
     ]
     assert list(records.provenance(made).items()) == [
-        ("seed", "7"),
+        ("seed", "7, 8"),
         ("machine", "Linux arm64, Linux x86_64"),
         ("finished", "2026-01-03"),
         ("files with a record of their origin", "3"),
@@ -224,6 +270,7 @@ def test_claims_with_a_verdict_are_shown_and_the_others_fold_into_a_line(shown):
 
 def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(shown):
     text = (shown / "results" / "README.md").read_text()
+    assert text.index("CPU hours leave out") < text.index("| CPU hours |")
     assert text.index("## Claims with a verdict") < text.index("## Cost") < text.index("## Claims without a verdict")
     folded = text[text.index("### `modes`: claims without a verdict") :]
     assert "<details><summary>3 claims</summary>" in folded
@@ -327,6 +374,8 @@ def test_a_large_picture_is_made_smaller_and_a_large_table_refused(results, argu
     rng = np.random.default_rng(0)
     many = [Measure("a", seed, "d", "m", value, "1", 1) for seed, value in enumerate(rng.random(50000))]
     files.write_table(results / "modes" / "metrics.parquet", measures.table("modes", many))
+    made_from(results, "modes/figures/fig1.png", "modes.figures", "modes/metrics.parquet")
+    made_from(results, "modes/figures/plain.png", "modes.figures", "modes/metrics.parquet")
     with pytest.raises(ValueError, match=r"modes/metrics\.csv: .* kB, expected at most 1000 kB"):
         publish.run(**arguments, commit="abc")
     assert not arguments["out"].exists()

@@ -1,5 +1,7 @@
 """The scorecard: a claims file per study that can be judged, counts, and the pages that show it."""
 
+import json
+import os
 import re
 from pathlib import Path
 
@@ -183,6 +185,11 @@ def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path, 
     picture = results / "modes" / "figures" / "fig1.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"\x89PNG")
+    for path, inputs in ((results / "scorecard.csv", {}), (picture, {"results/scorecard.csv": ""})):
+        files.record_path(path).parent.mkdir(exist_ok=True)
+        files.record_path(path).write_text(json.dumps({"sha256": files.digest(path), "inputs": inputs}))
+    (results / "modes" / "figures" / "old.png").write_bytes(b"\x89PNG")
+    (tmp_path / "modes_old.rst").write_text("What an earlier config left.")
     (results / "bench.csv").write_text("workload,cpu_s\nmodes: a step,1.5\n")
     (tmp_path / "modes_fig1.rst").write_text("A caption with ``code`` & <signs> {{size}}.\n")
     (tmp_path / "rules.dot").write_text(DOT)
@@ -193,6 +200,7 @@ def test_the_page_holds_claims_figures_and_rules_and_needs_no_network(tmp_path, 
     assert "<span class='not-reproduced' style='width:40.0%'>" in text  # two of five claims of the paper
     assert text.count("A caption with code &amp; &lt;signs&gt; {{size}}.") == 2  # for eyes and for ears; and nothing fills it
     assert "modes_fit" in text
+    assert "earlier config" not in text
     assert "modes: a step" in text
     assert not re.findall(r"(?:src|href)=['\"]https?://", text)
     assert "{{" not in text.replace("{{size}}", "")
@@ -236,3 +244,20 @@ def test_where_says_what_there_is(tmp_path, capsys, card):
     printed = capsys.readouterr().out
     assert "of the papers' claims: 2 reproduced, 2 not reproduced, 0 undecided, 1 not comparable, 1 not measured" in printed
     assert "modes/figures" in printed
+    (tmp_path / "modes" / "metrics.parquet").touch()
+    made = (tmp_path / "scorecard.csv").stat().st_mtime
+    for later, expected in ((0, True), (1, False)):
+        os.utime(tmp_path / "modes" / "metrics.parquet", (made + later, made + later))
+        where.run(results=tmp_path)
+        assert ("2 reproduced" in capsys.readouterr().out) == expected, "measured anew since it was written"
+    for path, inputs in (
+        (tmp_path / "modes" / "metrics.parquet", {}),
+        (tmp_path / "scorecard.csv", {"results/modes/metrics.parquet": files.digest(tmp_path / "modes" / "metrics.parquet")}),
+    ):
+        files.record_path(path).parent.mkdir()
+        files.record_path(path).write_text(json.dumps({"sha256": files.digest(path), "inputs": inputs}))
+    where.run(results=tmp_path)
+    assert "2 reproduced" in capsys.readouterr().out, "measured anew, and the same came out"
+    files.write_text(tmp_path / "modes" / "metrics.parquet", "other measures")
+    where.run(results=tmp_path)
+    assert "make reproduce, without ONLY, writes it" in capsys.readouterr().out

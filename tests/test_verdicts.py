@@ -161,8 +161,8 @@ def test_shares_of_networks_in_per_cent(converted, verdict):
     mine, theirs = (stats.binomtest(k, n).proportion_ci(0.95, "exact") for k, n in ((converted, 10), (94, 100)))
     low = 10 * converted - 94 - 100 * np.hypot(converted / 10 - mine.low, theirs.high - 0.94)
     assert row["low"] == pytest.approx(low)
-    with pytest.raises(ValueError, match="expected yes or no of each"):
-        judged(rows([50.0]), statistic="share of networks", unit="%", value=94.0)
+    of_one = judged(rows([50.0, 100.0]), statistic="share of networks", unit="%", value=94.0)
+    assert (of_one["verdict"], of_one["why"]) == (NOT_COMPARABLE, "acc has values 50, needed yes or no of each network")
 
 
 @pytest.mark.parametrize(
@@ -475,6 +475,9 @@ def test_a_surrogate_answers_the_claims_about_it_alone():
         (rows([0.9], "b"), {}, NOT_MEASURED, "not measured in this run"),
         (rows([0.9, 0.91]), {"direction": "", "note": "a"}, NOT_COMPARABLE, "there is no number to hold it against"),
         (rows([0.9, NAN, 0.91]), {}, NOT_COMPARABLE, "1 of 3 values are not finite"),
+        (rows([0.0, 0.1], n=0), {"statistic": "count"}, NOT_COMPARABLE, "nothing was counted, n is 0"),
+        (rows([0.5], n=0), {"statistic": "share"}, NOT_COMPARABLE, "nothing was counted, n is 0"),
+        (rows([NAN], n=0), {"statistic": "share of networks"}, NOT_COMPARABLE, "1 of 1 values are not finite"),
     ],
 )
 def test_what_was_not_measured_or_cannot_be_judged_says_so(made, changes, verdict, why):

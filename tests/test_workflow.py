@@ -22,6 +22,7 @@ from respike.core import files
 from respike.modes.stages import standin
 from respike.workflow import plan
 from tests.workflow import bed
+from tests.workflow.pretend import told
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = sorted(
@@ -134,15 +135,45 @@ def test_every_target_has_a_plan_and_every_job_its_own_files(whole):
     assert len(whole.maker) == sum(len(job.outputs) for job in whole.jobs)
 
 
-@pytest.fixture(scope="module")
-def whole():
-    """Every job of the workflow, asked for by the names of all targets."""
+def jobs(*arguments: str) -> plan.Graph:
+    """The plan of this project."""
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        return plan.graph(plan.parser("test", "").parse_args(["all", *STUDIES]))
+        return plan.graph(plan.parser("test", "").parse_args(arguments))
     finally:
         os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Every job of the workflow, asked for by the names of all targets."""
+    return jobs("all", *STUDIES)
+
+
+@pytest.fixture(scope="module", params=["quick", "tiny", "meshes"])
+def planned_size(request, tmp_path_factory):
+    """Every job of the quick and of the tiny workflow, and those of barrel with meshes of the user."""
+    if request.param != "meshes":
+        return request.getfixturevalue("whole") if request.param == "quick" else jobs("--configfile", "tests/tiny.yaml")
+    folder = tmp_path_factory.mktemp("meshes")
+    for name in ("helmet", "box", "plane"):
+        (folder / name).mkdir()
+        (folder / name / "a.obj").touch()
+    graph = jobs("barrel", "--config", f"barrel={{sweeps: {{meshes: {folder}}}}}")
+    assert sum(str(folder / "box/a.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
+    return graph
+
+
+def test_a_job_is_told_of_every_file_that_it_reads_and_writes(planned_size):
+    """Only then can the record of what was made tell of it."""
+    untold = [(job.rule, file) for job in planned_size.jobs for file in (*job.inputs, *job.outputs) if not told(file, job)]
+    assert untold == []
+
+
+def test_a_pretended_job_knows_of_no_file_that_it_was_not_told():
+    job = plan.Job("a", ("x.txt", "in/y.txt", "z.txt"), (), "", "modes.fit", ("--x", "x.txt", "--folder", "in/"))
+    assert [file for file in job.inputs if told(file, job)] == ["x.txt", "in/y.txt"]
 
 
 REFUSALS = {
@@ -225,6 +256,46 @@ def test_a_run_is_published_beside_another_only_when_that_is_asked_for(given, be
     assert dict(zip(told, told[1:], strict=False)).get("--beside") == beside
 
 
+@pytest.fixture
+def publish(tmp_path):
+    """Function that runs `make publish` where nothing can be verified: exit status, and the programs that were called."""
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    (tmp_path / "workflow").mkdir()
+    shutil.copy(ROOT / "workflow/Snakefile", tmp_path / "workflow/Snakefile")
+    for name in ("requirements.lock", "pyproject.toml", ".venv/ready"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> called.txt\n[ "$3" != verify ]\n')
+    python.chmod(0o755)
+
+    def called(*given: str) -> tuple[int, list[str]]:
+        (tmp_path / "called.txt").write_text("")
+        done = subprocess.run(["make", "publish", *given], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert ("published" in done.stdout) == (done.returncode == 0)
+        return done.returncode, [" ".join(line.split()[2:4]) for line in (tmp_path / "called.txt").read_text().splitlines()]
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "programs"),
+    [
+        (["ONLY=modes"], 2, ["verify modes"]),
+        ([], 2, ["verify"]),
+        (["ONLY=modes", "RESULTS=../other/results"], 0, ["report.publish --results"]),  # its code is not here
+        (["ONLY=bench"], 0, ["report.publish --results"]),
+    ],
+)
+def test_a_run_is_published_when_it_is_what_its_config_says(publish, given, status, programs):
+    assert publish(*given) == (status, programs)
+
+
+def test_a_run_of_no_study_is_not_published(publish):
+    assert publish("ONLY=typo") == (2, [])
+
+
 def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
     for name in ("my config.yaml", "requirements.lock", "pyproject.toml"):
@@ -234,16 +305,21 @@ def test_a_config_with_a_blank_in_its_name_reaches_the_run_as_one_word(tmp_path)
     ).stdout
     (command,) = [line for line in said.splitlines() if "-m respike run" in line]
     assert shlex.split(command)[-2:] == ["--configfile", "my config.yaml"]
+    said = subprocess.run(
+        ["make", "-n", "publish", "CONFIG=my config.yaml"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert said.count(' --config "my config.yaml"') == said.count(' --configfile "my config.yaml"') == 1
 
 
 def test_make_clean_spares_the_page_that_says_what_a_run_leaves(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
-    for name in ("README.md", "metrics.parquet", ".made/metrics.parquet.json", "modes/fit.pt"):
+    for name in ("README.md", "metrics.parquet", ".made/metrics.parquet.json", "modes/fit.pt", "copy of src/a", "../src/b"):
         path = tmp_path / "results" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["README.md"]
+    assert [path.name for path in (tmp_path / "src").iterdir()] == ["b"], "a name with a blank is one name"
     assert len((ROOT / "results/README.md").read_text().splitlines()) <= 10
 
 

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     options = plan.parser("pretend", __doc__).parse_args(arguments)
     graph = plan.graph(options)
     for job in sorted(graph.jobs, key=lambda job: len(graph.ancestors(job))):
-        named = [Path(file) for file in job.inputs]
+        named = [Path(file) for file in job.inputs if told(file, job)]
         facts = provenance.facts(job.stage, list(job.arguments), {"inputs": named})
         files.maker.clear()
         files.maker.update(facts)
@@ -31,6 +31,12 @@ def main(arguments: list[str]) -> None:
     Path("jobs.json").write_text(json.dumps(jobs))
     touch = [sys.executable, "-m", "snakemake", *options.targets, "--touch", "--forceall", "--cores", "1"]
     subprocess.run([*touch, *plan.config_options(options)], check=True, capture_output=True)
+
+
+def told(file: str, job: plan.Job) -> bool:
+    """Whether a file of a job, or a folder it is in, stands on the job's command line: a job knows of no other."""
+    words = {os.path.normpath(word) for word in job.arguments}
+    return not words.isdisjoint(map(str, (Path(file), *Path(file).parents)))
 
 
 if __name__ == "__main__":

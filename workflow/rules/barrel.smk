@@ -26,7 +26,7 @@ rule target:
 
 use rule stage as generate with:
     input:
-        plan.mesh_files(config["sweeps"]["meshes"]).values(),
+        meshes=plan.mesh_files(config["sweeps"]["meshes"]),
     output:
         out="<results>/sweeps/shard{shard}.npz",
     log:
@@ -204,6 +204,7 @@ use rule stage as figures with:
         deprivation=rules.deprive.output.out,
         responses=RESPONSES[0],
         inputs="<results>/inputs/spiking.npz",
+        meshes=rules.generate.input.meshes,
     output:
         "<results>/figures/sweep.gif",
         [f"<results>/figures/{name}.pdf" for name in plan.FIGURES],

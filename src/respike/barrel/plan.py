@@ -38,9 +38,9 @@ def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, s
     return named or {name: f"{folder}/{name}.h5" for name in ("train", "test")}
 
 
-def mesh_files(folder: str) -> dict[str, list[str]]:
-    """The user's .obj files of each class, which the simulation reads; none without a folder."""
-    return {name: sorted(map(str, Path(folder, name).glob("*.obj"))) for name in params.CLASSES if folder}
+def mesh_files(folder: str) -> list[str]:
+    """The user's .obj files, in a folder for each class, which the simulation reads; none without a folder."""
+    return [file for name in params.CLASSES if folder for file in sorted(map(str, Path(folder, name).glob("*.obj")))]
 
 
 def simulation(sweeps: Config) -> dict[str, Any]:

@@ -20,7 +20,6 @@ COLUMNS = (
 NUMBERS = ("paper_value", "value", "low", "high", "margin")
 WHOSE = get_args(Whose)
 OURS = WHOSE[1:]  # whatever is not the paper's
-DECIDED = VERDICTS[:2]
 OPEN = VERDICTS[3:]  # what this run cannot say anything about
 
 

@@ -1,8 +1,12 @@
 """The figures of a run and their captions."""
 
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
+
+from respike.core import files
+from respike.report import records
 
 ALL_STUDIES = "all studies"
 
@@ -16,12 +20,13 @@ class Picture(NamedTuple):
     caption: str
 
 
-def of(results: Path, captions: Path) -> list[Picture]:
-    """The figures in `results` that have a caption: those of all studies together first."""
+def of(results: Path, captions: Path, jobs: Container[tuple[str, str]]) -> list[Picture]:
+    """The figures in `results` that one of the `jobs` of a run made and that have a caption: those of all studies first."""
     together = [(path, ALL_STUDIES) for path in sorted((results / "figures").glob("*.png"))]
     figures = together + [(path, path.parents[1].name) for path in sorted(results.glob("*/figures/*.png"))]
     pictures = (Picture(path, study, path.stem, caption(captions, study, path.stem)) for path, study in figures)
-    return [picture for picture in pictures if picture.caption]
+    shown = [(picture, files.read_record(picture.path)) for picture in pictures if picture.caption]
+    return [picture for picture, record in shown if record and records.job(record) in jobs]
 
 
 def caption(captions: Path, study: str, name: str) -> str:

@@ -62,9 +62,10 @@ def write(
     """Make the `folder` of a study's finished run in `results` anew: its measures, facts, costs and figures, and what made it.
 
     `about`: what made the run and no record tells. `shown`: of the figures these alone. Raises FileNotFoundError when the run
-    is not finished.
+    is not finished, ValueError when it is finished in part.
     """
-    rows, made = files.read_table(results / study / "metrics.parquet"), records.read(results / study)
+    rows, jobs = files.read_table(results / study / "metrics.parquet"), records.jobs(results, results / study)
+    made = [record for record in records.read(results / study) if records.job(record) in jobs]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     _write_table(rows.drop(columns="study"), folder / "metrics.csv")
@@ -72,7 +73,7 @@ def write(
     _write_table(records.costs(made), folder / "costs.csv")
     facts = about | records.provenance(made)
     _write_table(pd.DataFrame(facts.items(), columns=["fact", "value"]), folder / "run.csv")
-    write_figures(results, captions, study, folder, shown)
+    write_figures(results, captions, study, folder, jobs, shown)
 
 
 def write_activity(results: Path, study: str, folder: Path) -> None:
@@ -98,10 +99,12 @@ def _keep(picture: Path, captions: Path, folder: Path) -> None:
     _write_table(listed.sort_index().reset_index(), folder / "figures.csv")
 
 
-def write_figures(results: Path, captions: Path, study: str, folder: Path, shown: set[str] | None = None) -> None:
-    """Figures and captions of a study's run, or of all studies together, into `folder`: all, or those `shown`."""
+def write_figures(
+    results: Path, captions: Path, study: str, folder: Path, jobs: set[tuple[str, str]], shown: set[str] | None = None
+) -> None:
+    """Figures of a study's `jobs`, or of those of all studies, and captions, into `folder`: all, or those `shown`."""
     folder.mkdir(exist_ok=True)
-    figures = [picture for picture in pictures.of(results, captions) if picture.study == study]
+    figures = [picture for picture in pictures.of(results, captions, jobs) if picture.study == study]
     figures = [picture for picture in figures if shown is None or picture.name in shown]
     for picture in figures:
         (folder / f"{picture.name}.png").write_bytes(small(files.checked(picture.path)))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from respike.core import files
 
+ENDS = ("metrics.parquet", "facts.parquet", "spikes.npz", "scorecard.csv", "activity.parquet")  # of a study; of them all
 COST = {"wall_s": "sum", "cpu_s": "sum", "memory_mb": "max"}  # of a job (see core.files), and how jobs are taken together
 
 
@@ -17,13 +18,60 @@ def read(results: Path) -> list[dict[str, Any]]:
     return [files.read_record(path) for path in paths if path.is_file() and ".partial" not in path.parts]
 
 
+def jobs(results: Path, folder: Path) -> set[tuple[str, str]]:
+    """The jobs of the run in `results` behind the tables, spikes and figures in `folder`: what an earlier config left is none.
+
+    A figure counts if it was made from what stands behind the tables, or from files that were made from that alone.
+    ValueError for a file that was made from another than is there now.
+    """
+    made: dict[Path, dict[str, Any]] = {}
+    for name in ENDS:
+        _follow(results, folder / name, made)
+    known = dict.fromkeys(made, True)
+    for figure in [path for path in sorted(folder.rglob("figures/*.png")) if _rests_on(results, path, known)]:
+        _follow(results, figure, made)
+    return {job(record) for record in made.values()}
+
+
+def job(record: dict[str, Any]) -> tuple[str, str]:
+    """Which job wrote a file, by its record: stage and arguments."""
+    return str(record.get("stage")), json.dumps(record.get("arguments"))
+
+
+def _follow(results: Path, path: Path, made: dict[Path, dict[str, Any]]) -> None:
+    """Add the records of a file and of all that it was made from to `made`."""
+    record = files.read_record(path) if path.is_file() else None
+    if record is None or path in made:
+        return
+    made[path] = record
+    for source, content in _sources(results, record).items():
+        _follow(results, source, made)
+        if source in made and made[source]["sha256"] != content and len(content) == len(made[source]["sha256"]):
+            raise ValueError(f"{path} was made from another {source} than is there now; `respike run` makes it again")
+
+
+def _rests_on(results: Path, path: Path, known: dict[Path, bool]) -> bool:
+    """Whether a file is one of the `known` ones or made from those that are, and nothing else; it is known then."""
+    if path not in known:
+        sources = _sources(results, files.read_record(path) or {})
+        known[path] = bool(sources) and all(_rests_on(results, source, known) for source in sources)
+    return known[path]
+
+
+def _sources(results: Path, record: dict[str, Any]) -> dict[Path, str]:
+    """The inputs of a file that the workflow made, and their content then; not the other figures in the folder it is in."""
+    inputs = {Path(name): content for name, content in record.get("inputs", {}).items()}
+    own = {path: content for path, content in inputs.items() if path.parts[0] == "results" and path.parent.name != "figures"}
+    return {results / path.relative_to("results"): content for path, content in own.items()}
+
+
 def costs(records: list[dict[str, Any]]) -> pd.DataFrame:
     """A row per study and stage: jobs, their wall and CPU time in all (s), and the largest memory of one (MB).
 
     A job that writes several files leaves a record beside each, with what it has used up to then: the last one counts.
     """
     rows = [
-        (*record["stage"].split("."), json.dumps(record["arguments"]), *(record["cost"][name] for name in COST))
+        (*record["stage"].split("."), job(record)[1], *(record["cost"][name] for name in COST))
         for record in records
         if {"stage", "cost"} <= record.keys()
     ]
@@ -35,9 +83,10 @@ def costs(records: list[dict[str, Any]]) -> pd.DataFrame:
 def provenance(records: list[dict[str, Any]]) -> dict[str, str]:
     """What made a run, fact by fact: root seed, machine, day, number of files with a record, version of each package.
 
-    Name and user of the machine stay out. Where files were made by several machines or versions, all of them are named.
+    Name and user of the machine stay out. Where files were made with several seeds, by several machines or versions, all of
+    them are named.
     """
-    seeds = [record["seed"] for record in records if record.get("seed") is not None]
+    seeds = {record["seed"] for record in records if record.get("seed") is not None}
     hosts = {
         f"{record['host']['system'].split('-')[0]} {record['host']['processor']}" for record in records if "host" in record
     }
@@ -46,7 +95,7 @@ def provenance(records: list[dict[str, Any]]) -> dict[str, str]:
         for package, version in record.get("versions", {}).items():
             versions.setdefault(package, set()).add(version)
     return {
-        "seed": str(min(seeds, default="unknown")),  # trainings count up from that of the config
+        "seed": ", ".join(map(str, sorted(seeds))) or "unknown",
         "machine": ", ".join(sorted(hosts)) or "unknown",
         "finished": max((record["time"][:10] for record in records if "time" in record), default="unknown"),
         "files with a record of their origin": str(len(records)),

@@ -89,6 +89,7 @@ def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
         for reason in reasons(part, asked, known):
             told.setdefault(reason, []).append(variant)
     why_not = [] if claim.direction else ["there is no number to hold it against"]
+    why_not += list(dict.fromkeys(reason for part in rows if (reason := uncountable(claim, part))))
     why_not += [reason if of == variants else f"{of[0]}: {reason}" for reason, of in told.items()]
     ours = [intervals.sample(part["value"]) if len(part) else Side(np.nan) for part in rows]
     if claim.statistic == PAIRS and all(map(len, rows)):
@@ -98,6 +99,14 @@ def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
     n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
     paper = Side(claim.value, n, claim.spread, np.inf if has_error(claim) else n - 1)
     return Evidence(claim, runs[0].size, rows, why_not, ours, paper)
+
+
+def uncountable(claim: Claim, rows: pd.DataFrame) -> str:
+    """Why the measures `rows` of one kind of networks are no counts such as a claim is about; empty where they are."""
+    wrong = sorted(set(rows["value"]) - {0.0, SCALE.get(claim.unit, 1.0)})
+    if claim.statistic == "share of networks" and wrong and np.isfinite(wrong).all():
+        return f"{claim.metric} has values {', '.join(f'{each:.4g}' for each in wrong)}, needed yes or no of each network"
+    return "nothing was counted, n is 0" if claim.statistic in {"share", "count"} and len(rows) and not rows["n"].sum() else ""
 
 
 def kinds_of(claim: Claim) -> list[str]:
@@ -226,12 +235,8 @@ def difference(found: Evidence) -> Limits:
 
 
 def size_of(claim: Claim, rows: pd.DataFrame) -> float:
-    """How many items, or units of time, the measures rest on; ValueError for networks that count in part."""
-    if claim.statistic != "share of networks":
-        return float(rows["n"].sum())
-    if not rows["value"].isin([0.0, SCALE.get(claim.unit, 1.0)]).all():
-        raise ValueError(f"{claim.item!r}: {claim.metric} has values {sorted(set(rows['value']))}, expected yes or no of each")
-    return float(len(rows))
+    """How many items, units of time, or networks the measures rest on."""
+    return float(len(rows) if claim.statistic == "share of networks" else rows["n"].sum())
 
 
 def decided(claim: Claim, low: float, high: float) -> str:

@@ -31,6 +31,7 @@ def run(
     deprivation: Path,
     responses: Path,
     inputs: Path,
+    meshes: list[Path],
     repeats: int,
     sweeps: params.Sweeps,
     seed: int,
@@ -54,7 +55,7 @@ def run(
     }
     for name, figure in drawn.items():
         style.save(figure, folder, name, dataset)
-    placed = [objects.draw(kind, EXAMPLE, 0, seed, sweeps) for kind in range(len(params.CLASSES))]
+    placed = [objects.draw(kind, EXAMPLE, 0, seed, sweeps, meshes) for kind in range(len(params.CLASSES))]
     style.save(array(placed, sweeps.time_step), folder, "array", recording.STAND_IN)
     movie(folder / "sweep.gif", placed[1])
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import ConvexHull, QhullError
 
-from respike.barrel import params, plan
+from respike.barrel import params
 from respike.barrel.sweeps.shapes import Part, Shape
 
 NOT_CONVEX = 1e-3  # of the volume of a part's convex hull: how much its faces may enclose more or less than that
@@ -15,15 +15,14 @@ SPLIT = "expected closed convex parts, split the mesh (v-hacd) and write one gro
 Faces = list[list[int]]  # numbers of the vertices of each face
 
 
-def choose(folder: str, kind: int, index: int) -> Path:
-    """The .obj file of object number `index` of a class, in folder/helmet, folder/box or folder/plane."""
-    files = plan.mesh_files(folder)[params.CLASSES[kind]]
-    if not files:
+def choose(files: list[Path], kind: int, index: int) -> Path:
+    """The .obj file of object number `index` of a class: of the `files` those in a folder of its name."""
+    own = [file for file in files if file.parent.name == params.CLASSES[kind]]
+    if not own:
         raise FileNotFoundError(
-            f"{Path(folder, params.CLASSES[kind])}: no .obj file; expected one folder of meshes per class "
-            f"({', '.join(params.CLASSES)}) in the folder that barrel.sweeps.meshes names"
+            f"{params.CLASSES[kind]}: no .obj file; expected folders {', '.join(params.CLASSES)} in barrel.sweeps.meshes"
         )
-    return Path(files[index % len(files)])
+    return own[index % len(own)]
 
 
 def read(path: Path) -> Shape:

@@ -1,5 +1,7 @@
 """An object on its way through the whiskers: drawn as in the published generator (Zhuang et al., NeurIPS 2017)."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,15 +30,14 @@ class Object(NamedTuple):
     velocity: Float[np.ndarray, " 3"]  # mm / s
 
 
-def draw(kind: int, index: int, sweep: int, seed: int, settings: params.Sweeps) -> Object:
+def draw(kind: int, index: int, sweep: int, seed: int, settings: params.Sweeps, files: Sequence[Path] = ()) -> Object:
     """Object number `index` of class `kind` in sweep 0 to 11: three sideways offsets times four turns about its own axis.
 
-    With a folder of meshes the shape is file number `index` of the class.
+    With meshes the shape is number `index` of the class among their `files`.
     """
     rng = seeds.generator(seed, "barrel", "object", kind, index)
-    shape = shapes.FAMILIES[kind](rng)
-    if settings.meshes:
-        shape = meshes.read(meshes.choose(settings.meshes, kind, index))
+    built_in = shapes.FAMILIES[kind](rng)
+    shape = meshes.read(meshes.choose(files, kind, index)) if settings.meshes else built_in
     shape = shapes.scaled(shape, rng.uniform(settings.smallest_mm, settings.largest_mm))
     rotation = orientation(rng, settings.max_tilt_deg) * Rotation.from_euler("z", sweep % 4 * np.pi / 2)
     centre = array_centre() + (OFFSETS[sweep // 4], 0, 0)

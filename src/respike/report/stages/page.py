@@ -16,14 +16,15 @@ def run(*, results: Path, captions: Path, graph: Path, out: Path) -> None:
 
     Raises FileNotFoundError when there is no scorecard yet and ValueError when the page would be too large to pass on.
     """
-    made, bench = records.read(results), results / "bench.csv"
+    card, bench, jobs = cards.read(results / "scorecard.csv"), results / "bench.csv", records.jobs(results, results)
+    made = [record for record in records.read(results) if records.job(record) in jobs]
     tables = {"jobs of this run": records.costs(made).rename(columns=HEADS)}
     if bench.exists():
         tables["make bench"] = pd.read_csv(bench)
     graphs = rulegraph.of_studies(graph.read_text(encoding="utf-8"))
     page = html.page(
-        cards.read(results / "scorecard.csv"),
-        pictures.of(results, captions),
+        card,
+        pictures.of(results, captions, jobs),
         {study: rulegraph.draw(rules) for study, rules in graphs.items()},
         tables,
         records.provenance(made),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from respike.report import marks, pictures, published
+from respike.report import marks, pictures, published, records
 
 
 def run(
@@ -17,9 +17,9 @@ def run(
     with, `commit`: by which code. `beside`: name of the folder of a further run, <study>_ and more, of which those figures
     are taken that a page shows. All text between marks in the pages `fill` (files or folders) is made anew from the files in
     `out`, so that no number is typed. Raises FileNotFoundError when a run is not finished and ValueError for a file that is
-    too large.
+    too large, or that was made from others than are there now.
     """
-    sizes = [(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run", {}).get("size") for path in config]
+    sizes = [((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("run") or {}).get("size") for path in config]
     size = next(filter(None, reversed(sizes)), "quick")
     with published.replaced(out) as new:
         for study in studies:
@@ -31,7 +31,8 @@ def run(
             if not beside:
                 published.write_activity(results, study, new / study)
         if together:
-            published.write_figures(results, captions, pictures.ALL_STUDIES, new / pictures.folder(pictures.ALL_STUDIES))
+            jobs = records.jobs(results, results)
+            published.write_figures(results, captions, pictures.ALL_STUDIES, new / pictures.folder(pictures.ALL_STUDIES), jobs)
         published.draw_activity(captions, new, [path.parent.name for path in claims])
         published.write_bench(results, captions, new)
         published.judge(new, claims)
