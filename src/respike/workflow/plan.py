@@ -66,10 +66,15 @@ def graph(parsed: argparse.Namespace) -> Graph:
     if done.returncode:
         complaints = [event["message"] for event in events if event["event"] == "error"]
         raise ValueError("\n".join(complaints) or done.stderr.strip())
-    planned = [_job(event) for event in events if event["event"] == "job_info" and event["shellcmd"]]
-    if not planned:
+    told = [event for event in events if event["event"] == "job_info"]  # those of a target alone have no command
+    planned = Graph(_job(event) for event in told if event["shellcmd"])
+    read = {file for event in told for file in event["input"] if file.startswith("results/")}
+    if lost := sorted(read - planned.maker.keys()):  # what it is made from is missing, so Snakemake takes it as it is
+        graph(argparse.Namespace(**{**vars(parsed), "targets": lost[:1]}))  # of a target itself it tells what is missing
+        raise ValueError(f"no job makes {lost[0]}, which others read")
+    if not planned.jobs:
         raise ValueError(f"no job makes {' '.join(parsed.targets) or 'anything'}; name files, workflow rules or studies")
-    return Graph(planned)
+    return planned
 
 
 def environment(options: Sequence[str] = ()) -> dict[str, str]:
