@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Container
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,14 @@ def linked(config: Any) -> Any:
         return [linked(value) for value in config]
     if not isinstance(config, str) or not SPECIAL.search(config) or not Path(config).expanduser().exists():
         return config
-    path = Path(config).expanduser().absolute()
+    path = Path(config).expanduser()
     link = LINKS / sha256(config.encode()).hexdigest()[:8] / path.name.translate(SIGNS)
     link.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        link.symlink_to(path)
+    meant = Path(os.path.relpath(Path.cwd(), link.parent.resolve()), path)  # relative as in the config: a project can be moved
+    if not link.is_symlink() or link.readlink() != meant:
+        new = link.with_name(f"{link.name}.{os.getpid()}")
+        new.symlink_to(meant)
+        new.replace(link)  # at once: a job may read it
     return str(link)
 
 
