@@ -251,6 +251,20 @@ class TestScenarios:
         assert commands[-1][0] == card
         assert capsys.readouterr().out.splitlines()[-1] == "side by side: scenarios/scorecard.html"
 
+    def test_what_is_said_twice_counts_twice(self, commands):
+        words = ["x.yaml", "--configfile", "y.yaml", "--targets", "one", "--configfile", "base.yaml", "--targets", "two"]
+        assert scenarios.main(words) == 0
+        (command, cwd), *_ = commands
+        assert command[:3] == ["run", "one", "two"]
+        assert [Path(word).name for word in command[command.index("--configfile") + 1 :]] == [
+            *("y.yaml", "base.yaml", "x.yaml", "--"),
+        ]
+        read = plan.parser("run", "").parse_args(
+            ["--configfile", "a", "--config", "b=1", "--configfile", "c", "--config", "d=2"]
+        )
+        assert (read.configfile, read.config) == (["a", "c"], ["b=1", "d=2"])
+        assert plan.parser("run", "").parse_args([]).configfile == []
+
     def test_options_are_written_out(self, commands):
         with pytest.raises(SystemExit):
             scenarios.main(["x.yaml", "--target", "one"])

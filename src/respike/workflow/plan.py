@@ -120,16 +120,19 @@ def parser(command: str, about: str) -> argparse.ArgumentParser:
     """Parser of the command `respike <command>` with what all commands take: targets and config."""
     made = argparse.ArgumentParser(prog=f"respike {command}", description=about, allow_abbrev=False)
     made.add_argument("targets", nargs="*", help="files, rules or studies; none: the whole workflow")
-    made.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="laid over config.yaml, in this order")
-    made.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="laid over the config files")
+    several = {"nargs": "+", "action": "extend", "default": []}
+    made.add_argument("--configfile", **several, metavar="FILE", help="laid over config.yaml, in this order")
+    made.add_argument("--config", **several, metavar="KEY=VALUE", help="laid over the config files")
     return made
 
 
-def how_to_run(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that run jobs."""
+def how_to_run(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments of a command that runs jobs, read with the options of all such commands, and what follows --."""
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="jobs at a time on this machine")
     parser.add_argument("--profile", help="folder below profiles, for instance slurm")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    return parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
 
 
 def config_options(parsed: argparse.Namespace) -> list[str]:
