@@ -57,9 +57,9 @@ def whole(path: str | Path) -> Iterator[Path]:
         _write_record(path, temporary)
         _publish(temporary, path)
     except OSError as error:
-        raise OSError(
-            error.errno, f"{path} was not written ({error.strerror}); free space or choose another folder"
-        ) from error
+        if isinstance(error, FileNotFoundError) and temporary.exists():
+            raise  # another file is missing
+        raise OSError(f"{path} was not written ({error.strerror or error}); free space or choose another folder") from error
     finally:
         temporary.unlink(missing_ok=True)
 
