@@ -109,9 +109,7 @@ def train(
     return pd.DataFrame(rows)
 
 
-def forget(output: Path) -> None:
-    """Remove the state of the finished training of `output`."""
-    partial.forget(output)
+forget = partial.forget  # the state of a training whose output was written
 
 
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:
