@@ -50,8 +50,7 @@ def inputs(stage: str, arguments: list[str], values: Iterable[Any]) -> dict[str,
 
 
 def _files_in(folder: Path) -> list[Path]:
-    made = (record.parent.parent / record.name.removesuffix(".json") for record in folder.rglob(".made/*.json"))
-    return sorted({*folder.glob("[!.]*"), *(path for path in made if ".partial" not in path.parts)})
+    return sorted({*folder.glob("[!.]*"), *files.recorded(folder)})
 
 
 def _made_by(file: Path, stage: str, arguments: list[str]) -> bool:

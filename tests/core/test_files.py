@@ -151,6 +151,18 @@ def test_the_record_says_what_is_running_and_what_is_known_only_when_it_is_writt
         assert files.read_record(tmp_path / name) == expected
 
 
+def test_recorded_files_are_found_behind_links_too(tmp_path):
+    for name in ("results/a.txt", "results/x/.hidden/b.txt", "elsewhere/c.txt", "elsewhere/.partial/d.txt"):
+        files.write_text(tmp_path / name, name)
+    (tmp_path / "results/e.txt").touch()
+    (tmp_path / "results/.made/gone.txt.json").touch()
+    (tmp_path / "results/linked").symlink_to(tmp_path / "elsewhere")
+    results = tmp_path / "results"
+    assert files.recorded(results) == [results / name for name in ("a.txt", "linked/c.txt", "x/.hidden/b.txt")]
+    assert files.below(results, ".partial/*.txt") == [results / "linked/.partial/d.txt"]
+    assert files.recorded(tmp_path / "nowhere") == []
+
+
 def test_results_are_readable_by_colleagues(tmp_path):
     mask = os.umask(0o022)
     try:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,20 @@ class TestVerify:
         assert [Path(f"results/{name}").exists() for name in "abcd"] == [False, True, True, False]
         assert not files.record_path(Path("results/a")).exists()
         assert files.record_path(Path("results/b")).exists()
+
+    def test_a_folder_behind_a_link_is_looked_at_and_swept(self, folder, monkeypatch):
+        monkeypatch.setattr(plan, "graph", lambda options: Graph(jobs()[:3]))
+        Path("results/d").rename("results/kept")
+        (folder / "elsewhere").mkdir()
+        files.write_text("elsewhere/d", "d")
+        Path("results/two").symlink_to(folder / "elsewhere")
+        assert verify.main([]) == 0
+        Path("elsewhere/d").write_text("damaged")
+        assert verify.main([]) == 1
+        unfinished = Path("elsewhere", f".tmp-{platform.node()}-999999999-x")
+        unfinished.touch()
+        assert head.sweep(Path("results")) == [Path("results/two") / unfinished.name]
+        assert not unfinished.exists()
 
     def test_files_of_another_config_are_looked_at_too(self, monkeypatch):
         monkeypatch.setattr(plan, "graph", lambda options: Graph(jobs()[:3]))

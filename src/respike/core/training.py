@@ -91,9 +91,8 @@ def train(
     """
     state = partial.resume(output, settings, partial.CHECKPOINT)
     rows = state["rows"] if state else []
-    if state:
-        for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
+    for name, part in parts.items() if state else ():
+        part.load_state_dict(state["parts"][name])
     started = saved = time.monotonic()
     before = len(rows)  # done by a training that was cut off, in a time that is not known
     for number in range(before, n_steps):

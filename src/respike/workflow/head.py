@@ -132,8 +132,8 @@ def jobs_in_queue() -> list[str]:
 
 def sweep(results: Path) -> list[Path]:
     """Remove unfinished files whose writer is dead, and saved parts of jobs that were killed after their file was written."""
-    swept = [path for path in results.rglob(".tmp-*") if _abandoned(path)]
-    over = [path for path in results.rglob(".partial/*") if _is_over(path)]
+    swept = [path for path in files.below(results, ".tmp-*") if _abandoned(path)]
+    over = [path for path in files.below(results, ".partial/*") if _is_over(path)]
     swept += over + [record for path in over if (record := files.record_path(path)).is_file()]
     for path in swept:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
