@@ -2,7 +2,10 @@
 
 import os
 import re
-from collections.abc import Container
+import shutil
+import tempfile
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,3 +44,23 @@ def fill(folder: Path, source: Path, but: Container[str] = ()) -> None:
         link = folder / entry.name
         if entry.name not in but and not link.is_symlink():
             link.symlink_to(os.path.relpath(entry.absolute(), folder.resolve()))
+
+
+@contextmanager
+def writable(project: Path) -> Iterator[Path]:
+    """A folder to plan the workflow of `project` in: itself, or where it cannot be written a copy of links for a while.
+
+    Snakemake keeps notes, and plans to write no file that it cannot write.
+    """
+    written = [path if path.exists() else project for path in (project / ".snakemake", project / "results")]
+    if all(os.access(path, os.W_OK) for path in written):
+        yield project
+        return
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name, project.name)
+        with suppress(PermissionError):  # for ../data
+            fill(Path(name), project.parent, but={project.name})
+        fill(copy, project, but={".snakemake", "results"})
+        if (project / "results").exists():
+            shutil.copytree(project / "results", copy / "results", copy_function=os.symlink)
+        yield copy

@@ -266,6 +266,13 @@ class TestScenarios:
         assert commands[-1][0] == card
         assert capsys.readouterr().out.splitlines()[-1] == "side by side: scenarios/scorecard.html"
 
+    def test_two_of_one_name_are_refused(self, commands):
+        Path("deep").mkdir()
+        Path("deep/x.yaml").write_text("{}")
+        with pytest.raises(ValueError, match="two of x.yaml, y.yaml, deep/x.yaml have one name, and results go by it"):
+            scenarios.main(["x.yaml", "y.yaml", "deep/x.yaml"])
+        assert commands == []
+
     def test_what_is_said_twice_counts_twice(self, commands):
         words = ["x.yaml", "--configfile", "y.yaml", "--targets", "one", "--configfile", "base.yaml", "--targets", "two"]
         assert scenarios.main(words) == 0

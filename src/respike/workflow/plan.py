@@ -4,12 +4,9 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,7 +57,7 @@ def graph(parsed: argparse.Namespace) -> Graph:
     check_folder()
     command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none", *parsed.targets]
     command += ["--dry-run", "--forceall", "--ignore-incomplete", "--nolock", *config_options(parsed)]
-    with _folder_to_plan_in() as folder:
+    with links.writable(Path.cwd()) as folder:
         done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode:
@@ -91,23 +88,6 @@ def check_folder() -> None:
         raise ValueError(f"{here} has no Snakefile; go to the top folder of the project")
     if (here / "src/respike").is_dir() and (here / "src").resolve() != fingerprint.SOURCE:
         raise ValueError(f"this is the respike of {fingerprint.SOURCE}, not of {here}; set PYTHONPATH=src or install this one")
-
-
-@contextmanager
-def _folder_to_plan_in() -> Iterator[Path]:
-    """This folder, or where it cannot be written one of links: Snakemake keeps notes, and plans to write no fixed files."""
-    here = Path.cwd()
-    written = [path if path.exists() else here for path in (here / ".snakemake", here / "results")]
-    if all(os.access(path, os.W_OK) for path in written):
-        yield here
-        return
-    with tempfile.TemporaryDirectory() as name:
-        with suppress(PermissionError):  # for ../data
-            links.fill(Path(name), here.parent, but={here.name})
-        links.fill(Path(name, here.name), here, but={".snakemake", "results"})
-        if Path("results").exists():
-            shutil.copytree(here / "results", Path(name, here.name, "results"), copy_function=os.symlink)
-        yield Path(name, here.name)
 
 
 def _job(event: dict) -> Job:

@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--configfile", **several, type=Path, metavar="FILE", help="laid under every scenario")
     options, rest = plan.how_to_run(parser, arguments)
     scenarios, statuses = {prepare(overlay): overlay for overlay in options.overlays}, []
+    if len(scenarios) < len(options.overlays):
+        raise ValueError(f"two of {', '.join(map(str, options.overlays))} have one name, and results go by it; rename one")
     for folder, overlay in scenarios.items():
         head.say(f"scenario {folder.name}, results in {folder / 'results'}")
         others = [path.absolute() for path in (Path(), *sorted(HOME.iterdir())) if path.is_dir() and path != folder]
