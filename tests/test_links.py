@@ -43,27 +43,6 @@ def test_a_copied_or_moved_project_reads_its_own_data_and_a_link_that_leads_else
     assert [path.name for path in Path(names[0]).parent.iterdir()] == [Path(names[0]).name]
 
 
-def test_a_project_that_can_be_written_is_planned_in_place(tmp_path):
-    with links.writable(tmp_path) as folder:
-        assert folder == tmp_path
-
-
-def test_a_project_that_cannot_be_written_is_planned_in_a_copy_of_links(tmp_path, monkeypatch):
-    project = tmp_path / "project"
-    for name in ("results/a/b.txt", "src/c.py", ".snakemake/d"):
-        (project / name).parent.mkdir(parents=True)
-        (project / name).write_text(name)
-    (tmp_path / "data.txt").write_text("data")
-    monkeypatch.setattr(links.os, "access", lambda path, mode: not Path(path).is_relative_to(project))
-    with links.writable(project) as folder:
-        assert (folder.name, (folder / "../data.txt").read_text()) == ("project", "data")
-        assert (folder / "src").resolve() == project / "src"
-        assert (folder / "results/a/b.txt").resolve() == project / "results/a/b.txt"
-        assert not (folder / "results/a").is_symlink()
-        assert not (folder / ".snakemake").exists()
-    assert not folder.exists()
-
-
 def test_a_folder_is_filled_with_links_that_are_left_alone_the_next_time(tmp_path):
     source, folder = tmp_path / "source", tmp_path / "copy"
     source.mkdir()

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from respike import fingerprint, overlay, provenance
+from respike import fingerprint, links, overlay, provenance
 from respike.core import files
 from respike.workflow import head, plan, run, scenarios, verify
 from respike.workflow.plan import Graph, Job
@@ -120,11 +120,11 @@ class TestSurroundings:
         Path("results/a").write_text("a")
         Path("Snakefile").write_text("rules")
         Path(".snakemake").mkdir()
-        with plan._folder_to_plan_in() as here:
+        with links.writable(Path.cwd()) as here:
             assert here == folder
         for closed in (".snakemake", "results"):
             monkeypatch.setattr(os, "access", lambda path, mode, closed=closed: Path(path).name != closed)
-            with plan._folder_to_plan_in() as there:
+            with links.writable(Path.cwd()) as there:
                 assert there.name == folder.name
                 assert there != folder
                 assert (there / "Snakefile").read_text() == "rules"
