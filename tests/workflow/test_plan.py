@@ -100,8 +100,11 @@ def test_a_profile_of_the_user_is_not_heard(mini, tmp_path, where):
 
 def test_what_snakemake_complains_of_is_told_without_its_traces(mini):
     done = bed.respike(mini, "verify", "mini", "--config", "mini={steps: many}")
-    assert done.returncode == 2
-    assert "mini.steps = 'many': 'many' is not of type 'integer'" in done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (
+        *(2, ""),
+        "respike verify: config: mini.steps = 'many': 'many' is not of type 'integer'\n"
+        "The config is config.yaml and --config, of which the last that names a key counts\n",
+    )
     missing = bed.respike(mini, "status", "--configfile", "nowhere.yaml")
     assert (missing.returncode, missing.stderr) == (
         2,

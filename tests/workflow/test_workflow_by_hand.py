@@ -89,6 +89,16 @@ class TestGraph:
         )
         with pytest.raises(ValueError, match="^one\ntwo$"):
             plan.graph(parsed)
+        where = 'in file "/a b/v1.smk", line 99'
+        said_of_a_target = (
+            f"InputFunctionException in rule v1_fit {where}:\nError:\n  ValueError: no 'x'\nWildcards:\n  variant=x\n"
+            'Traceback:\n  File "/a b/stage.py", line 119, in compared\n  File "/a b/v1.smk", line 7, in <lambda>'
+        )
+        status.update(events=[{"event": "error", "message": said_of_a_target}])
+        with pytest.raises(ValueError, match="no 'x'") as told_of:
+            plan.graph(parsed)
+        expected = "InputFunctionException in rule v1_fit:\nError:\n  ValueError: no 'x'\nWildcards:\n  variant=x"
+        assert str(told_of.value) == expected
         status.update(events=[], stderr=" broken ")
         with pytest.raises(ValueError, match="^broken$"):
             plan.graph(parsed)
