@@ -1,6 +1,7 @@
 """What a run says it did: each study reads it off the records of its jobs, under the names that its claims ask for."""
 
 import json
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from respike import stage
 from respike.barrel import params
 from respike.barrel.stages import metrics as barrel
 from respike.core import files, measures
@@ -50,6 +52,14 @@ def made(tmp_path):
 def told(facts) -> dict[tuple[str, str], list[str]]:
     table = measures.facts("any", facts)
     return table.groupby(["variant", "fact"])["value"].agg(list).to_dict()
+
+
+@pytest.mark.parametrize("value", [-0.5, [-1, 2], [3, -4.5], "-x=--y", {"a": -1}, "--b"])
+def test_what_begins_with_a_dash_is_told_too(tmp_path, monkeypatch, value):
+    words = shlex.split(stage.command_line({"seed": 0, "the_shift": value, "out": "a"}))
+    monkeypatch.setattr(files, "maker", {"stage": "any.stage", "arguments": words})
+    files.write_text(tmp_path / "a", "")
+    assert measures.ran(tmp_path / "a", "any.stage") == [{"seed": 0, "the_shift": value, "out": "a"}]
 
 
 def test_modes(made):

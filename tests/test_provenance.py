@@ -35,18 +35,18 @@ def test_the_record_of_a_file_names_command_code_inputs_and_cost(tmp_path, monke
 
 
 def test_inputs_are_the_files_that_another_command_made_or_a_user_brought(tmp_path, monkeypatch):
-    """Of a folder the files right in it and, deeper, those that the workflow made; never hidden ones or saved trainings."""
+    """Of a folder the files right in it and, deeper, those that the workflow made; no hidden ones or saved trainings."""
     monkeypatch.setattr(files, "maker", {"stage": "modes.fit", "arguments": ["--seed", "0"]})
     for name in ("folder/made.txt", "folder/deep/made.txt", "folder/deep/.partial/saved.txt", "own.txt"):
         files.write_text(tmp_path / name, name)
-    for name in ("folder/brought.txt", "folder/.hidden", "folder/deep/brought.txt"):
+    for name in ("folder/brought.txt", "folder/.hidden", "folder/deep/brought.txt", ".named"):
         (tmp_path / name).write_text(name)
-    values = [tmp_path / "folder", [tmp_path / "own.txt"], tmp_path / "none.txt", "own.txt", 3]
+    values = [tmp_path / "folder", [tmp_path / "own.txt"], tmp_path / ".named", tmp_path / "none.txt", "own.txt", 3]
 
     def names(stage, arguments):
         return {path.removeprefix(f"{tmp_path}/") for path in provenance.inputs(stage, arguments, values)}
 
-    brought, made = {"folder/brought.txt"}, {"folder/made.txt", "folder/deep/made.txt", "own.txt"}
+    brought, made = {"folder/brought.txt", ".named"}, {"folder/made.txt", "folder/deep/made.txt", "own.txt"}
     assert names("modes.fit", ["--seed", "1"]) == brought | made
     assert names("modes.fit", ["--seed", "0"]) == brought
     assert names("modes.simulate", ["--seed", "0"]) == brought | made

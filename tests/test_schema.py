@@ -114,6 +114,12 @@ def test_a_tilde_in_a_path_is_the_home_folder(tmp_path, monkeypatch):
     assert check({"x": "~"}, one(type="string"))["x"] == "~"
 
 
+@pytest.mark.parametrize(("given", "known"), [("./a", "a"), ("d//a/", "d/a"), ("a/./b", "a/b"), ("../a", "../a"), ("", "")])
+def test_a_path_is_written_in_one_way(given, known):
+    assert check({"x": given}, one(type="string", format="path"))["x"] == known
+    assert check({"x": given}, one(type="string"))["x"] == given
+
+
 def laid(value, *key):
     """The shipped config with another value for a key."""
     config = {**CONFIG, "barrel": {**CONFIG["barrel"], "recording": {}}}

@@ -137,6 +137,17 @@ def test_inputs_without_a_name_are_not_on_the_command_line_and_none_leaves_a_bar
     assert options_of(rule, input={"parts": ["a", "b c"]}) == ["--parts", "a", "b c", "--folder"]
 
 
+def test_a_wildcard_that_the_config_does_not_know_is_told():
+    """Somebody asks Snakemake for a file of that name."""
+    said = stage.params("modes.fit", rate=lambda wildcards: {"known": 1.0}[wildcards])
+    assert said["settings"]("known") == "--rate 1.0"
+    for of in (said["settings"], lambda wildcards: said["options"](wildcards, {}, {})):
+        with pytest.raises(
+            ValueError, match="modes.fit: the config has no 'nope'; correct the name of the file, or the config"
+        ):
+            of("nope")
+
+
 def test_an_option_given_twice_is_refused():
     rule = stage.params("modes.fit", out="elsewhere.pt")
     with pytest.raises(ValueError, match=r"modes\.fit: an option is given twice in \['out', 'out'\]"):

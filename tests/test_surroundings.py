@@ -27,6 +27,20 @@ PREFERENCES = {
     "LC_ALL": "de_DE.ISO-8859-1",
 }
 SHELL = {"BASH_ENV": "/home/someone/.bashenv", "SHELLOPTS": "noclobber", "PYTHONWARNINGS": "error", "PYTHONSTARTUP": "/x.py"}
+SETTLED = {  # one thread of each library, no window, UTF-8, English, one order of sets, no modules of the folder, large pages
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "MPLBACKEND": "agg",
+    "MUJOCO_GL": "disable",
+    "PYTHONUTF8": "1",
+    "LC_ALL": "C",
+    "PYTHONHASHSEED": "0",
+    "PYTHONSAFEPATH": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 RIVALS = {"path": ("psutil", "yaml", "numpy", "torch"), "folder": ("random", "signal", "psutil", "yaml", "numpy")}
 BRIAN = {
     "threads": "devices.cpp_standalone.openmp_threads = 4\ncore.default_float_dtype = float32\n",
@@ -40,7 +54,9 @@ def test_preferences_are_gone_and_the_rest_stays(tmp_path):
     rest["PYTHONNOUSERSITE"] = "1"  # asked for where Python is conda's
     environment = {**PREFERENCES, **SHELL, **rest}
     surroundings.settle(environment)
-    assert environment == {**surroundings.FIXED, **rest}
+    style = SOURCE / "respike/core/respike.mplstyle"
+    assert environment == {**SETTLED, "MATPLOTLIBRC": str(style), **rest}
+    assert style.is_file()
 
 
 def test_caches_get_a_place_where_the_home_cannot_be_written(tmp_path):

@@ -123,11 +123,17 @@ def _not_python(folder: Path) -> tuple[Path, ...]:
 def _summary(file: Path) -> dict[str, Any]:
     """Of a Python file: its meaning, the names it imports, and its texts that may be names of files."""
     source = file.read_bytes()
-    key = hashlib.sha256(source).hexdigest()
+    key = hashlib.sha256(_parser() + source).hexdigest()
     if key not in _known():
         _known()[key] = _parsed(source.decode())
         _new.append(key)
     return _known()[key]
+
+
+@cache
+def _parser() -> bytes:
+    """This module: what it made of a file before it was edited is forgotten."""
+    return Path(__file__).read_bytes()
 
 
 def _parsed(source: str) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _parsed(source: str) -> dict[str, Any]:
 
 @cache
 def _known() -> dict[str, dict[str, Any]]:
-    """Summaries of files by the hash of their content, as remembered from before."""
+    """Summaries of files by the hash of their content and of this module, as remembered from before."""
     try:
         return json.loads(MEMORY.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # not there, not readable or half written: parse again

@@ -2,8 +2,10 @@
 
 import os
 import re
-from collections.abc import Container
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,14 @@ def linked(config: Any) -> Any:
         return [linked(value) for value in config]
     if not isinstance(config, str) or not SPECIAL.search(config) or not Path(config).expanduser().exists():
         return config
-    path = Path(config).expanduser().absolute()
+    path = Path(config).expanduser()
     link = LINKS / sha256(config.encode()).hexdigest()[:8] / path.name.translate(SIGNS)
     link.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        link.symlink_to(path)
+    meant = Path(os.path.relpath(Path.cwd(), link.parent.resolve()), path)  # relative as in the config: a project can be moved
+    if not link.is_symlink() or link.readlink() != meant:
+        new = link.with_name(f"{link.name}.{os.getpid()}")
+        new.symlink_to(meant)
+        new.replace(link)  # at once: a job may read it
     return str(link)
 
 
@@ -39,3 +44,23 @@ def fill(folder: Path, source: Path, but: Container[str] = ()) -> None:
         link = folder / entry.name
         if entry.name not in but and not link.is_symlink():
             link.symlink_to(os.path.relpath(entry.absolute(), folder.resolve()))
+
+
+@contextmanager
+def writable(project: Path) -> Iterator[Path]:
+    """A folder to plan the workflow of `project` in: itself, or where it cannot be written a copy of links for a while.
+
+    Snakemake keeps notes, and plans to write no file that it cannot write.
+    """
+    written = [path if path.exists() else project for path in (project / ".snakemake", project / "results")]
+    if all(os.access(path, os.W_OK) for path in written):
+        yield project
+        return
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name, project.name)
+        with suppress(PermissionError):  # for ../data
+            fill(Path(name), project.parent, but={project.name})
+        fill(copy, project, but={".snakemake", "results"})
+        if (project / "results").exists():
+            shutil.copytree(project / "results", copy / "results", copy_function=os.symlink)
+        yield copy

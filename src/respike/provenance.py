@@ -42,20 +42,15 @@ def facts(stage: str, arguments: list[str], values: Mapping[str, Any]) -> dict[s
 def inputs(stage: str, arguments: list[str], values: Iterable[Any]) -> dict[str, str]:
     """Content of the files among `values`, and of those in folders among them, that this very command did not make.
 
-    Of a folder count the files right in it, and deeper those that the workflow made.
+    Of a folder count the files right in it that are not hidden, and deeper those that the workflow made.
     """
     named = [path for value in values for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
     paths = [file for path in named for file in (_files_in(path) if path.is_dir() else [path])]
-    return {
-        str(file): content(file)
-        for file in paths
-        if file.is_file() and not file.name.startswith(".") and not _made_by(file, stage, arguments)
-    }
+    return {str(file): content(file) for file in paths if file.is_file() and not _made_by(file, stage, arguments)}
 
 
 def _files_in(folder: Path) -> list[Path]:
-    made = (record.parent.parent / record.name.removesuffix(".json") for record in folder.rglob(".made/*.json"))
-    return sorted({*folder.iterdir(), *(path for path in made if ".partial" not in path.parts)})
+    return sorted({*folder.glob("[!.]*"), *files.recorded(folder)})
 
 
 def _made_by(file: Path, stage: str, arguments: list[str]) -> bool:

@@ -44,7 +44,7 @@ VALIDATOR = jsonschema.validators.extend(Draft, {"rising": _rising, "there": _th
 
 
 def check(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with the schema's defaults filled in, floats where the schema says number, and ~ in paths replaced.
+    """`config` with the schema's defaults filled in, floats where the schema says number, and paths without ~, ./ and //.
 
     Of what is listed by names of the user's choice, as variants are, null leaves out what another file lists.
 
@@ -82,7 +82,7 @@ def _plain(value: Any, schema: Mapping[str, Any]) -> Any:
     kinds = {wanted} if isinstance(wanted, str) else set(wanted)
     if isinstance(value, str):
         if schema.get("format") == "path":
-            return str(Path(value).expanduser()) if value.startswith("~") else value
+            return str(Path(value).expanduser()) if value else value
         if kinds & {"number", "integer"} and "string" not in kinds and POWER.fullmatch(value):
             value = float(value)
             return int(value) if "integer" in kinds and value.is_integer() else value

@@ -103,12 +103,19 @@ def params(name: str, *wildcards: str, **settings: Any) -> dict[str, Any]:
     """What a workflow rule says of its stage: name, fingerprint of the code, and the function that gives its command line.
 
     Options are the named inputs and outputs of the rule, those of its wildcards that are listed, and the `settings`; a setting
-    may be a function of the wildcards. The function raises ValueError when two of them have one name.
+    may be a function of the wildcards. The function raises ValueError when two of them have one name,
+    and when the config has nothing of the name that a wildcard stands for.
     """
     listed = wildcards
 
+    def chosen(wildcards: Any) -> dict[str, Any]:
+        try:
+            return {key: value(wildcards) if callable(value) else value for key, value in settings.items()}
+        except KeyError as error:  # part of the name of a file that somebody asks for
+            raise ValueError(f"{name}: the config has no {error}; correct the name of the file, or the config") from None
+
     def options(wildcards: Any, input: Any, output: Any) -> str:  # Snakemake's names
-        given = {key: value(wildcards) if callable(value) else value for key, value in settings.items()}
+        given = chosen(wildcards)
         named = [*input.items(), *output.items(), *((key, getattr(wildcards, key)) for key in listed), *given.items()]
         values = dict(named)
         if len(values) < len(named):
@@ -116,7 +123,7 @@ def params(name: str, *wildcards: str, **settings: Any) -> dict[str, Any]:
         return command_line(values)
 
     def compared(wildcards: Any) -> str:
-        return command_line({key: value(wildcards) if callable(value) else value for key, value in settings.items()})
+        return command_line(chosen(wildcards))
 
     # plain Snakemake reruns a job when a param has changed, but looks at none that is made of inputs and outputs
     return {"stage": name, "code": fingerprint.code(name), "settings": compared, "options": options}

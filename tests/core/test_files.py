@@ -58,6 +58,24 @@ def test_a_full_disk_is_told_and_keeps_the_old_file(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
+@pytest.mark.parametrize("error", [OSError("Can't write data (file write failed)"), PermissionError(13, "Permission denied")])
+def test_the_cause_of_a_failure_is_told_with_or_without_a_number(tmp_path, error):
+    with pytest.raises(OSError, match="not written") as told, files.whole(tmp_path / "a.h5"):
+        raise error
+    cause = error.strerror or error
+    assert str(told.value) == f"{tmp_path / 'a.h5'} was not written ({cause}); free space or choose another folder"
+
+
+def test_another_file_that_is_missing_is_told_as_such(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.txt does not exist"), files.whole(tmp_path / "a.txt"):
+        files.checked(tmp_path / "none.txt")
+    with pytest.raises(FileNotFoundError) as told, files.whole(tmp_path / "a.txt"):
+        (tmp_path / "none.txt").read_text()
+    assert told.value.filename == str(tmp_path / "none.txt")
+    with pytest.raises(OSError, match=r"a\.txt was not written \(No such file"), files.whole(tmp_path / "a.txt") as temporary:
+        temporary.unlink()
+
+
 def test_one_flipped_bit_is_found(tmp_path):
     path = tmp_path / "a.npz"
     files.write_arrays(path, x=np.arange(100))
@@ -131,6 +149,18 @@ def test_the_record_says_what_is_running_and_what_is_known_only_when_it_is_writt
         digest = hashlib.sha256(name.encode()).hexdigest()
         expected = {"sha256": digest, "bytes": 5, "stage": "modes.fit", "cost": cost}
         assert files.read_record(tmp_path / name) == expected
+
+
+def test_recorded_files_are_found_behind_links_too(tmp_path):
+    for name in ("results/a.txt", "results/x/.hidden/b.txt", "elsewhere/c.txt", "elsewhere/.partial/d.txt"):
+        files.write_text(tmp_path / name, name)
+    (tmp_path / "results/e.txt").touch()
+    (tmp_path / "results/.made/gone.txt.json").touch()
+    (tmp_path / "results/linked").symlink_to(tmp_path / "elsewhere")
+    results = tmp_path / "results"
+    assert files.recorded(results) == [results / name for name in ("a.txt", "linked/c.txt", "x/.hidden/b.txt")]
+    assert files.below(results, ".partial/*.txt") == [results / "linked/.partial/d.txt"]
+    assert files.recorded(tmp_path / "nowhere") == []
 
 
 def test_results_are_readable_by_colleagues(tmp_path):

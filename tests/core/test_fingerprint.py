@@ -60,6 +60,13 @@ def test_what_is_remembered_of_the_sources_changes_nothing(copy):
     assert fingerprint(copy) == without, "a torn memory is forgotten"
 
 
+def test_what_another_parser_made_of_the_sources_is_forgotten(copy):
+    (copy / ".snakemake").mkdir()
+    before = fingerprint(copy)
+    edit(copy, "fingerprint.py", "hashlib.sha256(ast.dump(tree)", 'hashlib.sha256(("another" + ast.dump(tree))')
+    assert fingerprint(copy) != before
+
+
 def test_an_unknown_stage_is_told():
     from respike.fingerprint import code  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from respike.core import files, partial
 
 FORMS = {"json": partial.JSON, "checkpoint": partial.CHECKPOINT}
 SETTINGS = {"rate": 0.1, "names": ["a", "b"]}
-MAKER = {"code": "abc", "inputs": {"in.csv": "1"}}
+MAKER = {"code": "abc", "arguments": ["--device", "cpu"], "inputs": {"in.csv": "1"}}
 
 
 @pytest.fixture(params=FORMS, autouse=True)
@@ -40,12 +40,13 @@ def test_the_longer_of_two_states_is_taken_and_forgotten_at_the_end(tmp_path, fo
 CHANGED = [
     ({**SETTINGS, "rate": 0.2}, {}),
     (SETTINGS, {"code": "abd"}),
+    (SETTINGS, {"arguments": ["--device", "cuda"]}),
     (SETTINGS, {"inputs": {"in.csv": "2"}}),
     (SETTINGS, {"inputs": {"in.csv": "1", "more.csv": "1"}}),
 ]
 
 
-@pytest.mark.parametrize(("settings", "maker"), CHANGED, ids=["settings", "code", "input", "one more input"])
+@pytest.mark.parametrize(("settings", "maker"), CHANGED, ids=["settings", "code", "arguments", "input", "one more input"])
 def test_a_state_of_another_job_is_discarded_aloud(tmp_path, form, capsys, settings, maker):
     out = tmp_path / "out.csv"
     partial.save(out, SETTINGS, {"rows": [1]}, form)
@@ -61,6 +62,17 @@ def test_what_stands_in_the_output_does_not_matter(tmp_path, form):
     partial.save(out, SETTINGS, {"rows": [1]}, form)
     files.maker["inputs"] = {"in.csv": "1"}
     assert partial.resume(out, SETTINGS, form)["rows"] == [1]
+
+
+@pytest.mark.parametrize("content", [b'{"rows": [1]}', b"[1]", b"", b"\xff"])
+def test_a_state_without_a_record_is_discarded_aloud(tmp_path, form, capsys, content):
+    out = tmp_path / "out.csv"
+    path = partial.paths(out)[0]
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert partial.resume(out, SETTINGS, form) is None
+    assert capsys.readouterr().out == f"unfinished work discarded: {path} has no record\n"
+    assert not path.exists()
 
 
 def test_a_spoilt_state_costs_one_state(tmp_path, form, capsys):

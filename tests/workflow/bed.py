@@ -49,6 +49,7 @@ def miniature(folder: Path) -> Path:
     schema = folder / "workflow/schemas/config.schema.yaml"
     kinds = {str: "string", int: "integer", float: "number"}
     keys = {name: {"type": kinds[type(value)], "default": value} for name, value in MINI.items()}
+    keys["source"]["format"] = "path"
     content = yaml.safe_load(schema.read_text())
     mini = {"type": "object", "additionalProperties": False, "properties": keys}
     content["properties"] = {"run": content["properties"]["run"], "mini": mini}

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,20 @@ class TestVerify:
         assert [Path(f"results/{name}").exists() for name in "abcd"] == [False, True, True, False]
         assert not files.record_path(Path("results/a")).exists()
         assert files.record_path(Path("results/b")).exists()
+
+    def test_a_folder_behind_a_link_is_looked_at_and_swept(self, folder, monkeypatch):
+        monkeypatch.setattr(plan, "graph", lambda options: Graph(jobs()[:3]))
+        Path("results/d").rename("results/kept")
+        (folder / "elsewhere").mkdir()
+        files.write_text("elsewhere/d", "d")
+        Path("results/two").symlink_to(folder / "elsewhere")
+        assert verify.main([]) == 0
+        Path("elsewhere/d").write_text("damaged")
+        assert verify.main([]) == 1
+        unfinished = Path("elsewhere", f".tmp-{platform.node()}-999999999-x")
+        unfinished.touch()
+        assert head.sweep(Path("results")) == [Path("results/two") / unfinished.name]
+        assert not unfinished.exists()
 
     def test_files_of_another_config_are_looked_at_too(self, monkeypatch):
         monkeypatch.setattr(plan, "graph", lambda options: Graph(jobs()[:3]))
@@ -250,6 +265,27 @@ class TestScenarios:
         card = ["report.side_by_side", "--cards", "scenarios/x/results/scorecard.csv", "--out", "scenarios/scorecard.csv"]
         assert commands[-1][0] == card
         assert capsys.readouterr().out.splitlines()[-1] == "side by side: scenarios/scorecard.html"
+
+    def test_two_of_one_name_are_refused(self, commands):
+        Path("deep").mkdir()
+        Path("deep/x.yaml").write_text("{}")
+        with pytest.raises(ValueError, match="two of x.yaml, y.yaml, deep/x.yaml have one name, and results go by it"):
+            scenarios.main(["x.yaml", "y.yaml", "deep/x.yaml"])
+        assert commands == []
+
+    def test_what_is_said_twice_counts_twice(self, commands):
+        words = ["x.yaml", "--configfile", "y.yaml", "--targets", "one", "--configfile", "base.yaml", "--targets", "two"]
+        assert scenarios.main(words) == 0
+        (command, cwd), *_ = commands
+        assert command[:3] == ["run", "one", "two"]
+        assert [Path(word).name for word in command[command.index("--configfile") + 1 :]] == [
+            *("y.yaml", "base.yaml", "x.yaml", "--"),
+        ]
+        read = plan.parser("run", "").parse_args(
+            ["--configfile", "a", "--config", "b=1", "--configfile", "c", "--config", "d=2"]
+        )
+        assert (read.configfile, read.config) == (["a", "c"], ["b=1", "d=2"])
+        assert plan.parser("run", "").parse_args([]).configfile == []
 
     def test_options_are_written_out(self, commands):
         with pytest.raises(SystemExit):

@@ -211,6 +211,20 @@ class TestHead:
             reader.kill()
             reader.wait()
 
+    def test_who_looks_for_a_run_keeps_none_from_starting(self):
+        with head.only_one():
+            pass
+        program = "from respike.workflow import head\nprint(head.current(), flush=True)\nwhile True: head.current()"
+        looking = subprocess.Popen([sys.executable, "-c", program], env=plan.environment(), stdout=subprocess.PIPE)
+        try:
+            looking.stdout.readline()
+            for _ in range(50):
+                with head.only_one():
+                    pass
+        finally:
+            looking.kill()
+            looking.wait()
+
     def test_an_exception_leaves_no_note_of_a_killed_run(self):
         for error in (RuntimeError, KeyboardInterrupt):
             with pytest.raises(error), head.only_one():

@@ -66,6 +66,28 @@ def test_the_lock_of_a_live_plain_snakemake_is_respected_and_of_a_dead_one_lifte
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("logger", [[], ["--logger", "respike"]], ids=["silent", "heard"])
+def test_jobs_of_a_dead_run_do_not_run_while_a_plain_snakemake_does(tmp_path, logger):
+    project = bed.miniature(tmp_path / "project")
+    bed.configure(project, pause=20.0)
+    first = bed.started(project, "run", *ARGUMENTS)
+    wait_for(project, "rule mini_simulate", first)
+    assert "running  mini_simulate" in bed.respike(project, "status", "mini").stdout
+    first.kill()
+    first.wait()
+    (project / "said.txt").unlink()
+    plain = bed.started(project, "results/mini/fit.pt", "--cores", "1", "--nolock", *logger, module="snakemake")
+    wait_for(project, "rule mini_fit", plain)
+    told, run = bed.respike(project, "status", "mini").stdout, json.loads((project / head.NOTE).read_text())["run"]
+    plain.kill()
+    plain.wait()
+    head.end_jobs(run)
+    assert f"at work: process {plain.pid} on " in told
+    assert "running  mini_simulate" not in told
+    assert ("running  mini_fit" in told) is bool(logger)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_stop_leaves_no_process_and_no_lock(tmp_path, number):
     project = bed.miniature(tmp_path / "project")

@@ -56,6 +56,17 @@ def test_any_path_is_planned_run_and_verified(tmp_path, name):
     assert f"stale    {target}: made from another {known_as}" in bed.respike(project, "verify", target).stdout
 
 
+@pytest.mark.parametrize(("name", "given"), [(".hidden", ".hidden"), ("deep/raw.txt", "./deep//raw.txt")])
+def test_a_path_is_one_file_however_it_is_written(tmp_path, name, given):
+    project = bed.miniature(tmp_path / "project")
+    (project / "deep").mkdir()
+    (project / "raw.txt").rename(project / name)
+    bed.configure(project, source=given)
+    done = bed.respike(project, "run", "results/mini/data.npz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(json.loads((project / "results/mini/.made/data.npz.json").read_text())["inputs"]) == [name]
+
+
 def test_a_plan_without_jobs_is_an_error(mini, monkeypatch, capsys):
     """Snakemake's part is played by a program that says nothing and ends well."""
     monkeypatch.chdir(mini)
@@ -89,8 +100,11 @@ def test_a_profile_of_the_user_is_not_heard(mini, tmp_path, where):
 
 def test_what_snakemake_complains_of_is_told_without_its_traces(mini):
     done = bed.respike(mini, "verify", "mini", "--config", "mini={steps: many}")
-    assert done.returncode == 2
-    assert "mini.steps = 'many': 'many' is not of type 'integer'" in done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (
+        *(2, ""),
+        "respike verify: config: mini.steps = 'many': 'many' is not of type 'integer'\n"
+        "The config is config.yaml and --config, of which the last that names a key counts\n",
+    )
     missing = bed.respike(mini, "status", "--configfile", "nowhere.yaml")
     assert (missing.returncode, missing.stderr) == (
         2,

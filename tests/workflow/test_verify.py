@@ -44,6 +44,25 @@ def test_what_is_in_order_is_left_alone(project):
     assert (found.returncode, found.stdout) == (0, "All 10 files of 10 jobs are as they should be\n")
 
 
+@pytest.mark.parametrize("gone", [["raw.txt"], ["raw.txt", "results/mini/data.npz"]], ids=["source", "its reader too"])
+def test_a_job_whose_source_is_missing_is_not_dropped(project, gone):
+    """Snakemake would take what was made from it for a source, and all that remains would be in order."""
+    for name in gone:
+        (project / name).unlink()
+    done = bed.respike(project, "verify", "mini")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Missing input files for rule mini_data" in done.stderr
+    assert "raw.txt" in done.stderr
+
+
+def test_a_file_in_results_that_no_job_makes_is_told(project):
+    (project / "raw.txt").rename(project / "results/raw.txt")
+    bed.configure(project, source="results/raw.txt")
+    done = bed.respike(project, "verify", "mini")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No rule to produce results/raw.txt" in done.stderr
+
+
 def test_one_flipped_byte_in_each_file_is_found_and_mended(project):
     before = bed.hashes(project)
     for name in before:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from respike import fingerprint, overlay, provenance
+from respike import fingerprint, links, overlay, provenance
 from respike.core import files
 from respike.workflow import head, plan, run, scenarios, verify
 from respike.workflow.plan import Graph, Job
@@ -89,6 +89,16 @@ class TestGraph:
         )
         with pytest.raises(ValueError, match="^one\ntwo$"):
             plan.graph(parsed)
+        where = 'in file "/a b/v1.smk", line 99'
+        said_of_a_target = (
+            f"InputFunctionException in rule v1_fit {where}:\nError:\n  ValueError: no 'x'\nWildcards:\n  variant=x\n"
+            'Traceback:\n  File "/a b/stage.py", line 119, in compared\n  File "/a b/v1.smk", line 7, in <lambda>'
+        )
+        status.update(events=[{"event": "error", "message": said_of_a_target}])
+        with pytest.raises(ValueError, match="no 'x'") as told_of:
+            plan.graph(parsed)
+        expected = "InputFunctionException in rule v1_fit:\nError:\n  ValueError: no 'x'\nWildcards:\n  variant=x"
+        assert str(told_of.value) == expected
         status.update(events=[], stderr=" broken ")
         with pytest.raises(ValueError, match="^broken$"):
             plan.graph(parsed)
@@ -120,11 +130,11 @@ class TestSurroundings:
         Path("results/a").write_text("a")
         Path("Snakefile").write_text("rules")
         Path(".snakemake").mkdir()
-        with plan._folder_to_plan_in() as here:
+        with links.writable(Path.cwd()) as here:
             assert here == folder
         for closed in (".snakemake", "results"):
             monkeypatch.setattr(os, "access", lambda path, mode, closed=closed: Path(path).name != closed)
-            with plan._folder_to_plan_in() as there:
+            with links.writable(Path.cwd()) as there:
                 assert there.name == folder.name
                 assert there != folder
                 assert (there / "Snakefile").read_text() == "rules"

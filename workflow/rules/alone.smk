@@ -17,8 +17,10 @@ def leave():
 onstart:
     if "RESPIKE_RUN" not in os.environ:
         from respike.workflow import head
+        from snakemake_logger_plugin_respike import EVENTS
 
         os.environ.update(RESPIKE_RUN=alone.enter_context(head.only_one()))
+        EVENTS.write_text("")  # what an earlier run did; with --logger respike, what this one does is added
 
 
 onsuccess:

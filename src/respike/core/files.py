@@ -4,6 +4,7 @@ Beside each file, in the folder `.made`, stands a small record with the hash of 
 A file without a record was brought by the user and is taken as it is.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -33,6 +34,17 @@ def record_path(path: Path) -> Path:
     return path.parent / ".made" / f"{path.name}.json"
 
 
+def below(folder: Path, pattern: str) -> list[Path]:
+    """What matches `pattern` at any depth in `folder`, in folders that are links too, sorted."""
+    return sorted(folder / name for name in glob.glob(f"**/{pattern}", root_dir=folder, recursive=True, include_hidden=True))
+
+
+def recorded(folder: Path) -> list[Path]:
+    """Files at any depth in `folder` that have a record; saved parts of jobs that have not ended are left out."""
+    paths = (record.parent.parent / record.name.removesuffix(".json") for record in below(folder, ".made/*.json"))
+    return [path for path in paths if path.is_file() and ".partial" not in path.parts]
+
+
 def digest(path: Path) -> str:
     """SHA-256 of the file's bytes, as hex digits."""
     with path.open("rb") as file:
@@ -57,9 +69,9 @@ def whole(path: str | Path) -> Iterator[Path]:
         _write_record(path, temporary)
         _publish(temporary, path)
     except OSError as error:
-        raise OSError(
-            error.errno, f"{path} was not written ({error.strerror}); free space or choose another folder"
-        ) from error
+        if isinstance(error, FileNotFoundError) and temporary.exists():
+            raise  # another file is missing
+        raise OSError(f"{path} was not written ({error.strerror or error}); free space or choose another folder") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -198,11 +210,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Content of a torch file, on the CPU; CorruptFile when it holds anything but plain data or cannot be read."""
     import torch  # noqa: PLC0415
 
+    path = checked(path)
     try:
-        return torch.load(checked(path), map_location="cpu", weights_only=True)
-    except (FileNotFoundError, CorruptFile):
-        raise
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different class for each way a file can be broken
-        raise CorruptFile(
-            f"{path} is not a checkpoint of respike ({type(error).__name__}); delete it and run again"
-        ) from error
+        kind = type(error).__name__
+        raise CorruptFile(f"{path} is not a checkpoint of respike ({kind}); delete it and run again") from error

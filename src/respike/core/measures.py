@@ -11,9 +11,8 @@ from respike.core import files
 
 COLUMNS = ("study", "variant", "seed", "dataset", "metric", "value", "unit", "n")
 FACTS = ("study", "variant", "fact", "value")
-SURROGATE = (
-    "surrogate"  # data set of numbers from a closed form: they show that the chain works, and answer no claim of others
-)
+# Data set of numbers from a closed form: they show that the chain works, and answer no claim of others
+SURROGATE = "surrogate"
 
 
 class Measure(NamedTuple):
@@ -53,7 +52,9 @@ def _values(arguments: list[str]) -> dict[str, Any]:
     found: dict[str, list[Any]] = {}
     for word in arguments:
         if word.startswith("--"):
-            words = found.setdefault(word.removeprefix("--").replace("-", "_"), [])
+            name, tied, value = word.removeprefix("--").partition("=")
+            words = found.setdefault(name.replace("-", "_"), [])
+            words += [_value(value)] if tied else []
         else:
             words.append(_value(word))
     return {name: words[0] if len(words) == 1 else words for name, words in found.items()}

@@ -1,7 +1,7 @@
 """Where a job that was cut off goes on: the last two states of an output that is not written yet, in `.partial` beside it.
 
-A state is a dict whose list `rows` grows as the work goes on. It counts for the same settings, code and inputs only, as any
-file of the workflow. States are no outputs, so Snakemake leaves them alone.
+A state is a dict whose list `rows` grows as the work goes on. It counts for the same settings, arguments, code and inputs
+only, as any file of the workflow. States are no outputs, so Snakemake leaves them alone.
 """
 
 import json
@@ -21,18 +21,10 @@ class Form(NamedTuple):
     read: Callable[[Path], State]
 
 
-def _write_json(path: Path, state: State) -> None:
-    files.write_text(path, json.dumps(state))
-
-
-def _read_json(path: Path) -> State:
-    try:
-        return json.loads(files.checked(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # damaged, or without a record
-        raise files.CorruptFile(f"{path} is not a saved state ({error})") from error
-
-
-JSON = Form(_write_json, _read_json)  # numbers, text, lists and dicts: floats come back to the last bit, nan too
+JSON = Form(  # numbers, text, lists and dicts: floats come back to the last bit, nan too
+    write=lambda path, state: files.write_text(path, json.dumps(state)),
+    read=lambda path: json.loads(files.checked(path).read_text(encoding="utf-8")),
+)
 CHECKPOINT = Form(files.write_checkpoint, files.read_checkpoint)  # tensors too
 
 
@@ -73,18 +65,20 @@ def discard(path: Path) -> None:
 
 
 def _key(output: Path, settings: Mapping[str, Any]) -> str:
-    """What a state rests on: settings, code, and the content of every input on the command line."""
+    """What a state rests on: settings, code, the command line, and the content of every input on it."""
     inputs = {path: digest for path, digest in files.maker.get("inputs", {}).items() if path != str(output)}
-    return repr((sorted(settings.items()), files.maker.get("code"), sorted(inputs.items())))
+    told = [files.maker.get(fact) for fact in ("code", "arguments")]  # among these the device, which sets the last digits
+    return repr((sorted(settings.items()), told, sorted(inputs.items())))
 
 
 def _usable(path: Path, key: str, form: Form) -> State | None:
     try:
+        if files.read_record(path) is None:
+            raise files.CorruptFile(f"{path} has no record")
         state = form.read(path)
+        if state["key"] != key:
+            raise files.CorruptFile(f"{path} was made with other settings, code or inputs")
     except files.CorruptFile as error:
         print(f"unfinished work discarded: {error}", flush=True)
-        return None
-    if state["key"] != key:
-        print(f"unfinished work discarded: {path} was made with other settings, code or inputs", flush=True)
         return None
     return state

@@ -91,9 +91,8 @@ def train(
     """
     state = partial.resume(output, settings, partial.CHECKPOINT)
     rows = state["rows"] if state else []
-    if state:
-        for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
+    for name, part in parts.items() if state else ():
+        part.load_state_dict(state["parts"][name])
     started = saved = time.monotonic()
     before = len(rows)  # done by a training that was cut off, in a time that is not known
     for number in range(before, n_steps):
@@ -109,9 +108,7 @@ def train(
     return pd.DataFrame(rows)
 
 
-def forget(output: Path) -> None:
-    """Remove the state of the finished training of `output`."""
-    partial.forget(output)
+forget = partial.forget  # the state of a training whose output was written
 
 
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:

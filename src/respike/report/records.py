@@ -14,8 +14,7 @@ COST = {"wall_s": "sum", "cpu_s": "sum", "memory_mb": "max"}  # of a job (see co
 
 def read(results: Path) -> list[dict[str, Any]]:
     """Record of each file in `results` that has one; saved parts of trainings that have not ended are left out."""
-    paths = (record.parent.parent / record.name.removesuffix(".json") for record in sorted(results.rglob(".made/*.json")))
-    return [files.read_record(path) for path in paths if path.is_file() and ".partial" not in path.parts]
+    return [files.read_record(path) for path in files.recorded(results)]
 
 
 def jobs(results: Path, folder: Path) -> set[tuple[str, str]]:

@@ -28,6 +28,7 @@ LOCKS = Path(".snakemake/locks")
 MARK = "RESPIKE_RUN"  # environment variable by which a run's processes are known
 LEFTOVER = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[^-]*")
 DAY = 86400.0
+GLANCE = 1.0  # s, more than `current` holds the lock of a head that is not there
 PATIENCE = 60.0  # s to wait for processes and Slurm jobs to end
 
 
@@ -42,8 +43,11 @@ def only_one() -> Iterator[str]:
     """Be the head of this folder and get the name of the run; ValueError when another one lives."""
     NOTE.parent.mkdir(exist_ok=True)
     with NOTE.open("a") as file:
-        if _is_taken(file.fileno(), fcntl.LOCK_EX):
-            raise ValueError(f"a run is at work in this folder: {who(_noted())}; wait for it or stop it")
+        patience = time.monotonic() + GLANCE
+        while _is_taken(file.fileno(), fcntl.LOCK_EX):
+            if time.monotonic() > patience:
+                raise ValueError(f"a run is at work in this folder: {who(_noted())}; wait for it or stop it")
+            time.sleep(0.01)
         clean_up(_noted())
         run, since = uuid.uuid4().hex[:12], time.strftime("%Y-%m-%d %H:%M:%S")
         NOTE.write_text(json.dumps({"run": run, "pid": os.getpid(), "host": platform.node(), "since": since}))
@@ -132,8 +136,8 @@ def jobs_in_queue() -> list[str]:
 
 def sweep(results: Path) -> list[Path]:
     """Remove unfinished files whose writer is dead, and saved parts of jobs that were killed after their file was written."""
-    swept = [path for path in results.rglob(".tmp-*") if _abandoned(path)]
-    over = [path for path in results.rglob(".partial/*") if _is_over(path)]
+    swept = [path for path in files.below(results, ".tmp-*") if _abandoned(path)]
+    over = [path for path in files.below(results, ".partial/*") if _is_over(path)]
     swept += over + [record for path in over if (record := files.record_path(path)).is_file()]
     for path in swept:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

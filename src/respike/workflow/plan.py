@@ -3,13 +3,11 @@
 import argparse
 import json
 import os
+import re
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,8 @@ from respike import fingerprint, links, overlay
 
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
+# What Snakemake says of the places in our files at which it found what is wrong with the config or a target
+PLACES = re.compile(r'^WorkflowError in file .*:\n| in file ".*", line \d+(?=:$)|\nTraceback:$|\n  File ".*', re.MULTILINE)
 PROGRAM, REDIRECTED = 3, 3  # words at the begin and the end of a job's command: python -m respike ... > LOG 2>&1
 
 
@@ -60,16 +60,21 @@ def graph(parsed: argparse.Namespace) -> Graph:
     check_folder()
     command = [*SNAKEMAKE, "--logger-respike-events", "-", "--workflow-profile", "none", *parsed.targets]
     command += ["--dry-run", "--forceall", "--ignore-incomplete", "--nolock", *config_options(parsed)]
-    with _folder_to_plan_in() as folder:
+    with links.writable(Path.cwd()) as folder:
         done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode:
         complaints = [event["message"] for event in events if event["event"] == "error"]
-        raise ValueError("\n".join(complaints) or done.stderr.strip())
-    planned = [_job(event) for event in events if event["event"] == "job_info" and event["shellcmd"]]
-    if not planned:
+        raise ValueError(PLACES.sub("", "\n".join(complaints)).strip() or done.stderr.strip())
+    told = [event for event in events if event["event"] == "job_info"]  # those of a target alone have no command
+    planned = Graph(_job(event) for event in told if event["shellcmd"])
+    read = {file for event in told for file in event["input"] if file.startswith("results/")}
+    if lost := sorted(read - planned.maker.keys()):  # what it is made from is missing, so Snakemake takes it as it is
+        graph(argparse.Namespace(**{**vars(parsed), "targets": lost[:1]}))  # of a target itself it tells what is missing
+        raise ValueError(f"no job makes {lost[0]}, which others read")
+    if not planned.jobs:
         raise ValueError(f"no job makes {' '.join(parsed.targets) or 'anything'}; name files, workflow rules or studies")
-    return Graph(planned)
+    return planned
 
 
 def environment(options: Sequence[str] = ()) -> dict[str, str]:
@@ -88,23 +93,6 @@ def check_folder() -> None:
         raise ValueError(f"this is the respike of {fingerprint.SOURCE}, not of {here}; set PYTHONPATH=src or install this one")
 
 
-@contextmanager
-def _folder_to_plan_in() -> Iterator[Path]:
-    """This folder, or where it cannot be written one of links: Snakemake keeps notes, and plans to write no fixed files."""
-    here = Path.cwd()
-    written = [path if path.exists() else here for path in (here / ".snakemake", here / "results")]
-    if all(os.access(path, os.W_OK) for path in written):
-        yield here
-        return
-    with tempfile.TemporaryDirectory() as name:
-        with suppress(PermissionError):  # for ../data
-            links.fill(Path(name), here.parent, but={here.name})
-        links.fill(Path(name, here.name), here, but={".snakemake", "results"})
-        if Path("results").exists():
-            shutil.copytree(here / "results", Path(name, here.name, "results"), copy_function=os.symlink)
-        yield Path(name, here.name)
-
-
 def _job(event: dict) -> Job:
     stage, *arguments = shlex.split(event["shellcmd"])[PROGRAM:-REDIRECTED]
     inputs, outputs = (tuple(dict.fromkeys(event[name])) for name in ("input", "output"))
@@ -115,16 +103,19 @@ def parser(command: str, about: str) -> argparse.ArgumentParser:
     """Parser of the command `respike <command>` with what all commands take: targets and config."""
     made = argparse.ArgumentParser(prog=f"respike {command}", description=about, allow_abbrev=False)
     made.add_argument("targets", nargs="*", help="files, rules or studies; none: the whole workflow")
-    made.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="laid over config.yaml, in this order")
-    made.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="laid over the config files")
+    several = {"nargs": "+", "action": "extend", "default": []}
+    made.add_argument("--configfile", **several, metavar="FILE", help="laid over config.yaml, in this order")
+    made.add_argument("--config", **several, metavar="KEY=VALUE", help="laid over the config files")
     return made
 
 
-def how_to_run(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that run jobs."""
+def how_to_run(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments of a command that runs jobs, read with the options of all such commands, and what follows --."""
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="jobs at a time on this machine")
     parser.add_argument("--profile", help="folder below profiles, for instance slurm")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    return parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
 
 
 def config_options(parsed: argparse.Namespace) -> list[str]:

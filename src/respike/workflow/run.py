@@ -26,12 +26,10 @@ POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, and what stop
 
 def main(arguments: list[str]) -> int:
     """`python -m respike run`: 0 when every file is what it should be, 1 when a job failed."""
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
     parser = plan.parser("run", __doc__)
-    plan.how_to_run(parser)
     others = "copy what the same jobs made in other copies of the project"
     parser.add_argument("--take-from", nargs="+", default=[], type=Path, metavar="FOLDER", help=others)
-    options = parser.parse_args(arguments[:cut])
+    options, rest = plan.how_to_run(parser, arguments)
     results, profile = Path("results"), _profile(options.profile)
     if results.exists() and not (results.is_dir() and os.access(results, os.W_OK)):
         raise ValueError(f"{results.absolute()} is not a folder that can be written; free it or work in another copy")
@@ -49,7 +47,7 @@ def main(arguments: list[str]) -> int:
             signal.signal(polite, stop)
     try:
         with head.only_one() as run:
-            return make(graph, Snakemake(run, [*how, *arguments[cut + 1 :]]), options.take_from)
+            return make(graph, Snakemake(run, [*how, *rest]), options.take_from)
     except KeyboardInterrupt:
         head.say("stopped; the same command goes on from here")
         return STOPPED

@@ -24,21 +24,22 @@ RESPIKE = [sys.executable, "-m", "respike"]
 
 def main(arguments: list[str]) -> int:
     """`python -m respike scenarios`: 0 when every scenario ended well, else the first exit status of one that did not."""
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(prog="respike scenarios", description=__doc__, allow_abbrev=False)
     parser.add_argument("overlays", nargs="+", type=Path, metavar="FILE", help="a scenario: what differs from config.yaml")
-    parser.add_argument("--targets", nargs="+", default=[], help="studies, rules or files; none: the whole workflow")
-    parser.add_argument("--configfile", nargs="+", default=[], type=Path, metavar="FILE", help="laid under every scenario")
-    plan.how_to_run(parser)
-    options = parser.parse_args(arguments[:cut])
+    several = {"nargs": "+", "action": "extend", "default": []}
+    parser.add_argument("--targets", **several, help="studies, rules or files; none: the whole workflow")
+    parser.add_argument("--configfile", **several, type=Path, metavar="FILE", help="laid under every scenario")
+    options, rest = plan.how_to_run(parser, arguments)
     scenarios, statuses = {prepare(overlay): overlay for overlay in options.overlays}, []
+    if len(scenarios) < len(options.overlays):
+        raise ValueError(f"two of {', '.join(map(str, options.overlays))} have one name, and results go by it; rename one")
     for folder, overlay in scenarios.items():
         head.say(f"scenario {folder.name}, results in {folder / 'results'}")
         others = [path.absolute() for path in (Path(), *sorted(HOME.iterdir())) if path.is_dir() and path != folder]
         command = [*RESPIKE, "run", *options.targets, "--cores", str(options.cores), "--take-from", *others]
         command += ["--configfile", *(path.absolute() for path in (*options.configfile, overlay))]
         command += [*(["--profile", options.profile] if options.profile else []), *(["--dry-run"] if options.dry_run else [])]
-        statuses.append(subprocess.run([*command, *arguments[cut:]], cwd=folder, check=False).returncode)
+        statuses.append(subprocess.run([*command, "--", *rest], cwd=folder, check=False).returncode)
     if cards := [card for folder in scenarios if (card := folder / "results/scorecard.csv").is_file()]:
         subprocess.run([*RESPIKE, "report.side_by_side", "--cards", *cards, "--out", HOME / "scorecard.csv"], check=False)
         head.say(f"side by side: {HOME / 'scorecard.html'}")

@@ -85,8 +85,7 @@ def other_inputs(job: Job, output: str, inputs: Iterable[str], hashes: Callable[
 
 def leftovers(graph: Graph, results: Path = Path("results")) -> list[Fault]:
     """Files with a record that no job of the present config makes and whose content changed since they were written."""
-    made = (record.parent.parent / record.name.removesuffix(".json") for record in sorted(results.rglob(".made/*.json")))
-    kept = [path for path in made if str(path) not in graph.maker and path.is_file() and ".partial" not in path.parts]
+    kept = [path for path in files.recorded(results) if str(path) not in graph.maker]
     return [Fault(str(path), "corrupt", why) for path in kept if (why := _corruption(path))]
 
 
