@@ -103,7 +103,7 @@ def test_what_snakemake_complains_of_is_told_without_its_traces(mini):
     assert (done.returncode, done.stdout, done.stderr) == (
         *(2, ""),
         "respike verify: config: mini.steps = 'many': 'many' is not of type 'integer'\n"
-        "The config is config.yaml and --config, of which the last that names a key counts\n",
+        "The last that names a key counts of: config.yaml, --config\n",
     )
     missing = bed.respike(mini, "status", "--configfile", "nowhere.yaml")
     assert (missing.returncode, missing.stderr) == (
