@@ -16,6 +16,9 @@ from respike.core import files  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 SLURM = os.environ.setdefault("RESPIKE_SLURM", os.environ.get("SLURM_CONF", ""))  # of this machine; workers inherit it
 os.environ["SLURM_CONF"] = os.devnull  # the plugin asks it whenever Snakemake starts, for 10 s where it is down
+# What a make that runs the tests was told is not meant for a make that a test runs (make VENV=mine test, then make clean)
+for told in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "VENV", "PYTHON", "CONFIG", "ONLY", "RESULTS", "CORES"):
+    os.environ.pop(told, None)
 
 
 @pytest.fixture

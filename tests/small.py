@@ -37,9 +37,6 @@ def project(folder: Path) -> Path:
 
 def shell(folder: Path, command: str, seconds: int = 900) -> subprocess.CompletedProcess:
     """`command` as typed in `folder`, with the code of that folder; stops at the first line that fails."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VENV"}
-    }
-    found = {**environment, "PYTHONPATH": str(folder / "src"), "CORES": "2", "MPLBACKEND": "agg"}
+    found = {**os.environ, "PYTHONPATH": str(folder / "src"), "CORES": "2", "MPLBACKEND": "agg"}
     line = ["bash", "-euo", "pipefail", "-c", command]
     return subprocess.run(line, cwd=folder, env=found, capture_output=True, text=True, check=False, timeout=seconds)
