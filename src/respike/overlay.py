@@ -1,6 +1,6 @@
 """Config files as users write them: what YAML would drop or misread without a word is refused with file and line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -14,6 +14,12 @@ def check(paths: Iterable[str | Path]) -> None:
     """ConfigError, with file and line, for a file that is no YAML, holds no keys, or says a key twice."""
     for path in map(Path, paths):
         _check(path)
+
+
+def told(error: ConfigError, paths: Sequence[str | Path]) -> str:
+    """What is wrong with the config and where it comes from; Snakemake names the project's own file last of its `paths`."""
+    *laid, own = paths
+    return f"{error}\nThe last that names a key counts of: {', '.join(map(str, (own, *laid, '--config')))}"
 
 
 def _check(path: Path) -> None:

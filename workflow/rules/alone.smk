@@ -1,5 +1,4 @@
-# A Snakemake that was started by hand is alone in this folder, as `respike run` is: a later run knows it by its note and its jobs
-# by their mark. No rule.
+# A Snakemake started by hand is alone in this folder, as `respike run` is: a later run knows it and its jobs by note and mark.
 import threading
 from contextlib import ExitStack
 

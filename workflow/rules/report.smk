@@ -2,9 +2,8 @@
 include: "base.smk"
 
 
-SHOWN = [
-    study for study in ("v1", "neulvm", "fsbi", "modes", "rate2lif", "barrel") if study in STUDIES
-]  # lines of the table
+# Lines of the table
+SHOWN = [study for study in ("v1", "neulvm", "fsbi", "modes", "rate2lif", "barrel") if study in STUDIES]
 
 
 use rule stage as metrics_table with:
