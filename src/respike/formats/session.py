@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from respike.formats.movies import Movie
 
 LATE = 0.995  # share of all spikes that come after the last trial: more of them are not in seconds
+MISSED = 20  # spikes that empty trials at the beginning or the end should hold: they were not recorded
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Session:
             [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
             for start, stop in zip(self.starts, stops, strict=True)
         ]
-        self._check_clock([trial for trial, units in enumerate(cells) if not any(map(len, units))], stops.max())
+        counts = np.array([sum(map(len, units)) for units in cells])
+        self._check_clock(np.flatnonzero(counts == 0), stops.max())
+        self._check_ends(counts)
         return cells
 
     def _check_starts(self, seconds: float, slack: float) -> None:
@@ -67,18 +70,30 @@ class Session:
                 "correct the times; is the rate of the movie in frames per second?"
             )
 
-    def _check_clock(self, empty: list[int], end: float) -> None:
+    def _check_clock(self, empty: Int[np.ndarray, " trial"], end: float) -> None:
         """ValueError when more than half of the trials are `empty`, or nearly all spikes come after the last, at `end` (s)."""
         n = sum(map(len, self.times))
         late = n - sum(int(np.searchsorted(times, end)) for times in self.times)
         if 2 * len(empty) > len(self.starts) or late > LATE * n:
-            first = f", first trial {empty[0]} at {self.starts[empty[0]]:g} s" if empty else ""
+            first = f", first trial {empty[0]} at {self.starts[empty[0]]:g} s" if len(empty) else ""
             raise ValueError(
                 f"{self.path}: no spike falls into {len(empty)} of {len(self.starts)} trials{first}; {late} of {n} spikes "
                 f"come after the last: {self.span()}, trials from {self.starts.min():g} to {end:g} s; expected both in "
                 "seconds on the same clock, and spikes in at least half of the trials; are the spikes in samples or "
                 "milliseconds, or does the recording end before the trials?"
             )
+
+    def _check_ends(self, counts: Int[np.ndarray, " trial"]) -> None:
+        """ValueError when the first or the last trials are empty and by the mean of the others should hold `MISSED` spikes."""
+        fired, usual = np.flatnonzero(counts[np.argsort(self.starts, kind="stable")]), counts[counts > 0].mean()
+        for which, n in (("first", fired[0]), ("last", len(counts) - 1 - fired[-1])):
+            if n * usual > MISSED:
+                raise ValueError(
+                    f"{self.path}: the {which} {n} of {len(counts)} trials hold no spike of any unit, the others {usual:.3g} "
+                    f"on average: {self.span()}, trials from {self.starts.min():g} to {self.starts.max():g} s; expected "
+                    "spikes in all; did the recording begin late or end early? Choose the trials that were recorded by "
+                    f"{self.key}.only"
+                )
 
     def _check_observed(self, seconds: float, slack: float) -> None:
         for unit, intervals in enumerate(self.observed or []):
