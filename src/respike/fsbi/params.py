@@ -58,7 +58,7 @@ class Network:
     n_i: int = 1024
     n_input: int = 5000  # Poisson sources, shared by all cells
     templates: Literal["fast", "stock"] = "fast"  # stock: the loops that Brian2 ships
-    cpu: str = "native"  # -march; a fixed family such as x86-64-v3 where a cluster mixes machines
+    cpu: str = "native"  # -march, on ARM -mcpu; a fixed family such as x86-64-v3 where a cluster mixes machines
 
 
 @dataclass(frozen=True)

@@ -77,12 +77,15 @@ def key_of(network: Network, compiler: list[str]) -> str:
 
 
 def flags(network: Network) -> list[str]:
-    """Compiler flags."""
-    return [*FLAGS, f"-march={network.cpu}", *(["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else [])]
+    """Compiler flags; those that name a processor are others on ARM, where not every clang knows -march=native."""
+    here = (
+        [f"-march={network.cpu}", "-mprefer-vector-width=512"] if platform.machine() == "x86_64" else [f"-mcpu={network.cpu}"]
+    )
+    return [*FLAGS, *here]
 
 
 def cpu_family() -> str:
-    """What -march=native depends on: the instruction sets of this machine."""
+    """What `native` depends on: the instruction sets of this machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
