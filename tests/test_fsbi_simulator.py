@@ -200,6 +200,67 @@ def test_renewals_are_those_of_the_header():
     assert f"RENEWAL = {RENEWAL}," in codegen.source("deferred.h")
 
 
+LANES_LIBRARY = """
+#include "lanes.h"
+extern "C" int lanes() { return LANES; }
+extern "C" void blocks(const int n, const float *x, const uint16_t *cells, const int32_t *index, const uint64_t *fours,
+                       const uint32_t *counts, float *numbers, int32_t *wholes, float *stored)
+{
+    const vi at = load(index, n), post = load(cells, n);
+    const Four four = gather_four(fours, at);
+    const vf parts[] = {load(x, n), gather(x, at, n), bounded(load(x, n), -0.5f, 0.5f), Table(x).at(at),
+                        fused(load(x, n), load(x + 1, n), load(x + 2, n))};
+    const vi whole[] = {at, post, gather(cells, at, n), gather(counts, at, n), pick<0>(four), pick<1>(four), pick<2>(four),
+                        pick<3>(four), vi{} + (int)any_below(at, 7), vi{} + (int)any_below(at + 1, 1)};
+    for (const vf &part : parts) { std::memcpy(numbers, &part, sizeof part); numbers += LANES; }
+    for (const vi &part : whole) { std::memcpy(wholes, &part, sizeof part); wholes += LANES; }
+    store(stored, load(x, n), n);
+    scatter(stored + 64, at, load(x, n), n);
+    add_each(stored + 128, cells, load(x, n), n);
+}
+"""
+WIDTHS = ["native", *(["x86-64", "x86-64-v3"] if build.platform.machine() == "x86_64" else [])]
+
+
+def library(tmp_path, source: str, cpu: str) -> ctypes.CDLL:
+    (tmp_path / "library.cpp").write_text(source)
+    flags = [*build.flags(Network(cpu=cpu)), "-O1", "-fPIC", "-shared", f"-I{Path(codegen.__file__).parent}"]
+    subprocess.run(["g++", *flags, tmp_path / "library.cpp", "-o", tmp_path / "library.so"], check=True)
+    return ctypes.CDLL(str(tmp_path / "library.so"))
+
+
+def pointer(x: np.ndarray) -> ctypes.c_void_p:
+    return x.ctypes.data_as(ctypes.c_void_p)
+
+
+@pytest.mark.parametrize("cpu", WIDTHS)
+def test_blocks_of_every_width_do_what_numbers_do(tmp_path, rng, cpu):
+    blocks = library(tmp_path, LANES_LIBRARY, cpu)
+    width = blocks.lanes()
+    assert width == {"x86-64": 4, "x86-64-v3": 8}.get(cpu, width)
+    x = rng.uniform(-1, 1, 128).astype(np.float32)
+    x[[3, 4, 5]] = -0.0, 0.5, np.nan
+    cells, counts = rng.permutation(64).astype(np.uint16), rng.integers(0, 2**31, 65, dtype=np.uint32)
+    fours = rng.integers(0, 2**64, 64, dtype=np.uint64)
+    for n in range(1, width + 1):
+        index = rng.permutation(64)[:width].astype(np.int32)
+        found = np.empty((5, width), np.float32), np.empty((10, width), np.int32), np.zeros(192, np.float32)
+        blocks.blocks(n, *map(pointer, (x, cells, index, fours, counts, *found)))
+        at, own = index[:n], x[:n]
+        numbers = [own, x[at], np.where(np.isnan(own), np.nan, np.clip(own, -0.5, 0.5)), x[at % 64]]
+        numbers.append(np.float32(own.astype(np.float64) * x[1 : n + 1] + x[2 : n + 2]))
+        for row, expected in zip(found[0], numbers, strict=True):
+            np.testing.assert_array_equal(row[:n], expected)
+        pieces = [fours[at] >> np.uint64(16 * k) & np.uint64(0xFFFF) for k in range(4)]
+        in_use = np.concatenate([at, np.zeros(width - n, int)])
+        low = [np.full(n, (in_use < 7).any()), np.full(n, (in_use + 1 < 1).any())]
+        for row, expected in zip(found[1], [at, cells[:n], cells[at], counts[at], *pieces, *low], strict=True):
+            np.testing.assert_array_equal(row[:n], expected)
+        kept = np.zeros((3, 64), np.float32)
+        kept[0, :n] = kept[1, at] = kept[2, cells[:n]] = own
+        np.testing.assert_array_equal(found[2].reshape(3, 64), kept)
+
+
 MLP_LIBRARY = """
 #include "lanes.h"
 namespace brian {{ float *_array_hidden_weight; }}
@@ -221,25 +282,19 @@ extern "C" void all_ways(const float *u, const float *r, float *alone, float *ar
 """
 
 
-@pytest.mark.parametrize("cpu", ["native", *(["x86-64"] if build.platform.machine() == "x86_64" else [])])
+@pytest.mark.parametrize("cpu", WIDTHS)
 def test_mlp_is_the_same_in_numpy_and_in_cpp(tmp_path, rng, cpu):
-    source = tmp_path / "mlp.cpp"
-    source.write_text(MLP_LIBRARY.format(bounded=codegen.source("bounded.h"), mlp=codegen.source("mlp.h")))
-    flags = [*build.flags(Network(cpu=cpu)), "-O1", "-fPIC", "-shared", f"-I{Path(codegen.__file__).parent}"]
-    subprocess.run(["g++", *flags, source, "-o", tmp_path / "mlp.so"], check=True)
-    library = ctypes.CDLL(str(tmp_path / "mlp.so"))
+    parts = {"bounded": codegen.source("bounded.h"), "mlp": codegen.source("mlp.h")}
+    compiled = library(tmp_path, MLP_LIBRARY.format(**parts), cpu)
     weights = mlp.fixed_layers(Wiring()).astype(np.float32)
 
-    def pointer(x):
-        return x.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-
-    library.set(pointer(weights))
+    compiled.set(pointer(weights))
     scale = np.array([[5.0], [3.0], [20.0], [0.07], [2.0], [2.0]])
     for _ in range(20):
         u = (rng.random((6, 16)) * scale * [[1], [1], [1], [-1], [1], [1]]).astype(np.float32)
         r = rng.uniform(-1, 1, 5).astype(np.float32)
         ways = [np.zeros(16, np.float32) for _ in range(3)]
-        library.all_ways(pointer(u), pointer(r), *map(pointer, ways))
+        compiled.all_ways(pointer(u), pointer(r), *map(pointer, ways))
         readout, bias = r[:4].astype(float), float(r[4])
         exact = mlp.change(np.stack([np.full(16, u[0, 0]), *u[1:]], 1), weights.astype(float), readout, bias)
         np.testing.assert_allclose(ways[0], exact, atol=1e-6, rtol=0)
