@@ -35,7 +35,7 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def shell(folder: Path, command: str, seconds: int = 900) -> subprocess.CompletedProcess:
+def shell(folder: Path, command: str, seconds: int = 1800) -> subprocess.CompletedProcess:
     """`command` as typed in `folder`, with the code of that folder; stops at the first line that fails."""
     found = {**os.environ, "PYTHONPATH": str(folder / "src"), "CORES": "2", "MPLBACKEND": "agg"}
     line = ["bash", "-euo", "pipefail", "-c", command]
