@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -78,19 +78,16 @@ def key_of(network: Network, compiler: list[str]) -> str:
 
 def flags(network: Network) -> list[str]:
     """Compiler flags; those that name a processor are others on ARM, where not every clang knows -march=native."""
-    here = (
-        [f"-march={network.cpu}", "-mprefer-vector-width=512"] if platform.machine() == "x86_64" else [f"-mcpu={network.cpu}"]
-    )
-    return [*FLAGS, *here]
+    x86 = [f"-march={network.cpu}", "-mprefer-vector-width=512"]
+    return [*FLAGS, *(x86 if platform.machine() == "x86_64" else [f"-mcpu={network.cpu}"])]
 
 
 def cpu_family() -> str:
     """What `native` depends on: the instruction sets of this machine."""
-    try:
+    with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+        return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return platform.processor()
 
 
 @contextmanager
