@@ -42,8 +42,8 @@ class Session:
     def cut(self, seconds: float, slack: float) -> list[list[Float[np.ndarray, " spike"]]]:
         """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
 
-        ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock, and
-        when a unit was not recorded in a trial for more than `slack`.
+        ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock,
+        when the first or the last trials were not recorded, and when a unit was not in a trial for more than `slack`.
         """
         self._check_starts(seconds, slack)
         self._check_observed(seconds, slack)
@@ -91,8 +91,8 @@ class Session:
                 raise ValueError(
                     f"{self.path}: the {which} {n} of {len(counts)} trials hold no spike of any unit, the others {usual:.3g} "
                     f"on average: {self.span()}, trials from {self.starts.min():g} to {self.starts.max():g} s; expected "
-                    "spikes in all; did the recording begin late or end early? Choose the trials that were recorded by "
-                    f"{self.key}.only"
+                    "spikes in all; did the recording begin late or end early? Leave these trials out of the file, or choose "
+                    f"the others by {self.key}.only"
                 )
 
     def _check_observed(self, seconds: float, slack: float) -> None:
