@@ -194,7 +194,7 @@ def test_measures_are_those_of_the_files(results, files_of, tmp_path):
     metrics.run(**kinds, training={"small": SMALL}, out=tmp_path / "metrics.parquet", facts=tmp_path / "facts.parquet")
     table = pd.read_parquet(tmp_path / "metrics.parquet")
     assert set(table["seed"]) == {0, 1}
-    assert set(table["dataset"]) == {"go-nogo, trained here"}
+    assert set(table["dataset"]) == {"trained here"}
     first = table[table["seed"] == 0].set_index("metric")
     trials = pd.read_parquet(files_of / "trials.parquet")
     assert first.loc["LIF accuracy", "value"] == 100 * trials[trials["condition"] == "standard"]["correct"].mean()
@@ -434,7 +434,7 @@ def test_the_commands_of_the_page_run_on_a_file_of_ones_own(files_of, tmp_path, 
     assert [program.main(command) for command in commands_of_the_page()] == [0, 0, 0, 0]
     assert "mine_0: best 1/lambda" in capsys.readouterr().out
     table = pd.read_parquet("mine/metrics.parquet")
-    assert set(table["dataset"]) == {"go-nogo, network given (mine.mat)"}
+    assert set(table["dataset"]) == {"network given (mine.mat)"}
     assert {"LIF accuracy", "LIF accuracy, refractory 0", "best scale"} <= set(table["metric"])
     with zipfile.ZipFile("mine/searches.zip") as archive:
         assert loadmat(io.BytesIO(archive.read("mine_0/scaled.mat")))["opt_scaling_factor"] in (20, 25, 30)

@@ -73,7 +73,7 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
     """All measures of the network `name`, whose files are in `folder`."""
     settings, network = scheduled(training), fitted.read(folder / "scaled.mat")
     activity, shown = (files.read_arrays(folder / f"{kind}.npz") for kind in ("activity", "shown"))
-    origin = Origin(*name, f"{settings.task}, {activity['origin']}")
+    origin = Origin(*name, str(activity["origin"]))
     history = files.read_table(folder / "history.parquet")
     yield from of_training(origin, history, settings)
     yield from of_rate_model(origin, activity, settings)
