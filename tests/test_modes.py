@@ -308,7 +308,7 @@ def test_digits_are_learned_with_the_labels_of_their_images(tmp_path):
         Variant("digits", "spike", 20, 2), 0, settings, (images, np.array([3, 7])), 0, tmp_path / "f.pt", torch.device("cpu")
     )
     digits = {"test_images": images, "test_labels": np.array([3, 7]), "dataset": "bars"}
-    trials = simulation.simulate(fitted, digits, Evaluation(2, 3, 0), 20, np.random.default_rng(0))
+    trials = simulation.simulate(fitted, digits, Evaluation(2, 3, 0), np.random.default_rng(0))
     assert (trials["predicted"] == trials["labels"]).all()
     assert sorted(trials["labels"].tolist()) == [3, 7]
 
@@ -335,7 +335,7 @@ def test_rates_are_those_of_the_spikes_however_often_the_images_are_shown(repeat
         "dataset": "noise",
     }
     fitted = untrained("digits")
-    trials = simulation.simulate(fitted, digits, Evaluation(6, repeats, 0), 20, np.random.default_rng(5))
+    trials = simulation.simulate(fitted, digits, Evaluation(6, repeats, 0), np.random.default_rng(5))
     with torch.no_grad():
         inputs = torch.from_numpy(digits["test_images"] / 255).float().expand(20, -1, -1)
         activity = model.run(fitted.network, model.drive_of(fitted.network, inputs), spike_filter("digits", "double"))
@@ -349,8 +349,8 @@ def test_rates_are_those_of_the_spikes_however_often_the_images_are_shown(repeat
 
 
 def test_contextual_trials_hold_what_the_network_did():
-    fitted = untrained("contextual")
-    trials = simulation.simulate(fitted, None, Evaluation(0, 0, 30), 40, np.random.default_rng(2))
+    fitted = untrained("contextual", steps=40)
+    trials = simulation.simulate(fitted, None, Evaluation(0, 0, 30), np.random.default_rng(2))
     np.testing.assert_allclose(trials["rates"], trials["spikes"].mean((0, 1)) / DT)
     assert trials["rates"].max() > 10
     np.testing.assert_array_equal(trials["sample_spikes"], trials["spikes"][0])
@@ -369,7 +369,7 @@ def test_the_first_trial_that_switches_is_among_those_whose_stimuli_are_kept():
     """Figure 4b shows it; half of the trials switch, and of one in sixteen networks none of the first four does."""
     fitted = untrained("switch", switch_probability=0.5, switch_steps=5)
     for seed in range(60):
-        trials = simulation.simulate(fitted, None, Evaluation(0, 0, 50), 20, np.random.default_rng(seed))
+        trials = simulation.simulate(fitted, None, Evaluation(0, 0, 50), np.random.default_rng(seed))
         first = np.flatnonzero(trials["switched"])[0]
         assert first < trials["inputs"].shape[1]
         cue = trials["inputs"][:, first, 2]

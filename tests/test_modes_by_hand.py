@@ -9,7 +9,7 @@ import torch
 from scipy.linalg import qr
 from sklearn.datasets import load_digits
 
-from respike.core import measures
+from respike.core import files, measures
 from respike.modes import analysis, digits, embedded, encoding, kernel, measurement, model, params, plan, simulation
 from respike.modes.fitted import Fitted
 from respike.modes.params import Evaluation, Size, Training, Variant
@@ -136,7 +136,7 @@ def test_what_is_kept_of_the_trials(monkeypatch, cell):
     settings = Training(40, 1, 1, 0.1, 1.0, switch_steps=10)
     network = model.Network(Size(4, 12, 3, 1), torch.Generator().manual_seed(0))
     fitted = Fitted(network, "switch", cell, 7, settings, torch.arange(3.0))
-    found = simulation.simulate(fitted, None, Evaluation(0, 0, 5), 40, np.random.default_rng(3))
+    found = simulation.simulate(fitted, None, Evaluation(0, 0, 5), np.random.default_rng(3))
     assert (found["inputs"].shape, found["output"].shape) == ((40, 3, 4), (40, 5))
     assert (str(found["task"]), int(found["replica"]), found["loss"].tolist()) == ("switch", 7, [0, 1, 2])
     assert found["sample_v"].shape == found["sample_r"].shape == (40, 12)
@@ -223,6 +223,28 @@ def test_bars_of_a_figure_go_from_the_lowest_to_the_highest_replica():
     (_, _, (bars,)) = axes.containers[0]
     np.testing.assert_allclose([part[:, 1] for part in bars.get_segments()], [[50, 50], [10, 60]])
     assert axes.containers[0][0].get_ydata() == pytest.approx([50, 30])
+    rows.loc[1, "value"] = np.nan  # never learned
+    figures.by_modes(axes, rows, "mse", ("spike",), 100)
+    assert axes.containers[1][0].get_ydata() == pytest.approx([50, np.nan], nan_ok=True)
+
+
+def test_a_figure_of_several_networks_names_the_data_of_them_all(monkeypatch, tmp_path):
+    """Figure 1 shows a digit and a trial; it was said to be of one of them."""
+    named = {}
+    monkeypatch.setattr(figures.style, "save", lambda _, __, name, datasets: named.update({name: datasets}))
+    monkeypatch.setattr(figures.trials, "read", lambda _: {
+        f"{task}_spike_N9_P3_replica0": {"replica": 0, "pin": np.zeros((9, 3)), "dataset": np.array(task), "loss": np.ones(2)}
+        for task in ("digits", "contextual")
+    })  # fmt: skip
+    for drawer in ("stimuli", "losses", "membrane", "raster", "outputs", "trajectories", "stimulus", "importance"):
+        monkeypatch.setattr(figures, drawer, lambda *_: None)
+    rows = pd.DataFrame([measures.Measure("digits_rate_N30_P1", 0, "d", "accuracy", 0.9, "", 5)]).assign(study="modes")
+    files.write_table(tmp_path / "metrics.parquet", rows[list(measures.COLUMNS)])
+    monkeypatch.setattr(figures, "absent", lambda: None)
+    figures.run(simulations=[], metrics=tmp_path / "metrics.parquet", folder=tmp_path)
+    assert [named[f"fig{number}"] for number in ("1", "2b", "3b", "4c", "5")] == [
+        "contextual, digits", "digits", "contextual", "", "contextual, digits"
+    ]  # fmt: skip
 
 
 def test_rate_networks_are_told_from_spiking_ones_of_their_size_and_a_legend_serves_all_panels():

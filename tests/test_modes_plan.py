@@ -5,11 +5,14 @@ import pytest
 from respike.modes import digits, plan
 from respike.modes.params import Variant
 
+PLAIN = {"steps": 100, "switch_steps": 0, "switch_probability": 0}
 CONFIG = {
     "digits_dir": None,
     "redundant_modes": False,
     "chunk": 2,
-    "switch": {"steps": 100, "switch_steps": 20},
+    "digits": PLAIN,
+    "contextual": PLAIN,
+    "switch": {"steps": 100, "switch_steps": 20, "switch_probability": 0.5},
     "networks": [
         {"task": "digits", "cell": "spike", "neurons": [10, 20], "modes": [9, 2], "replicas": 3},
         {"task": "digits", "cell": "rate", "neurons": [10], "modes": [3], "replicas": 1},
@@ -36,12 +39,21 @@ def test_more_modes_than_neurons_are_refused_with_key_value_and_limit():
         plan.variants(CONFIG)
 
 
-@pytest.mark.parametrize("switch_steps", [0, 51])
-def test_a_switch_outside_the_response_is_refused_before_anything_runs(switch_steps):
-    switch = {"steps": 100, "switch_steps": switch_steps}
-    with pytest.raises(ValueError, match=rf"modes\.switch\.switch_steps = {switch_steps}; expected 1 to 50"):
+@pytest.mark.parametrize("switch_steps", [0, 19, 51])
+def test_a_switch_outside_the_response_or_within_the_decision_is_refused_before_anything_runs(switch_steps):
+    """The last 20 of 100 steps decide: with fewer switched ones a perfect output has the wrong sign there."""
+    switch = {**CONFIG["switch"], "switch_steps": switch_steps}
+    with pytest.raises(ValueError, match=rf"modes\.switch\.switch_steps = {switch_steps}; expected 20 to 50"):
         plan.variants(config(switch=switch))
     plan.variants(config(switch=switch, networks=CONFIG["networks"][:1]))
+
+
+@pytest.mark.parametrize(("task", "share", "expected"), [("switch", 0, "more than 0"), ("contextual", 0.5, "0: trials")])
+def test_trials_switch_in_the_task_of_that_name_alone(task, share, expected):
+    changed = config(**{task: {**CONFIG[task], "switch_probability": share}})
+    with pytest.raises(ValueError, match=rf"modes\.{task}\.switch_probability = {share:g} .* expected {expected}"):
+        plan.variants(changed)
+    plan.variants({**changed, "networks": CONFIG["networks"][:1]})
 
 
 def test_trials_come_in_chunks_and_finished_ones_stay(tmp_path):

@@ -89,7 +89,7 @@ def test_stages_from_end_to_end_give_the_same_bytes_twice(digits, tmp_path, task
         evaluation = json.dumps({"images": 20, "repeats": 1, "trials": 12})
         source = ["--digits", str(digits / "digits.npz")] if task == "digits" else ["--digits"]
         where = ["--networks", str(network), *source, "--out", str(trials)]
-        assert main(["modes.simulate", *where, "--seed", "0", "--steps", "20", "--settings", evaluation]) == 0
+        assert main(["modes.simulate", *where, "--seed", "0", "--settings", evaluation]) == 0
         tables = [folder / "metrics.parquet", folder / "facts.parquet"]
         assert main(["modes.metrics", "--simulations", str(trials), "--out", str(tables[0]), "--facts", str(tables[1])]) == 0
         told = pd.read_parquet(tables[1]).set_index(["variant", "fact"])["value"]
@@ -98,12 +98,29 @@ def test_stages_from_end_to_end_give_the_same_bytes_twice(digits, tmp_path, task
     assert written[0] == written[1]
 
 
+def test_a_training_and_trials_ask_for_the_digits_of_their_task(digits, tmp_path, capsys):
+    """They were trained on other stimuli without a word, or failed at an index."""
+    network = tmp_path / "digits_spike_N12_P2_replica0.pt"
+    given = fit_arguments(digits, network, "digits")
+    stored = str(digits / "digits.npz")
+    assert main([part for part in given if part != stored]) == 2
+    assert "digits = '' for task digits; expected the file of modes.data" in capsys.readouterr().err
+    assert main([*fit_arguments(digits, network, "contextual"), "--digits", stored]) == 2
+    assert f"digits = {stored!r} for task contextual; expected nothing" in capsys.readouterr().err
+    assert not network.exists()
+    assert main(given) == 0
+    evaluation = json.dumps({"images": 5, "repeats": 1, "trials": 12})
+    where = ["--networks", str(network), "--digits", "--out", str(tmp_path / "trials.npz")]
+    assert main(["modes.simulate", *where, "--seed", "0", "--settings", evaluation]) == 2
+    assert f"digits = '' for {network}; expected the file of modes.data" in capsys.readouterr().err
+
+
 def test_trials_of_a_network_do_not_depend_on_its_chunk(digits, tmp_path):
     networks = [tmp_path / f"contextual_spike_N12_P2_replica{number}.pt" for number in range(2)]
     for number, network in enumerate(networks):
         assert main(fit_arguments(digits, network, "contextual", replica=number)) == 0
     together, alone = tmp_path / "contextual_spike_N12_P2_0-1.npz", tmp_path / "contextual_spike_N12_P2_1-1.npz"
-    rest = ["--digits", "--seed", "0", "--steps", "20", "--settings", json.dumps({"images": 5, "repeats": 1, "trials": 12})]
+    rest = ["--digits", "--seed", "0", "--settings", json.dumps({"images": 5, "repeats": 1, "trials": 12})]
     for out, part in ((together, networks), (alone, networks[1:])):
         assert main(["modes.simulate", "--networks", *map(str, part), "--out", str(out), *rest]) == 0
     both, one = trials.read([together]), trials.read([alone])
@@ -135,7 +152,7 @@ def test_the_training_sees_the_training_images_alone_and_the_trials_the_test_ima
     for spoilt in ("train", "test"):
         evaluation = json.dumps({"images": 30, "repeats": 1, "trials": 1})
         where = ["--networks", str(tmp_path / "network.pt"), "--digits", str(tmp_path / spoilt / "digits.npz")]
-        rest = ["--out", str(tmp_path / f"{spoilt}_0-0.npz"), "--seed", "0", "--steps", "5", "--settings", evaluation]
+        rest = ["--out", str(tmp_path / f"{spoilt}_0-0.npz"), "--seed", "0", "--settings", evaluation]
         assert main(["modes.simulate", *where, *rest]) == 0
         (labels[spoilt],) = (one["labels"] for one in trials.read([tmp_path / f"{spoilt}_0-0.npz"]).values())
     order = seeds.generator(0, "modes", "simulate", "network").permutation(360)[:30]
@@ -189,7 +206,7 @@ def test_figures_and_spikes_of_every_task(digits, tmp_path, monkeypatch):
         source = ["--digits", *([str(digits / "digits.npz")] if task == "digits" else [])]
         paths.append(tmp_path / f"{name}_0-0.npz")
         where = ["--networks", str(tmp_path / f"{name}_replica0.pt"), *source, "--out", str(paths[-1])]
-        assert main(["modes.simulate", *where, "--seed", "0", "--steps", "20", "--settings", evaluation]) == 0
+        assert main(["modes.simulate", *where, "--seed", "0", "--settings", evaluation]) == 0
     simulations = ["--simulations", *map(str, paths)]
     tables = ["--out", str(tmp_path / "metrics.parquet"), "--facts", str(tmp_path / "facts.parquet")]
     assert main(["modes.metrics", *simulations, *tables]) == 0
@@ -276,7 +293,7 @@ def train_and_test(digits, folder, replica, settings) -> float:
     assert main(fit_arguments(digits, out, neurons=100, modes=3, replica=replica, settings=settings)) == 0
     evaluation = json.dumps({"images": 360, "repeats": 2, "trials": 10})
     where = ["--networks", str(out), "--digits", str(digits / "digits.npz"), "--out", str(out.with_suffix(".npz"))]
-    assert main(["modes.simulate", *where, "--seed", "0", "--steps", "50", "--settings", evaluation]) == 0
+    assert main(["modes.simulate", *where, "--seed", "0", "--settings", evaluation]) == 0
     (simulated,) = trials.read([out.with_suffix(".npz")]).values()
     return float((simulated["predicted"] == simulated["labels"]).mean())
 
@@ -365,7 +382,7 @@ def test_a_corrupted_checkpoint_is_refused_and_old_results_stay(digits, tmp_path
     spoil(network, 300, b"\xff\xff\xff")
     evaluation = json.dumps({"images": 5, "repeats": 1, "trials": 10})
     where = ["--networks", network, "--digits", digits / "digits.npz", "--out", trials]
-    message = refused(capsys, "modes.simulate", *where, "--seed", 0, "--steps", 20, "--settings", evaluation)
+    message = refused(capsys, "modes.simulate", *where, "--seed", 0, "--settings", evaluation)
     assert "changed after it was written" in message
     assert trials.read_bytes() == before
 
@@ -374,7 +391,7 @@ def test_a_foreign_checkpoint_is_refused(digits, tmp_path, capsys):
     files.write_checkpoint(tmp_path / "n.pt", {"weights": {"win": torch.zeros(3, 4)}})
     evaluation = json.dumps({"images": 5, "repeats": 1, "trials": 10})
     where = ["--networks", tmp_path / "n.pt", "--digits", digits / "digits.npz", "--out", tmp_path / "t.npz"]
-    message = refused(capsys, "modes.simulate", *where, "--seed", 0, "--steps", 20, "--settings", evaluation)
+    message = refused(capsys, "modes.simulate", *where, "--seed", 0, "--settings", evaluation)
     assert "is not a trained network of modes" in message
 
 

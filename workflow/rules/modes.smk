@@ -73,7 +73,6 @@ use rule stage as simulate with:
         **stage(
             "modes.simulate",
             seed=SEED,
-            steps=lambda wildcards: config[wildcards.task]["steps"],
             settings=config["evaluation"],
             device=DEVICE,
         ),

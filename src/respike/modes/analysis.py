@@ -9,11 +9,16 @@ KIM_LEVEL = 0.7  # Kim et al. 2019: the output must pass +-0.7 in the response w
 EPSILON = 1e-9  # what is left of a direction and counts as nothing, relative to its length
 
 
+def decision_steps(steps: int) -> int:
+    """Last steps of a trial whose mean output is the decision: a fifth (100 of 500)."""
+    return steps // 5
+
+
 def correct_decisions(
     output: Float[np.ndarray, "step trial"], target: Float[np.ndarray, "step trial"]
 ) -> Bool[np.ndarray, " trial"]:
-    """Whether the mean output over the last fifth of each trial has the sign of the target (the last 100 of 500 steps)."""
-    last = len(output) // 5
+    """Whether the mean output over the last `decision_steps` of each trial has the sign of the target."""
+    last = decision_steps(len(output))
     return np.sign(output[-last:].mean(0)) == np.sign(target[-1])
 
 

@@ -65,6 +65,8 @@ class Network(nn.Module):
         self.pin = normal(of_modes, size.neurons, size.modes)
         self.pout = normal(of_modes, size.neurons, size.modes)
         self.scores = normal(of_scores, size.modes).requires_grad_(train_scores)
+        if not train_scores:
+            self.scores.data.fill_(1 / size.neurons)
         self.wout = normal(1 / math.sqrt(getattr(size, output_init)), size.outputs, size.neurons)
 
 

@@ -112,7 +112,7 @@ class Training:
     loss: Literal["reference", "logits"] = "logits"  # digits: reference applies the softmax twice, as published
     filter: Literal["single", "double"] = "double"
     refractory: Literal["float32_compat", "steps"] = "float32_compat"
-    train_scores: bool = True  # l; the published figure code freezes them in rate networks, the stored networks do not
+    train_scores: bool = True  # l; False: 1/N for ever, as rate networks in the published figure code, not the stored ones
     output_init: Literal["neurons", "outputs"] = "neurons"  # sd of the first output weights: 1/sqrt of the number of these
     mode_init: Literal["modes", "neurons"] = "modes"  # sd of the first modes and scores, see model.Network
     rate_cells: Literal["leaky", "increment"] = "leaky"  # rate networks: v keeps what it was, or is its own Euler step alone

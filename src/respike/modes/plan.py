@@ -7,23 +7,23 @@ from typing import Any
 
 from respike.core import chunks
 from respike.core.tasks import windows
-from respike.modes import digits
+from respike.modes import analysis, digits
 from respike.modes.params import Variant
 
 FIGURES = ("1", "2a", "2b", "2c", "2d", "2e", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "4c", "4d", "5")
 STANDIN = "scikit-learn digits"
+SWITCH = ("steps", "switch_steps", "switch_probability")  # settings that must go together
 SHOWN_MODES = 3  # the paper's example
 
 
 def variants(config: Mapping[str, Any]) -> dict[Variant, int]:
     """Every variant of the config and how many replicas it has.
 
-    Raises ValueError when one has more modes than neurons and that is not allowed, or is to switch at no time.
+    Raises ValueError when one has more modes than neurons and that is not allowed, or switches where it should not.
     """
     replicas: dict[Variant, int] = {}
     for entry in config["networks"]:
-        if entry["task"] == "switch":
-            _check_switch(**{name: config["switch"][name] for name in ("steps", "switch_steps")})
+        _check_switch(entry["task"], **{name: config[entry["task"]][name] for name in SWITCH})
         for neurons, modes in product(entry["neurons"], entry["modes"]):
             variant = Variant(entry["task"], entry["cell"], neurons, modes)
             variant.check_rank(config["redundant_modes"])
@@ -31,12 +31,16 @@ def variants(config: Mapping[str, Any]) -> dict[Variant, int]:
     return replicas
 
 
-def _check_switch(steps: int, switch_steps: int) -> None:
-    last = steps - windows(steps)[1]
-    if not 0 < switch_steps <= last:
+def _check_switch(task: str, steps: int, switch_steps: int, switch_probability: float) -> None:
+    of_task = f"for modes.networks with task: {task}"
+    if (switch_probability > 0) != (task == "switch"):
+        expected = "more than 0" if task == "switch" else "0: trials that switch are a task of their own, switch"
+        raise ValueError(f"modes.{task}.switch_probability = {switch_probability:g} {of_task}; expected {expected}")
+    least, last = analysis.decision_steps(steps), steps - windows(steps)[1]
+    if task == "switch" and not least <= switch_steps <= last:
         raise ValueError(
-            f"modes.switch.switch_steps = {switch_steps}; expected 1 to {last}, the steps of the response in the "
-            f"modes.switch.steps = {steps} of a trial, for modes.networks with task: switch"
+            f"modes.switch.switch_steps = {switch_steps}; expected {least} to {last}, from the last fifth of a trial, which "
+            f"decides, to the whole response in the modes.switch.steps = {steps} of a trial, {of_task}"
         )
 
 

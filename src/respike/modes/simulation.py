@@ -19,26 +19,24 @@ SWITCHING = 0.5  # share of the trials of the switch task that switch context
 
 @torch.no_grad()
 def simulate(
-    fitted: Fitted, digits: Mapping[str, np.ndarray] | None, settings: Evaluation, steps: int, rng: np.random.Generator
+    fitted: Fitted, digits: Mapping[str, np.ndarray] | None, settings: Evaluation, rng: np.random.Generator
 ) -> Trials:
-    """Trials of `steps` steps of one network, its weights, and the losses of its training.
+    """Trials of one network, as long as those of its training, its weights, and the losses of its training.
 
     `digits` holds test_images, test_labels and dataset; a network of another task draws new stimuli and needs none.
     """
     if fitted.task == "digits":
-        trials = digit_trials(fitted, digits, settings, steps, rng)
+        trials = digit_trials(fitted, digits, settings, rng)
     else:
-        trials = contextual_trials(fitted, settings, steps, rng)
+        trials = contextual_trials(fitted, settings, rng)
     weights = {name: weight.numpy() for name, weight in training.weights_of(fitted.network).items()}
     facts = {"task": fitted.task, "cell": fitted.cell, "replica": fitted.replica}
     return {**trials, **weights, "loss": fitted.loss.numpy(), **facts}
 
 
-def digit_trials(
-    fitted: Fitted, digits: Mapping[str, np.ndarray], settings: Evaluation, steps: int, rng: np.random.Generator
-) -> Trials:
+def digit_trials(fitted: Fitted, digits: Mapping[str, np.ndarray], settings: Evaluation, rng: np.random.Generator) -> Trials:
     """Predicted digit of each test image (repeat, image), `repeats` times with new input spikes; activity for one image."""
-    network = fitted.network
+    network, steps = fitted.network, fitted.settings.steps
     images, labels = digits["test_images"], digits["test_labels"]
     chosen = rng.permutation(len(labels))[: settings.images]
     predicted = np.empty((settings.repeats, len(chosen)), np.int64)
@@ -60,9 +58,9 @@ def digit_trials(
     }
 
 
-def contextual_trials(fitted: Fitted, settings: Evaluation, steps: int, rng: np.random.Generator) -> Trials:
+def contextual_trials(fitted: Fitted, settings: Evaluation, rng: np.random.Generator) -> Trials:
     """Output, target and mode-space activity of new trials; half of them switch context in the switch variant."""
-    network = fitted.network
+    network, steps = fitted.network, fitted.settings.steps
     switching = SWITCHING if fitted.task == "switch" else 0.0
     trials = contextual(rng, steps, settings.trials, switching, fitted.settings.switch_steps)
     activity, source = fitted.run(model.drive_of(network, torch.from_numpy(trials.inputs).to(network.win.device)))

@@ -29,26 +29,26 @@ def run(*, simulations: list[Path], metrics: Path, folder: Path) -> None:
     digits, task = pick(networks, "digits", modes=10), pick(networks, "contextual", modes=3)
     switch, largest = pick(networks, "switch", modes=3), most_modes(networks)
     pictures = {  # name: what it shows, and how it is drawn
-        "fig1": (task or digits, lambda: stimuli(digits, task)),
-        "fig2a": (of_spikes, lambda: accuracy_and_speed(of_spikes)),
-        "fig2b": (digits, lambda: losses(networks, "digits")),
-        "fig2c": (of_digits, lambda: accuracy(of_digits)),
-        "fig2d": (digits, lambda: membrane(digits)),
-        "fig2e": (digits, lambda: raster(digits)),
-        "fig3a": (of_task, lambda: errors_and_decisions(of_task)),
-        "fig3b": (task, lambda: losses(networks, "contextual")),
-        "fig3c": (task, lambda: outputs(task)),
-        "fig3d": (task, lambda: membrane(task)),
-        "fig3e": (task, lambda: raster(task)),
-        "fig4a": (task, lambda: trajectories(task)),
-        "fig4b": (switch or task, lambda: stimulus(switch or task)),
-        "fig4c": (switch, lambda: switches(switch, "through_pin")),
-        "fig4d": (switch, lambda: switches(switch, "through_basis")),
-        "fig5": (next(iter(largest.values()), [None])[0], lambda: importance(largest)),
+        "fig1": ([digits, task], lambda: stimuli(digits, task)),
+        "fig2a": ([of_spikes], lambda: accuracy_and_speed(of_spikes)),
+        "fig2b": ([digits], lambda: losses(networks, "digits")),
+        "fig2c": ([of_digits], lambda: accuracy(of_digits)),
+        "fig2d": ([digits], lambda: membrane(digits)),
+        "fig2e": ([digits], lambda: raster(digits)),
+        "fig3a": ([of_task], lambda: errors_and_decisions(of_task)),
+        "fig3b": ([task], lambda: losses(networks, "contextual")),
+        "fig3c": ([task], lambda: outputs(task)),
+        "fig3d": ([task], lambda: membrane(task)),
+        "fig3e": ([task], lambda: raster(task)),
+        "fig4a": ([task], lambda: trajectories(task)),
+        "fig4b": ([switch or task], lambda: stimulus(switch or task)),
+        "fig4c": ([switch], lambda: switches(switch, "through_pin")),
+        "fig4d": ([switch], lambda: switches(switch, "through_basis")),
+        "fig5": ([replicas[0] for replicas in largest.values()], lambda: importance(largest)),
     }
     for name, (shown, draw) in pictures.items():
-        datasets = [] if shown is None else np.unique(shown["dataset"])
-        style.save(draw() if len(datasets) else absent(), folder, name, ", ".join(map(str, datasets)))
+        datasets = sorted({str(dataset) for one in shown if one is not None for dataset in np.unique(one["dataset"])})
+        style.save(draw() if datasets else absent(), folder, name, ", ".join(datasets))
 
 
 def absent() -> Figure:
@@ -84,6 +84,7 @@ def measured_networks(rows: pd.DataFrame) -> pd.DataFrame:
 def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...], scale: float = 1.0) -> None:
     """Mean and range over replicas of `metric` against the number of modes, a line per (cell, neurons).
 
+    As in the table, a replica without a value, such as one that never learned, leaves its number of modes without a point.
     A colour for each number of neurons; rate cells dashed, with open squares. One legend above all panels, on no curve.
     """
     lines = sorted(set(rows.loc[rows["cell"].isin(cells), ["cell", "neurons"]].itertuples(index=False)), reverse=True)
@@ -93,7 +94,8 @@ def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...]
         marks = {"linestyle": "-", "marker": "o"} if cell == "spike" else {"linestyle": "--", "marker": "s", "mfc": "white"}
         look = {"color": COLORS[sizes.index(neurons) % len(COLORS)], **marks}
         replicas = rows[(rows["cell"] == cell) & (rows["neurons"] == neurons)].groupby("modes")["value"]
-        low, mean, high = (scale * values for values in (replicas.min(), replicas.mean(), replicas.max()))
+        statistics = (pd.Series.min, pd.Series.mean, pd.Series.max)
+        low, mean, high = (scale * replicas.apply(statistic, skipna=False) for statistic in statistics)
         label = f"{cell}, N = {neurons}"
         axes.errorbar(mean.index, mean, [mean - low, high - mean], capsize=2, label=label, **look)
     axes.set(xscale="log", xlabel="modes P")
