@@ -190,8 +190,8 @@ def test_evaluation_equals_a_check_of_the_same_trials(rng):
 
 
 def test_network_file_keeps_everything_and_is_the_same_each_time(tmp_path, rng):
-    small = untrained(rng)
-    network = replace(small, extra={"tr": np.array([[7]]), "losses": np.arange(3.0)[None]}, sst_cells=1, b_out=0.5)
+    small = model.initial(replace(SMALL, sst_cells=1), 1, rng)
+    network = replace(small, extra={"tr": np.array([[7]]), "losses": np.arange(3.0)[None]}, b_out=0.5)
     fitted.write(tmp_path / "a.mat", network)
     fitted.write(tmp_path / "b.mat", network)
     assert (tmp_path / "a.mat").read_bytes() == (tmp_path / "b.mat").read_bytes()

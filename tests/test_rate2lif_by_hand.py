@@ -10,7 +10,7 @@ import torch
 
 from respike.rate2lif import activity, archives, conversion, learning, lif, model, params, tasks
 from respike.rate2lif.params import Lif, Search, Simulation, Training, scheduled
-from respike.rate2lif.stages import metrics
+from respike.rate2lif.stages import metrics, search
 from respike.rate2lif.tasks import TASKS, Task
 from tests.constants import check
 from tests.rate2lif_small import SMALL, plain_lif, untrained
@@ -49,9 +49,9 @@ def test_constants_of_the_published_programs():
         FITTED_TRIALS=6,
         SMALLEST=1,
         LARGEST=200,
-        AROUND=(0.5, 0.64, 0.8, 1, 1.25),
         OUTPUT_EVERY=20,
     )
+    check(search, AROUND=(0.5, 0.64, 0.8, 1, 1.25))
     check(lif, QIF={"threshold": 30, "bias": 0})
     assert (metrics.COMPONENTS, archives.EPOCH, learning.EVALUATED) == (3, (1980, 1, 1, 0, 0, 0), 100)
     published = scheduled(Training("go-nogo", trainer="reference"))
@@ -132,14 +132,14 @@ def test_drive_takes_every_so_many_columns():
     np.testing.assert_allclose(found.columns, np.array([[0.0], [3.0], [6.0]]) @ small.w_in.T)
     pushed = lif._push(
         replace(found, coins=np.array([0.4, 0.5, 0.6, 0.1])),
-        Lif(stimulate="inh", stimulus_begin=5e-5, stimulus_end=1.5e-4),
+        Lif(stimulate="inh", stimulated_cells=(0,), stimulus_begin=5e-5, stimulus_end=1.5e-4),
         0,
         4,
     )
     assert pushed.tolist() == [0, 0, 0, 0]
     pushed = lif._push(
         replace(found, coins=np.array([0.4, 0.49, 0.6, 0.1])),
-        Lif(stimulate="exc", stimulus_begin=5e-5, stimulus_end=2e-4),
+        Lif(stimulate="exc", stimulated_cells=(0,), stimulus_begin=5e-5, stimulus_end=2e-4),
         0,
         4,
     )
@@ -180,7 +180,7 @@ def test_least_squares_by_its_rounds(monkeypatch):
     def rates(run, options):
         return np.array([run, 2.0])
 
-    monkeypatch.setattr(lif, "wire", lambda network, scale, options: used.append(scale) or scale)
+    monkeypatch.setattr(lif, "wire", lambda network, scale, options, rng: used.append(scale) or scale)
     monkeypatch.setattr(lif, "drive", lambda network, inputs, options, *stream: stream[-1])
     monkeypatch.setattr(lif, "simulate", lambda wiring, drive, options: [used[-1] + drive])
     monkeypatch.setattr(lif, "rates", rates)

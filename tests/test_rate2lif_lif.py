@@ -100,7 +100,7 @@ def test_lesion_removes_the_share_that_was_asked_for(rng):
 
 def test_stimulated_cell_that_does_not_exist_is_refused(rng):
     small = untrained(rng)
-    options = Lif(stimulate="exc", stimulated_cells=(3, 12))
+    options = Lif(stimulate="exc", stimulated_cells=(3, 12), stimulus_end=1.0)
     with pytest.raises(ValueError, match=r"stimulated_cells \[12\]: the network has 12 cells"):
         lif.simulate([lif.wire(small, 1.0, options)], lif.drive(small, np.zeros((11, 1)), options, 0), options)
 
@@ -116,7 +116,7 @@ def test_output_bias_is_added_once(rng):
 
 
 def test_every_trial_has_random_numbers_of_its_own_and_every_scale_the_same(rng):
-    small, options, inputs = untrained(rng), Lif(stimulate="exc", stimulus_end=1.0), np.zeros((11, 1))
+    small, options, inputs = untrained(rng), Lif(stimulate="exc", stimulated_cells=(0,), stimulus_end=1.0), np.zeros((11, 1))
 
     def numbers(*stream):
         drive = lif.drive(small, inputs, options, 0, "trial", *stream)

@@ -123,6 +123,13 @@ def changed(config, key, value):
             r"rate2lif\.variants\.mante\.training: taus = \[20\.0, 4\.0\], expected",
         ),
         ("variants.mante.replicas", 3, r"variants\.mante\.replicas = 3: mine\.mat holds one network.*; expected 1"),
+        ("figures.example", "mante", r"rate2lif\.figures\.example = 'mante', whose task is mante: expected go-nogo"),
+        (
+            "conditions.unused",
+            {"stimulate": "exc", "stimulated_cells": [0]},
+            r"conditions\.unused: stimulate = exc with .* stimulus_end = 0 s: expected cells, and an end after the begin",
+        ),
+        ("conditions.unused", {"stimulate": "inh", "stimulus_end": 1.0}, r"unused: .*stimulated_cells = \[\].*expected cells"),
         ("variants.gonogo.training.trials", 3, r"gonogo\.training: trials = 3: expected at least batch = 4"),
     ],
 )

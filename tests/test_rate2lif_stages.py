@@ -147,9 +147,9 @@ def test_network_that_no_scale_converts_is_reported_and_kept(results, tmp_path, 
 
 def test_report_says_whether_a_network_converts(capsys):
     shares = pd.DataFrame({"scale": [20.0] * 20 + [25.0] * 20, "correct": [True] * 18 + [False] * 2 + [True] * 20})
-    conversion.report("a_0", shares)
+    search.report("a_0", shares)
     assert capsys.readouterr().out.splitlines()[-1] == "a_0: best 1/lambda 25, 100% correct; converts"
-    conversion.report("a_0", shares[:20])
+    search.report("a_0", shares[:20])
     assert capsys.readouterr().out.splitlines()[-1].endswith("90% correct; does not convert: no scale reaches 95%")
 
 
@@ -181,7 +181,7 @@ def test_narrow_search_tries_values_around_the_fit(results, tmp_path):
     search.run(networks=networks, out=tmp_path / ARCHIVE, settings=settings, options=Lif(), seed=3)
     for _, folder in archives.Archives(tmp_path / ARCHIVE):
         tried = pd.read_parquet(folder / "search.parquet")["scale"].unique()
-        np.testing.assert_allclose(tried / tried[3], conversion.AROUND, atol=1e-3)
+        np.testing.assert_allclose(tried / tried[3], search.AROUND, atol=1e-3)
 
 
 def test_simulation_needs_the_searched_network(files_of):
@@ -215,6 +215,14 @@ def test_a_network_is_trained_when_its_last_check_met_the_stop_rule(files_of, tm
     files.write_table(tmp_path / "history.parquet", pd.DataFrame({"loss": 3.0, "trials": [2, 4, 6], **checks}))
     measured = {one.metric: one for one in metrics.of_network(archives.Name("small", 0), tmp_path, SMALL)}
     assert (measured["trained"].value, measured["rate loss"].value) == (100 * is_trained, loss)
+
+
+@pytest.mark.parametrize(("trials", "is_trained"), [(1500, False), (1501, True), (np.nan, True)])
+def test_the_stop_rule_of_a_table_is_that_of_the_training(trials, is_trained):
+    """Go-NoGo as published, not before trial 1,501; of a given network nobody may know how long it was trained."""
+    history = pd.DataFrame({"check_loss": [1.7], "check_accuracy": [1.0], "trials": [trials]})
+    settings = scheduled(Training("go-nogo", trainer="reference"))
+    assert metrics.is_trained(history, settings) == is_trained
 
 
 @pytest.mark.parametrize(("correct", "converts"), [(19, 100), (18, 0)])
@@ -364,6 +372,34 @@ def test_given_network_takes_the_place_of_a_training(files_of, tmp_path):
         assert pd.read_parquet(folder / "history.parquet")["trials"].iloc[0] == SMALL.trials
         with np.load(folder / "activity.npz") as shown:
             assert shown["origin"] == "network given (network.mat)"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("som_N", [], r"field som_N is \[\], expected one number \(or no such field\)"),
+        ("som_N", 0.5, r"field som_N is 0\.5, expected 0 to \d+, the number of inhibitory cells"),
+        ("som_N", 2, r"fields som_N, 2, and som_m disagree"),
+        ("activation", [], r"field activation is \[\], expected one word"),
+        ("tr", "many", r"field tr is \['many'\], expected one number"),
+    ],
+)
+def test_given_network_with_an_odd_field_is_refused(files_of, tmp_path, name, value, expected):
+    fields = {key: value for key, value in loadmat(files_of / "network.mat").items() if not key.startswith("__")}
+    savemat(tmp_path / "mine.mat", {**fields, name: value})
+    options = {"variant": "small", "first": 0, "last": 0, "settings": SMALL, "seed": 0}
+    with pytest.raises(ValueError, match=rf"mine\.mat: {expected}"):
+        data.run(source=tmp_path / "mine.mat", out=tmp_path / ARCHIVE, **options)
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["mine.mat"]
+
+
+def test_given_network_whose_file_does_not_say_how_long_it_was_trained(files_of, tmp_path):
+    """It was told as trained with 0 trials."""
+    fields = {key: value for key, value in loadmat(files_of / "network.mat").items() if not key.startswith("__")}
+    savemat(tmp_path / "mine.mat", {key: value for key, value in fields.items() if key != "tr"})
+    given = learning.adopt(tmp_path / "mine.mat", "small", SMALL, STREAM)
+    origin = metrics.Origin("small", 0, "mine.mat")
+    assert np.isnan({one.metric: one.value for one in metrics.of_training(origin, given.history, SMALL)}["trials to train"])
 
 
 def test_given_network_of_another_task_is_refused(files_of, tmp_path):

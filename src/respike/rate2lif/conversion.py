@@ -1,6 +1,5 @@
 """From a rate network to a LIF network: trials run at several scales and judged, and the scale L = 1 / lambda found."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -10,13 +9,12 @@ from jaxtyping import Float
 from respike.core import seeds, spikes
 from respike.rate2lif import lif, tasks
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import CONVERTED, LIF_STEP, STEPS_PER_COLUMN, UNCOUNTED, Lif, Stream
+from respike.rate2lif.params import LIF_STEP, STEPS_PER_COLUMN, UNCOUNTED, Lif, Stream
 from respike.rate2lif.tasks import Task, Trials
 
 FIRST_GUESS = 25.0  # where the least squares start: the scale of the published examples
 ROUNDS, FITTED_TRIALS = 4, 6  # of the least squares
 SMALLEST, LARGEST = 1.0, 200.0  # scale that the least squares may find
-AROUND = (0.5, 0.64, 0.8, 1.0, 1.25)  # of the least-squares scale, which lies above the best one more often than below
 OUTPUT_EVERY = 20  # LIF steps between two kept samples of an output: 1 ms
 Shown = Trials | Sequence[Trials]  # the same trials at all scales, or a set for each
 
@@ -70,12 +68,6 @@ def try_scales(
     return judged(trials, task, play(network, trials, scales, options, stream), scales, options)
 
 
-def narrow_scales(network: Network, activity: dict[str, np.ndarray], options: Lif, stream: Stream) -> list[float]:
-    """A few scales around that of the least squares."""
-    start = least_squares(network, activity["inputs"], activity["mean_rate"], options, stream)
-    return [round(start * factor, 3) for factor in AROUND]
-
-
 def least_squares(
     network: Network,
     inputs: Float[np.ndarray, "step trial channel"],
@@ -90,7 +82,7 @@ def least_squares(
     inputs, wanted = tasks.extra_column(inputs), rates[:FITTED_TRIALS].ravel()
     scale = FIRST_GUESS
     for _ in range(ROUNDS):
-        wiring = [lif.wire(network, scale, options)]
+        wiring = [lif.wire(network, scale, options, seeds.generator(*stream, "lesion"))]
         drives = (lif.drive(network, inputs[:, trial], options, *stream, "fit", trial) for trial in range(FITTED_TRIALS))
         fired = np.concatenate([lif.rates(lif.simulate(wiring, drive, options)[0], options) for drive in drives])
         scale = float(np.clip(fired @ wanted / (wanted @ wanted), SMALLEST, LARGEST))
@@ -105,25 +97,6 @@ def accuracy(table: pd.DataFrame) -> pd.Series:
 def best(table: pd.DataFrame) -> float:
     """The first scale that reaches the highest accuracy."""
     return float(accuracy(table).idxmax())
-
-
-def published_fields(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What the published search adds to the network's file."""
-    shares = accuracy(table)
-    return {
-        "opt_scaling_factor": np.array([[best(table)]]),
-        "all_perfs": shares.to_numpy()[:, None],
-        "scaling_factors": shares.index.to_numpy(dtype=float)[None],
-    }
-
-
-def report(network: str, table: pd.DataFrame) -> None:
-    """A line per scale in the log, and whether the network converts."""
-    shares, scale = accuracy(table), best(table)
-    for tried, share in shares.items():
-        sys.stdout.write(f"1/lambda {tried:g}: {100 * share:.0f}% correct\n")
-    verdict = "converts" if shares[scale] >= CONVERTED else f"does not convert: no scale reaches {100 * CONVERTED:.0f}%"
-    sys.stdout.write(f"{network}: best 1/lambda {scale:g}, {100 * shares[scale]:.0f}% correct; {verdict}\n")
 
 
 def fired(runs: Sequence[lif.Run], options: Lif) -> spikes.Spikes:

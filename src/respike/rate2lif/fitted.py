@@ -41,10 +41,19 @@ def read(path: str | Path) -> Network:
         inhibitory=fields["inh"].ravel() != 0,
         taus=tuple(float(value) for value in fields["taus"].ravel()),
         taus_gaus=fields["taus_gaus"].ravel(),
-        activation=str(np.ravel(other.get("activation", "sigmoid"))[0]),
-        sst_cells=int(np.ravel(other.get("som_N", 0))[0]),
+        activation=str(one(path, fields, "activation", "sigmoid")),
+        sst_cells=int(one(path, fields, "som_N", 0)),
         extra=other,
     )
+
+
+def one(path: str | Path, fields: dict[str, Any], name: str, default: float | str) -> Any:
+    """The value of an optional field; ValueError when it is none, several, or no number or word as the `default` is."""
+    values = np.ravel(fields.get(name, default))
+    if values.size != 1 or isinstance(default, str) != (values.dtype.kind not in "biuf"):
+        kind = "word" if isinstance(default, str) else "number"
+        raise ValueError(f"{path}: field {name} is {values.tolist()}, expected one {kind} (or no such field)")
+    return values[0]
 
 
 def read_scaled(path: str | Path) -> tuple[Network, float]:
@@ -82,13 +91,16 @@ def _check(path: str | Path, fields: dict[str, Any]) -> None:
         if len(wrong):
             entry = tuple(int(i) for i in wrong[0])
             raise ValueError(f"{path}: field {name}{list(entry)} is {fields[name][entry]}, expected finite numbers")
-    inhibitory, n_sst = fields["inh"].ravel() != 0, np.ravel(fields.get("som_N", 0))[0]
+    inhibitory, n_sst = fields["inh"].ravel() != 0, one(path, fields, "som_N", 0)
     if (fields["m"] != np.diag(np.where(inhibitory, -1, 1))).any() or (fields["exc"].ravel() != ~inhibitory).any():
         raise ValueError(
             f"{path}: fields inh, exc and m disagree; expected inh or exc 1 for each cell, and m its sign, -1 or 1"
         )
-    if not 0 <= n_sst <= inhibitory.sum():
+    if n_sst not in range(inhibitory.sum() + 1):
         raise ValueError(f"{path}: field som_N is {n_sst}, expected 0 to {inhibitory.sum()}, the number of inhibitory cells")
+    if fields["som_m"][np.ix_(np.flatnonzero(inhibitory)[: int(n_sst)], inhibitory)].any():
+        expected = "0 in som_m from inhibitory cells to the first inhibitory ones, as many as som_N"
+        raise ValueError(f"{path}: fields som_N, {n_sst}, and som_m disagree; expected {expected}")
     taus = fields["taus"].ravel()
     if not 1 <= len(taus) <= 2 or taus[0] < 1 or taus[-1] < taus[0]:
         raise ValueError(f"{path}: field taus is {taus.tolist()}, expected [smallest, largest] or one value, at least 1 step")

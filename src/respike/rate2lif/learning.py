@@ -63,9 +63,7 @@ class Trainer:
 
     def is_done(self, row: dict[str, float]) -> bool:
         """The stop rule; false where nothing was checked."""
-        s = self.settings
-        good = row["check_loss"] < s.stop_loss and row["check_accuracy"] > s.stop_accuracy
-        return good and row["trials"] > s.least_trials
+        return self.settings.stops(row["check_loss"], row["check_accuracy"], row["trials"])
 
     def evaluated(self, history: pd.DataFrame) -> Evaluated:
         """The network as it is now, on EVALUATED fresh trials, with the fields of the published file."""
@@ -103,6 +101,6 @@ def adopt(source: Path, variant: str, settings: Training, stream: Stream) -> Eva
     with torch.no_grad():  # without Dale's law: weights in a file are rectified already
         shown = activity.play(RateNetwork(network, dale=False), task, seeds.generator(*stream), EVALUATED)
     loss, accuracy = activity.check(shown, task, settings.loss)
-    trials = int(np.ravel(network.extra.get("tr", 0))[0])  # 0 when the file does not say
+    trials = float(fitted.one(source, network.extra, "tr", np.nan))
     row = {"step": 0, "loss": loss, "trials": trials, "check_loss": loss, "check_accuracy": accuracy}
     return Evaluated(network, task.name, pd.DataFrame([row]), shown, f"network given ({source.name})")

@@ -55,6 +55,10 @@ class Training:
         if self.trainer == "batched" and self.trials < self.batch:
             raise ValueError(f"trials = {self.trials}: expected at least batch = {self.batch}, the trials of one update")
 
+    def stops(self, loss: float, accuracy: float, trials: float) -> bool:
+        """The stop rule, after `trials` trials (nan: nobody knows how many); false where nothing was checked."""
+        return loss < self.stop_loss and accuracy > self.stop_accuracy and not trials <= self.least_trials
+
 
 def scheduled(settings: Training) -> Training:
     """`settings` with the published schedule if that is asked for.
@@ -70,7 +74,10 @@ def scheduled(settings: Training) -> Training:
 
 @dataclass(frozen=True)
 class Lif:
-    """The LIF network. Voltages in mV; the noise is per step, as published, whatever the step."""
+    """The LIF network. Voltages in mV; the noise is per step, as published, whatever the step.
+
+    ValueError for a stimulation that would do nothing, of no cell or for no time.
+    """
 
     tau_membrane: float = 0.010  # s
     refractory: float = 0.002  # s
@@ -91,6 +98,12 @@ class Lif:
     stimulus_begin: float = 0.0  # s
     stimulus_end: float = 0.0  # s
     stimulus_size: float = 0.5  # mV per step
+
+    def __post_init__(self) -> None:
+        cells, begin, end = list(self.stimulated_cells), self.stimulus_begin, self.stimulus_end
+        if self.stimulate != "none" and not (cells and begin < end):
+            found = f"stimulated_cells = {cells}, stimulus_begin = {begin:g} and stimulus_end = {end:g} s"
+            raise ValueError(f"stimulate = {self.stimulate} with {found}: expected cells, and an end after the begin")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from respike.core import chunks
-from respike.rate2lif.params import Training
+from respike.rate2lif.params import Lif, Training
 
 KINDS = ("networks", "searches", "trials")  # folders of archives: of fit or data, of search, of simulate
 EXAMPLES = ("example", "contextual", "motif")  # roles of networks that the figures show one by one
@@ -20,22 +20,27 @@ FIGURES = {  # name of each figure, and what it answers
 def check(config: Mapping[str, Any]) -> None:
     """ValueError with key, value and what was expected, when networks or figures are asked for that cannot be."""
     variants, figures = config["variants"], config["figures"]
+    for name, settings in config["conditions"].items():
+        _built(f"conditions.{name}", Lif, settings)
     for name, variant in variants.items():
         _known(f"variants.{name}.conditions", variant["conditions"], "conditions", config)
-        try:
-            Training(**variant["training"])
-        except ValueError as error:
-            raise ValueError(f"config: rate2lif.variants.{name}.training: {error}") from None
+        _built(f"variants.{name}.training", Training, variant["training"])
         if variant["file"] and variant["replicas"] > 1:
             said = f"config: rate2lif.variants.{name}.replicas = {variant['replicas']}: {variant['file']} holds one network"
             raise ValueError(f"{said}, which would count as several; expected 1, or a variant for each file")
     for role, names in figures.items():
         _known(f"figures.{role}", [names] if isinstance(names, str) else names, "variants", config)
-    task = training(config, figures["contextual"])["task"]
-    if task != "mante":
-        raise ValueError(
-            f"config: rate2lif.figures.contextual = {figures['contextual']!r}, whose task is {task}: expected mante"
-        )
+    for role, expected in {"example": "go-nogo", "contextual": "mante"}.items():
+        task = training(config, figures[role])["task"]
+        if task != expected:
+            raise ValueError(f"config: rate2lif.figures.{role} = {figures[role]!r}, whose task is {task}: expected {expected}")
+
+
+def _built(key: str, kind: type[Lif] | type[Training], settings: Mapping[str, Any]) -> None:
+    try:
+        kind(**settings)
+    except ValueError as error:
+        raise ValueError(f"config: rate2lif.{key}: {error}") from None
 
 
 def _known(key: str, names: Iterable[str], part: str, config: Mapping[str, Any]) -> None:

@@ -137,7 +137,7 @@ def scales(case: Case, out: Path) -> None:
     time = OUTPUT_STEP * np.arange(case.shown["scale_output"].shape[1])
     for scale, output in zip(case.shown["shown_scales"], case.shown["scale_output"], strict=True):
         left.plot(time, output, label=f"1/λ = {scale:g}", linewidth=0.8)
-    left.set(xlabel="time (s)", ylabel="LIF output", title="same trial, three scales")
+    left.set(xlabel="time (s)", ylabel="LIF output", title="same trial at several scales")
     left.set_yscale("symlog", linthresh=2)
     left.legend(loc="lower right", bbox_to_anchor=(1, 0.14))
     shares = 100 * case.search.groupby("scale")[["correct", "decided"]].mean()
@@ -153,7 +153,7 @@ def scales(case: Case, out: Path) -> None:
 def evaluation(case: Case, out: Path) -> None:
     """The published evaluation script: LIF outputs of a trial with and one without a response, and their rasters."""
     group, wanted = case.shown["group"], case.activity["wanted"]
-    chosen = [int(np.argmax(wanted[: len(group)] != 0)), int(np.argmax(wanted[: len(group)] == 0))]
+    chosen = [int(np.argmax(kind)) for kind in (wanted[: len(group)] != 0, wanted[: len(group)] == 0) if kind.any()]
     figure, ((left, middle, right),) = style.panels(1, 3)
     time = OUTPUT_STEP * np.arange(case.shown["output"].shape[1])
     for trial, axes, color in zip(chosen, (middle, right), COLORS, strict=False):

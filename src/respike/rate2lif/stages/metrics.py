@@ -87,7 +87,7 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
 def is_trained(history: pd.DataFrame, settings: Training) -> bool:
     """Whether the last check satisfied the stop rule."""
     last = history.dropna(subset="check_accuracy").iloc[-1]
-    return bool(last["check_accuracy"] > settings.stop_accuracy and last["check_loss"] < settings.stop_loss)
+    return bool(settings.stops(last["check_loss"], last["check_accuracy"], last["trials"]))
 
 
 def of_training(origin: Origin, history: pd.DataFrame, settings: Training) -> Iterator[Measure]:
