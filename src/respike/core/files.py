@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # most of a second to import, and rules and arrays do not nee
     import pandas as pd
 
 # What is running: stage, code, arguments, inputs, versions, and the cost so far as a function; set by the command line.
+# `training.device` adds where it trains.
 maker: dict[str, Any] = {}
 
 

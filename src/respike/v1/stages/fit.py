@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from respike.core import files, training
+from respike.core import files, partial, training
 from respike.v1 import fitted, recorded
 from respike.v1.fitting import Fitting
 from respike.v1.params import Network, Training, Variant
@@ -28,4 +28,4 @@ def run(
     about = {"dataset": record.dataset, "best_step": fitting.best.step, "replicate": replicate}
     fitted.write(fit, fitting.model, fitting.best.weights, **about)
     files.write_table(history, losses)
-    training.forget(fit)
+    partial.forget(fit)
