@@ -88,7 +88,7 @@ def train(
     Ends early after the first step whose row satisfies `until`.
 
     The state is saved beside `output` every SAVE_SECONDS; a training with the same settings, code and inputs that was cut
-    off goes on from there, any other starts anew. The caller writes `output` and then calls `partial.forget(output)`.
+    off goes on from there, any other starts anew. The caller writes `output` last and calls `partial.forget`.
     """
     state = partial.resume(output, settings, partial.CHECKPOINT)
     rows = state["rows"] if state else []

@@ -27,6 +27,6 @@ def run(*, trial: Path, best: Path, out: Path, log: Path, prior: Prior, refine: 
     rounds = training.train({"ascent": state}, step, refine.rounds, out, key, report_every=1)
     circuit = ascent.result(state, search)
     about = {"start": model.about["start"], "rounds": ascent.counted(state), "at_bound": search.at_bound(circuit)}
-    fitted.write(out, replace(model, circuit=circuit, about=about))
     files.write_table(log, rounds)
+    fitted.write(out, replace(model, circuit=circuit, about=about))
     partial.forget(out)

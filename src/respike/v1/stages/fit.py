@@ -26,6 +26,6 @@ def run(
     settings = {"seed": (seed, replicate), "network": network, "variant": variant, "optimiser": optimiser}
     losses = training.train(fitting.parts, fitting.step, optimiser.steps, fit, settings)
     about = {"dataset": record.dataset, "best_step": fitting.best.step, "replicate": replicate}
-    fitted.write(fit, fitting.model, fitting.best.weights, **about)
     files.write_table(history, losses)
+    fitted.write(fit, fitting.model, fitting.best.weights, **about)
     partial.forget(fit)
