@@ -112,6 +112,8 @@ def test_a_tilde_in_a_path_is_the_home_folder(tmp_path, monkeypatch):
     )
     assert check({"x": ["~/a", "b"]}, one(type="array", items={"type": "string", "format": "path"}))["x"] == [f"{home}/a", "b"]
     assert check({"x": "~"}, one(type="string"))["x"] == "~"
+    with pytest.raises(ConfigError, match="config: x = '~nosuchuser/data': does not exist; expected a folder"):
+        check({"x": "~nosuchuser/data"}, one(type="string", format="path", there="folder"))
 
 
 @pytest.mark.parametrize(("given", "known"), [("./a", "a"), ("d//a/", "d/a"), ("a/./b", "a/b"), ("../a", "../a"), ("", "")])

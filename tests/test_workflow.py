@@ -167,7 +167,8 @@ def planned_size(request, tmp_path_factory):
     for name in ("helmet", "box", "plane"):
         (folder / name).mkdir()
         (folder / name / "a.obj").touch()
-    graph = jobs("barrel", "--config", f"barrel={{sweeps: {{meshes: {folder}}}}}")
+    (folder / "mine.yaml").write_text(f"barrel: {{sweeps: {{meshes: {folder}}}}}")
+    graph = jobs("barrel", "--configfile", str(folder / "mine.yaml"))
     assert sum(str(folder / "box/a.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
     return graph
 

@@ -19,7 +19,7 @@ def check(paths: Iterable[str | Path]) -> None:
 def told(error: ConfigError, paths: Sequence[str | Path]) -> str:
     """What is wrong with the config and where it comes from; Snakemake names the project's own file last of its `paths`."""
     *laid, own = paths
-    return f"{error}\nThe last that names a key counts of: {', '.join(map(str, (own, *laid, '--config')))}"
+    return f"{error}\nThe last that names a key counts of: {', '.join(map(str, (own, *laid, '--config of Snakemake')))}"
 
 
 def _check(path: Path) -> None:

@@ -82,7 +82,7 @@ def _plain(value: Any, schema: Mapping[str, Any]) -> Any:
     kinds = {wanted} if isinstance(wanted, str) else set(wanted)
     if isinstance(value, str):
         if schema.get("format") == "path":
-            return str(Path(value).expanduser()) if value else value
+            return str(Path(os.path.expanduser(value))) if value else value  # noqa: PTH111  (never raise)
         if kinds & {"number", "integer"} and "string" not in kinds and POWER.fullmatch(value):
             value = float(value)
             return int(value) if "integer" in kinds and value.is_integer() else value

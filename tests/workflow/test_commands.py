@@ -291,16 +291,27 @@ class TestScenarios:
         assert [Path(word).name for word in command[command.index("--configfile") + 1 :]] == [
             *("y.yaml", "base.yaml", "x.yaml", "--"),
         ]
-        read = plan.parser("run", "").parse_args(
-            ["--configfile", "a", "--config", "b=1", "--configfile", "c", "--config", "d=2"]
-        )
-        assert (read.configfile, read.config) == (["a", "c"], ["b=1", "d=2"])
+        read = plan.parser("run", "").parse_args(["--configfile", "a", "--configfile", "b", "c"])
+        assert read.configfile == ["a", "b", "c"]
         assert plan.parser("run", "").parse_args([]).configfile == []
 
     def test_options_are_written_out(self, commands):
         with pytest.raises(SystemExit):
             scenarios.main(["x.yaml", "--target", "one"])
         assert commands == []
+
+    @pytest.mark.parametrize("command", [run.main, scenarios.main])
+    def test_there_is_one_core_at_least_and_all_that_are_allotted_are_taken(self, commands, command, monkeypatch, capsys):
+        with pytest.raises(SystemExit):
+            command(["x.yaml", "--cores", "0"])
+        assert "argument --cores: 0, expected 1 or more" in capsys.readouterr().err
+        monkeypatch.setattr(plan.os, "sched_getaffinity", lambda process: {4, 5, 7}, raising=False)
+        options, rest = plan.how_to_run(plan.parser("run", ""), ["x", "--", "y"])
+        assert (options.cores, options.targets, rest) == (3, ["x"], ["y"])
+
+    def test_a_folder_to_take_from_that_is_not_there_is_told(self, folder):
+        with pytest.raises(ValueError, match="--take-from: there is no folder nowhere, x; name other copies"):
+            run.main(["--take-from", "nowhere", str(folder), "x"])
 
     def test_what_lies_elsewhere_is_taken_in_the_order_of_the_chain_and_is_no_link(self, folder, monkeypatch):
         (folder / "other").mkdir()

@@ -154,7 +154,9 @@ class TestRun:
             def make(self, jobs, left):
                 return True
 
-        with pytest.raises(ValueError, match=r"missing  results/a.* right after it was made; was code or data edited"):
+        with pytest.raises(
+            ValueError, match=r"missing  results/a.* though its job is done: was code or data edited, or an option"
+        ):
             run.make(Graph(self.CHAIN[:1]), Snakemake())
 
     def test_files_of_the_future_become_files_of_now_or_are_told(self, monkeypatch):

@@ -99,11 +99,12 @@ def test_a_profile_of_the_user_is_not_heard(mini, tmp_path, where):
 
 
 def test_what_snakemake_complains_of_is_told_without_its_traces(mini):
-    done = bed.respike(mini, "verify", "mini", "--config", "mini={steps: many}")
+    (mini / "many.yaml").write_text("mini: {steps: many}\n")
+    done = bed.respike(mini, "verify", "mini", "--configfile", "many.yaml")
     assert (done.returncode, done.stdout, done.stderr) == (
         *(2, ""),
         "respike verify: config: mini.steps = 'many': 'many' is not of type 'integer'\n"
-        "The last that names a key counts of: config.yaml, --config\n",
+        f"The last that names a key counts of: config.yaml, {mini}/many.yaml, --config of Snakemake\n",
     )
     missing = bed.respike(mini, "status", "--configfile", "nowhere.yaml")
     assert (missing.returncode, missing.stderr) == (

@@ -102,23 +102,24 @@ def parser(command: str, about: str) -> argparse.ArgumentParser:
     """Parser of the command `respike <command>` with what all commands take: targets and config."""
     made = argparse.ArgumentParser(prog=f"respike {command}", description=about, allow_abbrev=False)
     made.add_argument("targets", nargs="*", help="files, rules or studies; none: the whole workflow")
-    several = {"nargs": "+", "action": "extend", "default": []}
-    made.add_argument("--configfile", **several, metavar="FILE", help="laid over config.yaml, in this order")
-    made.add_argument("--config", **several, metavar="KEY=VALUE", help="laid over the config files")
+    laid = {"nargs": "+", "action": "extend", "default": [], "metavar": "FILE"}
+    made.add_argument("--configfile", **laid, help="laid over config.yaml, in this order")
     return made
 
 
 def how_to_run(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The arguments of a command that runs jobs, read with the options of all such commands, and what follows --."""
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="jobs at a time on this machine")
+    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # macOS has no such function
+    parser.add_argument("--cores", type=int, default=ours, help="jobs at a time on this machine; none: all cores we may use")
     parser.add_argument("--profile", help="folder below profiles, for instance slurm")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
     cut = arguments.index("--") if "--" in arguments else len(arguments)
-    return parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
+    if (options := parser.parse_args(arguments[:cut])).cores < 1:
+        parser.error(f"argument --cores: {options.cores}, expected 1 or more")
+    return options, arguments[cut + 1 :]
 
 
 def config_options(parsed: argparse.Namespace) -> list[str]:
     """Snakemake's options for the config that was asked for; ValueError when one of its files cannot be used."""
     overlay.check([*filter(os.path.exists, ["config.yaml"]), *parsed.configfile])
-    pairs = (("--configfile", parsed.configfile), ("--config", parsed.config))
-    return [word for name, values in pairs if values for word in (name, *values)]
+    return ["--configfile", *parsed.configfile] if parsed.configfile else []

@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
     results, profile = Path("results"), _profile(options.profile)
     if results.exists() and not (results.is_dir() and os.access(results, os.W_OK)):
         raise ValueError(f"{results.absolute()} is not a folder that can be written; free it or work in another copy")
+    if lost := [str(folder) for folder in options.take_from if not folder.is_dir()]:
+        raise ValueError(f"--take-from: there is no folder {', '.join(lost)}; name other copies of the project")
     graph = plan.graph(options)
     check_logs(graph)
     if options.dry_run:
@@ -66,13 +68,13 @@ def make(graph: Graph, snakemake: "Snakemake", take_from: Sequence[Path] = ()) -
     """Have Snakemake make the jobs at fault until none is; FAILED when it fails.
 
     What the same jobs have made in the folders `take_from` is copied instead.
-    ValueError when a job has to be made twice: then the code or an input changed while the workflow ran.
+    ValueError when a job has to be made twice: code or input changed while the workflow ran, or Snakemake was kept from it.
     """
     made: set[Job] = set()
     while faulty := verify.faults(graph):
         todo = {graph.maker[file] for file in faulty}
         if again := [fault for fault in faulty.values() if graph.maker[fault.file] in made]:
-            raise ValueError(f"{again[0]} right after it was made; was code or data edited during the run? Start it again")
+            raise ValueError(f"{again[0]}, though its job is done: was code or data edited, or an option after -- in the way?")
         if taken := scenarios.take(graph, todo, take_from):
             head.say(f"{len(taken)} jobs were done elsewhere with the same inputs: copied")
             continue
