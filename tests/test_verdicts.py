@@ -149,6 +149,8 @@ def test_shares_of_items_are_pooled_and_exact():
     assert row["verdict"] == REPRODUCED
     assert judged(made, statistic="share", value=0.5, margin=0.1)["verdict"] == NOT_REPRODUCED
     assert "share of 200" in row["compared"]
+    silent = judged([*made, *rows([0.9], n=0, first=3)], statistic="share", value=0.2, margin=0.2)
+    assert (silent["value"], silent["low"], silent["high"]) == (row["value"], row["low"], row["high"])
 
 
 @pytest.mark.parametrize(
@@ -213,6 +215,12 @@ def test_networks_that_are_measured_twice_are_compared_pair_by_pair():
     assert judged(made, **{**claim, "statistic": "mean"})["verdict"] == UNDECIDED  # as if they were six networks
     row = judged(rows(after, "trained") + rows(before, "initial", first=1), **claim)
     assert (row["verdict"], row["why"]) == (NOT_COMPARABLE, "not every network is measured twice")
+    apart = [
+        verdicts.Run(measures.table("modes", part), NO_FACTS, "quick")
+        for part in (rows(after, "trained"), rows(before, "initial"))
+    ]
+    row = verdicts.card("modes", [CLAIM._replace(**claim)], apart).iloc[0]
+    assert row["verdict"] == NOT_MEASURED  # networks of two runs are others, though they have the same numbers
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(60004.0, REPRODUCED), (60003.0, NOT_REPRODUCED)])

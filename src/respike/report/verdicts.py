@@ -68,8 +68,10 @@ def card(study: str, claims: Iterable[Claim], runs: Sequence[Run]) -> pd.DataFra
 
 
 def everything(claim: Claim, runs: Sequence[Run]) -> Iterator[Evidence]:
-    """What every run, and then every two runs, say about a claim."""
+    """What every run, and then every two runs, say about a claim; networks that are measured twice are in one run."""
     choices = product(range(len(runs)), repeat=len(kinds_of(claim)))
+    if claim.statistic == PAIRS:  # networks of two runs are not the same ones, whatever their numbers
+        choices = ((k, k) for k in range(len(runs)))
     return (evidence(claim, [runs[k] for k in chosen]) for chosen in sorted(choices, key=lambda chosen: len(set(chosen))))
 
 
@@ -211,7 +213,7 @@ def counted(claim: Claim, rows: pd.DataFrame) -> float:
     """Mean of the values, each weighted by what it counts; or their minimum."""
     if claim.statistic == "minimum":
         return rows["value"].min()
-    weighted = claim.statistic in {"share", "count"} and rows["n"].gt(0).all()
+    weighted = claim.statistic in {"share", "count"} and rows["n"].any()  # else there is nothing to weigh by
     return np.average(rows["value"], weights=rows["n"] if weighted else None)
 
 
