@@ -170,7 +170,7 @@ def test_the_run_of_a_study_takes_the_place_of_that_study_alone_and_a_failed_one
     publish.run(**again)
     about = markdown.provenance(docs / "results", "modes")
     assert (about["commit"], about["size"]) == ("new", "claims")
-    assert about["command"] == f"make reproduce ONLY=modes CONFIG={tmp_path / 'large.yaml'} {tmp_path / 'plain.yaml'}"
+    assert about["command"] == f'make reproduce ONLY=modes CONFIG="{tmp_path / "large.yaml"} {tmp_path / "plain.yaml"}"'
     assert not (docs / "results/modes/old.png").exists()
     assert markdown.provenance(docs / "results", "v1")["commit"] == "old"
     assert [path.name for path in docs.iterdir()] == ["results"]

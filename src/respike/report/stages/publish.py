@@ -24,7 +24,8 @@ def run(
     with published.replaced(out) as new:
         for study in studies:
             words = {"ONLY": "" if together else study, "CONFIG": " ".join(map(str, config))}
-            command = " ".join(["make reproduce", *(f"{name}={word}" for name, word in words.items() if word)])
+            given = (f'{name}="{word}"' if " " in word else f"{name}={word}" for name, word in words.items() if word)
+            command = " ".join(["make reproduce", *given])
             about = {"command": command, "size": size, "commit": commit}
             shown = marks.figures(fill, beside) if beside else None
             published.write(results, captions, study, about, new / (beside or study), shown)
