@@ -149,7 +149,7 @@ def parameters(
     fits: list[fitted.Fitted], others: dict[str, fitted.Fitted], truth: Circuit | None, free: list[str], names: list[str]
 ):
     """(d) What was fitted (`free`) over the true values (or as it is), each start by its loss; crosses: refined, chosen."""
-    figure, ((axis,),) = style.panels(1, 1, height=3.0)
+    figure, ((axis,),) = style.panels(1, 1, height=3.2, width=6.4)
     unit = [value(truth, name) if truth else 1.0 for name in free]
     values = np.array([[value(model.circuit, name) for name in free] for model in (*fits, *others.values())]) / unit
     losses = np.array([fit.about["loss"] for fit in fits])
