@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from respike.barrel import analysis, classifiers, learning, params, responses
-from respike.barrel.stages import figures, metrics, spikes
+from respike.barrel.stages import baselines, figures, metrics, spikes
 from respike.core import files
 from respike.core import spikes as core_spikes
 from tests.barrel_small import network, samples
@@ -104,6 +104,25 @@ def test_bins_of_the_classifiers_hold_the_mean_of_ten_frames(rng):
     found = classifiers.binned(values)
     np.testing.assert_allclose(found[1, 3], values[1, 30:40].mean(0), rtol=1e-6)
     assert found.shape == (2, 11, 5)
+
+
+@pytest.mark.parametrize("form", ["spiking", "real"])
+def test_classifiers_get_what_the_networks_get(tmp_path, rng, monkeypatch, form):
+    some = samples(rng, form=form)  # five frames, spikes drawn three times from each
+    stored = {"values": some.values, "label": some.label, "is_test": some.label == 2, "dataset": np.array("test")}
+    files.write_arrays(tmp_path / "inputs.npz", **stored)
+    seen = []
+    monkeypatch.setattr(classifiers, "accuracies", lambda features, *rest: seen.append(features) or [("GRU", 0.5)])
+    where = {"inputs": tmp_path / "inputs.npz", "out": tmp_path / "out.parquet"}
+    baselines.run(**where, form=form, coding=some.encoding, repeats=1, folds=2, seed=4)
+    assert len(seen) == 3, "one for the test samples, one for each fold"
+    given = some.inputs(learning.replicate_seed(4, 0))
+    np.testing.assert_array_equal(seen[0], classifiers.binned(given))
+    if form == "spiking":
+        assert set(np.unique(given)) == {0, 1}
+        np.testing.assert_array_equal(seen[0][:, -1], given[:, -1], err_msg="the last of 15 steps is a bin of its own")
+    else:
+        np.testing.assert_array_equal(seen[0], some.values[:, ::22], err_msg="fewer frames than bins")
 
 
 def test_spikes_for_the_reports_are_those_of_both_conditions(tmp_path, rng):
