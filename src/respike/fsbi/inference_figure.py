@@ -89,7 +89,7 @@ def draw_curve(axes: Axes, compare: pd.DataFrame) -> None:
 
 
 def draw_attainable(axes: Axes, examined: list[Examined], rounds: list[pd.DataFrame]) -> None:
-    """Here: that correlation as far as rules can be predicted (lines), and as found (open), for each metric of a round."""
+    """Here: `targets.relation` as far as rules can be predicted (lines), and as found (open), for each metric of a round."""
     for one in examined:
         number = int(one["round"])
         for column, name in enumerate(one["condition_names"]):
@@ -97,7 +97,7 @@ def draw_attainable(axes: Axes, examined: list[Examined], rounds: list[pd.DataFr
             axes.plot(one["learned"], one["attainable"][:, column], look, color=color, ms=2, label=f"pi{number}, {name}")
             found = relation(rounds[number], name)[0] if f"aim_{name}" in rounds[number] else np.nan
             axes.plot(one["learned"][-1], found, look[0], color=color, markersize=7, markerfacecolor="none")
-    axes.set(ylabel="correlation of log values", title="here: attainable and found")
+    axes.set(ylabel="correlation of (log) values", title="here: attainable and found")
     count_rules(axes)
     if examined:
         axes.legend(fontsize=5)
