@@ -159,8 +159,9 @@ def planned_size(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("meshes")
     for name in ("helmet", "box", "plane"):
         (folder / name).mkdir()
-        (folder / name / "a.obj").touch()
-    graph = jobs("barrel", "--config", f"barrel={{sweeps: {{meshes: {folder}}}}}")
+        for letter in "abcde":
+            (folder / name / f"{letter}.obj").touch()
+    graph = jobs("barrel", "--config", f"barrel={{sweeps: {{meshes: {folder}, objects_per_class: 5}}}}")
     assert sum(str(folder / "box/a.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
     return graph
 
