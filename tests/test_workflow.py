@@ -159,9 +159,10 @@ def planned_size(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("meshes")
     for name in ("helmet", "box", "plane"):
         (folder / name).mkdir()
-        (folder / name / "a.obj").touch()
+        for number in range(50):
+            (folder / name / f"{number}.obj").touch()
     graph = jobs("barrel", "--config", f"barrel={{sweeps: {{meshes: {folder}}}}}")
-    assert sum(str(folder / "box/a.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
+    assert sum(str(folder / "box/0.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
     return graph
 
 
