@@ -12,7 +12,7 @@ from respike.__main__ import main
 from respike.barrel import anatomy, fitted, learning, model, params, responses
 from respike.barrel.samples import held_out, in_fold
 from respike.barrel.stages import fit
-from respike.core import files, training
+from respike.core import files, partial, training
 from respike.core.config import build
 from respike.stage import command_line
 from tests.barrel_small import CODING, SMALL, kept, network, samples
@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
     is_test = np.arange(12) >= 9
     out = tmp_path_factory.mktemp("fit") / "net.pt"
     trainer, course = learning.fit(out, some, is_test, QUICK, 0, "cpu")
-    training.forget(out)
+    partial.forget(out)
     return trainer, course, some
 
 

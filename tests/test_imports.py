@@ -145,6 +145,15 @@ def test_a_stage_reads_calls_writes_and_little_else(path):
     assert length([path]) <= 60
 
 
+@pytest.mark.parametrize("path", **each([path for path in STAGES if "partial.forget" in path.read_text(encoding="utf-8")]))
+def test_a_saved_state_bears_the_name_of_the_file_that_is_written_last(path):
+    """Once it is there, the next run sweeps the state away, which it needs when a further file found the disk full."""
+    calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    done = [(call.lineno, call.func.attr, call.args[0].id) for call in calls if call.func.attr.startswith(("write", "forget"))]
+    *before, _, (_, last, name) = sorted(done)
+    assert (last, name in [file for *_, file in before]) == ("forget", False)
+
+
 def test_every_stage_is_called_by_a_workflow_rule_or_is_told_to_users():
     callers = [*WORKFLOW, ROOT / "Makefile", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     called = set(re.findall(r"\b\w+\.\w+\b", "\n".join(path.read_text(encoding="utf-8") for path in callers)))

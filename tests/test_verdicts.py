@@ -315,6 +315,9 @@ def test_one_value_with_an_error_of_its_own():
     assert (row["low"], row["high"]) == pytest.approx((0.01 - half, 0.01 + half))
     assert "paper: 0.9 ± 0.02 (an error, see the note)" in row["compared"]
     assert not row["why"]  # more of ours, or a smaller error, would decide
+    row = judged(rows([0.9] * 3), spread=0.02, n=1.0)  # the error of a value tells nothing of how our networks spread
+    assert (row["low"], row["high"], row["verdict"]) == (-np.inf, np.inf, UNDECIDED)
+    assert row["why"].startswith("one number on either side, or all alike")
 
 
 def test_a_difference_is_held_against_the_spread_of_the_papers_difference():

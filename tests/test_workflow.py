@@ -135,6 +135,13 @@ def test_every_target_has_a_plan_and_every_job_its_own_files(whole):
     assert len(whole.maker) == sum(len(job.outputs) for job in whole.jobs)
 
 
+def test_what_is_drawn_is_a_png_and_a_pdf(whole):
+    drawn = {
+        suffix: {file.removesuffix(suffix) for file in whole.maker if file.endswith(suffix)} for suffix in (".png", ".pdf")
+    }
+    assert drawn[".png"] == drawn[".pdf"]
+
+
 def jobs(*arguments: str) -> plan.Graph:
     """The plan of this project."""
     before = Path.cwd()
@@ -243,9 +250,9 @@ def test_a_training_survives_kill_9(tmp_path):
 def test_the_cluster_profile_names_every_rule_that_can_use_a_gpu(whole):
     lines = re.findall(r"^#(   \w+: \{.*\}|  *set-resources:)$", (ROOT / "profiles/slurm/config.yaml").read_text(), re.M)
     named = yaml.safe_load("\n".join(lines).removeprefix(" "))["set-resources"]
-    assert {job.rule for job in whole.jobs if "--device" in job.arguments} <= set(named)
-    rules = snakemake(ROOT, "--list-rules", "--nolock").stdout.split()
-    assert [rule for rule in named if rule.split("_")[0] in STUDIES and rule not in rules] == []
+    presets = (jobs("--configfile", f"workflow/presets/{size}.yaml") for size in ("medium", "paper"))  # other rules for `v1`
+    rules = {job.rule for graph in (whole, *presets) for job in graph.jobs if "--device" in job.arguments}
+    assert rules == set(named)
     assert all(request == {"slurm_partition": "gpu", "gpu": 1} for request in named.values())
 
 

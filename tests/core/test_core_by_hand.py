@@ -258,8 +258,10 @@ class TestTraining:
     def test_where_to_train(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         assert [training.device(name).type for name in ("cpu", "cuda", "auto")] == ["cpu", "cuda", "cuda"]
+        assert files.maker["device"] == "cuda"
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         assert [training.device(name).type for name in ("cpu", "auto")] == ["cpu", "cpu"]
+        assert files.maker["device"] == "cpu"
         with pytest.raises(ValueError, match="no usable GPU"):
             training.device("cuda")
 

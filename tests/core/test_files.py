@@ -163,6 +163,16 @@ def test_recorded_files_are_found_behind_links_too(tmp_path):
     assert files.recorded(tmp_path / "nowhere") == []
 
 
+def test_links_that_lead_back_are_not_followed(tmp_path):
+    results, apart = tmp_path / "results", tmp_path / "apart"
+    for name in ("results/a.txt", "results/x/b.txt", "apart/c.txt"):
+        files.write_text(tmp_path / name, name)
+    (results / "x/round").symlink_to(results)
+    (results / "apart").symlink_to(apart)
+    (apart / "back").symlink_to(tmp_path)
+    assert files.recorded(results) == [results / name for name in ("a.txt", "apart/c.txt", "x/b.txt")]
+
+
 def test_results_are_readable_by_colleagues(tmp_path):
     mask = os.umask(0o022)
     try:

@@ -41,12 +41,15 @@ CHANGED = [
     ({**SETTINGS, "rate": 0.2}, {}),
     (SETTINGS, {"code": "abd"}),
     (SETTINGS, {"arguments": ["--device", "cuda"]}),
+    (SETTINGS, {"device": "cuda"}),
     (SETTINGS, {"inputs": {"in.csv": "2"}}),
     (SETTINGS, {"inputs": {"in.csv": "1", "more.csv": "1"}}),
 ]
 
 
-@pytest.mark.parametrize(("settings", "maker"), CHANGED, ids=["settings", "code", "arguments", "input", "one more input"])
+@pytest.mark.parametrize(
+    ("settings", "maker"), CHANGED, ids=["settings", "code", "arguments", "device", "input", "one more input"]
+)
 def test_a_state_of_another_job_is_discarded_aloud(tmp_path, form, capsys, settings, maker):
     out = tmp_path / "out.csv"
     partial.save(out, SETTINGS, {"rows": [1]}, form)

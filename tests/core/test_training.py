@@ -164,7 +164,7 @@ def test_a_state_spoilt_while_it_was_saved_costs_one_state(tmp_path, monkeypatch
 def test_forget_removes_the_unfinished_state(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
     training.train({}, lambda _: {"loss": 1.0}, 3, tmp_path / "out.pt", {})
-    training.forget(tmp_path / "out.pt")
+    partial.forget(tmp_path / "out.pt")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

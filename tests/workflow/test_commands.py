@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -236,12 +237,15 @@ class TestScenarios:
         """What is started, each time with the next exit status: 0, 3, 4."""
         started, ends = [], iter((0, 3, 4))
 
-        def started_by(command, cwd=None, check=False):
+        @contextmanager
+        def started_by(command, cwd=None):
             started.append((list(map(str, command[3:])), cwd))
-            return subprocess.CompletedProcess(command, next(ends))
+            yield subprocess.CompletedProcess(command, next(ends))
 
+        monkeypatch.setattr(head, "when_stopped", lambda act: None)
         monkeypatch.setattr(plan, "check_folder", lambda: None)
-        monkeypatch.setattr(scenarios.subprocess, "run", started_by)
+        monkeypatch.setattr(scenarios.subprocess, "Popen", started_by)
+        monkeypatch.setattr(scenarios.subprocess, "run", lambda command, check: started_by(command).__enter__())
         for name in ("x", "y", "base"):
             Path(f"{name}.yaml").write_text("{}")
         return started
@@ -265,6 +269,12 @@ class TestScenarios:
         card = ["report.side_by_side", "--cards", "scenarios/x/results/scorecard.csv", "--out", "scenarios/scorecard.csv"]
         assert commands[-1][0] == card
         assert capsys.readouterr().out.splitlines()[-1] == "side by side: scenarios/scorecard.html"
+
+    @pytest.mark.parametrize("status", [130, -2, -15, -1])  # it has said so, or was stopped before it could
+    def test_after_one_that_was_stopped_no_other_is_begun(self, commands, monkeypatch, status):
+        monkeypatch.setattr(scenarios.subprocess, "Popen", lambda *_, **__: nullcontext(SimpleNamespace(returncode=status)))
+        assert scenarios.main(["x.yaml", "y.yaml"]) == 130
+        assert commands == []
 
     def test_two_of_one_name_are_refused(self, commands):
         Path("deep").mkdir()

@@ -1,13 +1,18 @@
 """Several configs in one call: the same bytes as each alone, and what they share is made once."""
 
+import json
+import os
 import re
+import signal
 
 import pandas as pd
 import pytest
 
 from respike import __main__
 from respike.report.stages import side_by_side
+from respike.workflow import head
 from tests.workflow import bed
+from tests.workflow.test_kills import wait_for
 from tests.workflow.test_verify import flip
 
 SHARED = ["mini_data", "mini_fit"] + ["mini_simulate"] * 2  # of one round: what does not read eps
@@ -46,6 +51,24 @@ def test_what_scenarios_share_is_made_once_and_nothing_else_is_mixed(project, tm
     assert bed.hashes(project / "scenarios/loose") == bed.hashes(alone)
     again = bed.respike(project, "scenarios", "strict.yaml", "loose.yaml", "--targets", "mini", "--cores", "2")
     assert ran_in(again) == {"strict": [], "loose": []}
+
+
+@pytest.mark.slow
+def test_a_stop_ends_the_scenario_at_work_with_its_jobs_and_begins_no_other(project):
+    """Ctrl-C is heard by all in the terminal, a polite kill by the one that was told alone."""
+    bed.configure(project, pause=1000.0, rounds=1)
+    note = project / "scenarios/strict" / head.NOTE
+    for tell in (lambda one: os.killpg(one.pid, signal.SIGINT), lambda one: one.send_signal(signal.SIGTERM)):
+        process = bed.started(project, "scenarios", "strict.yaml", "loose.yaml", "--targets", "mini", "--cores", "2")
+        wait_for(project, "rule mini_simulate", process)
+        run = json.loads(note.read_text())["run"]
+        assert head.processes_of(run)
+        tell(process)
+        status, left = process.wait(timeout=500), head.processes_of(run)
+        head.end_jobs(run)
+        assert (status, left, note.read_text()) == (130, [], "")
+        assert "scenario loose" not in (project / "said.txt").read_text()
+        (project / "said.txt").unlink()
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def made_again(file: str) -> dict[str, Fault]:
 
 
 def test_constants():
-    check(run, FAILED=1, STOPPED=130)
+    check(head, FAILED=1, STOPPED=130)
     check(head, DAY=24 * 3600, PATIENCE=60, MARK="RESPIKE_RUN", NOTE=Path(".snakemake/respike-head.json"))
     check(plan, PROGRAM=3, REDIRECTED=3)
     assert [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"] == plan.SNAKEMAKE
@@ -226,14 +226,14 @@ class TestRun:
         monkeypatch.setattr(plan, "graph", lambda options: Graph([]))
         monkeypatch.setattr(run, "_profile", lambda name: [])
         monkeypatch.setattr(run, "make", stopped)
-        before, ended = [signal.getsignal(each) for each in run.POLITE], []
+        before, ended = [signal.getsignal(each) for each in head.POLITE], []
         try:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             assert run.main([]) == 130
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert ended
         finally:
-            for each, handler in zip(run.POLITE, before, strict=True):
+            for each, handler in zip(head.POLITE, before, strict=True):
                 signal.signal(each, handler)
         assert capsys.readouterr().out == "stopped; the same command goes on from here\n"
         assert Path("results").is_dir()

@@ -273,6 +273,7 @@ use rule stage as figures with:
         rounds=rules.refine.output.log,
     output:
         [report(path, caption=f"../report/neulvm_{name}.rst", category="neulvm") for name, path in FIGURES.items()],
+        [path.replace(".png", ".pdf") for path in FIGURES.values()],
     log:
         "<logs>/figures.txt",
     resources:

@@ -98,7 +98,7 @@ def fit(
 ) -> tuple[Trainer, pd.DataFrame]:  # fmt: skip
     """Train a new network on the samples that are not for the test; a row of the table per epoch.
 
-    An unfinished training of `out` goes on. The caller writes `out` and then calls `core.training.forget(out)`.
+    An unfinished training of `out` goes on. The caller writes `out` and then calls `core.partial.forget(out)`.
     """
     rest = samples.part(~is_test)
     validation = held_out(rest.label, settings.training.validation_share, seeds.generator(seed, "barrel", "validation"))

@@ -44,7 +44,9 @@ def convert(value: Any, hint: Any, name: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         return None if value is None else convert(value, next(a for a in typing.get_args(hint) if a is not type(None)), name)
     if origin is typing.Literal:
-        return _one_of(value, typing.get_args(hint), name)
+        if value not in typing.get_args(hint):
+            raise ConfigError(f"{name} = {value!r}: expected one of {', '.join(map(repr, typing.get_args(hint)))}")
+        return value
     if origin is tuple:
         return tuple(convert(part, typing.get_args(hint)[0], name) for part in value)
     if origin is dict:
@@ -53,10 +55,4 @@ def convert(value: Any, hint: Any, name: str) -> Any:
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         raise ConfigError(f"{name} = {value!r}: expected {hint.__name__}, found {type(value).__name__}")
-    return value
-
-
-def _one_of(value: Any, choices: tuple, name: str) -> Any:
-    if value not in choices:
-        raise ConfigError(f"{name} = {value!r}: expected one of {', '.join(map(repr, choices))}")
     return value

@@ -4,7 +4,6 @@ Beside each file, in the folder `.made`, stands a small record with the hash of 
 A file without a record was brought by the user and is taken as it is.
 """
 
-import glob
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ if TYPE_CHECKING:  # most of a second to import, and rules and arrays do not nee
     import pandas as pd
 
 # What is running: stage, code, arguments, inputs, versions, and the cost so far as a function; set by the command line.
+# `training.device` adds where it trains.
 maker: dict[str, Any] = {}
 
 
@@ -36,7 +36,12 @@ def record_path(path: Path) -> Path:
 
 def below(folder: Path, pattern: str) -> list[Path]:
     """What matches `pattern` at any depth in `folder`, in folders that are links too, sorted."""
-    return sorted(folder / name for name in glob.glob(f"**/{pattern}", root_dir=folder, recursive=True, include_hidden=True))
+    found: list[Path] = []
+    for here, inside, _ in os.walk(folder, followlinks=True):
+        above = {os.path.realpath(each) for each in (here, *Path(here).parents)}  # a link to one of these leads round for ever
+        inside[:] = [name for name in inside if os.path.realpath(os.path.join(here, name)) not in above]
+        found += Path(here).glob(pattern)
+    return sorted(found)
 
 
 def recorded(folder: Path) -> list[Path]:

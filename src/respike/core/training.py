@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from respike.core import partial
+from respike.core import files, partial
 
 SAVE_SECONDS = float(os.environ.get("RESPIKE_SAVE_SECONDS", "20"))  # work lost at most when a training is killed
 
@@ -65,12 +65,13 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 def device(name: str) -> torch.device:
     """Where to train: "cpu", "cuda", or "auto" for a GPU when there is one. One CPU thread in any case.
 
-    Raises ValueError for "cuda" on a machine without a usable GPU.
+    Records of files say from here on which it is. Raises ValueError for "cuda" on a machine without a usable GPU.
     """
     torch.set_num_threads(1)
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("run.device = 'cuda': no usable GPU was found; expected one, or run.device: auto in the config")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    files.maker["device"] = "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+    return torch.device(files.maker["device"])
 
 
 def train(
@@ -87,7 +88,7 @@ def train(
     Ends early after the first step whose row satisfies `until`.
 
     The state is saved beside `output` every SAVE_SECONDS; a training with the same settings, code and inputs that was cut
-    off goes on from there, any other starts anew. The caller writes `output` and then calls `forget(output)`.
+    off goes on from there, any other starts anew. The caller writes `output` last and calls `partial.forget`.
     """
     state = partial.resume(output, settings, partial.CHECKPOINT)
     rows = state["rows"] if state else []
@@ -106,9 +107,6 @@ def train(
         if (number + 1) % report_every == 0 or number + 1 == n_steps:
             _report(rows, n_steps, (now - started) / (number + 1 - before))
     return pd.DataFrame(rows)
-
-
-forget = partial.forget  # the state of a training whose output was written
 
 
 def _save(parts: Mapping[str, Part], rows: list[dict], output: Path, settings: Mapping[str, Any]) -> None:

@@ -47,12 +47,12 @@ def means(ours: Side, *others: Side, level: float = LEVEL) -> Limits:
     """Interval of ours minus the others by Welch.
 
     A side whose spread is not known (one network; all alike; not stated) is taken to spread like the first where it is;
-    against one network this is the prediction interval of a further network. With no spread on any side nothing is known: no
-    limits.
+    against one network this is the prediction interval of a further network. With no spread of networks on any side nothing is
+    known: no limits.
     """
     sides = [side for side in (ours, *others) if not np.isnan(side.n)]
     known = [side for side in sides if not np.isnan(side.spread)]
-    if not known:
+    if all(np.isinf(side.freedom) for side in known):  # none, or errors of values, which say nothing of networks
         return UNKNOWN
     parts = [side.spread**2 / side.n for side in known]
     parts[0] += sum(known[0].spread ** 2 / side.n for side in sides if np.isnan(side.spread))

@@ -10,11 +10,11 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -30,12 +30,20 @@ LEFTOVER = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[^-]*")
 DAY = 86400.0
 GLANCE = 1.0  # s, more than `current` holds the lock of a head that is not there
 PATIENCE = 60.0  # s to wait for processes and Slurm jobs to end
+FAILED, STOPPED = 1, 130  # exit status when a job failed, and after Ctrl-C
+POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, and what stops a run as Ctrl-C does
 
 
 def say(text: str) -> None:
     """Tell a person what happens."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    print(text, flush=True)  # noqa: T201
+
+
+def when_stopped(act: Callable[..., None] | signal.Handlers) -> None:
+    """Have polite signals call `act`, but for those that are ignored, as under nohup."""
+    for polite in POLITE:
+        if signal.getsignal(polite) is not signal.SIG_IGN:
+            signal.signal(polite, act)
 
 
 @contextmanager

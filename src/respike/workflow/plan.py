@@ -47,8 +47,7 @@ class Graph:
     @cache  # noqa: B019  (a graph lives as long as the program)
     def ancestors(self, job: Job) -> frozenset[Job]:
         """Jobs that must be done before `job`."""
-        parents = self.parents(job)
-        return frozenset(parents).union(*(self.ancestors(parent) for parent in parents))
+        return frozenset(self.parents(job)).union(*map(self.ancestors, self.parents(job)))
 
     def below(self, jobs: set[Job]) -> set[Job]:
         """Other jobs that read, at once or by way of others, what these write. Of jobs to do: they are judged again then."""

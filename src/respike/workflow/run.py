@@ -20,9 +20,6 @@ from respike.workflow.plan import SNAKEMAKE, Graph, Job
 from respike.workflow.verify import Fault
 from snakemake_logger_plugin_respike import progress
 
-FAILED, STOPPED = 1, 130  # exit status when a job failed, and after Ctrl-C
-POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, and what stops a run as Ctrl-C does
-
 
 def main(arguments: list[str]) -> int:
     """`python -m respike run`: 0 when every file is what it should be, 1 when a job failed."""
@@ -42,21 +39,18 @@ def main(arguments: list[str]) -> int:
         return 0
     results.mkdir(exist_ok=True)
     how = ["--cores", str(options.cores), *plan.config_options(options), *profile]
-    for polite in POLITE:
-        if signal.getsignal(polite) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(polite, stop)
+    head.when_stopped(stop)
     try:
         with head.only_one() as run:
             return make(graph, Snakemake(run, [*how, *rest]), options.take_from)
     except KeyboardInterrupt:
         head.say("stopped; the same command goes on from here")
-        return STOPPED
+        return head.STOPPED
 
 
 def stop(*_: object) -> None:
     """Stop a run at the first polite signal; a second one must not keep it from ending its jobs."""
-    for polite in POLITE:
-        signal.signal(polite, signal.SIG_IGN)
+    head.when_stopped(signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -89,7 +83,7 @@ def make(graph: Graph, snakemake: "Snakemake", take_from: Sequence[Path] = ()) -
             if not now & untimely:
                 full = "; no space is left on the disk of results/" if shutil.disk_usage("results").free < 1e6 else ""
                 head.say(f"Not every job ended well, see above{full}; the same command goes on from here")
-                return FAILED
+                return head.FAILED
             head.say("What read files of the future is in order, whatever Snakemake says of their times; going on")
         made |= now
     head.say(f"{verify.summary(graph, ())}; results in results/")

@@ -23,7 +23,7 @@ RESPIKE = [sys.executable, "-m", "respike"]
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m respike scenarios`: 0 when every scenario ended well, else the first exit status of one that did not."""
+    """`python -m respike scenarios`: 0 when all ended well, 130 when stopped, else the first status of one that failed."""
     parser = argparse.ArgumentParser(prog="respike scenarios", description=__doc__, allow_abbrev=False)
     parser.add_argument("overlays", nargs="+", type=Path, metavar="FILE", help="a scenario: what differs from config.yaml")
     several = {"nargs": "+", "action": "extend", "default": []}
@@ -39,7 +39,11 @@ def main(arguments: list[str]) -> int:
         command = [*RESPIKE, "run", *options.targets, "--cores", str(options.cores), "--take-from", *others]
         command += ["--configfile", *(path.absolute() for path in (*options.configfile, overlay))]
         command += [*(["--profile", options.profile] if options.profile else []), *(["--dry-run"] if options.dry_run else [])]
-        statuses.append(subprocess.run([*command, "--", *rest], cwd=folder, check=False).returncode)
+        with subprocess.Popen([*command, "--", *rest], cwd=folder) as run:  # what stops us stops it; it ends its jobs
+            head.when_stopped(lambda number, _, run=run: run.send_signal(number))
+        if run.returncode in {head.STOPPED, *(-polite for polite in head.POLITE)}:
+            return head.STOPPED
+        statuses.append(run.returncode)
     if cards := [card for folder in scenarios if (card := folder / "results/scorecard.csv").is_file()]:
         subprocess.run([*RESPIKE, "report.side_by_side", "--cards", *cards, "--out", HOME / "scorecard.csv"], check=False)
         head.say(f"side by side: {HOME / 'scorecard.html'}")

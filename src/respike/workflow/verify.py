@@ -57,8 +57,7 @@ def own_fault(job: Job, file: str) -> Fault | None:
         return Fault(file, "foreign", f"made by {record.get('stage')}, expected {job.stage}")
     if record.get("code") != fingerprint.code(job.stage):
         return Fault(file, "stale", f"the code of {job.stage} was changed since")
-    if record.get("arguments") != arguments:
-        before = record.get("arguments") or []
+    if (before := record.get("arguments") or []) != arguments:
         return Fault(file, "stale", f"made with {_new(before, arguments)}, now {_new(arguments, before)}")
     return None
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from respike.barrel import analysis, fitted, learning, params, samples
-from respike.core import files, training
+from respike.core import files, partial, training
 
 
 def run(
@@ -35,8 +35,8 @@ def run(
         about |= {**initial, "cv": float(point["cv"])}
     trainer, course = learning.fit(history, given, is_test, settings, network_seed, device, variant.wiring)
     if fit:
-        untrained = learning.build(settings.network, variant.form, variant.wiring, network_seed, "cpu")
+        untrained = learning.build(settings.network, variant.form, variant.wiring, network_seed, device)
         states = training.weights_of(untrained), trainer.best.weights
         fitted.write(fit, fitted.Fitted(*states, variant.form, network_seed, variant.replicate, given.dataset))
     files.write_table(history, course.assign(**about))
-    training.forget(history)
+    partial.forget(history)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from respike.core import files, training
+from respike.core import files, partial, training
 from respike.modes import fitted, learning
 from respike.modes.params import Cell, Task, Training, Variant
 
@@ -33,4 +33,4 @@ def run(
     stored = files.read_arrays(digits, "train_images", "train_labels") if digits else None
     images = (stored["train_images"], stored["train_labels"]) if stored else None
     fitted.write(out, learning.train(variant, replica, settings, images, seed, out, training.device(device)))
-    training.forget(out)
+    partial.forget(out)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from respike.core import files, seeds, training
+from respike.core import files, partial, seeds, training
 from respike.neulvm import fitted, model, trials
 from respike.neulvm.inference import box, em
 from respike.neulvm.params import Circuit, Fit, Prior
@@ -36,8 +36,8 @@ def run(
         "start": start, "loss": loss.total, "loss_spikes": loss.spikes, "loss_latent": loss.latent,
         "iterations": state.iteration, "at_bound": search.at_bound(state.circuit),
     }  # fmt: skip
-    fitted.write(out, fitted.Fitted(state.circuit, fit.scheme, recorded.dt, recorded.history, read.dataset, about))
     activity = {"first": begin, "last": state.latent}
     files.write_arrays(latent, **{name: model.with_history(array, recorded) for name, array in activity.items()})
     files.write_table(log, pd.DataFrame(state.rows).assign(start=start))
-    training.forget(out)
+    fitted.write(out, fitted.Fitted(state.circuit, fit.scheme, recorded.dt, recorded.history, read.dataset, about))
+    partial.forget(out)

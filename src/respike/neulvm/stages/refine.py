@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from respike.core import files, training
+from respike.core import files, partial, training
 from respike.neulvm import fitted, trials
 from respike.neulvm.inference import ascent, box
 from respike.neulvm.params import Prior, Refine, age_bins
@@ -27,6 +27,6 @@ def run(*, trial: Path, best: Path, out: Path, log: Path, prior: Prior, refine: 
     rounds = training.train({"ascent": state}, step, refine.rounds, out, key, report_every=1)
     circuit = ascent.result(state, search)
     about = {"start": model.about["start"], "rounds": ascent.counted(state), "at_bound": search.at_bound(circuit)}
-    fitted.write(out, replace(model, circuit=circuit, about=about))
     files.write_table(log, rounds)
-    training.forget(out)
+    fitted.write(out, replace(model, circuit=circuit, about=about))
+    partial.forget(out)

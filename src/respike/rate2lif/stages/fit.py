@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from respike.core import training
+from respike.core import partial
 from respike.rate2lif import activity, archives, learning
 from respike.rate2lif.params import Training
 
@@ -11,4 +11,4 @@ def run(*, out: Path, variant: str, first: int, last: int, settings: Training, s
     """Write an archive of the replicas `first` to `last`: each network (.mat), its learning curve and its activity."""
     for name, folder in archives.fill(out, archives.replicas(variant, first, last)):
         activity.write(folder, learning.train(settings, (seed, "rate2lif", "fit", *name), device, out))
-        training.forget(out)
+        partial.forget(out)

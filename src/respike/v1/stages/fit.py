@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from respike.core import files, training
+from respike.core import files, partial, training
 from respike.v1 import fitted, recorded
 from respike.v1.fitting import Fitting
 from respike.v1.params import Network, Training, Variant
@@ -26,6 +26,6 @@ def run(
     settings = {"seed": (seed, replicate), "network": network, "variant": variant, "optimiser": optimiser}
     losses = training.train(fitting.parts, fitting.step, optimiser.steps, fit, settings)
     about = {"dataset": record.dataset, "best_step": fitting.best.step, "replicate": replicate}
-    fitted.write(fit, fitting.model, fitting.best.weights, **about)
     files.write_table(history, losses)
-    training.forget(fit)
+    fitted.write(fit, fitting.model, fitting.best.weights, **about)
+    partial.forget(fit)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from respike.core import files, seeds, training
+from respike.core import files, partial, seeds, training
 
 
 def run(*, numbers: Path, out: Path, steps: int, seed: int, pause: float) -> None:
@@ -27,4 +27,4 @@ def run(*, numbers: Path, out: Path, steps: int, seed: int, pause: float) -> Non
 
     log = training.train({"weight": weight, "optimiser": optimiser}, step, steps, out, {"target": target, "seed": seed}, 10)
     files.write_checkpoint(out, {"weight": weight.state_dict(), "loss": log["loss"].tolist()})
-    training.forget(out)
+    partial.forget(out)
