@@ -611,7 +611,7 @@ class TestSelectivity:
         sums = rng.poisson(5, (3, 40, 4))
         sums[1, :, 0] += 2
         sums[:, :, 3] = 7
-        found = analysis.selectivity_by_steps(sums)
+        found = analysis.selectivity_by_steps(sums, np.arange(30) % 3)
         p = [stats.f_oneway(*sums[:, :, cell].astype(np.float32)).pvalue for cell in range(3)]
         np.testing.assert_allclose(found.p, [*p, 1.0], rtol=1e-4)
         assert found.selective.tolist() == [each < 0.001 for each in found.p]
@@ -643,7 +643,7 @@ class TestSelectivity:
             for name in ("tau_membrane", "tau_adaptation", "in_degree", "out_degree", "driven_rate"):
                 response[f"{condition}_{name}"] = rng.random(13)
         rows = {(row.variant, row.metric): (row.value, row.n, row.seed) for row in metrics.network(response)}
-        expected = analysis.selectivity_by_steps(response["shuffled_sums"]).selective.mean()
+        expected = analysis.selectivity_by_steps(response["shuffled_sums"], response["label"]).selective.mean()
         assert rows["spiking shuffled", "selective cells, published test"] == (expected, 5, 3)
         expected = analysis.selectivity_by_trials(response["trained_counts"], response["label"]).selective.mean()
         assert rows["spiking trained", "selective cells, trials with FDR"] == (expected, 5, 3)

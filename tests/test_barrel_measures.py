@@ -10,10 +10,10 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from respike.barrel import analysis, classifiers, learning, params, responses
-from respike.barrel.stages import figures, metrics, spikes
+from respike.barrel.stages import baselines, figures, metrics, scan, spikes
 from respike.core import files
 from respike.core import spikes as core_spikes
-from tests.barrel_small import network, samples
+from tests.barrel_small import CODING, SMALL, network, samples
 
 
 def test_irregularity_is_the_closed_form_of_the_mean_rate_of_each_train(rng):
@@ -106,6 +106,25 @@ def test_bins_of_the_classifiers_hold_the_mean_of_ten_frames(rng):
     assert found.shape == (2, 11, 5)
 
 
+@pytest.mark.parametrize("form", ["spiking", "real"])
+def test_classifiers_get_what_the_networks_get(tmp_path, rng, monkeypatch, form):
+    some = samples(rng, form=form)  # five frames, spikes drawn three times from each
+    stored = {"values": some.values, "label": some.label, "is_test": some.label == 2, "dataset": np.array("test")}
+    files.write_arrays(tmp_path / "inputs.npz", **stored)
+    seen = []
+    monkeypatch.setattr(classifiers, "accuracies", lambda features, *rest: seen.append(features) or [("GRU", 0.5)])
+    where = {"inputs": tmp_path / "inputs.npz", "out": tmp_path / "out.parquet"}
+    baselines.run(**where, form=form, coding=some.encoding, repeats=1, folds=2, seed=4)
+    assert len(seen) == 3, "one for the test samples, one for each fold"
+    given = some.inputs(learning.replicate_seed(4, 0))
+    np.testing.assert_array_equal(seen[0], classifiers.binned(given))
+    if form == "spiking":
+        assert set(np.unique(given)) == {0, 1}
+        np.testing.assert_array_equal(seen[0][:, -1], given[:, -1], err_msg="the last of 15 steps is a bin of its own")
+    else:
+        np.testing.assert_array_equal(seen[0], some.values[:, ::22], err_msg="fewer frames than bins")
+
+
 def test_spikes_for_the_reports_are_those_of_both_conditions(tmp_path, rng):
     rasters = {f"{name}_spikes": rng.random((2, 30, 4)) < 0.2 for name in ("initial", "trained")}
     files.write_arrays(tmp_path / "responses.npz", dataset=np.array("sweeps"), **rasters)
@@ -149,6 +168,31 @@ def test_triangle_has_the_classes_at_its_corners():
     heavy = 1e12 * np.eye(3)
     np.testing.assert_allclose(analysis.triangle(heavy), [[-(3**0.5) / 2, -0.5], [0, 1], [3**0.5 / 2, -0.5]], atol=1e-6)
     np.testing.assert_allclose(analysis.triangle(np.zeros((3, 1))), 0, atol=1e-12)
+
+
+def test_sizes_of_classes_are_not_what_selectivity_measures(rng):
+    """Cells of one rate, in 80, 60 and 40 trials of the classes, are not selective; a cell that prefers one is found."""
+    label = np.repeat([0, 1, 2], [80, 60, 40])
+    trains = rng.poisson(0.3, (180, 40, 50))
+    trains[label == 2, :, 0] += rng.poisson(0.2, (40, 40))
+    sums = np.stack([trains[label == kind].sum(0) for kind in range(3)])
+    for found in (analysis.selectivity_by_steps(sums, label), analysis.selectivity_by_trials(trains.sum(1), label)):
+        assert found.selective[0]
+        assert found.selective[1:].sum() <= 3
+        assert found.position[0, 0] > 0.05
+        assert np.abs(found.position[1:].mean(0)).max() < 0.01
+
+
+def test_the_scan_plays_all_classes_of_a_sorted_file(tmp_path, rng, monkeypatch):
+    label, played = np.repeat([0, 1, 2], 10), []
+    values = rng.random((30, params.FRAMES, 2 * params.CHANNELS)).astype(np.float32)
+    files.write_arrays(tmp_path / "i.npz", values=values, label=label, is_test=label > 2, dataset=np.array("test"))
+    monkeypatch.setattr(responses, "irregularity", lambda _, some, __: played.append(some.label.tolist()) or (1.0, 0.1))
+    told = {"weights": [0.3], "baselines": [0.1], "seed": 0, "device": "cpu", "out": tmp_path / "scan.parquet"}
+    for n in (6, 55):
+        scan.run(inputs=tmp_path / "i.npz", coding=CODING, network=SMALL, samples=n, **told)
+    assert played == [[0, 0, 1, 1, 2, 2], label.tolist()]
+    assert files.read_table(tmp_path / "scan.parquet")["n"].tolist() == [30]
 
 
 def test_degrees_and_scaling():

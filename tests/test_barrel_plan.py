@@ -93,6 +93,28 @@ def test_configs_without_a_result_are_refused_before_any_job(config, change, mes
         plan.check({**config, "recording": {"train": "a.h5", "test": "b.h5"}})  # what files hold is seen when they are read
 
 
+def test_more_objects_than_meshes_are_refused(config, tmp_path):
+    """A mesh that were two objects would be in the training and in the test."""
+    for kind, n in (("helmet", 50), ("box", 50), ("plane", 10)):
+        for number in range(n):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / kind / f"{number}.obj").touch()
+    config["sweeps"]["meshes"] = str(tmp_path)
+    with pytest.raises(ValueError, match=r"sweeps.objects_per_class is 50, expected at most 10, the \.obj files of plane"):
+        plan.check(config)
+    plan.check({**config, "sweeps": {**config["sweeps"], "objects_per_class": 10}})
+
+
+@pytest.mark.parametrize("key", ["weights", "baselines"])
+def test_a_point_of_the_scan_stands_there_once(key):
+    """Twice the same has no place in the figure's grid."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["barrel"]["scan"][key] = [0.3, 0.3, 0.6]
+    with pytest.raises(ValueError, match=rf"barrel.scan.{key} = \[0.3, 0.3, 0.6\]"):
+        check(config, schema)
+
+
 def test_an_edit_changes_the_commands_that_read_it_and_no_others(tmp_path):
     """Commands of all jobs of a dry run, before and after edits of settings that used to reach too many of them."""
 

@@ -166,6 +166,8 @@ def test_faces_may_write_out_their_vertices_each_for_itself(tmp_path):
         (CUBE, [(1, 2, 99)], "vertex that is not there"),
         (CUBE, [], "no face"),
         ([("a", 0, 0)], CUBE_FACES, "line 2.*expected numbers"),
+        ([*CUBE[:-1], ("0", "1", "")], CUBE_FACES, r"line 9 is 'v 0 1', expected numbers after v \(2, not three\)"),
+        (CUBE, [*CUBE_FACES, ()], r"line 16 is 'f', expected numbers after f \(0, not three\)"),
     ],
 )
 def test_bad_meshes_are_refused(tmp_path, vertices, faces, message):
@@ -177,8 +179,15 @@ def test_bad_meshes_are_refused(tmp_path, vertices, faces, message):
 
 def test_a_class_without_meshes_is_named(tmp_path):
     obj(tmp_path / "helmet" / "a.obj", CUBE, CUBE_FACES)
-    with pytest.raises(FileNotFoundError, match=r"box: no \.obj file.*barrel\.sweeps\.meshes"):
+    with pytest.raises(FileNotFoundError, match=r"box: 0 \.obj files.*barrel\.sweeps\.meshes"):
         meshes.choose([tmp_path / "helmet" / "a.obj"], 1, 0)
+
+
+def test_no_mesh_is_two_objects(tmp_path):
+    own = [obj(tmp_path / "box" / f"{name}.obj", CUBE, CUBE_FACES) for name in "abc"]
+    assert meshes.choose(own, 1, 2) == own[2]
+    with pytest.raises(FileNotFoundError, match=r"box: 3 \.obj files .*expected objects_per_class"):
+        meshes.choose(own, 1, 3)
 
 
 def test_meshes_are_inputs_of_the_simulation(tmp_path):

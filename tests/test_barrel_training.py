@@ -31,6 +31,15 @@ def trained(tmp_path_factory):
     return trainer, course, some
 
 
+@pytest.mark.parametrize(("share", "is_test"), [(0.95, np.arange(12) >= 9), (0.2, np.arange(12) >= 3)])
+def test_a_training_needs_samples(tmp_path, share, is_test):
+    """Of each class one sample at least is for validation, which may be all that the test leaves."""
+    settings = replace(QUICK, training=replace(QUICK.training, validation_share=share))
+    told = rf"no sample is left .*barrel.spiking.training.validation_share, {share}, or barrel.sweeps.test_share"
+    with pytest.raises(ValueError, match=told):
+        learning.fit(tmp_path / "net.pt", samples(np.random.default_rng(1), 12), is_test, settings, 0, "cpu")
+
+
 def test_dale_and_time_constants_after_training(trained):
     trainer, course, _ = trained
     built = trainer.network

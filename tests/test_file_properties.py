@@ -179,7 +179,7 @@ def test_recordings_of_neulvm(raster, rate, tmp_path):
     rates, drive = np.full((len(raster), 2), rate), np.arange(2.0 * len(raster)).reshape(-1, 2)
     written = neulvm.Recording(rates, [raster, ~raster[:, :1]], drive)
     neulvm.write(tmp_path / "a.pkl", written, 0.001, raster * 0.5)
-    found = neulvm.read(tmp_path / "a.pkl", (1, 1))
+    found = neulvm.read(tmp_path / "a.pkl", (1, 1), window=neulvm.Window(fine=0.001))
     same(dict(enumerate([found.rates, found.drive, *found.spikes])), dict(enumerate([rates, drive, *written.spikes])))
 
 

@@ -531,6 +531,8 @@ def test_relation_and_scale_use_the_floor():
     assert np.isnan(targets.relation(table[1:], "rate")[0])
     cv = pd.DataFrame({"cv_isi": [1.0, 0.5, 2.0], "aim_cv_isi": [1.0, 1.05, 1.0]})
     assert targets.relation(cv, "cv_isi")[1] == pytest.approx(2 / 3)  # 2.01 over 1.01 is near, 1.06 over 0.51 is not
+    plain = np.corrcoef(cv["aim_cv_isi"], cv["cv_isi"])[0, 1]
+    assert targets.relation(cv, "cv_isi")[0] == pytest.approx(plain), "as the predictor of what is attainable sees it"
     np.testing.assert_allclose(targets.scaled(table, ["rate"], True)[:, 0], [-1, np.log10(1.1), np.log10(4), np.nan])
     np.testing.assert_allclose(targets.scaled(cv, ["cv_isi"], True)[:, 0], cv["cv_isi"])
 

@@ -182,6 +182,17 @@ def test_networks_without_cells_and_recordings_without_excitatory_ones_are_refus
 REFUSED = [
     ("mlp", {"rounds": 3}, r"fsbi.mlp.rounds = 3: schedule has only 2 entries"),
     ("mlp", {"data": "released", "released": ["a.npy"]}, r"fsbi.mlp.released = \['a.npy'\]: expected 2 .npy files"),
+    (
+        "mlp",
+        {"data": "released", "released": ["a.npy", "b.npy"]},
+        r"fsbi.mlp.released_longevity = '': expected the .npy file of the 20",
+    ),
+    (
+        "mlp",
+        {"schedule": [FIRST, {"rules": 20, "thin": "aim", "among": 1024, "sharpness": 16}]},
+        r"schedule\[1\].thin = 'aim': a round without metrics has no aim",
+    ),
+    ("mlp", {"simulation": {"protocol": {"record": 0.5}}}, r"protocol.record = 0.5: .*1"),
     ("poly", {"hidden_file": "hidden.txt"}, r"fsbi.poly.hidden_file = 'hidden.txt': only mlp rules have hidden layers"),
     (
         "mlp",
@@ -253,8 +264,10 @@ def test_a_round_is_conditioned_on_metrics_with_an_aim():
         plan.check(asked)
 
 
-def test_a_target_of_a_metric_that_does_not_exist_is_refused():
+@pytest.mark.parametrize(("block", "part"), [("targets", None), ("examine", "condition")])
+def test_a_metric_that_does_not_exist_is_refused(block, part):
     asked = config()
-    asked["targets"]["ratee"] = asked["targets"]["rate"]
-    with pytest.raises(ValueError, match=r"fsbi.targets.ratee = .*: metrics are rate, "):
+    named = asked[block][part] if part else asked[block]
+    named["ratee"] = asked["targets"]["rate"]
+    with pytest.raises(ValueError, match=rf"fsbi.{'.'.join(filter(None, (block, part)))}.ratee = .*: metrics are rate, "):
         plan.check(asked)

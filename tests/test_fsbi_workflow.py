@@ -100,7 +100,7 @@ def test_files_of_the_authors_take_the_place_of_simulations(project):
     assert done.returncode == 0, done.stdout + done.stderr
     for number in (0, 1):
         shutil.copy(project / f"results/fsbi/mlp/round{number}/table.npy", project / f"pi{number}.npy")
-    space = {"data": "released", "released": ["pi0.npy", "pi1.npy"]}
+    space = {"data": "released", "released": ["pi0.npy", "pi1.npy"], "released_longevity": "pi1.npy"}
     before = pd.read_parquet(project / TABLE)
     done = snakemake(project, space, "--", TABLE)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -120,7 +120,7 @@ class TestNeulvm:
 
         def session(last):
             times = np.arange(1.0, last + 0.1, 0.5)
-            return Session(Path("f"), [times, np.zeros(0)], {}, np.zeros(1), np.full(1, 21.0))
+            return Session(Path("f"), [times, np.zeros(0)], np.arange(2), {}, np.zeros(1), np.full(1, 21.0))
 
         made = neulvm_recording._of_session(session(19.0), 1, one, window)
         assert made.spikes[0].shape == (105000, 1)
@@ -214,13 +214,13 @@ class TestV1:
             recorded.split_trials(5, settings, Path("f"))
         spikes = np.zeros((1, 9, 4), bool)
         spikes[0, :3, 2] = spikes[0, 0, 1] = spikes[0, 0, 3] = True
-        assert recorded.chosen_units(spikes, replace(settings, most_active=2), Path()).tolist() == [1, 2]
-        assert recorded.chosen_units(spikes, replace(settings, most_active=4), Path()).tolist() == [0, 1, 2, 3]
-        assert recorded.chosen_units(spikes, settings, Path()).tolist() == [0, 1, 2, 3]
-        assert recorded.chosen_units(spikes, replace(settings, units=(3, 0)), Path()).tolist() == [3, 0]
+        assert recorded.chosen_units(spikes, np.arange(4), replace(settings, most_active=2), Path()).tolist() == [1, 2]
+        assert recorded.chosen_units(spikes, np.arange(4), replace(settings, most_active=4), Path()).tolist() == [0, 1, 2, 3]
+        assert recorded.chosen_units(spikes, np.arange(4), settings, Path()).tolist() == [0, 1, 2, 3]
+        assert recorded.chosen_units(spikes, np.arange(4), replace(settings, units=(3, 0)), Path()).tolist() == [3, 0]
         for change, says in (({"most_active": 5}, "asks for 5"), ({"units": (4,)}, r"\[4\]"), ({"units": (-1,)}, r"\[-1\]")):
             with refused(says):
-                recorded.chosen_units(spikes, replace(settings, **change), Path())
+                recorded.chosen_units(spikes, np.arange(4), replace(settings, **change), Path())
 
     def test_bins(self):
         times = np.array([0.0, 0.039, 0.04, 0.041, 0.119, 0.12])

@@ -277,6 +277,8 @@ class TestFit:
         assert np.mean(np.diff(losses) <= 0) >= 0.95
         assert losses[-1] < model.loss(TRUE, trial, latent, "exact").total
         assert found.min() >= 1e-5 - 1e-12
+        kept = em.e_step_lbfgs(TRUE, trial, latent, Fit(e_steps=0), losses.append)
+        assert (kept is latent, isinstance(losses[-1], float)) == (True, True), "no step is none"
 
     @pytest.mark.parametrize("weights", ["row", "full"])
     def test_m_step_stays_in_the_box_and_descends(self, rng, weights):
@@ -645,7 +647,8 @@ class TestLoader:
             ({"sampled_spikes": np.full((3, 10000, 4), 2)}, "other than 0 and 1"),
             ({"sampled_spikes": np.zeros((3, 10000, 4), bool)}, "cell 0 of population 0 .from 0. fires no spike .* 9 of 9"),
             ({"sampled_spikes": np.zeros((3, 10000, 0), bool)}, r"shape \(3, 10000, 0\)"),
-            ({"I_ext": np.zeros((9000, 3))}, "9000 time steps.*10000"),
+            ({"I_ext": np.zeros((9000, 3))}, r"I_ext has shape \(9000, 3\), expected \(10000, 3\).* as sampled_spikes"),
+            ({"I_ext": np.zeros((10000, 2))}, r"I_ext has shape \(10000, 2\), expected \(10000, 3\).* neulvm.circuit.sizes"),
             ({"sampled_spikes": None}, r"has no \['sampled_spikes'\]"),
             ({"sampled_spikes": [np.zeros((9, 2)), np.zeros((8, 2)), np.zeros((9, 1))]}, r"shape \(\(9, 2\), \(8, 2\)"),
             ({"A_t_pop": np.full((10000, 3), np.nan)}, r"A_t_pop\[0, 0\] is nan.*finite"),

@@ -61,11 +61,25 @@ class TestChoice:
     def test_what_a_run_shows(self):
         """Population 0 wins for 0.48 s, then population 1."""
         rates = np.repeat([[20.0, 5.0, 24.0], [4.0, 22.0, 26.0]], 120, axis=0)
-        found = choice.seen(rates, rates, DT, cells=3)
+        found = choice.seen(rates, rates, DT, np.full(3, 3))
         assert found.switches == 1
         assert found.seconds == pytest.approx(0.96)
         np.testing.assert_allclose(found.rates, [21, 4.5, 25])
         np.testing.assert_allclose(found.exposure, 3 * 0.96)
+
+    def test_spikes_count_as_those_of_the_cells_that_were_recorded(self):
+        """Six cells of population 0, two of population 1: it wins for 0.48 s and loses for 0.96 s, and the other way round."""
+        rates = np.repeat([[20.0, 5.0, 24.0], [4.0, 22.0, 26.0], [4.0, 22.0, 26.0]], 120, axis=0)
+        found = choice.seen(rates, rates, DT, np.array([6, 2, 4]))
+        np.testing.assert_allclose(found.exposure, [0.48 * 6 + 0.96 * 2, 0.48 * 2 + 0.96 * 6, 1.44 * 4])
+        spikes = [20 * 0.48 * 6 + 22 * 0.96 * 2, 5 * 0.48 * 2 + 4 * 0.96 * 6, (24 * 0.48 + 26 * 0.96) * 4]
+        np.testing.assert_allclose(found.rates * found.exposure, spikes)
+
+    def test_of_two_populations_each_counts_once(self):
+        data = choice.seen(np.full((240, 2), [20.0, 5.0]), np.full((240, 2), [20.0, 5.0]), DT, np.full(2, 3))
+        runs = [Seen(0, 100.0, np.array([20.0, 5.0, last]), np.ones(3)) for last in (5.0, 9.0)]
+        assert choice.log_likelihood(data, runs[0]) == choice.log_likelihood(data, runs[1])
+        np.testing.assert_allclose(data.exposure, [0.96 * 3, 0.96 * 3, 0])
 
     def test_likelihood_by_hand(self):
         """One switch and 30, 10, 40 spikes in 2 s; the run switches 49.5 + 0.5 times in 100 s: once in 2 s."""

@@ -382,7 +382,7 @@ class TestChoice:
 
     def test_cells_multiply_the_time(self):
         rates = np.repeat([[20.0, 5.0, 9.0], [5.0, 20.0, 9.0]], 50, axis=0)
-        found = choice.seen(rates, rates, 0.05, 3.0)
+        found = choice.seen(rates, rates, 0.05, np.full(3, 3))
         assert (found.switches, found.seconds) == (1, pytest.approx(5.0))
         assert found.rates.tolist() == [20, 5, 9]
         np.testing.assert_allclose(found.exposure, [15.0] * 3)
@@ -520,24 +520,31 @@ class TestMeasures:
         group, truth = np.array([1, 1, 0, 0, 0]), np.array([0, 0, 1, 1, 0])
         assert partition.accuracy(group, truth) == pytest.approx(0.8)
         assert partition.accuracy(np.array([2, 2, 0]), np.array([0, 0, 1])) == 1
+        assert partition.accuracy(np.roll(np.arange(30), 7), np.arange(30)) == 1
+        assert partition.find(rng.random((50, 1)) < 0.2, 1, DT, rng).tolist() == [0]
 
     def test_losses_of_starts_and_models(self, rng):
         def made(loss, start, edge=()):
             return Fitted(ONE, "exact", DT, 5, "d", {"loss": loss, "start": start, "at_bound": list(edge)})
 
         models = {"em": made(1.0, 1, ["a", "b"])}
-        found = list(metrics.parameters([made(3.0, 0), made(1.0, 1)], models, None, None))
+        found = list(metrics.parameters([made(3.0, 0), made(1.0, 1)], models, None, None, 4))
         assert self.numbers(found) == {
             ("start0", "loss"): 3.0, ("start1", "loss"): 1.0, ("em", "loss"): 1.0,
             ("em", "loss_worst"): 3.0, ("em", "at_bound"): 2,
         }  # fmt: skip
         assert [n for *_, n in found] == [1, 1, 2, 2, 4]
+        chosen = replace(models["em"], circuit=TRUE)
+        rows = metrics.parameters([made(1.0, 1)], {**models, "chosen": chosen}, None, None, 19)
+        of = {variant: n for variant, metric, _, _, n in rows if metric == "at_bound"}
+        assert of == {"em": 19, "chosen": 8}, "two of three populations share theirs"
         of_truth = self.numbers(
             metrics.parameters(
                 [made(1.0, 1)],
                 models,
                 ONE,
                 SimpleNamespace(rates=np.full((1, 3, 1), 9.0)),
+                4,
             )
         )
         assert of_truth["em", "ratio_rest"] == 1

@@ -11,8 +11,9 @@ import pytest
 from respike.core import files, spikes
 from respike.neulvm import measurement, simulation, trials
 from respike.neulvm.fitted import Fitted
+from respike.neulvm.inference import box
 from respike.neulvm.model import Trial
-from respike.neulvm.params import Circuit
+from respike.neulvm.params import Circuit, Prior
 from respike.neulvm.stages import figures, metrics
 from respike.neulvm.stages import spikes as spikes_stage
 
@@ -182,8 +183,12 @@ def test_spikes_of_the_recording_and_of_a_model(recorded, tmp_path):
     assert (model.spikes.times.tolist(), model.spikes.cells.tolist()) == ([pytest.approx(0.1001)], [4])
 
 
-def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path):
-    """The table is made of one group per file, or per kind of files; here each group says of what it was made."""
+@pytest.mark.parametrize(("embedded", "swept"), [(True, "d"), (False, "circuit of the config")])
+def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path, embedded, swept):
+    """The table is made of one group per file, or per kind of files; here each group says of what it was made.
+
+    Of a user's recording the circuit of the config is another circuit, and what is measured of it says so.
+    """
 
     def says(name: str):
         def rows(*given):
@@ -192,8 +197,9 @@ def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path):
 
         return rows
 
-    for name in ("inferred", "parameters", "sampled", "diagnosed", "each_recording", "recovered", "clustered", "binned"):
+    for name in ("inferred", "parameters", "sampled", "diagnosed", "each_recording", "recovered", "clustered"):
         monkeypatch.setattr(metrics, name, says(name))
+    monkeypatch.setattr(metrics, "binned", says("bins network"))
     for name in ("partitioned", "held_out", "log_likelihoods", "perturbed"):
         monkeypatch.setattr(
             metrics, name, lambda *given, name=name: [(name, "made", 1.0, "", 1), (name, "not", np.nan, "", 1)]
@@ -226,18 +232,21 @@ def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path):
     metrics.run(
         **{name: Path(name) for name in one},
         **{name: [Path(f"{name}_{k}") for k in range(2)] for name in two},
-        out=tmp_path / "metrics.parquet", facts=tmp_path / "facts.parquet", circuit=TRUE, particles=3, embedded=True, seed=2,
+        out=tmp_path / "metrics.parquet", facts=tmp_path / "facts.parquet", circuit=TRUE, particles=3,
+        embedded=embedded, seed=2,
     )  # fmt: skip
     table, facts = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("metrics", "facts"))
     found = {(row.variant, row.metric): row.value for row in table.itertuples()}
     assert found == {
         ("inferred", "trial"): 1, ("parameters", "fits_0 and fits_1"): 1, ("sampled", "samples"): 1,
-        ("diagnosed", "diagnostics"): 1, ("clustered", "clusters"): 1, ("binned", "binning"): 1,
+        ("diagnosed", "diagnostics"): 1, ("clustered", "clusters"): 1, ("bins network", "binning"): 1,
         **{("each_recording", f"recordings_{k}"): 1 for k in (0, 1)}, **{("recovered", f"recovery_{k}"): 1 for k in (0, 1)},
         **{(f"known {k}", f"known_{k} over {TRUE.sizes}"): 1 for k in (0, 1)},
         **{(name, "made"): 1 for name in ("partitioned", "held_out", "log_likelihoods", "perturbed")},
         ("network", "rate_up"): 19, ("em", "rate_up"): 21, ("em", "rate_up over network"): 2,
     }  # fmt: skip
+    sources = dict(zip(table["variant"], table["dataset"], strict=True))
+    assert (sources.pop("bins network"), set(sources.values())) == (swept, {"d"})
     assert dict(zip(facts["variant"], facts["value"], strict=True)) == {
         "inferred_by": "fits_0 and fits_1",
         "tried_by": "recordings_0 and recordings_1",
@@ -245,18 +254,39 @@ def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "n", "label"),
+    ("name", "signs", "label"),
     [
-        ("rest_0", 3, "rest potential of E1"),
-        ("mem_rate_2", 3, "mem rate of I"),
-        ("coupling_0_2", 3, "coupling of E1 to I"),
-        ("coupling_0", 1, "coupling of population"),
+        ("rest_0", (1, 1, -1), "rest potential of E1"),
+        ("mem_rate_2", (1, 1, -1), "mem rate of I"),
+        ("coupling_0_2", (1, 1, -1), "coupling of E1 to I"),
+        ("coupling_0_2", (1, -1, -1), "coupling of E to I2"),
+        ("coupling_0", (-1,), "coupling of population"),
     ],
 )
-def test_parameters_in_figures_are_named_by_their_populations(name, n, label):
-    assert figures._parameter(name, n) == label
+def test_parameters_in_figures_are_named_by_what_their_populations_do(name, signs, label):
+    circuit = SimpleNamespace(connectivity=[[sign] * len(signs) for sign in signs])
+    assert figures._parameter(name, figures.populations(circuit)) == label
+
+
+def test_couplings_of_single_connections_are_drawn_over_their_true_values():
+    search = box.build(TRUE, Prior(weights="full"))
+    exact = Fitted(search.circuit(search.vector(TRUE)), "exact", DT, 5, "d", {"loss": 1.0})
+    figure = figures.parameters([exact], {"chosen": replace(exact, circuit=TRUE)}, TRUE, search.names, ["E1", "E2", "I"])
+    dots, crosses = figure.axes[0].collections[0].get_offsets(), figure.axes[0].get_lines()[0].get_ydata()
+    assert len(search.names) == len(dots) == 16
+    np.testing.assert_allclose([dots[:, 1], crosses], 1)
+    assert figure.axes[0].get_xticklabels()[4].get_text() == "coupling of E1 to I"
+
+
+def test_the_first_iterations_of_a_short_fit_are_shown():
+    log = pd.DataFrame({"iteration": 0, "step": ["M"] * 3 + ["E"] * 3, "number": [1, 2, 3] * 2, "start": 0})
+    falls = [9.0, 5, 4, 3, 2, 1]
+    figure = figures.losses([log.assign(loss_spikes=falls, loss_latent=falls)], 0)
+    low, high = figure.axes[0].get_ylim()
+    assert (low < 1, 3 < high < 5) == (True, True)
 
 
 def test_a_rate_beyond_the_axis_is_told():
-    runs = {name: {"dt": 0.01, "free": np.full((500, 1), rate)} for name, rate in (("network", 20.0), ("glm", 60.0))}
-    assert [axes.get_title("left") for axes in figures.free(runs).axes] == ["hidden network", "glm, up to 60 Hz"]
+    runs = {name: {"dt": 0.01, "free": np.full((500, 7), rate)} for name, rate in (("network", 20.0), ("glm", 60.0))}
+    figure = figures.free(runs, list("abcdefg"))  # more populations than colours
+    assert [axes.get_title("left") for axes in figure.axes] == ["hidden network", "glm, up to 60 Hz"]

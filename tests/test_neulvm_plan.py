@@ -102,6 +102,10 @@ class TestPlan:
             ({"data": {"seconds": 9}}, r"neulvm.data.seconds = 9 ends before neulvm.window.end = 11"),
             ({"clusters": {"a": {"delay": 0.0004}}}, r"delay = 0.0004 s; expected at least the step dt = 0.0005 s"),
             (
+                {"circuit": {"sizes": [100, 400], "connectivity": [-1, 1]}, "data": {"sampled": 3}},
+                r"connectivity = \[\[-1.0, -1.0\], \[1.0, 1.0\]\]: a population that excites comes after .*excite first",
+            ),
+            (
                 {"circuit": {"sizes": [4, 4]}},
                 r"connectivity is left out; expected it for 2 populations, for instance \[1, -1\]",
             ),
@@ -187,9 +191,13 @@ def test_network_that_never_switches_is_no_recording(rng):
     """Of the recordings on which the posterior is tried as of the embedded one."""
     quiet = replace(TRUE, sizes=(8, 8, 8), coupling=(0.0,) * 3, rest=(0.1,) * 3)
     with pytest.raises(ValueError, match="none of 50 recordings switches in the fitted window; make neulvm.window.length"):
-        embedded.window_spikes(quiet, 2, Window(end=1.2, length=1.0), rng)
+        embedded.window_spikes(quiet, 2, Window(end=1.2, length=1.0), np.zeros((250, 3)), rng)
+    driven = np.zeros((250, 3))
+    driven[125:, 1] = 2000.0  # potential/s: population 1 fires in the second half of the window, and in no other time
+    spikes = embedded.window_spikes(quiet, 2, Window(end=1.2, length=1.0), driven, rng)
+    assert spikes[126:, 2:4].sum() > 20 > spikes[:125].sum() + spikes[:, [0, 1, 4, 5]].sum()
     one = Circuit((8,), ((1,),), (50.0,), (0.0,), (0.1,), (3.7,), (300.0,), typical_rates=(5.0,))  # nobody to switch with
-    assert embedded.window_spikes(one, 2, Window(end=0.3, length=0.2), rng).shape == (50, 2)
+    assert embedded.window_spikes(one, 2, Window(end=0.3, length=0.2), np.zeros((50, 1)), rng).shape == (50, 2)
 
 
 @pytest.mark.slow

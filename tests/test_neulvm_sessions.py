@@ -3,6 +3,7 @@
 import pickle
 import pickletools
 
+import h5py
 import numpy as np
 import pytest
 
@@ -56,19 +57,29 @@ def test_populations_of_lists_and_one_population_of_all(tmp_path, times):
     assert recording.read(path, (100,), Data(), WINDOW).spikes[0].shape == (8000, 4)
 
 
+def test_units_are_listed_by_their_numbers_in_the_file_whichever_are_chosen(tmp_path, times):
+    quality = np.array([b"noise", b"good", b"good", b"good"])
+    path = sessions.write(tmp_path / "a.nwb", times, columns={"quality": quality, "kind": KINDS})
+    read = recording.read(path, (100, 400), Data(groups=((3,), (1,)), units={"quality": "good"}), WINDOW)
+    np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned([times[3], times[1]], 0.0))
+    assert read.units == [[3], [1]]
+    assert recording.read(path, (1, 4), Data(column="kind", units={"quality": "good"}), WINDOW).units == [[2], [1, 3]]
+    refused(path, (1, 1), Data(groups=((0,), (1,)), units={"quality": "good"}), "{'quality': 'good'}", "0 to 3")
+
+
 def test_what_the_file_leaves_open_is_refused_with_the_choices(tmp_path, times):
     path = sessions.write(tmp_path / "a.nwb", times, columns={"kind": KINDS})
     refused(path, (1, 1), Data(), "no column is named", "neulvm.data.populations", "kind: PV, Pyr")
     refused(path, (1, 1, 1), Data(column="kind"), "3 populations", "'kind': PV, Pyr")
     refused(path, (1, 1), Data(column="area"), "'area': not there", "kind: PV, Pyr")
     refused(path, (1, 1), Data(column="kind", order=("PV", "SST")), "'kind': PV, Pyr")
-    refused(path, (1, 1), Data(groups=((0, 1), (1,))), "each unit once", "0 to 3")
-    refused(path, (1, 1), Data(column="kind", start=33.0), "8 s", "neulvm.data.start", "33 s")
+    refused(path, (1, 1), Data(groups=((0, 1), (1,))), "each once", "0 to 3")
+    refused(path, (1, 1), Data(column="kind", start=33.0), "8 s", "neulvm.data.start", "33 s", "41 s")
 
 
 def test_a_session_reaches_to_the_end_of_the_window_but_for_a_few_intervals(tmp_path, rng):
     """Four units of 8 Hz: five of their intervals together are 0.16 s; the window needs 8 s."""
-    for name, last, says in (("short", 7.6, "up to 8 s (or obs_intervals)"), ("long", 7.95, "")):
+    for name, last, says in (("short", 7.6, "up to 8 s"), ("long", 7.95, "")):
         spike_times.write(
             tmp_path / f"{name}.npz", sessions.spike_trains(rng, units=4, seconds=last), populations=[0, 0, 1, 1]
         )
@@ -76,6 +87,39 @@ def test_a_session_reaches_to_the_end_of_the_window_but_for_a_few_intervals(tmp_
             refused(tmp_path / f"{name}.npz", (4, 4), Data(), says)
         else:
             assert len(recording.read(tmp_path / f"{name}.npz", (4, 4), Data(), WINDOW).spikes[0]) == 8000
+
+
+@pytest.mark.parametrize("seen", [(0.0, 3.0), (3.0, 40.0)])
+def test_time_in_which_a_unit_was_not_recorded_is_no_silence(tmp_path, times, seen):
+    path = sessions.write(tmp_path / "a.nwb", times)
+    with h5py.File(path, "r+") as file:
+        sessions.ragged(file["units"], "obs_intervals", [[[0.0, 40.0]]] * 3 + [[seen]])
+    refused(path, (1, 1), Data(groups=((0,), (3,))), "unit 3 was not recorded throughout (obs_intervals)", "up to 8 s")
+    assert recording.read(path, (1, 1), Data(groups=((0,), (1,))), WINDOW).units == [[0], [1]], "others do not matter"
+    with h5py.File(path, "r+") as file:
+        group = file.create_group("intervals/invalid_times")
+        group["start_time"], group["stop_time"] = np.array([20.0]), np.array([25.0])
+    assert recording.read(path, (1,), Data(groups=((0,),)), WINDOW)
+    refused(path, (1,), Data(groups=((0,),), start=15.0), "20 to 25 s are marked as invalid", "neulvm.data.start")
+
+
+def test_a_recording_that_begins_late_is_no_silence(tmp_path, times):
+    spike_times.write(tmp_path / "a.npz", [own[own > 3] for own in times], populations=[0, 0, 1, 1])
+    refused(tmp_path / "a.npz", (4, 4), Data(), "spikes from 3", "neulvm.data.start, 0 s")
+    assert recording.read(tmp_path / "a.npz", (4, 4), Data(start=3.0), WINDOW)
+
+
+def test_populations_that_are_numbers_are_in_the_order_of_numbers(tmp_path, times):
+    spike_times.write(tmp_path / "a.npz", times, populations=[10, 9, 9, 10])
+    assert recording.read(tmp_path / "a.npz", (4, 4), Data(), WINDOW).units == [[1, 2], [0, 3]]
+
+
+def test_steps_of_another_length_than_the_config_says_are_refused(tmp_path, rng):
+    content = {"sampled_spikes": np.stack(rasters(rng, (3, 3)))}
+    np.savez(tmp_path / "a.npz", **content, ts_P=np.arange(800) * 0.001)
+    assert recording.read(tmp_path / "a.npz", (1, 1), window=WINDOW)
+    with pytest.raises(ValueError, match=r"ts_P has steps of 0.001 s; expected neulvm.window.fine = 0.0002 s"):
+        recording.read(tmp_path / "a.npz", (1, 1))
 
 
 def test_a_silent_unit_is_named_by_its_number_in_the_file(tmp_path, times):

@@ -4,9 +4,11 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+import torch
 
+from respike.core import files
 from respike.formats import mat, matlab, movies
-from respike.v1 import loading, plan, trials
+from respike.v1 import fitted, loading, plan, trials
 from respike.v1 import recording as reader
 from respike.v1.params import Network, Preprocessing
 from respike.v1.stages import data
@@ -117,8 +119,19 @@ def test_arrays_of_the_published_program_are_checked_like_the_raw_files(tmp_path
         refused(write_published(tmp_path, movie, bad), "mid30.npy", "row 47, unit 2", str(wrong), "numbers of spikes")
     refused(write_published(tmp_path, -movie, spikes), "M_train(last)_natural.npy", "negative")
     refused(write_published(tmp_path, movie, spikes[:, :33]), "first80.npy", "(99, 3)", "40 frames")
+    for empty in (np.zeros((0, 3)), np.zeros(())):
+        np.save(write_published(tmp_path, movie, spikes) / "S_1_train(last)_natural_first80.npy", empty)
+        refused(tmp_path, "first80.npy", str(empty.shape), "40 frames", "one repetition at least")
     (tmp_path / "M_train(last)_natural.npy").write_bytes(b"\x93NUMPY broken")
     refused(tmp_path, "M_train(last)_natural.npy", "cannot be read", "numpy.save")
+
+
+@pytest.mark.parametrize("network", [{"nothing": 1}, {"movie_frames": 2}])
+def test_a_network_that_cannot_be_is_told_with_its_file(tmp_path, network):
+    content = {"weights": {}, "network": network, "n_recorded": 3, "pixels": 9}
+    files.write_checkpoint(tmp_path / "fit.pt", content)
+    with pytest.raises(ValueError, match=r"fit.pt: not a fit of v1 .*make it again with v1.fit"):
+        fitted.read(tmp_path / "fit.pt", torch.device("cpu"))
 
 
 @pytest.mark.parametrize("shape", [(1, 0), (0, 1), (0,), None], ids=str)

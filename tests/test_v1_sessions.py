@@ -127,11 +127,49 @@ def test_trials_and_units_are_chosen_by_their_columns(tmp_path, times, movie):
     assert load(path, only={"stimulus": "film"}, units={"depth": "2"})["spikes"].shape == (4, 40, 1)
 
 
+def test_units_are_numbered_as_in_the_file_whichever_are_chosen(tmp_path, times, movie):
+    path = usual(tmp_path, times, movie, columns={"quality": np.array([b"noise", b"good", b"good"])})
+    with h5py.File(path, "r+") as file:
+        sessions.ragged(file["units"], "obs_intervals", [[[0.0, 60.0]]] * 3)
+    assert load(path, units={"quality": "good"})["units"].tolist() == [1, 2]
+    found = load(path, units={"quality": "good"}, units_kept=(2, 1))
+    np.testing.assert_array_equal(found["spikes"], sessions.binned([times[2], times[1]], STARTS, 40, 0.04))
+    assert found["units"].tolist() == [2, 1]
+    refused(path, "v1.data.units: [0] are not among", "session.units", units={"quality": "good"}, units_kept=(0, 1))
+    with h5py.File(path, "r+") as file:
+        file["units/obs_intervals"][1] = 0.0, 9.0
+    refused(path, "unit 1 was not recorded", units={"quality": "good"})
+
+
 def test_units_that_were_not_recorded_in_a_trial_are_not_taken_for_silent(tmp_path, times, movie):
     path = usual(tmp_path, times, movie)
     with h5py.File(path, "r+") as file:
         sessions.ragged(file["units"], "obs_intervals", [[[0.0, 60.0]]] * 2 + [[[0.0, 9.0], [10.0, 20.0]]])
     refused(path, "unit 2", "1 of 4 trials", "trial 3 at 30 s", "obs_intervals")
+
+
+def test_trials_in_times_that_the_file_calls_invalid_are_refused(tmp_path, times, movie):
+    path = usual(tmp_path, times, movie, trial_columns={"good": np.array([True, False, True, True])})
+    with h5py.File(path, "r+") as file:
+        group = file.create_group("intervals/invalid_times")
+        group["start_time"], group["stop_time"] = np.array([5.0, 8.0]), np.array([6.0, 8.5])
+    refused(path, "1 of 4 trials", "trial 1 at 7.25 s", "8 to 8.5 s are marked as invalid", "v1.data.session.only")
+    with pytest.raises(ValueError, match="3 trials, fewer than the split asks for"):
+        load(path, only={"good": "true"})
+
+
+def test_a_still_image_stays_on(tmp_path, times, movie):
+    path = usual(tmp_path, times, movie[:1])
+    np.testing.assert_allclose(load(path)["movie"], np.repeat(movie[:1], 40, axis=0) / 255, atol=1e-6)
+    spike_times.write(tmp_path / "a.npz", times, onsets=STARTS, movie=movie[:1].transpose(1, 2, 0))
+    refused(tmp_path / "a.npz", "one frame", "v1.data.session.seconds")
+    assert load(tmp_path / "a.npz", seconds=0.8)["spikes"].shape == (4, 20, 3)
+
+
+def test_a_rate_that_is_stored_as_an_array_of_one(tmp_path, rng, times):
+    fast = sessions.film(rng, n=96, shape=(9, 9))
+    found = load(usual(tmp_path, times, None, movies={"film": (fast, [0.0], np.array([60.0]))}))
+    np.testing.assert_allclose(found["movie"], fast[[int((k + 0.5) * 2.4) for k in range(40)]] / 255, atol=1e-6)
 
 
 def test_a_movie_from_a_file_of_its_own(tmp_path, times, movie):

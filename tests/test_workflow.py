@@ -166,10 +166,11 @@ def planned_size(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("meshes")
     for name in ("helmet", "box", "plane"):
         (folder / name).mkdir()
-        (folder / name / "a.obj").touch()
+        for number in range(50):
+            (folder / name / f"{number}.obj").touch()
     (folder / "mine.yaml").write_text(f"barrel: {{sweeps: {{meshes: {folder}}}}}")
     graph = jobs("barrel", "--configfile", str(folder / "mine.yaml"))
-    assert sum(str(folder / "box/a.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
+    assert sum(str(folder / "box/0.obj") in job.inputs for job in graph.jobs if job.stage == "barrel.generate")
     return graph
 
 

@@ -159,6 +159,7 @@ use rule stage as baselines with:
         **stage(
             "barrel.baselines",
             "form",
+            coding=lambda wildcards: plan.coding(config, wildcards.form),
             **{key: config["crossval"][key] for key in ("repeats", "folds")},
             seed=SEED,
         ),
@@ -223,10 +224,4 @@ use rule stage as figures with:
         runtime=30,
         mem_mb=8000,
     params:
-        **stage(
-            "barrel.figures",
-            repeats=config["spiking"]["encoding"]["repeats"],
-            sweeps=SIMULATION,
-            seed=SEED,
-            folder=f"{RESULTS}/figures",
-        ),
+        **stage("barrel.figures", repeats=CODING["repeats"], sweeps=SIMULATION, seed=SEED, folder=f"{RESULTS}/figures"),

@@ -12,6 +12,6 @@ anatomy.csv, anatomy.py   populations, connection probabilities, sampled synapse
 model.py, kernel.py       neurons and network, plain (any device) and compiled (CPU)
 learning.py, fitted.py    loss, optimiser, training of one network; a trained network as a file
 responses.py, analysis.py what a network does, and what is measured on it
-classifiers.py            other classifiers on the same input
+classifiers.py            other classifiers on the input that networks get
 plan.py                   trainings and settings, as the workflow rules ask for them
 """

@@ -52,17 +52,18 @@ def triangle(totals: Float[np.ndarray, "class cell"]) -> Float[np.ndarray, "cell
     return np.column_stack([np.sqrt(3) / 2 * (share[2] - share[0]), share[1] - (share[0] + share[2]) / 2])
 
 
-def selectivity_by_steps(sums: Int[np.ndarray, "class step cell"]) -> Selectivity:
+def selectivity_by_steps(sums: Int[np.ndarray, "class step cell"], label: Int[np.ndarray, " trial"]) -> Selectivity:
     """The published test: the steps of each class's summed response are the observations, although not independent."""
+    sums = sums * (len(label) / len(sums) / np.bincount(label))[:, None, None]  # else sizes of classes would be measured
     p = anova(list(sums.astype(np.float32)))  # single precision as published
-    return Selectivity(p, p < params.SELECTIVE_BELOW, triangle(sums.sum(1, dtype=np.float64)))
+    return Selectivity(p, p < params.SELECTIVE_BELOW, triangle(sums.sum(1)))
 
 
 def selectivity_by_trials(counts: Int[np.ndarray, "trial cell"], label: Int[np.ndarray, " trial"]) -> Selectivity:
     """Spike counts of trials as observations; selective by a false discovery rate of 5 % (Benjamini and Hochberg)."""
     groups = [counts[label == kind].astype(np.float64) for kind in range(len(params.CLASSES))]
     p = anova(groups)
-    totals = np.stack([group.sum(0) for group in groups])
+    totals = np.stack([group.sum(0) * (len(label) / len(groups) / len(group)) for group in groups])
     return Selectivity(p, stats.false_discovery_control(p) < 0.05, triangle(totals))
 
 
@@ -73,5 +74,4 @@ def degrees(matrix: Float[np.ndarray, "sender receiver"]) -> tuple[np.ndarray, n
 
 def scaled(values: Float[np.ndarray, " population"]) -> Float[np.ndarray, " population"]:
     """Values brought linearly to 0.1 (smallest) ... 1 (largest); all 0.1 when they are equal."""
-    low, high = values.min(), values.max()
-    return 0.1 + 0.9 * (values - low) / (high - low if high > low else 1)
+    return 0.1 + 0.9 * (values - values.min()) / (np.ptp(values) or 1)

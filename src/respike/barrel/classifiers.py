@@ -1,4 +1,4 @@
-"""Other classifiers on the same input: logistic regression, random forest, recurrent and convolutional networks."""
+"""Other classifiers on the input of the networks: logistic regression, random forest, recurrent and convolutional networks."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from respike.barrel import params
 from respike.core import seeds, training
 
-BINS = 11  # of the frames: the mean of each channel in 11 bins is what the classifiers see
+BINS = 11  # of the steps, or as many as there are: the mean of each channel in each is what the classifiers see
 HIDDEN, EPOCHS, BATCH, LEARNING_RATE = 64, 40, 32, 2e-3  # of the networks
 NETWORKS = ("GRU", "LSTM", "conv net")
 
 
-def binned(values: Float[np.ndarray, "sample frame channel"]) -> Float[np.ndarray, "sample bin channel"]:
-    """Mean of each channel in 11 bins of frames."""
-    return np.stack([part.mean(1) for part in np.array_split(values, BINS, axis=1)], axis=1)
+def binned(values: Float[np.ndarray, "sample step channel"]) -> Float[np.ndarray, "sample bin channel"]:
+    """Mean of each channel in 11 bins of steps, each step by itself where there are fewer."""
+    return np.stack([part.mean(1) for part in np.array_split(values, min(BINS, values.shape[1]), axis=1)], axis=1)
 
 
 def accuracies(

@@ -40,7 +40,6 @@ def write(path: Path, fitted: Fitted) -> None:
 def read(path: Path) -> Fitted:
     """What `write` wrote into `path`; ValueError for any other file."""
     stored = files.read_checkpoint(path)
-    missing = [name for name in Fitted._fields if not isinstance(stored, dict) or name not in stored]
-    if missing:
+    if missing := [name for name in Fitted._fields if not isinstance(stored, dict) or name not in stored]:
         raise ValueError(f"{path} is not a network of barrel.fit: it lacks {', '.join(missing)}; train it again")
     return Fitted(*(stored[name] for name in Fitted._fields))

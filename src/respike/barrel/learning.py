@@ -16,8 +16,7 @@ from respike.core import seeds, training
 
 def loss(output: model.Output, label: Int[Tensor, " trial"], kind: params.Loss) -> Float[Tensor, ""]:
     """Cross entropy of the mean vote (`reference`: a second softmax, never below 0.5514) or of the mean logits (`logits`)."""
-    n_steps = output.logits.shape[1]
-    return cross_entropy(output.votes / n_steps if kind == "reference" else output.logits[:, 1:].mean(1), label)
+    return cross_entropy(output.votes / output.logits.shape[1] if kind == "reference" else output.logits[:, 1:].mean(1), label)
 
 
 @torch.no_grad()
@@ -102,11 +101,14 @@ def fit(
     An unfinished training of `out` goes on. The caller writes `out` and then calls `core.partial.forget(out)`.
     """
     rest = samples.part(~is_test)
-    share = settings.training.validation_share
-    validation = held_out(rest.label, share, seeds.generator(seed, "barrel", "validation"))
-    built = build(settings.network, samples.form, wiring, seed, device)
+    validation = held_out(rest.label, settings.training.validation_share, seeds.generator(seed, "barrel", "validation"))
+    if validation.all():
+        raise ValueError(
+            f"no sample is left to train on: lower barrel.{samples.form}.training.validation_share, "
+            f"{settings.training.validation_share}, or barrel.sweeps.test_share"
+        )
     parts = rest.part(~validation), rest.part(validation), samples.part(is_test)
-    trainer = Trainer(built, settings.training, seed, parts)
+    trainer = Trainer(build(settings.network, samples.form, wiring, seed, device), settings.training, seed, parts)
     key = {"wiring": wiring, "settings": settings, "seed": seed, "test samples": samples.number[is_test].tolist()}
     course = training.train(trainer.parts, trainer.epoch, settings.training.epochs, out, key, report_every=1)
     return trainer, course.assign(n_train=len(trainer.train), n_test=len(trainer.test), dataset=samples.dataset)

@@ -21,13 +21,13 @@ def check(config: Config) -> None:
     if recorded:
         return
     if config["real"]["encoding"]["normalise"] == "reference" and sweeps.sweeps == 1:
-        raise ValueError(
-            f"barrel.sweeps.sweeps is 1, expected {params.SWEEPS} with barrel.real.encoding.normalise: reference, "
-            "which divides by the norm over the sweeps of an object"
-        )
+        raise ValueError(f"barrel.sweeps.sweeps is 1, expected {params.SWEEPS} with barrel.real.encoding.normalise: reference")
     folds, objects = config["crossval"]["folds"], sweeps.objects_per_class
     if folds > objects:
         raise ValueError(f"barrel.crossval.folds is {folds}, expected at most barrel.sweeps.objects_per_class, {objects}")
+    for kind in params.CLASSES if sweeps.meshes else ():  # a mesh that is used twice is trained on and tested
+        if 0 < (n := len(list(Path(sweeps.meshes, kind).glob("*.obj")))) < objects:
+            raise ValueError(f"barrel.sweeps.objects_per_class is {objects}, expected at most {n}, the .obj files of {kind}")
 
 
 def sweep_files(recording: Mapping[str, str | None], folder: str) -> dict[str, str]:

@@ -24,10 +24,9 @@ def describe(network: model.BarrelNetwork, samples: Samples, seed: int) -> dict[
     output = learning.play(network, samples, seed, batch=32)
     trains = output.spikes[:, network.n_thalamic :].permute(2, 0, 1).cpu().numpy()  # trial, step, cell
     helmets = np.flatnonzero(samples.label == 0)
-    kinds = [samples.label == kind for kind in range(len(params.CLASSES))]
     return {
         "counts": trains.sum(1, dtype=np.int32),
-        "sums": np.stack([trains[mine].sum(0, dtype=np.int32) for mine in kinds]),
+        "sums": np.stack([trains[samples.label == kind].sum(0, dtype=np.int32) for kind in range(len(params.CLASSES))]),
         "cv": analysis.cv(trains.transpose(0, 2, 1)).mean(1),
         "raster": trains[helmets[min(RASTER_SAMPLE, len(helmets) - 1)]].T,
         "spikes": trains[np.unique(np.linspace(0, len(samples) - 1, KEPT).astype(int))] > 0,

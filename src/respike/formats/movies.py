@@ -22,8 +22,8 @@ class Movie(NamedTuple):
 
     @property
     def period(self) -> float:
-        """Time of a frame (s)."""
-        return float(np.median(np.diff(self.times)))
+        """Time of a frame (s); a still image stays on."""
+        return float(np.median(np.diff(self.times))) if len(self.times) > 1 else np.inf
 
     def is_continuous(self, starts: np.ndarray, stops: np.ndarray) -> bool:
         """Whether it runs through all trials, which start and stop then, and is not played anew in each."""
@@ -46,6 +46,10 @@ class Movie(NamedTuple):
                 f"{path}: trials last {shortest:g} s (trial {int((stops - starts).argmin())}) to {(stops - starts).max():g} s "
                 f"and {self.name} has {len(self.frames)} frames of {self.period:g} s; expected trials as long as that: say "
                 f"in {key}.seconds how much of each trial to use, or choose trials by {key}.only"
+            )
+        if not np.isfinite(asked):
+            raise ValueError(
+                f"{path}: {self.name} is one frame, trials have no end; expected {key}.seconds, how long each lasts"
             )
         middles = (np.arange(int((asked + width / 2 if seconds else asked) / width * (1 + 1e-9))) + 0.5) * width
         zero = self.times[0] if not continuous else 0.0

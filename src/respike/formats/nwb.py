@@ -33,7 +33,8 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
         n = len(times)
         observed = _ragged(path, units, "obs_intervals", 2) if "obs_intervals" in units else None
         columns = _columns(path, units, n, UNIT_COLUMNS)
-        session = Session(path, times, columns, np.empty(0), np.empty(0), observed=observed, key=key)
+        none, invalid = np.empty(0), _invalid(path, file)
+        session = Session(path, times, np.arange(n), columns, none, none, observed=observed, invalid=invalid, key=key)
         session = session.chosen(choice.units, f"{key}.units")
         found = {}
         if trials:
@@ -85,10 +86,7 @@ def _trials(path: Path, file: h5py.File, choice: Choice, key: str) -> tuple[str,
             )
         raise ValueError(f"{path}: {state}; expected {key}.trials to be one of {', '.join(tables)}")
     table, where = group[name], f"intervals/{name}"
-    starts = hdf5.read(path, table, "start_time", ndim=(1,)).astype(float)
-    stops = hdf5.read(path, table, "stop_time", ndim=(1,)).astype(float)
-    if len(starts) != len(stops):
-        raise ValueError(f"{path}: {where} has {len(starts)} start times and {len(stops)} stop times; expected as many")
+    starts, stops = _from_to(path, table, where)
     columns = _columns(path, table, len(starts), {"start_time", "stop_time"})
     fits = matching(path, where, columns, choice.only, len(starts), f"{key}.only")
     bad = np.flatnonzero(fits & ~(np.isfinite(starts) & (stops > starts)))
@@ -97,6 +95,22 @@ def _trials(path: Path, file: h5py.File, choice: Choice, key: str) -> tuple[str,
         choices = f"choose rows by {key}.only, columns {sorted(columns)}"
         raise ValueError(f"{path}: {where}: {row}; expected trials with a start and a later stop; {choices}")
     return name, starts[fits], stops[fits]
+
+
+def _from_to(path: Path, table: h5py.Group, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Start and stop of each row of a table of intervals (s)."""
+    starts, stops = (hdf5.read(path, table, name, ndim=(1,)).astype(float) for name in ("start_time", "stop_time"))
+    if len(starts) != len(stops):
+        raise ValueError(f"{path}: {where} has {len(starts)} start times and {len(stops)} stop times; expected as many")
+    return starts, stops
+
+
+def _invalid(path: Path, file: h5py.File) -> list[tuple[float, float]]:
+    """From when to when (s) the file says that nothing is to be used."""
+    table = file.get("intervals/invalid_times")
+    if not isinstance(table, h5py.Group) or not isinstance(table.get("start_time"), h5py.Dataset):
+        return []
+    return [(float(a), float(b)) for a, b in zip(*_from_to(path, table, "intervals/invalid_times"), strict=True)]
 
 
 def _movie(path: Path, file: h5py.File, name: str, key: str) -> Movie:
@@ -162,9 +176,10 @@ def _frame_times(path: Path, group: h5py.Group, name: str, n: int) -> Float[np.n
             raise ValueError(f"{path}: {name}/timestamps: {len(times)} times for {n} frames; expected as many, rising")
         return times
     start = group.get("starting_time")
-    if not isinstance(start, h5py.Dataset) or np.ndim(start.attrs.get("rate", [])) != 0 or n < 2:
+    rates = np.ravel(start.attrs.get("rate", [])) if isinstance(start, h5py.Dataset) else np.empty(0)
+    if len(rates) != 1 or n < 2:
         return None
-    first, rate = float(np.ravel(hdf5.read(path, group, "starting_time"))[0]), float(start.attrs["rate"])
+    first, rate = float(np.ravel(hdf5.read(path, group, "starting_time"))[0]), float(rates[0])
     if not (np.isfinite(first) and 0 < rate < np.inf):
         raise ValueError(f"{path}: {name} starts at {first:g} s with {rate:g} frames per second; expected numbers above 0")
     return first + np.arange(n) / rate

@@ -1,6 +1,6 @@
 """A recording session as studies take it: spike times of units on one clock, trials, a movie; whatever file it came in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,20 +19,25 @@ class Session:
 
     path: Path
     times: list[Float[np.ndarray, " spike"]]
+    rows: Int[np.ndarray, " unit"]  # number of each unit in the file, from 0
     columns: Mapping[str, np.ndarray]  # by name, a value for each unit
     starts: Float[np.ndarray, " trial"]  # s
     stops: Float[np.ndarray, " trial"]  # s; infinite where unknown
     trials: str = ""  # name of their table
     movie: Movie | None = None
     observed: list[Float[np.ndarray, "interval 2"]] | None = None  # s, of each unit: when it was recorded
+    invalid: Sequence[tuple[float, float]] = ()  # s: from when to when nothing is to be used
     key: str = ""  # of the config: what of the session is used
 
     def chosen(self, wanted: Mapping[str, str], key: str) -> "Session":
         """The session with the units that have these values in these columns; `key` of the config names them."""
-        index = np.flatnonzero(matching(self.path, "units", self.columns, wanted, len(self.times), key))
-        observed = self.observed and [self.observed[unit] for unit in index]
+        return self.of(np.flatnonzero(matching(self.path, "units", self.columns, wanted, len(self.times), key)))
+
+    def of(self, index: Int[np.ndarray, " unit"]) -> "Session":
+        """The session with these of its units, counted as they stand here."""
+        times, observed = [self.times[unit] for unit in index], self.observed and [self.observed[unit] for unit in index]
         columns = {name: column[index] for name, column in self.columns.items()}
-        return replace(self, times=[self.times[unit] for unit in index], columns=columns, observed=observed)
+        return replace(self, times=times, rows=self.rows[index], columns=columns, observed=observed)
 
     def span(self) -> str:
         """From when to when there are spikes, for messages."""
@@ -43,10 +48,10 @@ class Session:
         """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
 
         ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock,
-        when the first or the last trials were not recorded, and when a unit was not in a trial for more than `slack`.
+        when the first or the last trials were not recorded, and when a trial has a `gap`.
         """
         self._check_starts(seconds, slack)
-        self._check_observed(seconds, slack)
+        self._check_gaps(seconds, slack)
         stops = np.where(np.isfinite(self.stops), np.maximum(self.stops, self.starts + seconds), self.starts + seconds)
         cells = [
             [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
@@ -95,19 +100,26 @@ class Session:
                     f"the others by {self.key}.only"
                 )
 
-    def _check_observed(self, seconds: float, slack: float) -> None:
-        for unit, intervals in enumerate(self.observed or []):
-            seen = [
-                bool(np.any((intervals[:, 0] <= start + slack) & (intervals[:, 1] >= start + seconds - slack)))
-                for start in self.starts
-            ]
-            if not all(seen):
-                trial = seen.index(False)
-                raise ValueError(
-                    f"{self.path}: unit {unit} was not recorded in {seen.count(False)} of {len(seen)} trials (obs_intervals), "
-                    f"first trial {trial} at {self.starts[trial]:g} s; expected units that were recorded in all: name others, "
-                    "or fewer trials"
-                )
+    def gap(self, start: float, seconds: float, slack: float) -> str:
+        """What tells that `seconds` from `start` (s) on were not recorded whole, `slack` at either end aside; or nothing."""
+        first, last = start + slack, start + seconds - slack
+        for row, intervals in zip(self.rows, self.observed or [], strict=False):
+            if not np.any((intervals[:, 0] <= first) & (intervals[:, 1] >= last)):
+                return f"unit {row} was not recorded throughout (obs_intervals)"
+        for begin, end in self.invalid:
+            if begin < last and end > first:
+                return f"{begin:g} to {end:g} s are marked as invalid (intervals/invalid_times)"
+        return ""
+
+    def _check_gaps(self, seconds: float, slack: float) -> None:
+        gaps = [self.gap(start, seconds, slack) for start in self.starts]
+        bad = [trial for trial, gap in enumerate(gaps) if gap]
+        if bad:
+            raise ValueError(
+                f"{self.path}: {self.trials}: {len(bad)} of {len(gaps)} trials were not recorded whole, first trial {bad[0]} "
+                f"at {self.starts[bad[0]]:g} s: {gaps[bad[0]]}; expected trials that were: choose others by {self.key}.only, "
+                f"use less of each by {self.key}.seconds, or leave the unit out by {self.key}.units"
+            )
 
 
 def rising(path: Path, times: list[np.ndarray]) -> list[Float[np.ndarray, " spike"]]:

@@ -65,7 +65,8 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
         names = found["populations"]
         columns["populations"] = np.char.decode(names, "utf-8", "replace") if names.dtype.kind == "S" else names
     starts = _onsets(path, found) if trials else np.empty(0)
-    session = Session(path, rising(path, own), columns, starts, np.full(len(starts), np.inf), "onsets", key=key)
+    stops = np.full(len(starts), np.inf)
+    session = Session(path, rising(path, own), np.arange(n), columns, starts, stops, "onsets", key=key)
     session = session.chosen(choice.units, f"{key}.units")
     return Session(**{**session.__dict__, "movie": _movie(path, found, key)}) if movie else session
 

@@ -27,9 +27,9 @@ Examined = dict[str, np.ndarray]
 def draw(examined: list[Examined], rounds: list[pd.DataFrame], compare: pd.DataFrame) -> Figure:
     """Above: ranks, joint coverage, rates asked for and found. Below: how far they follow, ways to propose."""
     figure, axes = style.panels(2, 3)
-    draw_coverage(axes[0, 0], examined, {"": lambda one: calibration.coverage(one["ranks"].ravel())})
-    density = lambda one: calibration.coverage(1 - one["joint"])  # noqa: E731
-    draw_coverage(axes[0, 1], examined, {"density": density, "TARP": lambda one: calibration.Coverage(*one["tarp"])})
+    draw_coverage(axes[0, 0], examined, {"": lambda one: [calibration.coverage(ranks) for ranks in one["ranks"].T]})
+    density = lambda one: [calibration.coverage(1 - one["joint"])]  # noqa: E731
+    draw_coverage(axes[0, 1], examined, {"density": density, "TARP": lambda one: [calibration.Coverage(*one["tarp"])]})
     axes[0, 0].set(xlabel="rank of the true parameter", ylabel="share of ranks below, minus rank", title="each parameter")
     axes[0, 1].set(xlabel="credibility", ylabel="coverage minus credibility", title="all parameters together")
     draw_aims(axes[0, 2], rounds)
@@ -44,15 +44,20 @@ def draw(examined: list[Examined], rounds: list[pd.DataFrame], compare: pd.DataF
     return figure
 
 
-def draw_coverage(axes: Axes, examined: list[Examined], curves: dict) -> None:
-    """Distance of curves from the diagonal, a colour per round; grey: where chance keeps that of the fewest rules, 95 %."""
-    shown = [one for one in examined if len(one["ranks"])]
+def draw_coverage(axes: Axes, examined: list[Examined], kinds: dict) -> None:
+    """Distance of the curves of each kind from the diagonal, a colour per round.
+
+    Grey: where chance keeps all curves of a kind, 95 % (Bonferroni), for the round with the fewest rules.
+    """
+    shown, reach = [one for one in examined if len(one["ranks"])], 0.0
     for one in shown:
-        for (kind, curve), dash in zip(curves.items(), ("-", "--"), strict=False):
-            credibility, coverage = curve(one)
-            label = f"pi{int(one['round'])}, {len(one['ranks'])} rules {kind}"
-            axes.plot(credibility, coverage - credibility, dash, color=COLORS[(int(one["round"]) - 1) % 5], label=label)
-    reach = calibration.band(min(len(one["ranks"]) for one in shown)) if shown else 0.0
+        for (kind, curves), dash in zip(kinds.items(), ("-", "--"), strict=False):
+            label, drawn = f"pi{int(one['round'])}, {len(one['ranks'])} rules {kind}", curves(one)
+            for credibility, coverage in drawn:
+                color = COLORS[(int(one["round"]) - 1) % 5]
+                axes.plot(credibility, coverage - credibility, dash, color=color, linewidth=0.6, label=label)
+                label = None  # once for all curves
+        reach = max(reach, calibration.band(len(one["ranks"]), 1 - 0.05 / len(drawn)))
     axes.axhspan(-reach, reach, color="0.92", zorder=0)
     if shown:
         axes.legend(fontsize=5)
@@ -84,7 +89,7 @@ def draw_curve(axes: Axes, compare: pd.DataFrame) -> None:
 
 
 def draw_attainable(axes: Axes, examined: list[Examined], rounds: list[pd.DataFrame]) -> None:
-    """Here: that correlation as far as rules can be predicted (lines), and as found (open), for each metric of a round."""
+    """Here: `targets.relation` as far as rules can be predicted (lines), and as found (open), for each metric of a round."""
     for one in examined:
         number = int(one["round"])
         for column, name in enumerate(one["condition_names"]):
@@ -92,7 +97,7 @@ def draw_attainable(axes: Axes, examined: list[Examined], rounds: list[pd.DataFr
             axes.plot(one["learned"], one["attainable"][:, column], look, color=color, ms=2, label=f"pi{number}, {name}")
             found = relation(rounds[number], name)[0] if f"aim_{name}" in rounds[number] else np.nan
             axes.plot(one["learned"][-1], found, look[0], color=color, markersize=7, markerfacecolor="none")
-    axes.set(ylabel="correlation of log values", title="here: attainable and found")
+    axes.set(ylabel="correlation of (log) values", title="here: attainable and found")
     count_rules(axes)
     if examined:
         axes.legend(fontsize=5)

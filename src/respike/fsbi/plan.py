@@ -27,8 +27,9 @@ finished = cache(chunks.finished)  # what a run has made by and by does not chan
 
 def check(config: Config) -> None:
     """ValueError that names key, value and what was expected, for what the schema cannot see."""
-    for name in sorted(set(config["targets"]) - {*metrics_of("poly"), *metrics_of("mlp")}):
-        _refuse(f"targets.{name}", config["targets"][name], f"metrics are {', '.join(metrics_of('poly'))}")
+    for key, named in (("targets", config["targets"]), ("examine.condition", config["examine"]["condition"])):
+        for name in sorted(set(named) - set(metrics_of("poly"))):  # poly has all there are
+            _refuse(f"{key}.{name}", named[name], f"metrics are {', '.join(metrics_of('poly'))}")
     for family in config["networks"]:
         space, n_rounds = config[family], len(config[family]["schedule"])
         if space["rounds"] > n_rounds:
@@ -40,6 +41,8 @@ def check(config: Config) -> None:
         if space["data"] == "released" and len(space["released"]) < space["rounds"]:
             expected = f"expected {space['rounds']} .npy files of the authors, one per round"
             _refuse(f"{family}.released", space["released"], expected)
+        if space["data"] == "released" and not space["released_longevity"]:
+            _refuse(f"{family}.released_longevity", "", "expected the .npy file of the 20 minute simulations")
 
 
 def _check_round(family: str, first: bool, key: str, entry: Config, targets: Config) -> None:
@@ -55,6 +58,8 @@ def _check_round(family: str, first: bool, key: str, entry: Config, targets: Con
     for kind, nothing in FIRST.items():
         if entry[kind] != nothing and (first or (kind == "filter" and not entry["metrics"])):
             _refuse(f"{key}.{kind}", entry[kind], f"the first round and any without metrics have the prior; {nothing}")
+    if entry["thin"] == "aim" and not entry["metrics"]:
+        _refuse(f"{key}.thin", "aim", "a round without metrics has no aim; expected metrics, or plausible, finite or none")
 
 
 def _refuse(key: str, value: Any, expected: str) -> None:

@@ -66,13 +66,13 @@ def _difference(kind: np.dtype, family: str) -> str:
 
 
 def read_round(path: Path, family: str, round: int) -> pd.DataFrame:
-    """The same with the other columns of our tables; the random seeds were not published (-1)."""
+    """The same with the other columns of our tables. Not published: random seeds (-1), stop times (nan), and what ended a
+    rule without metrics, which counts as blown up.
+    """
     table = read(path, family)
-    stopped = table[list(metrics_of(family))].isna().all(axis=1)
-    table.insert(0, "index", np.arange(len(table)))
-    table.insert(1, "round", round)
-    table.insert(2, "seed", -1)
-    return table.assign(outcome=np.where(stopped, "blow_up", FINISHED), stop_time=np.where(stopped, np.nan, -1.0))
+    identity = pd.DataFrame({"index": np.arange(len(table)), "round": round, "seed": -1})
+    outcome = np.where(table[list(metrics_of(family))].isna().all(axis=1), "blow_up", FINISHED)
+    return pd.concat([identity, table.assign(outcome=outcome, stop_time=np.nan)], axis=1)
 
 
 def write(path: Path, rules: pd.DataFrame, family: str) -> None:

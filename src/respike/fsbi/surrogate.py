@@ -21,10 +21,10 @@ RATE_MAX = 100.0  # Hz; above, the rule counts as blown up
 
 
 def measured(table: pd.DataFrame, family: str) -> pd.DataFrame:
-    """A table of rules with their metrics, outcome, stop time (s) and CPU time (s), as after a simulation."""
+    """A table of rules with their metrics, outcome, stop time (nan: there is none) and CPU time (s), as after a simulation."""
     metrics = metrics_of_rules(table, family)
     blown = metrics["rate"].isna().to_numpy()
-    outcome = {"outcome": np.where(blown, "blow_up", FINISHED), "stop_time": np.where(blown, 0.6, -1.0), "cpu_s": 0.0}
+    outcome = {"outcome": np.where(blown, "blow_up", FINISHED), "stop_time": np.nan, "cpu_s": 0.0}
     return pd.concat([table[[*IDENTITY, *THETA[family]]], metrics, pd.DataFrame(outcome)], axis=1)
 
 

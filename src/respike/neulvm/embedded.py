@@ -7,7 +7,7 @@ excitatory coupling is; so runs are drawn until one has a switch well inside it.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from respike.core import seeds
 from respike.neulvm import drives, microscopic, states
@@ -58,15 +58,18 @@ def record(
     return Recording(rates, spikes, drive), probabilities
 
 
-def window_spikes(circuit: Circuit, cells: int, window: Window, rng: np.random.Generator) -> Int[np.ndarray, "bin cell"]:
-    """Spikes (0 or 1) of some cells of each population in the fitted window, which holds a switch, of another recording.
+def window_spikes(
+    circuit: Circuit, cells: int, window: Window, drive: Float[np.ndarray, "bin population"], rng: np.random.Generator
+) -> Int[np.ndarray, "bin cell"]:
+    """Spikes (0 or 1) of some cells of each population in the fitted window, under its drive, of another recording.
 
-    Raises ValueError when no run of many has a switch.
+    Without a drive the window holds a switch; ValueError when no run of many has one.
     """
+    per, first = round(window.dt / window.fine), round((window.end - window.length) / window.dt)
+    current = np.concatenate([np.zeros((first, drive.shape[1])), drive])
 
     def draw(_: int) -> microscopic.Run:
-        return microscopic.simulate(circuit, window.end, rng, window.fine, n_sampled=cells)
+        return microscopic.simulate(circuit, window.end, rng, window.fine, cells, current, per)
 
-    run = first_with_switch(draw, circuit, window)
-    per, first = round(window.dt / window.fine), round((window.end - window.length) / window.fine)
-    return run.sampled[first:].reshape(-1, per, run.sampled.shape[1]).any(1).astype(np.uint8)
+    run = draw(0) if drive.any() else first_with_switch(draw, circuit, window)
+    return run.sampled[first * per :].reshape(-1, per, run.sampled.shape[1]).any(1).astype(np.uint8)

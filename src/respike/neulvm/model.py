@@ -259,12 +259,8 @@ def _batch(circuit: Circuit, trial: Trial, latent: np.ndarray, batch: int, schem
     start = stationary_start(circuit, rates, trial.history, trial.dt, scheme)
     cohorts = windows(start, rates, trial.history + n_bins, trial.dt)
     cohorts = cohorts._replace(latent=np.ascontiguousarray(latent.T))
-    parts = [
-        _population(
-            circuit, trial, batch, m, kernel.Cohorts(*(part[m] for part in cohorts)), start[m], k, current[:, m], drawn
-        )
-        for m in range(n_populations)
-    ]
+    own = [kernel.Cohorts(*parts) for parts in zip(*cohorts, strict=True)]
+    parts = [_population(circuit, trial, batch, m, own[m], start[m], k, current[:, m], drawn) for m in range(n_populations)]
     spikes, of_latent, expected, nll, grad_latent, gradients, adj_current, adj_h = map(list, zip(*parts, strict=True))
     adj_current = np.stack(adj_current, axis=1)
     adj_traces = adj_current @ circuit.weights.T

@@ -161,7 +161,7 @@ class Data:
     recording: str = "embedded"  # or the path of a file: published format, NWB or plain spike times
     start: float = 0.0  # s in a session, where the recording begins
     column: str = ""  # of the units of a session, that tells their populations
-    order: tuple[str, ...] = ()  # values of the column, one for each population; empty: in the order of their names
+    order: tuple[str, ...] = ()  # values of the column, one for each population; empty: sorted
     groups: tuple[tuple[int, ...], ...] = ()  # units of each population, in place of a column
     units: dict[str, str] = field(default_factory=dict)  # units with these values in these columns are used
     seconds: float = 21.0  # of the embedded recording

@@ -58,24 +58,21 @@ def derived(config: Mapping[str, Any]) -> dict[str, Any]:
                 f"config: neulvm.circuit.{name} is left out; expected it for {m} populations, for instance {example} for an "
                 "excitatory and an inhibitory one"
             )
-    signs = [
-        list(row) if isinstance(row, list | tuple) else [row] * m for row in given["connectivity"] or usual["connectivity"]
-    ]
+    rows = given["connectivity"] or usual["connectivity"]
+    signs = [list(row) if isinstance(row, list | tuple) else [row] * m for row in rows]
     inhibits = [sum(row) < 0 for row in signs]
     follows = {"sizes": usual["sizes"], "coupling": [19.968 if yes else 9.984 for yes in inhibits]}
-    follows |= {"syn_rate": [500 / 3 if yes else 1000 / 3 for yes in inhibits], "typical_rates": [10.0] * m}
-    follows |= {"typical_rates": Circuit().typical_rates} if m == len(Circuit().sizes) else {}
+    follows |= {"syn_rate": [500 / 3 if yes else 1000 / 3 for yes in inhibits]}
+    follows |= {"typical_rates": Circuit().typical_rates if m == len(Circuit().sizes) else [10.0] * m}
     circuit = {name: _each(follows[name] if value is None else value, m) for name, value in given.items() if name in follows}
     circuit |= {name: _each(given[name], m) for name in ("mem_rate", "rest", "threshold")}
-    prior = config["prior"] if config["prior"]["coupling"] else {
-        **config["prior"], "coupling": [[10.0, 50.0] if yes else [3.0, 25.0] for yes in inhibits]
-    }  # fmt: skip
+    coupling = config["prior"]["coupling"] or [[10.0, 50.0] if yes else [3.0, 25.0] for yes in inhibits]
     target = min(1, m - 1) if free["pulse_target"] is None else free["pulse_target"]
     chosen = data.get("populations", "")
     own = {"column": chosen, "groups": []} if isinstance(chosen, str) else {"column": "", "groups": chosen}
     return {
         "circuit": {**given, **circuit, "connectivity": [[float(value) for value in row] for row in signs]},
-        "prior": prior,
+        "prior": {**config["prior"], "coupling": coupling},
         "free": {**free, "pulse_target": target},
         "data": {**own, **{name: value for name, value in data.items() if name != "populations"}},
     }
@@ -104,6 +101,12 @@ def check(config: Mapping[str, Any]) -> None:
         age_bins("neulvm.binning.history", sweep.history, dt, circuit)
     for group in params.GROUPS:
         prior.pairs(group, len(circuit.sizes))
+    inhibits = [sum(row) < 0 for row in circuit.connectivity if sum(row)]
+    if inhibits != sorted(inhibits):
+        raise ValueError(
+            f"neulvm.circuit.connectivity = {[list(row) for row in circuit.connectivity]}: a population that excites comes "
+            "after one that inhibits; expected those that excite first, in neulvm.circuit.sizes and all lists that follow it"
+        )
     build(params.Free, config["free"]).check(circuit, window.dt)
     for case in config["clusters"].values():
         build(params.Cluster, case)

@@ -23,7 +23,8 @@ from respike.formats.session import Session, as_text
 from respike.neulvm.params import Data, Window
 
 KEY = "neulvm.data"
-SLACK = 5.0  # mean intervals between spikes, of all cells together, for which a session may be silent at its end (1 in 150)
+READERS = {".nwb": nwb.read, ".npz": spike_times.read}  # of sessions
+SLACK = 5.0  # mean intervals between spikes, of all cells together, for which a session may be silent at either end (1 in 150)
 
 
 class Recording(NamedTuple):
@@ -40,30 +41,29 @@ def read(path: Path, sizes: Sequence[int], data: Data | None = None, window: Win
 
     Of a session, the time that `window` needs. Raises ValueError that names file, field, what was found and was expected.
     """
-    data, window = data or Data(), window or Window()
-    if path.suffix == ".nwb":
-        return _of_session(nwb.read(path, Choice(units=data.units), KEY, trials=False, movie=False), len(sizes), data, window)
-    if path.suffix == ".npz":
-        content: Mapping[str, Any] = arrays.read_npz(path)
-        if "times" in content:
-            session = spike_times.read(path, Choice(units=data.units), KEY, trials=False, movie=False)
-            return _of_session(session, len(sizes), data, window)
-        return _published(path, content, len(sizes))
-    return _published(path, pickles.read(path, f"{KEY}.recording"), len(sizes))
+    data, window, m = data or Data(), window or Window(), len(sizes)
+    if path.suffix == ".npz" and "times" not in (content := arrays.read_npz(path)):
+        return _published(path, content, m, window)
+    if path.suffix in READERS:
+        session = READERS[path.suffix](path, Choice(units=data.units), KEY, trials=False, movie=False)
+        return _of_session(session, m, data, window)
+    return _published(path, pickles.read(path, f"{KEY}.recording"), m, window)
 
 
-def _published(path: Path, content: Mapping[str, Any], m: int) -> Recording:
+def _published(path: Path, content: Mapping[str, Any], m: int, window: Window) -> Recording:
     if "sampled_spikes" not in content:
         raise ValueError(f"{path} has no ['sampled_spikes']; it has {sorted(content)}; the page of neulvm lists what it needs")
     spikes = _spikes(path, content["sampled_spikes"], m)
-    n_steps = len(spikes[0])
-    rates = _array(path, content, "A_t_pop", m) if "A_t_pop" in content else None
+    shape = len(spikes[0]), m
+    rates = _array(path, content, "A_t_pop", shape) if "A_t_pop" in content else None
     if "I_ext" not in content:
         logging.getLogger(__name__).warning("%s has no I_ext: the populations are taken to have no external drive", path)
-    drive = _array(path, content, "I_ext", m) if "I_ext" in content else np.zeros((n_steps, m))
-    for name, array in (("A_t_pop", rates), ("I_ext", drive)):
-        if array is not None and len(array) != n_steps:
-            raise ValueError(f"{path}: {name} has {len(array)} time steps, sampled_spikes has {n_steps}; they must be equal")
+    drive = _array(path, content, "I_ext", shape) if "I_ext" in content else np.zeros(shape)
+    step = np.median(np.diff(_array(path, content, "ts_P", shape[:1]))) if "ts_P" in content else window.fine
+    if not np.isclose(step, window.fine, rtol=0.01):
+        raise ValueError(
+            f"{path}: ts_P has steps of {step:g} s; expected neulvm.window.fine = {window.fine:g} s: set it to that"
+        )
     if rates is not None and (rates < 0).any():
         raise ValueError(f"{path}: A_t_pop holds {rates.min():g}; rates in Hz cannot be negative")
     return Recording(rates, spikes, drive)
@@ -75,9 +75,8 @@ def _spikes(path: Path, given: Any, m: int) -> list[Bool[np.ndarray, "step cell"
     try:
         parts = [np.asarray(part) for part in (given if uneven else np.asarray(given))]
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: sampled_spikes is a {type(given).__name__}; expected an array for each population"
-        ) from error
+        said = f"sampled_spikes is a {type(given).__name__}; expected an array for each population"
+        raise ValueError(f"{path}: {said}") from error
     shape = tuple(part.shape for part in parts) if uneven else np.shape(given)
     if any(part.dtype.kind not in "biuf" for part in parts):
         raise ValueError(f"{path}: sampled_spikes holds {parts[0].dtype} values, expected numbers")
@@ -91,62 +90,67 @@ def _spikes(path: Path, given: Any, m: int) -> list[Bool[np.ndarray, "step cell"
     return [part.astype(bool) for part in parts]
 
 
-def _array(path: Path, content: Mapping[str, Any], name: str, m: int) -> Float[np.ndarray, "step population"]:
+def _array(path: Path, content: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Float[np.ndarray, "*shape"]:
     array = np.asarray(content[name])
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{path}: {name} holds {array.dtype} values, expected numbers")
-    if array.ndim != 2 or array.shape[1] != m:
+    if array.shape != shape:
         raise ValueError(
-            f"{path}: {name} has shape {array.shape}, expected (time, population) with {m} populations, "
-            "as many as neulvm.circuit.sizes in config.yaml has"
+            f"{path}: {name} has shape {array.shape}, expected {shape}: (time, population), as many steps as sampled_spikes "
+            "has and populations as neulvm.circuit.sizes in config.yaml"
         )
     bad = np.argwhere(~np.isfinite(array)) if array.dtype.kind == "f" else []
     if len(bad):
-        raise ValueError(
-            f"{path}: {name}{bad[0].tolist()} is {array[tuple(bad[0])]}, expected finite numbers ({len(bad)} are not)"
-        )
+        found = f"{name}{bad[0].tolist()} is {array[tuple(bad[0])]}"
+        raise ValueError(f"{path}: {found}, expected finite numbers ({len(bad)} are not)")
     return array
 
 
 def _of_session(session: Session, m: int, data: Data, window: Window) -> Recording:
-    """The seconds of a session that `window` needs, from `data.start` on, without a drive."""
-    seconds, pooled = window.end + window.held_out, np.sort(np.concatenate(session.times))
-    slack = SLACK * (pooled[-1] - pooled[0]) / len(pooled)
-    last = max([pooled[-1] + slack, *(part[:, 1].max() for part in session.observed or [] if len(part))])
-    if last < data.start + seconds:
+    """The seconds of a session that `window` needs, from `data.start` on, without a drive; ValueError when they have gaps."""
+    seconds, pooled, chosen = (
+        window.end + window.held_out,
+        np.sort(np.concatenate(session.times)),
+        populations(session, m, data),
+    )
+    end, slack = data.start + seconds, SLACK * (pooled[-1] - pooled[0]) / len(pooled)
+    gap = session.of(np.concatenate(chosen)).gap(data.start, seconds, window.dt)
+    if session.observed is None and (pooled[0] - slack > data.start or pooled[-1] + slack < end):
+        gap = session.span()
+    if gap:
         raise ValueError(
-            f"{session.path}: {session.span()}; neulvm.window needs {seconds:g} s (end and held_out) from {KEY}.start, "
-            f"{data.start:g} s, up to {data.start + seconds:g} s (or obs_intervals); make the window shorter or begin earlier"
+            f"{session.path}: {gap}; neulvm.window needs {seconds:g} s (end and held_out) from {KEY}.start, {data.start:g} s, "
+            f"up to {end:g} s, of every unit in {KEY}.populations; make the window shorter, change {KEY}.start, or name others"
         )
-    n_steps, spikes, chosen = round(seconds / window.fine), [], populations(session, m, data)
-    for units in chosen:
-        raster = np.zeros((n_steps, len(units)), dtype=bool)
+    n_steps = round(seconds / window.fine)
+    spikes = [np.zeros((n_steps, len(units)), dtype=bool) for units in chosen]
+    for raster, units in zip(spikes, chosen, strict=True):
         for cell, unit in enumerate(units):
             steps = np.floor((session.times[unit] - data.start) / window.fine * (1 + 1e-12))
             raster[steps[(steps >= 0) & (steps < n_steps)].astype(np.int64), cell] = True
-        spikes.append(raster)
-    return Recording(None, spikes, np.zeros((n_steps, m)), chosen)
+    return Recording(None, spikes, np.zeros((n_steps, m)), [session.rows[own].tolist() for own in chosen])
 
 
 def populations(session: Session, m: int, data: Data) -> list[list[int]]:
-    """Units of each of the `m` populations: those that `data` lists, or those with its value in a column.
+    """Units, counted as in `session`, of each of the `m` populations: those that `data` lists, or with its value in a column.
 
     ValueError that lists the choices when the file does not say which units are which.
     """
-    n, path = len(session.times), session.path
+    place, path = {row: unit for unit, row in enumerate(session.rows.tolist())}, session.path
     if data.groups:
-        listed = [unit for group in data.groups for unit in group]
-        if len(data.groups) != m or not all(data.groups) or len(set(listed)) < len(listed) or not set(listed) <= set(range(n)):
+        listed = [row for group in data.groups for row in group]
+        if len(data.groups) != m or not all(data.groups) or len(set(listed)) < len(listed) or not set(listed) <= set(place):
+            which = f" with {KEY}.units = {data.units}" if data.units else ""
             raise ValueError(
                 f"{path}: {KEY}.populations = {[list(group) for group in data.groups]}; expected {m} lists (as many as "
-                f"neulvm.circuit.sizes has) of units, each unit once, counted from 0 to {n - 1}"
+                f"neulvm.circuit.sizes has) of units{which}, each once, by their numbers in the file, 0 to {max(place)}"
             )
-        return [list(group) for group in data.groups]
+        return [[place[row] for row in group] for group in data.groups]
     column = data.column or ("populations" if "populations" in session.columns else "")
     values = {name: [as_text(value) for value in column] for name, column in session.columns.items() if name != "id"}
     if m == 1 and not column:
-        return [list(range(n))]
-    names = list(data.order) or sorted(set(values.get(column, [])))
+        return [list(place.values())]
+    names = list(data.order) or [as_text(value) for value in np.unique(session.columns.get(column, []))]
     if len(names) != m or not set(names) <= set(values.get(column, [])):
         there = ", ".join(sorted(set(values[column]))) if column in values else "not there"
         state = f"column {column!r}: {there}" if column else "no column is named"

@@ -34,6 +34,6 @@ def read(path: Path, device: torch.device) -> Fitted:
         network = config.build(Network, stored["network"])
         model = SpikingNetwork(network, stored["n_recorded"], stored["pixels"])
         model.load_state_dict(stored["weights"])
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: not a fit of v1 ({error}); make it again with v1.fit") from error
     return Fitted(model.to(device), stored["dataset"], stored["best_step"], stored["replicate"])

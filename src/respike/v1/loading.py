@@ -13,7 +13,7 @@ from respike.v1.recorded import SPLITS, Counts
 PUBLISHED = ("M_train(last)_natural.npy", *(f"S_1_train(last)_natural_{part}.npy" for part in ("first80", "mid30", "last10")))
 CHOICE = "v1.data.session"  # key of the config
 READERS = {".nwb": (nwb.read, "units/spike_times"), ".npz": (spike_times.read, "times")}  # and where spike times are
-Parts = tuple[Float[np.ndarray, "frame row column"], Counts, np.ndarray]  # movie, spikes, split of each trial
+Parts = tuple[Float[np.ndarray, "frame row column"], Counts, np.ndarray, np.ndarray]  # movie, spikes, split, unit numbers
 
 
 def load(path: Path, preprocessing: Preprocessing, key: str) -> Parts:
@@ -35,15 +35,16 @@ def read_raw(folder: Path, preprocessing: Preprocessing, key: str) -> Parts:
     frames = movies.resize(movies.read(movie_path), preprocessing.pixels)
     spikes = recording.read_spike_times(events_path)
     recording.check_duration(events_path, spikes, movie_path, frames.shape[2], preprocessing.bin_ms / 1000)
-    return _parts(events_path, frames, spikes, preprocessing)
+    return _parts(events_path, frames, spikes, preprocessing, np.arange(spikes.n_units))
 
 
 def _parts(
-    path: Path, frames: Float[np.ndarray, "row column frame"], spikes: recording.SpikeTimes, preprocessing: Preprocessing
-) -> Parts:
+    path: Path, frames: Float[np.ndarray, "row column frame"], spikes: recording.SpikeTimes, preprocessing: Preprocessing,
+    rows: np.ndarray,
+) -> Parts:  # fmt: skip
     split = recorded.split_trials(spikes.n_trials, preprocessing, path)
     counts = recorded.bin_spikes(spikes, frames.shape[2], preprocessing.bin_ms / 1000)
-    return frames.transpose(2, 0, 1), counts[: len(split)], split
+    return frames.transpose(2, 0, 1), counts[: len(split)], split, rows
 
 
 def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
@@ -53,11 +54,10 @@ def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
     frames = movies.resize(movies.grey(paths[0], "the array", movie), preprocessing.pixels)
     n_frames = frames.shape[2]
     for path, part in zip(paths[1:], parts, strict=True):
-        if part.dtype.kind not in "biuf" or part.ndim != 2 or len(part) % n_frames or part.shape[1] != parts[0].shape[-1]:
-            raise ValueError(
-                f"{path}: {part.dtype} of shape {part.shape}; expected numbers, (repetitions x {n_frames} frames, "
-                f"{parts[0].shape[-1]} units)"
-            )
+        units = parts[0].shape[-1] if parts[0].ndim else 0
+        if part.dtype.kind not in "biuf" or part.ndim != 2 or len(part) % n_frames or part.shape[1] != units or not part.size:
+            said = f"{part.dtype} of shape {part.shape}; expected numbers, (repetitions x {n_frames} frames, {units} units)"
+            raise ValueError(f"{path}: {said}, and one repetition at least")
         bad = np.argwhere(~((part >= 0) & (part == np.floor(part)) & np.isfinite(part)))
         if len(bad):
             row, unit = bad[0]
@@ -66,7 +66,7 @@ def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
             )
     split = np.repeat(SPLITS, [len(part) // n_frames for part in parts])
     counts = np.concatenate(parts).astype(np.int64).reshape(len(split), n_frames, -1)
-    return frames.transpose(2, 0, 1), np.pad(counts, ((0, 0), (0, 1), (0, 0))), split
+    return frames.transpose(2, 0, 1), np.pad(counts, ((0, 0), (0, 1), (0, 0))), split, np.arange(counts.shape[2])
 
 
 def read_session(path: Path, preprocessing: Preprocessing) -> Parts:
@@ -80,4 +80,4 @@ def read_session(path: Path, preprocessing: Preprocessing) -> Parts:
     seen = movie.in_trials(path, read.starts, read.stops, choice.seconds, width, CHOICE)
     frames = movies.grey(path, movie.name, seen.transpose(1, 2, 0))
     spikes = recording.flat(path, field, read.cut(frames.shape[2] * width, width))
-    return _parts(path, movies.resize(frames, preprocessing.pixels), spikes, preprocessing)
+    return _parts(path, movies.resize(frames, preprocessing.pixels), spikes, preprocessing, read.rows)

@@ -24,7 +24,7 @@ class Recording(NamedTuple):
     movie: Float[np.ndarray, "frame row column"]  # grey values 0 to 1
     spikes: Bool[np.ndarray, "trial frame cell"]
     split: np.ndarray  # train, test or validation, per trial
-    units: Int[np.ndarray, " cell"]  # numbers of the cells among the units of the raw files
+    units: Int[np.ndarray, " cell"]  # numbers of the cells among the units of the file
     bin_ms: float
     late: int  # spikes of these cells and trials after the last bin, dropped
     merged: int  # second and further spikes in one of these bins, dropped
@@ -61,15 +61,16 @@ def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.
 
 
 def chosen_units(
-    spikes: Bool[np.ndarray, "trial bin unit"], preprocessing: Preprocessing, folder: Path
+    spikes: Bool[np.ndarray, "trial bin unit"], rows: Int[np.ndarray, " unit"], preprocessing: Preprocessing, folder: Path
 ) -> Int[np.ndarray, " cell"]:
-    """Numbers of the units to keep, in their order; ValueError when `folder` has no such units."""
+    """Which units to keep, in their order; `rows` are their numbers in `folder`. ValueError when it has no such units."""
     n_units = spikes.shape[2]
     if preprocessing.units:
-        wrong = [unit for unit in preprocessing.units if not 0 <= unit < n_units]
+        wrong = [unit for unit in preprocessing.units if unit not in rows]
         if wrong:
-            raise ValueError(f"v1.data.units: {wrong} are not among the {n_units} units of {folder}, counted from 0")
-        return np.array(preprocessing.units)
+            which = "" if rows[-1] == n_units - 1 else " that v1.data.session.units takes"
+            raise ValueError(f"v1.data.units: {wrong} are not among the {n_units} units of {folder}{which}, counted from 0")
+        return np.searchsorted(rows, preprocessing.units)
     if preprocessing.most_active > n_units:
         raise ValueError(f"{folder}: {n_units} units; v1.data.most_active asks for {preprocessing.most_active}")
     by_rate = np.argsort(-spikes.mean((0, 1)), kind="stable")

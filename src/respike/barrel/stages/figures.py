@@ -212,7 +212,7 @@ def selectivity(response: dict[str, np.ndarray]):
     """Cells in the triangle of the classes under each condition, by the published test; second row by trials."""
     figure, axes = style.panels(2, 3, 3.3)
     tests = (
-        ("published test", lambda name: analysis.selectivity_by_steps(response[f"{name}_sums"])),
+        ("published test", lambda name: analysis.selectivity_by_steps(response[f"{name}_sums"], response["label"])),
         ("trials, FDR", lambda name: analysis.selectivity_by_trials(response[f"{name}_counts"], response["label"])),
     )
     for row, (test, measure) in zip(axes, tests, strict=True):

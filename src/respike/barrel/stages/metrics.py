@@ -220,7 +220,7 @@ def network(response: dict[str, np.ndarray]) -> Iterator[Measure]:
     seed, dataset, n = int(response["replicate"]), str(response["dataset"]), int(response["sizes"].sum())
     for condition in ("initial", "trained", "shuffled"):
         variant = f"spiking {condition}"
-        by_steps = analysis.selectivity_by_steps(response[f"{condition}_sums"])
+        by_steps = analysis.selectivity_by_steps(response[f"{condition}_sums"], response["label"])
         by_trials = analysis.selectivity_by_trials(response[f"{condition}_counts"], response["label"])
         yield Measure(variant, seed, dataset, "selective cells, published test", by_steps.selective.mean(), "1", n)
         yield Measure(variant, seed, dataset, "selective cells, trials with FDR", by_trials.selective.mean(), "1", n)

@@ -24,10 +24,10 @@ def run(
     device: str,
     out: Path,
 ) -> None:
-    """Mean CV and rate of all cortical cells while the first `samples` samples are played."""
+    """Mean CV and rate of all cortical cells while `samples` samples are played, taken evenly from all of them."""
     network_seed = learning.replicate_seed(seed, 0)  # of the first training from each point; others have other weights
     given, _ = read(inputs, "spiking", coding)
-    played = given.part(np.arange(min(samples, len(given))))
+    played = given.part(np.linspace(0, len(given) - 1, min(samples, len(given))).astype(int))
     rows = []
     for weight, baseline in product(weights, baselines):
         settings = replace(network, initial_weight=weight, baseline=baseline)

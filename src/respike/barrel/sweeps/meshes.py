@@ -12,17 +12,15 @@ from respike.barrel.sweeps.shapes import Part, Shape
 NOT_CONVEX = 1e-3  # of the volume of a part's convex hull: how much its faces may enclose more or less than that
 SPLIT = "expected closed convex parts, split the mesh (v-hacd) and write one group per part"
 
-Faces = list[list[int]]  # numbers of the vertices of each face
-
 
 def choose(files: list[Path], kind: int, index: int) -> Path:
     """The .obj file of object number `index` of a class: of the `files` those in a folder of its name."""
     own = [file for file in files if file.parent.name == params.CLASSES[kind]]
-    if not own:
+    if index >= len(own):
         raise FileNotFoundError(
-            f"{params.CLASSES[kind]}: no .obj file; expected folders {', '.join(params.CLASSES)} in barrel.sweeps.meshes"
+            f"{params.CLASSES[kind]}: {len(own)} .obj files in this folder of barrel.sweeps.meshes, expected objects_per_class"
         )
-    return own[index % len(own)]
+    return own[index]
 
 
 def read(path: Path) -> Shape:
@@ -31,6 +29,8 @@ def read(path: Path) -> Shape:
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         word, *rest = line.split() or [""]
         try:
+            if word in ("v", "f") and len(rest) < 3:
+                raise ValueError(f"{len(rest)}, not three")
             if word == "v":
                 vertices.append([float(value) for value in rest[:3]])
             elif word == "f":
@@ -46,9 +46,9 @@ def read(path: Path) -> Shape:
     return tuple(_part(f"{path}: part {name!r}", points, faces) for name, faces in groups.items())
 
 
-def _part(name: str, vertices: Float[np.ndarray, "vertex 3"], faces: Faces) -> Part:
+def _part(name: str, vertices: Float[np.ndarray, "vertex 3"], faces: list[list[int]]) -> Part:
     used = sorted({i for face in faces for i in face})
-    if used[-1] >= len(vertices) or used[0] < 0 or vertices.shape[1:] != (3,) or not np.isfinite(vertices[used]).all():
+    if used[-1] >= len(vertices) or used[0] < 0 or not np.isfinite(vertices[used]).all():
         raise ValueError(f"{name} names a vertex that is not there or not three finite numbers")
     centre = vertices[used].mean(0)
     points = vertices - centre

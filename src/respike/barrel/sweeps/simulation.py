@@ -1,6 +1,6 @@
 """One whisker sweep in MuJoCo: an object moves through the array, forces and torques at the whiskers' bases come out.
 
-A stand-in for the published Bullet simulation: the same geometry, trajectories and layout, chains of three to nine
+A stand-in for the published Bullet simulation: the same geometry, trajectories and layout, chains of two to nine
 stiff links with one taper law instead of fitted springs. Units of force and torque are arbitrary, as in the original.
 """
 

@@ -56,12 +56,8 @@ def group(name: str, family: str) -> tuple[str, ...]:
 
 
 def plausible(targets: Mapping[str, Target], metrics: Iterable[str]) -> dict[str, Interval]:
-    """The plausibility conditions on `metrics`; ValueError for a metric without one."""
-    bounds = {name: targets[name].plausible if name in targets else None for name in metrics}
-    missing = [name for name, interval in bounds.items() if interval is None]
-    if missing:
-        raise ValueError(f"config: fsbi.targets has no plausible bounds for {missing}; add them or choose other metrics")
-    return {name: interval for name, interval in bounds.items() if interval is not None}
+    """The plausibility conditions on `metrics`, of those that have one."""
+    return {name: targets[name].plausible for name in metrics if name in targets and targets[name].plausible}
 
 
 def meets(table: pd.DataFrame, conditions: Mapping[str, Interval]) -> Bool[np.ndarray, " rule"]:
@@ -72,25 +68,19 @@ def meets(table: pd.DataFrame, conditions: Mapping[str, Interval]) -> Bool[np.nd
     return inside
 
 
-def counts(table: pd.DataFrame, conditions: Mapping[str, Interval]) -> dict[str, int]:
-    """How many rows meet each condition alone."""
-    return {name: int(meets(table, {name: bounds}).sum()) for name, bounds in conditions.items()}
-
-
 def scaled(table: pd.DataFrame, metrics: Sequence[str], log: bool) -> Float[np.ndarray, "rule metric"]:
     """The metrics as the estimator sees them: with `log`, log10(value + FLOOR) of those that are in FLOOR."""
-    columns = [
-        np.log10(table[name].to_numpy(float) + FLOOR[name]) if log and name in FLOOR else table[name].to_numpy(float)
-        for name in metrics
-    ]
-    return np.stack(columns, 1)
+    columns = [(name, table[name].to_numpy(float)) for name in metrics]
+    return np.stack([np.log10(found + FLOOR[name]) if log and name in FLOOR else found for name, found in columns], 1)
 
 
 def relation(table: pd.DataFrame, name: str) -> tuple[float, float]:
     """Do proposals do what they were asked? Of a metric asked for (`aim_<name>`) and found, among rules that have it:
-    correlation of the logarithms (value + FLOOR; nan for fewer than three), and share within a factor of 2.
+    correlation as estimators see them (`scaled`: logarithms of most; nan for fewer than three), share within a factor of 2.
     """
     finished = table[np.isfinite(table[name])]
-    asked, found = (np.log10(finished[column].to_numpy(float) + FLOOR.get(name, 0.01)) for column in (f"aim_{name}", name))
-    correlation = np.corrcoef(asked, found)[0, 1] if len(finished) > 2 else np.nan
+    both = [finished[column].to_numpy(float) for column in (f"aim_{name}", name)]
+    asked, found = (np.log10(values + FLOOR.get(name, 0.01)) for values in both)
+    seen = (asked, found) if name in FLOOR else both
+    correlation = np.corrcoef(*seen)[0, 1] if len(finished) > 2 else np.nan
     return float(correlation), float(np.mean(np.abs(asked - found) <= np.log10(2))) if len(finished) else np.nan

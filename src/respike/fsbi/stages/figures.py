@@ -303,9 +303,8 @@ def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], se
 
 def survival_bars(axes: Axes, table: pd.DataFrame, family: str, targets: Mapping[str, Target]) -> None:
     """Share of the rules that still meet each condition and each group."""
-    metrics = [name for name in metrics_of(family) if name in targets and targets[name].plausible]
     groups = {label: plausible(targets, group(name, family)) for name, label in GROUP_LABELS.items()}
-    single = {name: {name: targets[name].plausible} for name in metrics}
+    single = {name: {name: bounds} for name, bounds in plausible(targets, metrics_of(family)).items()}
     conditions = {"finite": {"rate": (0.0, np.inf)}, **single, **groups}
     shares = [meets(table, bounds).mean() if len(table) else np.nan for bounds in conditions.values()]
     axes.barh(range(len(shares)), shares, color="#56B4E9")

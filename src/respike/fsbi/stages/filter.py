@@ -7,7 +7,7 @@ import numpy as np
 
 from respike.core import files
 from respike.fsbi import rules
-from respike.fsbi.inference.targets import Interval, counts, meets
+from respike.fsbi.inference.targets import Interval, meets
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def run(*, tables: list[Path], out: Path, family: str, round: int, settings: Tra
     finite = np.isfinite(table[metrics].to_numpy(float)).all(1)
     survivors = table[finite & meets(table, margins)]
     if not len(survivors):
-        each = ", ".join(f"{name} in {list(margins[name])}: {n}" for name, n in counts(table, margins).items())
+        each = ", ".join(f"{name} in {list(kept)}: {meets(table, {name: kept}).sum()}" for name, kept in margins.items())
         raise ValueError(
             f"{', '.join(map(str, tables))}: none of {len(table)} rules survives the filter of round {round} "
             f"({int(finite.sum())} finished; {each or 'no bounds'}); widen "

@@ -123,8 +123,8 @@ def against_prior(table: pd.DataFrame, prior: pd.DataFrame, aim: dict[str, Inter
 
 
 def misses(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
-    """Of rules that finished, what each was proposed for against what it has: median distance, correlation of the logarithms,
-    share within a factor of 2; and of how many rules.
+    """Of rules that finished, what each was proposed for against what it has: median distance, correlation and share within a
+    factor of 2 (targets.relation); and of how many rules.
     """
     finished = table[table["outcome"] == FINISHED]
     values = {}

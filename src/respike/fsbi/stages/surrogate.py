@@ -9,6 +9,6 @@ from respike.fsbi.params import THETA
 
 
 def run(*, rules: list[Path], rows: tables.Rows, out: Path, family: str) -> None:
-    """Metrics of `rows` of the files `rules`, in the columns that `fsbi.simulate` writes."""
+    """Metrics of `rows` of the files `rules`: the columns that `fsbi.simulate` writes, but for static weights."""
     table = tables.read(rules, (*tables.IDENTITY, *THETA[family]), rows)
     files.write_table(out, surrogate.measured(table, family))

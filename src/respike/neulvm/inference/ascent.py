@@ -95,13 +95,11 @@ def draw(
 
     The lines of one filter meet in the past, so several paths of the same one would be the same there.
     """
-    samples = [
-        [
-            particles.sample(circuit, trial, batch, settings.particles, 1, seeds.generator(*stream, batch, path), scheme)
-            for batch in range(trial.shape[0])
-        ]
-        for path in range(settings.paths)
-    ]
+
+    def one(batch: int, path: int) -> particles.Samples:
+        return particles.sample(circuit, trial, batch, settings.particles, 1, seeds.generator(*stream, batch, path), scheme)
+
+    samples = [[one(batch, path) for batch in range(trial.shape[0])] for path in range(settings.paths)]
     paths = np.stack([np.concatenate([each.latent for each in path]) for path in samples])
     return paths, np.array([[each.log_likelihood for each in path] for path in samples]).sum(1)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import xlogy
 from scipy.stats import poisson
 
@@ -27,20 +27,23 @@ class Seen(NamedTuple):
     switches: int
     seconds: float
     rates: Float[np.ndarray, " 3"]  # Hz
-    exposure: Float[np.ndarray, " 3"]  # s, of all cells
+    exposure: Float[np.ndarray, " 3"]  # s, of all cells; of the last population 0 where it is one of the two that can win
 
 
 def seen(
-    activity: Float[np.ndarray, "bin population"], rates: Float[np.ndarray, "bin population"], dt: float, cells: float = 1.0
-) -> Seen:
-    """`rates` (Hz; of the recorded cells, `cells` of each population) in the states that `activity` (Hz) shows."""
-    found = states.find(activity, dt)
+    activity: Float[np.ndarray, "bin population"], rates: Float[np.ndarray, "bin population"], dt: float,
+    cells: Int[np.ndarray, " population"],
+) -> Seen:  # fmt: skip
+    """`rates` (Hz; means of the `cells` of each population) in the states that `activity` (Hz) shows."""
+    found, usual = states.find(activity, dt), cells.mean()
     winner = np.repeat(found.winner, round(states.WIDTH / dt))
     known = np.flatnonzero(winner >= 0)
-    rows, first = rates[known], winner[known]
-    parts = rows[np.arange(len(rows)), first], rows[np.arange(len(rows)), 1 - first], rows[:, -1]
-    means = np.array([part.mean() if len(part) else np.nan for part in parts])
-    return Seen(found.n_switches, found.duration, means, np.full(3, len(rows) * dt * cells))
+    first = winner[known]
+    which = np.stack([first, 1 - first, np.full(len(first), len(cells) - 1)])
+    weights = (cells / usual)[which]  # 1 where all populations have as many cells
+    shares = weights.sum(1)
+    means = np.divide((rates[known, which] * weights).sum(1), shares, where=shares > 0, out=np.full(3, np.nan))
+    return Seen(found.n_switches, found.duration, means, shares * dt * usual * [1, 1, len(cells) > 2])
 
 
 def recorded(trial: Trial, latent: Float[np.ndarray, "batch bin population"]) -> Seen:
@@ -48,7 +51,7 @@ def recorded(trial: Trial, latent: Float[np.ndarray, "batch bin population"]) ->
     m = trial.shape[2]
     rates = model.population_means(trials.joined(trial), trial.population) / trial.dt
     activity = latent[:, trial.history :].reshape(-1, m) / trial.dt
-    return seen(activity, rates, trial.dt, len(trial.population) / m)
+    return seen(activity, rates, trial.dt, np.bincount(trial.population))
 
 
 def log_likelihood(data: Seen, run: Seen) -> float:
@@ -85,11 +88,10 @@ def choose(
         for factor in choice.factors:
             circuits.append(scaled(fit, factor, rates, box))
             free = freerun.rates(circuits[-1], choice.seconds, rng, trial.dt, round(choice.history / trial.dt), scheme)
-            run = seen(free, free, trial.dt)
-            named = dict(zip(("rate_up", "rate_down", "rate_last"), run.rates, strict=True))
-            here = {"fit": k, "factor": factor, "switch_rate": run.switches / run.seconds, **named}
-            table.append({**here, "log_likelihood": log_likelihood(data, run)})
-    rows = pd.DataFrame(table)
+            run = seen(free, free, trial.dt, np.ones(trial.shape[2]))
+            table.append((k, factor, run.switches / run.seconds, *run.rates, log_likelihood(data, run)))
+    columns = ["fit", "factor", "switch_rate", "rate_up", "rate_down", "rate_last", "log_likelihood"]
+    rows = pd.DataFrame(table, columns=columns)
     if not np.isfinite(rows["log_likelihood"]).any():
         said = "neulvm.choose: no free run, or not the recording, has a winner and a loser; the best fit is chosen as it is"
         logging.getLogger(__name__).warning(said)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.linalg import eigh
 
 from respike.core import calibration, seeds
-from respike.neulvm.inference.posterior import JUDGED, Regression
+from respike.neulvm.inference.posterior import Regression
 
 DRAWS = 300  # of each case's posterior, at most
 
@@ -17,14 +17,10 @@ def cases(
     learnt: Regression, features: Float[np.ndarray, " feature"], share: float
 ) -> tuple[Float[np.ndarray, "case free"], Float[np.ndarray, "draw case free"]]:
     """Parameters (logits) of the simulations near the recording, and draws of the posterior of each, itself left out."""
-    judged = learnt.near(learnt.guess(features[None])[0], share)[:JUDGED]
-    draws = []
-    for k in judged:
-        others = learnt.near(learnt.guesses[k], share)
-        others = others[others != k]
-        rows = np.linspace(0, len(others) - 1, min(DRAWS, len(judged))).astype(int)
-        draws.append(learnt.guesses[k] + learnt.errors[others[rows]])
-    return (learnt.guesses + learnt.errors)[judged], np.stack(draws, axis=1)
+    judged, others = zip(*learnt.cases(features, share), strict=True)
+    rows = [near[np.linspace(0, len(near) - 1, min(DRAWS, len(judged))).astype(int)] for near in others]
+    draws = [learnt.guesses[k] + learnt.errors[own] for k, own in zip(judged, rows, strict=True)]
+    return (learnt.guesses + learnt.errors)[list(judged)], np.stack(draws, axis=1)
 
 
 def combinations(

@@ -106,8 +106,9 @@ def e_step_lbfgs(circuit: Circuit, trial: Trial, latent: Latent, fit: Fit, seen:
 
     Each population is measured in units of the spread that its size gives its activity, so that all have similar curvature.
     """
-    history = trial.history
-    sizes = np.asarray(circuit.sizes, dtype=float)
+    if not fit.e_steps:  # the optimiser would make one
+        return latent
+    history, sizes = trial.history, np.asarray(circuit.sizes, dtype=float)
     scale = np.sqrt(np.maximum(latent[:, history:].mean((0, 1)), 1e-4) / sizes)
     full, last = latent.copy(), []
 
@@ -154,10 +155,9 @@ def advance(state: State, trial: Trial, box: Box, fit: Fit) -> None:
         state.circuit, n_iterations = m_step(state.circuit, trial, state.latent, box, fit, state.logger("M"))
         state.moved, state.due = n_iterations > 1, "E"
         return
-    improved = True
     if fit.e_step == "adam":
         state.latent, improved = e_step_adam(state, trial, fit)
     else:
-        state.latent = e_step_lbfgs(state.circuit, trial, state.latent, fit, state.logger("E"))
+        state.latent, improved = e_step_lbfgs(state.circuit, trial, state.latent, fit, state.logger("E")), True
     state.iteration, state.due = state.iteration + 1, "M"
     state.done = state.iteration >= fit.iterations or not (state.moved and improved)

@@ -90,15 +90,13 @@ def propose(trial: Trial, search: Box, n: int, tolerance: float, rng: np.random.
         n_kept = sum(map(len, room))
         if n_kept >= CANDIDATES * n or (number + 1 >= VAIN_ROUNDS and not n_kept):
             break
-    weight = np.concatenate(room)
+    weight, found = np.concatenate(room), rates.round(1).tolist()
     if not len(weight) and tolerance < WIDEST:
         said = "no circuit in neulvm.prior has the recorded rates %s Hz up to a factor of %.1f: taken up to its square"
-        logging.getLogger(__name__).warning(said, rates.round(1).tolist(), np.exp(tolerance))
+        logging.getLogger(__name__).warning(said, found, np.exp(tolerance))
         return propose(trial, search, n, 2 * tolerance, rng)
     if not len(weight):
-        raise ValueError(
-            f"no circuit in neulvm.prior fires at the recorded rates {rates.round(1).tolist()} Hz; widen the prior"
-        )
+        raise ValueError(f"no circuit in neulvm.prior fires at the recorded rates {found} Hz; widen the prior")
     return np.concatenate(kept)[rng.choice(len(weight), n, p=weight / weight.sum())]
 
 

@@ -6,7 +6,6 @@ also gives the likelihood of the recorded spikes, with the latent activity integ
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -150,8 +149,7 @@ def _filter(rng, swarm, neurons, current, k, lines):
     return total + _normalise(log_w, w), w
 
 
-@dataclass(frozen=True)
-class Samples:
+class Samples(NamedTuple):
     """What the filter says about one batch."""
 
     log_likelihood: float  # of the recorded spikes, nats

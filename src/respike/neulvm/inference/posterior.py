@@ -6,6 +6,7 @@ simulations like the recording, which it was not fitted to (ABC with regression 
 nearness of Fearnhead & Prangle 2012). Parameters are regressed as logits of their place in the box.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,12 @@ class Regression:
         distance = (((self.guesses - guess) / self.errors.std(0)) ** 2).sum(1)
         return np.argsort(distance, kind="stable")[: max(2, round(share * len(distance)))]
 
+    def cases(self, features: Float[np.ndarray, " feature"], share: float) -> Iterator[tuple[int, np.ndarray]]:
+        """Simulations near the recording, at most JUDGED, each with those near to it, itself left out."""
+        for k in self.near(self.guess(features[None])[0], share)[:JUDGED]:
+            others = self.near(self.guesses[k], share)
+            yield k, others[others != k]
+
 
 def predicted(
     trial: Trial, search: Box, posterior: Posterior, theta: Float[np.ndarray, "draw free"], stream: tuple
@@ -87,10 +94,6 @@ def coverage(learnt: Regression, features: Float[np.ndarray, " feature"], share:
 
     The posterior of each is made as that of the recording, from simulations other than itself.
     """
-    judged = learnt.near(learnt.guess(features[None])[0], share)[:JUDGED]
-    rank = np.empty((len(judged), len(names)))
-    for row, k in enumerate(judged):
-        others = learnt.near(learnt.guesses[k], share)
-        rank[row] = (learnt.errors[others[others != k]] < learnt.errors[k]).mean(0)
+    rank = np.array([(learnt.errors[others] < learnt.errors[k]).mean(0) for k, others in learnt.cases(features, share)])
     table = {f"within_{round(100 * level)}": (np.abs(rank - 0.5) <= level / 2).mean(0) for level in LEVELS}
-    return pd.DataFrame({"name": names, "judged": len(judged), "mean_rank": rank.mean(0), **table})
+    return pd.DataFrame({"name": names, "judged": len(rank), "mean_rank": rank.mean(0), **table})

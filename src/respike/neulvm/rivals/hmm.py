@@ -1,6 +1,6 @@
 """Hidden Markov model, a baseline: two hidden states, each with its own rate of each neuron."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,8 +14,7 @@ START = np.full(2, 0.5)
 PRIOR_MOVES = 0.5  # transitions of each kind that count as seen: after a single switch no state is one that is never left
 
 
-@dataclass(frozen=True)
-class Hmm:
+class Hmm(NamedTuple):
     """Chance of a spike in each state, and of each transition (from, to)."""
 
     p: Float[np.ndarray, "state neuron"]

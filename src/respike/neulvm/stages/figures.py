@@ -10,7 +10,7 @@ from scipy.stats import gaussian_kde
 from respike.core import calibration, files, style
 from respike.neulvm import fitted, simulation, states, trials
 from respike.neulvm.inference.box import value
-from respike.neulvm.params import GROUPS, Circuit
+from respike.neulvm.params import Circuit
 
 COLORS = ["#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9"]  # populations: excitatory warm, then the others
 LOOK = {  # how each simulated model is drawn: label, colour
@@ -32,30 +32,34 @@ def run(
     recorded = trials.read(trial)
     simulated = simulation.read(runs, files.read_arrays(baselines))
     models, end, truth = [fitted.read(path) for path in fits], fitted.read(refined), circuit if embedded else None
+    names, draws = populations(circuit), files.read_table(samples)
     drawn = {
-        "inferred": inferred(recorded, files.read_arrays(latent, "first", "last")),
+        "inferred": inferred(recorded, files.read_arrays(latent, "first", "last"), names),
         "losses": losses([files.read_table(path) for path in logs], fitted.read(best).about["start"]),
-        "free": free(simulated),
-        "parameters": parameters(models, {"refined": end, "chosen": fitted.read(chosen)}, truth),
+        "free": free(simulated, names),
+        "parameters": parameters(models, {"refined": end, "chosen": fitted.read(chosen)}, truth, list(draws), names),
         "likelihood": likelihood(files.read_table(rounds), end.about["rounds"]),
-        "posterior": posterior(files.read_table(samples), models, truth),
+        "posterior": posterior(draws, models, truth, names),
         "dwell": dwell(simulated, circuit.has_rivals),
-        "pulses": pulses(simulated),
-        "bins": bins(files.read_table(binning)),
+        "pulses": pulses(simulated, names),
+        "bins": bins(files.read_table(binning), names[-1]),
         "diagnostics": calibrated(files.read_arrays(diagnostics)),
-        "combinations": combinations(files.read_arrays(diagnostics), len(circuit.sizes)),
+        "combinations": combinations(files.read_arrays(diagnostics), names),
     }
     for name, figure in drawn.items():
-        style.save(figure, folder, name, recorded.dataset)
+        style.save(figure, folder, name, "circuit of the config" if name == "bins" and not embedded else recorded.dataset)
     style.save(cluster_states(files.read_arrays(clusters)), folder, "clusters", "embedded cluster network")
 
 
-def _population(m: int, n: int) -> str:
-    return f"I{m - 1}" if n > 3 and m > 1 else (f"E{m + 1}" if m < n - 1 else "I") if n > 1 else "population"
+def populations(circuit: Circuit) -> list[str]:
+    """Names of the populations: E or I by what they do to others, with a number where there are several; of one, no letter."""
+    kinds = ["I" if sum(row) < 0 else "E" for row in circuit.connectivity]
+    several = [f"{kind}{kinds[: m + 1].count(kind)}" if kinds.count(kind) > 1 else kind for m, kind in enumerate(kinds)]
+    return several if len(kinds) > 1 else ["population"]
 
 
-def _parameter(name: str, n: int) -> str:
-    where = " to ".join(_population(int(part), n) for part in name.split("_") if part.isdigit())
+def _parameter(name: str, names: list[str]) -> str:
+    where = " to ".join(names[int(part)] for part in name.split("_") if part.isdigit())
     return f"{name.rstrip('_0123456789').replace('_', ' ').replace('rest', 'rest potential')} of {where}"
 
 
@@ -64,7 +68,7 @@ def _say_without_states(axis, apart: bool) -> None:
         axis.set(title="not applicable: no two populations that excite", xscale="linear", yscale="linear")
 
 
-def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
+def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray], names: list[str]):
     """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
     trial = recorded.trial
     n, time, smooth = trial.shape[2], (np.arange(trial.shape[1]) + 0.5) * trial.dt, 0.02 / trial.dt
@@ -74,7 +78,7 @@ def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
     steps, cells = np.nonzero(trial.spikes[0, trial.history :])
     for m in range(n):
         mine = trial.population[cells] == m
-        axes[0].plot(time[steps[mine]], cells[mine] + 1, "|", color=COLORS[m], markersize=4, markeredgewidth=0.7)
+        axes[0].plot(time[steps[mine]], cells[mine] + 1, "|", color=COLORS[m % len(COLORS)], markersize=4, markeredgewidth=0.7)
     axes[0].set(ylabel="neuron", title="recorded spikes, colour: population", ylim=(0, len(trial.population) + 1))
     axes[0].yaxis.get_major_locator().set_params(integer=True)
     axes[1].plot(time, trial.drive[0], linewidth=0.5)
@@ -85,8 +89,8 @@ def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray]):
             axis.plot(time, truth, color="0.6", label="truth (20 ms)")
         axis.plot(time, latent["first"][0, trial.history :, m] / trial.dt, "--", color="black", linewidth=0.8, label="start")
         fitted_rate = gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth)
-        axis.plot(time, fitted_rate, color=COLORS[m], linewidth=0.8, label="after EM (20 ms)")
-        axis.set(ylabel=f"{_population(m, n)} (Hz)", ylim=(0, 50))
+        axis.plot(time, fitted_rate, color=COLORS[m % len(COLORS)], linewidth=0.8, label="after EM (20 ms)")
+        axis.set(ylabel=f"{names[m]} (Hz)", ylim=(0, 50))
         axis.legend(ncols=3, loc="upper right")
     axes[-1].set(xlabel="time in the fitted window (s)", xlim=(0, time[-1]))
     return figure
@@ -103,12 +107,12 @@ def losses(logs: list[pd.DataFrame], best: int):
         for row, name in enumerate(("loss_spikes", "loss_latent", "total")):
             axes[row, 0].plot(np.arange(len(log)), log[name], **look)
             axes[row, 1].plot(last["number"], last[name], **look)
-    for row, name in enumerate(("recorded spikes", "latent activity", "total")):
-        axes[row, 0].set(ylabel=f"loss, {name}\n(nats per bin)")
-    for axis in axes[:, 0]:  # the first iterations start far away
-        shown = np.concatenate([line.get_ydata()[10:] for line in axis.get_lines()])
+    for axis, name in zip(axes[:, 0], ("recorded spikes", "latent activity", "total"), strict=True):
+        lines = [line.get_ydata() for line in axis.get_lines()]
+        shown = np.concatenate([line[min(10, len(line) // 2) :] for line in lines])  # the first iterations start far away
         low, high = shown.min(), np.quantile(shown, 0.95)
         axis.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
+        axis.set_ylabel(f"loss, {name}\n(nats per bin\nand population)")
     axes[0, 0].set(title="all M- and E-steps")
     axes[0, 1].set(title="last E-step")
     for axis in axes[2]:
@@ -116,15 +120,14 @@ def losses(logs: list[pd.DataFrame], best: int):
     return figure
 
 
-def free(simulated: dict[str, dict[str, np.ndarray]]):
+def free(simulated: dict[str, dict[str, np.ndarray]], names: list[str]):
     """(c) Free simulation of 100 s of each model and baseline: smoothed rates of the populations."""
     figure, axes = style.plt.subplots(len(simulated), 1, figsize=(7.2, 1.2 * len(simulated)), sharex=True, squeeze=False)
     for axis, (name, arrays) in zip(axes[:, 0], simulated.items(), strict=True):
         dt = float(arrays["dt"])
         rates = gaussian_filter1d(arrays["free"][: round(100 / dt)].astype(float), 0.08 / dt, axis=0)
-        time, n = np.arange(len(rates)) * dt, rates.shape[1]
-        for m in range(n):
-            axis.plot(time, rates[:, m], color=COLORS[m], linewidth=0.7, label=_population(m, n))
+        for m, label in enumerate(names):
+            axis.plot(np.arange(len(rates)) * dt, rates[:, m], color=COLORS[m % len(COLORS)], linewidth=0.7, label=label)
         beyond = f", up to {rates.max():.0f} Hz" if rates.max() > 50 else ""
         axis.set(ylabel="rate (Hz)", title=LOOK.get(name, (name, ""))[0] + beyond, ylim=(0, 50))
     axes[0, 0].legend(ncols=3, loc="upper right")
@@ -142,36 +145,33 @@ def likelihood(table: pd.DataFrame, counted: list[int]):
     return figure
 
 
-def parameters(fits: list[fitted.Fitted], others: dict[str, fitted.Fitted], truth: Circuit | None):
-    """(d) Parameters of every start over the true ones (or as they are), coloured by the loss; crosses: refined, chosen."""
-    figure, axes = style.panels(1, 1, height=3.0)
-    axis, n, unit = axes[0, 0], len(fits[0].circuit.sizes), truth.vector() if truth else 1.0
-    names = [f"{group.replace('_', ' ')} {_population(m, n)}" for group in GROUPS for m in range(n)]
+def parameters(
+    fits: list[fitted.Fitted], others: dict[str, fitted.Fitted], truth: Circuit | None, free: list[str], names: list[str]
+):
+    """(d) What was fitted (`free`) over the true values (or as it is), each start by its loss; crosses: refined, chosen."""
+    figure, ((axis,),) = style.panels(1, 1, height=3.2, width=6.4)
+    unit = [value(truth, name) if truth else 1.0 for name in free]
+    values = np.array([[value(model.circuit, name) for name in free] for model in (*fits, *others.values())]) / unit
     losses = np.array([fit.about["loss"] for fit in fits])
-    for fit in fits:
-        values = fit.circuit.vector() / unit
-        dots = axis.scatter(
-            np.arange(len(values)), values, c=np.full(len(values), fit.about["loss"]), vmin=losses.min(),
-            vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3,
-        )  # fmt: skip
-    for name, other in others.items():
-        share, (label, color) = other.circuit.vector() / unit, LOOK[name]
-        axis.plot(np.arange(len(share)), share, "x", color=color, label=label, zorder=4)
+    x, c = np.broadcast_arrays(np.arange(len(free)), losses[:, None])
+    dots = axis.scatter(x, values[: len(fits)], c=c, vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3)
+    for name, share in zip(others, values[len(fits) :], strict=True):
+        label, color = LOOK[name]
+        axis.plot(np.arange(len(free)), share, "x", color=color, label=label, zorder=4)
     axis.legend(loc="upper left")
-    figure.colorbar(dots, ax=axis, label="loss (nats per bin)")
+    figure.colorbar(dots, ax=axis, label="loss (nats per bin and population)")
     axis.axhline(1, color="0.6", linewidth=0.7)
-    axis.set_xticks(np.arange(len(names)), names, rotation=90)
+    axis.set_xticks(np.arange(len(free)), [_parameter(name, names) for name in free], rotation=90)
     axis.set(ylabel="fitted / true" if truth else "fitted", yscale="log")
     axis.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
     axis.minorticks_off()
     return figure
 
 
-def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit | None):
+def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit | None, names: list[str]):
     """(i) Posterior: inhibitory coupling against each resting potential, a ridge, and the excitatory couplings."""
-    n = len(fits[0].circuit.sizes)
     couplings = [name for name in samples if name.startswith("coupling")]
-    pairs = [(couplings[-1], f"rest_{m}") for m in range(n)]
+    pairs = [(couplings[-1], f"rest_{m}") for m in range(len(names))]
     pairs += [(couplings[0], couplings[1])] if len(couplings) > 1 else []
     figure, axes = style.plt.subplots(1, len(pairs), figsize=(2.3 * len(pairs), 2.5), squeeze=False)
     for axis, (x, y) in zip(axes[0], pairs, strict=True):
@@ -181,7 +181,7 @@ def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit |
             axis.plot(value(fit.circuit, x), value(fit.circuit, y), "x", color="#0072B2", label="EM")
         if truth:
             axis.plot(value(truth, x), value(truth, y), "*", color="black", markersize=8, label="truth")
-        axis.set(xlabel=f"{_parameter(x, n)} (noise widths)", ylabel=f"{_parameter(y, n)} (noise widths)")
+        axis.set(xlabel=f"{_parameter(x, names)} (noise widths)", ylabel=f"{_parameter(y, names)} (noise widths)")
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
     axes[0, 0].legend(handles.values(), handles.keys(), fontsize=6)
     return figure
@@ -215,7 +215,7 @@ def calibrated(found: dict[str, np.ndarray]):
     return figure
 
 
-def combinations(found: dict[str, np.ndarray], n: int):
+def combinations(found: dict[str, np.ndarray], names: list[str]):
     """(l) What the spikes tell beyond the rates: spread that is left to combinations of parameters, and their weights."""
     figure, ((left, weights),) = style.panels(1, 2, height=3.2)
     rows = np.arange(len(found["left"]))
@@ -223,7 +223,7 @@ def combinations(found: dict[str, np.ndarray], n: int):
     left.axvline(1, color="0.6", linewidth=0.7)
     left.set(xlabel="sd, posterior / prior", ylabel="combination", ylim=(len(rows) - 0.5, -0.5))
     image = weights.imshow(found["weights"], cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
-    weights.set_xticks(rows, [_parameter(str(name), n) for name in found["names"]], rotation=90)
+    weights.set_xticks(rows, [_parameter(str(name), names) for name in found["names"]], rotation=90)
     weights.set(title="weights of the parameters")
     figure.colorbar(image, ax=weights)
     return figure
@@ -236,10 +236,9 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], apart: bool):
     for (label, color), (rates, dt) in curves.items():
         visits = np.sort(states.find(rates, dt, apart).dwell)
         if len(visits) > 1:
-            axes[0, 0].step(
-                visits, 1 - np.arange(len(visits)) / len(visits), where="pre", color=color, linewidth=1,
-                linestyle="-" if color else ":", label=f"{label} ({len(visits)})",
-            )  # fmt: skip
+            look = {"color": color, "linewidth": 1, "linestyle": "-" if color else ":"}
+            longer = 1 - np.arange(len(visits)) / len(visits)
+            axes[0, 0].step(visits, longer, where="pre", label=f"{label} ({len(visits)})", **look)
     axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", yscale="log", xscale="log")
     if axes[0, 0].get_lines():
         axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
@@ -264,32 +263,30 @@ def cluster_states(cases: dict[str, np.ndarray]):
     return figure
 
 
-def pulses(simulated: dict[str, dict[str, np.ndarray]]):
+def pulses(simulated: dict[str, dict[str, np.ndarray]], names: list[str]):
     """(g) Mean response of each population to the pulses (grey: where one goes in); dotted: baselines."""
-    n = next(iter(simulated.values()))["pulsed"].shape[2]
-    figure, axes = style.plt.subplots(1, n, figsize=(2.4 * n, 2.4), sharey=True, squeeze=False)
+    figure, axes = style.plt.subplots(1, len(names), figsize=(2.4 * len(names), 2.4), sharey=True, squeeze=False)
     for name, arrays in simulated.items():
         dt = float(arrays["dt"])
         label, color = LOOK.get(name, (name, None))
         means = gaussian_filter1d(arrays["pulsed"].mean(0).astype(float), 0.02 / dt, axis=0)
         for m, axis in enumerate(axes[0]):
-            line = "-" if color else ":"
-            axis.plot(np.arange(len(means)) * dt, means[:, m], line, color=color, linewidth=1, label=label)
+            axis.plot(np.arange(len(means)) * dt, means[:, m], "-" if color else ":", color=color, linewidth=1, label=label)
     for m, axis in enumerate(axes[0]):
         on = np.flatnonzero(arrays["pulse"][:, m])
         if len(on):
             axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
-        axis.set(xlabel="time in the trial (s)", title=_population(m, n), ylim=(0, 50))  # a GLM can run away
+        axis.set(xlabel="time in the trial (s)", title=names[m], ylim=(0, 50))  # a GLM can run away
     axes[0, 0].set(ylabel="mean rate over trials (Hz)")
     axes[0, -1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
 
 
-def bins(table: pd.DataFrame):
-    """(h) Rates in the states and switch rate of the true circuit against the bin; lines: the network."""
+def bins(table: pd.DataFrame, last: str):
+    """(h) Rates in the states and switch rate of the circuit of the config against the bin; lines: the network."""
     figure, ((rates, switches),) = style.panels(1, 2, height=2.6)
     network = table[table["model"] == "network"].iloc[0]
-    columns = {"up": ("winner", COLORS[0]), "down": ("loser", COLORS[1]), "others": ("I", COLORS[2])}
+    columns = {"up": ("winner", COLORS[0]), "down": ("loser", COLORS[1]), "others": (last, COLORS[2])}
     for scheme, marker, fill in (("exact", "o", "full"), ("compat", "s", "none")):
         part, look = table[table["model"] == scheme].sort_values("dt"), {"marker": marker, "fillstyle": fill}
         for column, (label, color) in columns.items():

@@ -35,13 +35,13 @@ def run(
     recorded, truth, apart = trials.read(trial), circuit if embedded else None, circuit.has_rivals
     models = {"em": fitted.read(best), "refined": fitted.read(refined), "chosen": fitted.read(chosen)}
     rivals = files.read_arrays(baselines)
-    simulated = simulation.read(runs, rivals)
+    simulated, draws = simulation.read(runs, rivals), files.read_table(samples)
     groups = [
         inferred(recorded, files.read_arrays(latent, "first", "last"), apart),
         partitioned(recorded, seed),
-        parameters([fitted.read(path) for path in fits], models, truth, recorded),
+        parameters([fitted.read(path) for path in fits], models, truth, recorded, len(list(draws))),
         *(named(path.stem.replace("_", " "), measurement.ratios(fitted.read(path).circuit, circuit)) for path in known),
-        sampled(files.read_table(samples), files.read_table(intervals), truth),
+        sampled(draws, files.read_table(intervals), truth),
         diagnosed(files.read_arrays(diagnostics)),
         *(each_recording(files.read_table(path), simulated["network"]) for path in recordings),
         *(recovered(files.read_table(path), circuit) for path in recovery),
@@ -54,7 +54,9 @@ def run(
     ]
     rows = [row for group in groups for row in group if np.isfinite(row[2])]
     rows += against_network(rows)
-    files.write_table(out, measures.table("neulvm", [_measure(recorded.dataset, seed, *row) for row in rows]))
+    others = {"clusters": "embedded cluster network"} | ({} if embedded else {"bins": "circuit of the config"})
+    told = [_measure(others.get(row[0].partition(" ")[0], recorded.dataset), seed, *row) for row in rows]
+    files.write_table(out, measures.table("neulvm", told))
     files.write_table(facts, measures.facts("neulvm", [*inferred_by(fits), *tried_by(recordings)]))
 
 
@@ -94,9 +96,8 @@ def against_network(rows: list[tuple]):
 
 
 def _measure(dataset: str, seed: int, variant: str, metric: str, value: float, unit: str, n: int, recording=None) -> Measure:
-    """A row of the table; for further recordings their number is the seed. The cluster states are no recording and say so."""
-    name = "embedded cluster network" if variant.startswith("clusters") else dataset
-    return Measure(variant, seed if recording is None else int(recording), name, metric, float(value), unit, n)
+    """A row of the table; for further recordings their number is the seed."""
+    return Measure(variant, seed if recording is None else int(recording), dataset, metric, float(value), unit, n)
 
 
 def inferred(recorded: Trials, latent: dict[str, np.ndarray], apart: bool = True):
@@ -127,15 +128,16 @@ def partitioned(recorded: Trials, seed: int):
     yield "data", "partition_accuracy", partition.accuracy(group, trial.population), "", len(group)
 
 
-def parameters(fits: list[Fitted], models: dict[str, Fitted], truth: Circuit | None, recorded: Trials):
-    """Losses of the starts, and the parameters of the models, by name, over the true ones."""
+def parameters(fits: list[Fitted], models: dict[str, Fitted], truth: Circuit | None, recorded: Trials, free: int):
+    """Losses of the starts, and the parameters of the models (`free` of them, if not shared), by name, over the true ones."""
     losses = [fit.about["loss"] for fit in fits]
     for fit in fits:
         yield f"start{fit.about['start']}", "loss", fit.about["loss"], "nats", 1
     yield "em", "loss", models["em"].about["loss"], "nats", len(fits)
     yield "em", "loss_worst", max(losses), "nats", len(fits)
     for name, model in models.items():
-        yield name, "at_bound", len(model.about["at_bound"]), "", len(model.circuit.vector())
+        n = len(GROUPS) * len(set(model.circuit.kinds)) if name == "chosen" else free
+        yield name, "at_bound", len(model.about["at_bound"]), "", n
         if truth is not None:
             yield from named(name, measurement.ratios(model.circuit, truth))
             yield from pulls(name, model.circuit, truth, recorded)
@@ -288,7 +290,7 @@ def clustered(cases: dict[str, np.ndarray]):
 
 
 def binned(table: pd.DataFrame):
-    """Rates and switches of the true circuit in bins of different length."""
+    """Rates and switches of the circuit of the config in bins of different length."""
     for row in table.itertuples():
         variant = row.model if row.model.startswith("network") else f"{row.model} {1000 * row.dt:g} ms"
         for name, unit in (("up", "Hz"), ("down", "Hz"), ("others", "Hz"), ("switch_rate", "1/s")):

@@ -21,16 +21,17 @@ def run(
     `models`: for each of `choose.recordings` others, what the models that are fitted to it do (`inference.tried`);
     `network`: free simulation of the hidden network.
 
-    Like the embedded recording, each holds a switch where the circuit has two excitatory populations that could switch.
+    Like the embedded recording, each has its drive, or holds a switch where two excitatory populations could switch.
     """
-    population, search = trials.read(trial).trial.population, box.build(circuit, prior)
+    recorded, search = trials.read(trial).trial, box.build(circuit, prior)
+    population, drive = recorded.population, recorded.drive.reshape(-1, recorded.shape[2])
     stored = files.read_arrays(pairs, "theta", "features")
     learnt = inference.learn(stored["theta"], stored["features"], search)
     truth, names = search.vector(circuit) * search.high, search.names
     rows = []
     for number in range(posterior.recordings):
         rng = seeds.generator(seed, "neulvm", "recovery", number)
-        spikes = embedded.window_spikes(circuit, int(np.bincount(population).max()), window, rng)
+        spikes = embedded.window_spikes(circuit, int(np.bincount(population).max()), window, drive, rng)
         features = summaries.find(spikes, population, window.dt)
         samples = inference.draws(learnt, features, posterior.share, search) / truth
         low, high = np.quantile(samples, [0.05, 0.95], axis=0)

@@ -120,7 +120,7 @@ def rasters(shown: Shown) -> plt.Figure:
 def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: float, title: str) -> None:
     step, cell = np.nonzero(trial)
     style.raster(panel, step * bin_seconds, cell)
-    panel.set(title=title)
+    panel.set(title=title, xlabel="time in the run (s)")
     panel.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -153,7 +153,7 @@ def psth(shown: Shown) -> plt.Figure:
             panel.plot(time, shown.runs(name)[:, :, cell].mean(0), color=color, linewidth=0.8, label=name)
         panel.set(title=f"cell {cell}", ylim=(0, None))
     for panel in axes[-1]:
-        panel.set(xlabel="time (s)")
+        panel.set(xlabel="time in the run (s)")
     figure.supylabel("spike probability per bin", fontsize=8)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(shown.simulations) + 1)
     return figure
