@@ -59,6 +59,13 @@ def test_a_state_of_another_job_is_discarded_aloud(tmp_path, form, capsys, setti
     assert not any(path.exists() for path in partial.paths(out))
 
 
+def test_a_path_may_be_written_in_another_way(tmp_path, form):
+    files.maker["arguments"] = ["--out", "fits/out.csv"]
+    partial.save(tmp_path / "out.csv", SETTINGS, {"rows": [1]}, form)
+    files.maker["arguments"] = ["--out", "./fits//out.csv"]
+    assert partial.resume(tmp_path / "out.csv", SETTINGS, form)["rows"] == [1]
+
+
 def test_what_stands_in_the_output_does_not_matter(tmp_path, form):
     out = tmp_path / "out.csv"
     files.maker["inputs"] = {"in.csv": "1", str(out): "what an earlier run left"}

@@ -67,7 +67,8 @@ def discard(path: Path) -> None:
 def _key(output: Path, settings: Mapping[str, Any]) -> str:
     """What a state rests on: settings, code, the command line, the device, and the content of every input."""
     inputs = {path: digest for path, digest in files.maker.get("inputs", {}).items() if path != str(output)}
-    told = [files.maker.get(fact) for fact in ("code", "arguments", "device")]  # a device sets the last digits
+    words = [str(Path(word)) for word in files.maker.get("arguments", ())]  # ./fit.pt is fit.pt
+    told = words, *(files.maker.get(fact) for fact in ("code", "device"))  # a device sets the last digits
     return repr((sorted(settings.items()), told, sorted(inputs.items())))
 
 
