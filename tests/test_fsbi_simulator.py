@@ -547,6 +547,30 @@ def test_a_missing_binary_is_named(pretend, tmp_path):
         run_chunk(tmp_path, 0, 1)
 
 
+def test_a_binary_that_was_left_behind_is_built_again_by_its_own_command(pretend, tmp_path, monkeypatch):
+    """As in a scenario, which takes the description from this folder."""
+    description, main, begun = tmp_path / "binary.json", tmp_path / "key/main", []
+    words = ["--folder", str(tmp_path), "--out", str(description)]
+    monkeypatch.setattr(files, "maker", {"stage": "fsbi.build", "arguments": words})
+    files.write_text(description, description.read_text())
+    whole = main.read_bytes()
+
+    def again(command, check):
+        begun.append(command[1:])
+        main.write_bytes(whole)
+
+    monkeypatch.setattr(binary.subprocess, "run", again)
+    for spoil in (main.unlink, lambda: main.write_bytes(b"damaged")):
+        spoil()
+        Simulator(description, Simulation())
+    assert begun == [["-m", "respike", "fsbi.build", *words]] * 2
+    monkeypatch.chdir(tmp_path)
+    main.unlink()
+    with pytest.raises(files.CorruptFile, match="main does not exist"):
+        Simulator(Path("binary.json"), Simulation())  # the command of another folder would build elsewhere
+    assert len(begun) == 2
+
+
 def test_a_damaged_binary_is_not_run(pretend, tmp_path):
     (tmp_path / "key" / "main").write_bytes(b"damaged")
     with pytest.raises(files.CorruptFile, match="main .*is not the binary that was built; delete .*binary.json"):

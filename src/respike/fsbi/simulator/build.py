@@ -57,9 +57,7 @@ def find_compiler() -> list[str]:
     """The C++ compiler with its arguments: $CXX or g++; FileNotFoundError when it is not installed."""
     compiler = shlex.split(os.environ.get("CXX", "")) or ["g++"]
     if shutil.which(compiler[0]) is None:
-        raise FileNotFoundError(
-            f"fsbi.build: the C++ compiler {compiler[0]!r} is not on the PATH; install g++ or set CXX to one"
-        )
+        raise FileNotFoundError(f"fsbi.build: the C++ compiler {compiler[0]!r} is not on the PATH; install g++ or set CXX")
     return compiler
 
 
@@ -106,8 +104,7 @@ def compile_into(home: Path, network: Network, compiler: list[str]) -> None:
         generate(unfinished, network)
         make(unfinished, network, compiler)
         binary.seal(unfinished)
-        if home.exists():  # damaged, or left by something that is not us
-            shutil.rmtree(home)
+        shutil.rmtree(home, ignore_errors=True)  # damaged, or left by something that is not us
         unfinished.chmod(0o755)
         unfinished.rename(home)
     finally:
