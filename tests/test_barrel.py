@@ -158,6 +158,16 @@ def test_the_state_of_a_trial_does_not_depend_on_its_batch():
     assert (b == 0.1).all()
 
 
+def test_spikes_of_a_trial_do_not_depend_on_its_batch_to_the_bit(rng):
+    """33 trials, one more than a vector over trials holds: the last one stands among filled-up ones."""
+    some, built = samples(rng, 33), network()
+    spikes = learning.play(built, some, 0).spikes
+    assert spikes.shape[2] == 33
+    assert spikes[..., 32].any()
+    for trials in (slice(32, 33), slice(20, 33)):
+        assert torch.equal(learning.play(built, some.part(trials), 0).spikes, spikes[..., trials])
+
+
 def test_accuracy_does_not_depend_on_the_batch(rng):
     built, some = network(), samples(rng)
     votes = [learning.play(built, some, 0, batch).votes for batch in (9, 4, 1)]

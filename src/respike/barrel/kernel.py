@@ -1,9 +1,10 @@
 """The network step compiled for the CPU, forwards and backwards in time.
 
-The same equations as `model.step` and `model.advance_plain`, which the tests compare with these. Arrays are (cell, trial):
-the trials of one cell lie side by side, so that a synapse is one vector operation over trials. A cell's input is gathered
-synapse by synapse: at 9 % filling this costs a tenth of the dense product. Spikes are bytes, a quarter of the memory to go
-through; only those before the first step are graded, so that the step that sees them runs on floats.
+The same equations as `model.step` and `model.advance_plain`, which the tests compare with these. A cell that fires adds its
+weights to the currents of its receivers, so the way forwards, and the gradients of weights on the way back, cost by the
+spikes: a few of a hundred cells fire in a step. Gradients by spikes are not sparse: there, as for all that a cell does by
+itself, arrays are (cell, trial), and a synapse is one vector operation over trials. Spikes are bytes, a quarter of the memory
+to go through; only those before the first step are graded, so that the step that sees them runs on floats.
 """
 
 import math
@@ -18,6 +19,7 @@ from respike.barrel import params
 from respike.compiled import njit
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; infinities and not-a-number keep their meaning
+WIDTH = 32  # trials are filled up to a multiple of it by silent ones: what is left over would be done one by one
 SLOPE_STEPS = 4  # for which the surrogate derivative is computed at once: few calls, and small enough for the cache
 
 
@@ -35,163 +37,147 @@ class Column(NamedTuple):
     """What stays the same during a trial."""
 
     bounds: np.ndarray  # population p holds the cells bounds[p] to bounds[p + 1] - 1; population 0 is the thalamus
-    start: np.ndarray  # synapses of cell n: start[n] to start[n + 1] - 1
-    sender: np.ndarray  # of each synapse, in 32 bits
+    start: np.ndarray  # synapses of sender n, by receiver: start[n] to start[n + 1] - 1
+    later: np.ndarray  # the first of them onto a later population, whose cells see a new spike in the same step
+    receiver: np.ndarray  # of each synapse, in 16 bits where these suffice: what a spike costs is reading its synapses
     weight: np.ndarray  # with sign
     alpha: np.ndarray  # exp(-1 / tau_m) of each cell
     rho: np.ndarray  # exp(-1 / tau_adp)
     baseline: np.float32
     adaptation: np.float32
-    rows: np.ndarray  # cells that the readout sees
-    readout: np.ndarray  # (class, row)
 
 
 @njit(fastmath=FAST)
-def gather(total, first, last, sender, weight, spikes):
-    """total += sum over the synapses first..last-1 of weight times the sender's spikes."""
+def send(current, spikes, cells, ends, column):
+    """Add what spikes (cell, trial) of the cells `cells` (first, last + 1) send to current (trial, cell).
+
+    They go through the synapses start[n] to ends[n] - 1 of each cell n.
+    """
+    start, receiver, weight = column.start, column.receiver, column.weight
+    for n in range(cells[0], cells[1]):
+        for j in range(spikes.shape[1]):
+            s, received = spikes[n, j], current[j]
+            if s != 0:
+                for k in range(start[n], ends[n]):
+                    received[receiver[k]] += weight[k] * s
+
+
+@njit(fastmath=FAST)
+def gather(total, first, last, receiver, weight, by_current):
+    """total (trial) += sum over the synapses first..last-1 of weight times the gradient by the receiver's current."""
     for k in range(first, last - 3, 4):
         w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
-        s0, s1, s2, s3 = spikes[sender[k]], spikes[sender[k + 1]], spikes[sender[k + 2]], spikes[sender[k + 3]]
+        g0, g1 = by_current[receiver[k]], by_current[receiver[k + 1]]
+        g2, g3 = by_current[receiver[k + 2]], by_current[receiver[k + 3]]
         for j in range(total.size):
-            total[j] += w0 * s0[j] + w1 * s1[j] + (w2 * s2[j] + w3 * s3[j])
+            total[j] += w0 * g0[j] + w1 * g1[j] + (w2 * g2[j] + w3 * g3[j])
     for k in range(last - (last - first) % 4, last):
-        w0, s0 = weight[k], spikes[sender[k]]
+        w0, g0 = weight[k], by_current[receiver[k]]
         for j in range(total.size):
-            total[j] += w0 * s0[j]
+            total[j] += w0 * g0[j]
 
 
 @njit(fastmath=FAST)
-def correlate(gradient, first, last, sender, by_current, spikes):
-    """gradient of the weights first..last-1 += product of the receiver's gradient and the sender's spikes over trials."""
-    for k in range(first, last - 3, 4):
-        s0, s1, s2, s3 = spikes[sender[k]], spikes[sender[k + 1]], spikes[sender[k + 2]], spikes[sender[k + 3]]
-        g0 = g1 = g2 = g3 = np.float32(0)
-        for j in range(by_current.size):
-            g = by_current[j]
-            g0 += g * s0[j]
-            g1 += g * s1[j]
-            g2 += g * s2[j]
-            g3 += g * s3[j]
-        gradient[k] += g0
-        gradient[k + 1] += g1
-        gradient[k + 2] += g2
-        gradient[k + 3] += g3
-    for k in range(last - (last - first) % 4, last):
-        s0, g0 = spikes[sender[k]], np.float32(0)
-        for j in range(by_current.size):
-            g0 += by_current[j] * s0[j]
-        gradient[k] += g0
+def collect(by_s, by_weight, by_current, spikes, cells, ends, column):
+    """The way back of `send`: add the gradients by spikes and by weights to by_s (cell, trial) and by_weight.
 
-
-@njit(fastmath=FAST)
-def read(evidence, rows, readout, spikes):
-    """evidence (class, trial) of one step: the spikes of the cells `rows`, weighted by the readout."""
-    for c in range(readout.shape[0]):
-        total = evidence[c]
-        total[:] = 0
-        for k in range(rows.size):
-            w, sn = readout[c, k], spikes[rows[k]]
-            for j in range(total.size):
-                total[j] += w * sn[j]
-
-
-@njit(fastmath=FAST)
-def forwards(drive, now, column, trace, evidence):
-    """Run the network over drive (step, thalamic cell, trial); the state `now` (v, b, s) is changed in place; s may be bytes.
-
-    Fills `trace`, v, b, s of (step, cell, trial), and evidence (step, class, trial).
+    Those by the currents, by_current, come twice: as (cell, trial) and as (trial, cell).
     """
-    bounds, start, sender, weight, alpha, rho, baseline, adaptation, rows, readout = column
-    (v, b, s), (all_v, all_b, all_s), one, n_thalamic = now, trace, np.float32(1), bounds[1]
-    current = np.empty_like(v)
+    start, receiver, weight = column.start, column.receiver, column.weight
+    for n in range(cells[0], cells[1]):
+        gather(by_s[n], start[n], ends[n], receiver, weight, by_current[0])
+        for j in range(spikes.shape[1]):
+            s, received = spikes[n, j], by_current[1][j]
+            if s != 0:
+                for k in range(start[n], ends[n]):
+                    by_weight[k] += received[receiver[k]] * s
+
+
+@njit(fastmath=FAST)
+def step(v, b, s, current, constants):
+    """`model.step` of one cell in all trials, in place; `constants` are alpha, rho, baseline and adaptation."""
+    one, (alpha, rho, baseline, adaptation) = np.float32(1), constants
+    for j in range(v.size):
+        b[j] = rho * b[j] + (one - rho) * s[j]
+        threshold = baseline + adaptation * b[j]
+        v[j] = alpha * v[j] + (one - alpha) * current[j] - threshold * s[j]
+        s[j] = v[j] - threshold > np.float32(0)
+
+
+@njit(fastmath=FAST)
+def forwards(drive, now, sent, column, trace):
+    """Run the network over drive (step, thalamic cell, trial); fills `trace`, v, b, s of (step, cell, trial).
+
+    The state `now` (v, b, s) of (cell, trial), where s may be bytes, and `sent` (trial, cell), the currents that cells have
+    not seen yet, are changed in place.
+    """
+    bounds, (v, b, s), (all_v, all_b, all_s), current = column.bounds, now, trace, np.empty(len(sent), np.float32)
     for t in range(len(drive)):
-        current[:n_thalamic], current[n_thalamic:] = drive[t], 0
         for p in range(bounds.size - 1):
             for n in range(bounds[p], bounds[p + 1]):
-                gather(current[n], start[n], start[n + 1], sender, weight, s)
-            for n in range(bounds[p], bounds[p + 1]):
-                a, r = alpha[n], rho[n]
-                for j in range(v.shape[1]):
-                    b[n, j] = r * b[n, j] + (one - r) * s[n, j]
-                    threshold = baseline + adaptation * b[n, j]
-                    v[n, j] = a * v[n, j] + (one - a) * current[n, j] - threshold * s[n, j]
-                    s[n, j] = v[n, j] - threshold > np.float32(0)
+                for j in range(current.size):
+                    current[j], sent[j, n] = sent[j, n], 0
+                if p == 0:
+                    current += drive[t, n]
+                step(v[n], b[n], s[n], current, (column.alpha[n], column.rho[n], column.baseline, column.adaptation))
+            send(sent, s, (bounds[p], bounds[p + 1]), column.start[1:], column)
         all_v[t], all_b[t], all_s[t] = v, b, s
-        read(evidence[t], rows, readout, s)
 
 
 @njit(fastmath=FAST)
-def cell_backwards(by, by_current, here, slope, old, constants):
-    """Gradients of one step of a cell: `by` its new v, b, s become by the old ones, by_current receives that by the current.
+def step_backwards(by, by_current, here, slope, old, constants):
+    """Gradients of `step`: `by` the new v, b, s become those by the old ones, by_current is filled.
 
     `here` holds the new potential and adaptation, `old` the state before, `constants` alpha, rho, baseline and adaptation.
-    Gives the gradients by alpha and rho. The current is not kept: it follows from the potentials.
+    Gives the gradients by alpha and rho. The current is not kept: it follows from the potentials. There are several loops
+    because the compiler gives up vectors where it would have to tell too many arrays apart.
     """
-    one = np.float32(1)
-    gv, gb, gs = by
-    (v, b), (old_v, old_b, old_s) = here, old
+    one, (gv, gb, gs), (v, b), (old_v, old_b, old_s) = np.float32(1), by, here, old
     alpha, rho, baseline, adaptation = constants
-    share = one / (one - alpha)
-    total_a = total_r = np.float32(0)
+    share, total_a, total_r = one / (one - alpha), np.float32(0), np.float32(0)
+    for j in range(gv.size):
+        gs[j] *= slope[j]  # by the distance from the threshold
+        gv[j] += gs[j]
+    for j in range(gv.size):
+        gb[j] -= adaptation * (gs[j] + gv[j] * old_s[j])
+        total_r += gb[j] * (old_b[j] - old_s[j])
     for j in range(gv.size):
         threshold = baseline + adaptation * b[j]
         current = (v[j] - alpha * old_v[j] + threshold * old_s[j]) * share
-        by_x = gs[j] * slope[j]
-        by_potential = by_x + gv[j]
-        by_adapted = gb[j] - adaptation * (by_x + by_potential * old_s[j])
-        by_current[j] = (one - alpha) * by_potential
-        total_a += by_potential * (old_v[j] - current)
-        total_r += by_adapted * (old_b[j] - old_s[j])
-        gs[j] = (one - rho) * by_adapted - threshold * by_potential
-        gv[j] = alpha * by_potential
-        gb[j] = rho * by_adapted
+        total_a += gv[j] * (old_v[j] - current)
+        gs[j] = (one - rho) * gb[j] - threshold * gv[j]
+    for j in range(gv.size):
+        by_current[j] = (one - alpha) * gv[j]
+        gv[j] *= alpha
+    for j in range(gv.size):
+        gb[j] *= rho
     return total_a, total_r
 
 
 @njit(fastmath=FAST)
-def readout_backwards(by_evidence, rows, readout, spikes, by_s, by_readout):
-    """Add the gradients of one step's evidence by the spikes that it reads and by the readout."""
-    for c in range(readout.shape[0]):
-        g = by_evidence[c]
-        for k in range(rows.size):
-            w, gs, sn = readout[c, k], by_s[rows[k]], spikes[rows[k]]
-            total = np.float32(0)
-            for j in range(g.size):
-                gs[j] += w * g[j]
-                total += g[j] * sn[j]
-            by_readout[c, k] += total
-
-
-@njit(fastmath=FAST)
-def backwards(by_evidence, slope, old, trace, now, by, column, senders, by_drive, total):
+def backwards(by_read, slope, old, trace, by, by_current, column, by_drive, total):
     """Gradients of `forwards` over the same steps, last step first.
 
-    `old` are the states (v, b, s) before each step, `trace` those after it; `now` holds the last spikes, floats or bytes like
-    those of `old`; `by` holds the gradients by the last state and ends as those by the first; by_drive and `total`, by weight,
-    alpha, rho and readout, are filled and added to. `senders` are the synapses once more, by receiving population and then
-    sender: where those of each sender to each population start, receivers, weights. Currents follow from the potentials.
+    by_read (step, cell, trial) are those by the spikes, of what is read from them; `old` the states (v, b, s) before each
+    step, `trace` those after it. `by`, gradients by the last state, ends as those by the first, but for what first spikes
+    send: that is for `collect`, up to `later`. by_current, as `collect` wants it, is that of the step after these. Fills
+    by_drive and adds to `total`, by weight, alpha and rho.
     """
-    bounds, start, sender, _, alpha, rho, baseline, adaptation, rows, readout = column
-    back_start, back_receiver, back_weight = senders
-    (by_v, by_b, by_s), (by_weight, by_alpha, by_rho, by_readout) = by, total
-    n_cells, by_current = len(now), np.empty_like(by_v)
+    bounds, (by_weight, by_alpha, by_rho) = column.bounds, total
+    (by_v, by_b, by_s), (across, along), (v, b, s), (old_v, old_b, old_s) = by, by_current, trace, old
     for t in range(len(by_drive) - 1, -1, -1):
-        readout_backwards(by_evidence[t], rows, readout, now, by_s, by_readout)
+        by_s += by_read[t]
         for p in range(bounds.size - 2, -1, -1):
+            # spikes of p reach later populations in this step, and by_current is of this step there; others in the next one
+            collect(by_s, by_weight, by_current, s[t], (bounds[p], bounds[p + 1]), column.start[1:], column)
             for n in range(bounds[p], bounds[p + 1]):
-                now[n] = old[2][t, n]
-                states = (trace[0][t, n], trace[1][t, n]), slope[t, n], (old[0][t, n], old[1][t, n], now[n])
-                constants = (alpha[n], rho[n], baseline, adaptation)
-                total_a, total_r = cell_backwards((by_v[n], by_b[n], by_s[n]), by_current[n], *states, constants)
+                states = (v[t, n], b[t, n]), slope[t, n], (old_v[t, n], old_b[t, n], old_s[t, n])
+                constants = (column.alpha[n], column.rho[n], column.baseline, column.adaptation)
+                total_a, total_r = step_backwards((by_v[n], by_b[n], by_s[n]), across[n], *states, constants)
                 by_alpha[n] += total_a
                 by_rho[n] += total_r
-            # here `now` holds what population p saw: new spikes of earlier populations, old ones of itself and later ones
-            for n in range(bounds[p], bounds[p + 1]):
-                correlate(by_weight, start[n], start[n + 1], sender, by_current[n], now)
-            for n in range(n_cells):
-                k = p * n_cells + n
-                gather(by_s[n], back_start[k], back_start[k + 1], back_receiver, back_weight, by_current)
-        by_drive[t] = by_current[: bounds[1]]
+                along[:, n] = across[n]
+        by_drive[t] = across[: bounds[1]]
 
 
 class _Advance(torch.autograd.Function):
@@ -201,52 +187,64 @@ class _Advance(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, network, drive, v, b, s, *trained):
-        trace = [torch.empty(len(drive), *v.shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
-        evidence = torch.empty(len(drive), len(trained[-1]), v.shape[1])
-        now = [part.detach().clone(memory_format=torch.contiguous_format) for part in (v, b, s)]
-        column = _column(network, *trained)
+    def forward(ctx, network, drive, v, b, s, weight, alpha, rho, readout):
+        drive, *before = (filled(part.detach()) for part in (drive, v, b, s))
+        trace = [torch.empty(len(drive), *before[0].shape, dtype=kind) for kind in (torch.float32, torch.float32, torch.uint8)]
+        now, sent = [part.clone() for part in before], np.zeros(before[0].T.shape, np.float32)
+        column = _column(network, weight, alpha, rho)
+        send(sent, now[2].numpy(), (0, network.n_cells), column.later, column)
         for steps in (slice(0, 1), slice(1, None)):
-            arrays = drive[steps].numpy(), _numpy(*now), column, _numpy(*(part[steps] for part in trace))
-            forwards(*arrays, evidence[steps].numpy())
+            forwards(drive[steps].numpy(), _numpy(*now), sent, column, _numpy(*(part[steps] for part in trace)))
             now[2] = now[2].to(torch.uint8)
-        ctx.network = network
-        ctx.save_for_backward(v, b, s, *trained, *trace)
-        ctx.mark_non_differentiable(trace[-1])
+        evidence = torch.stack([readout @ spikes[network.rows].float() for spikes in trace[2]])
+        ctx.network, ctx.n_trials = network, v.shape[1]
+        ctx.save_for_backward(*before, *trace, weight, alpha, rho, readout)
+        evidence, *now, spikes = (part[..., : v.shape[1]] for part in (evidence, *now[:2], now[2].to(s.dtype), trace[2]))
+        ctx.mark_non_differentiable(spikes)
         ctx.set_materialize_grads(True)
-        return evidence, *now[:2], now[2].to(s.dtype), trace[-1]
+        return evidence, *now, spikes
 
     @staticmethod
     def backward(ctx, by_evidence, *by_last):
-        network = ctx.network
-        *before, weight, alpha, rho, readout, all_v, all_b, all_s = ctx.saved_tensors
-        trace, trained = (all_v, all_b, all_s), (weight, alpha, rho, readout)
-        by_state = [part.clone(memory_format=torch.contiguous_format) for part in by_last[:3]]
+        (*kept, weight, alpha, rho, readout), network = ctx.saved_tensors, ctx.network
+        before, trace, (all_v, all_b, all_s) = kept[:3], kept[3:], kept[3:]
+        by_evidence, *by_state = (filled(part) for part in (by_evidence, *by_last[:3]))
         by_drive = torch.empty(len(all_v), network.n_thalamic, all_v.shape[2])
-        totals = [torch.zeros_like(part) for part in trained]
-        column = _column(network, *trained)
-        senders = _numpy(network.back_start, network.receiver[network.back].int(), weight[network.back])
-        now, buffer = all_s[-1].clone(), torch.empty_like(all_v[:SLOPE_STEPS])
+        by_weight, by_alpha, by_rho, by_readout = totals = [torch.zeros_like(part) for part in (weight, alpha, rho, readout)]
+        column, (buffer, read) = _column(network, weight, alpha, rho), torch.zeros(2, *all_v[:SLOPE_STEPS].shape)
+        by_current = tuple(np.zeros(shape, np.float32) for shape in (all_v[0].shape, all_v[0].T.shape))
         for first in reversed(range(0, len(all_v), SLOPE_STEPS)):
             block = slice(first, first + SLOPE_STEPS)
             old = [part[first - 1 : first - 1 + SLOPE_STEPS] for part in trace]
             if first == 0:  # graded spikes before the first step: floats
                 old = [torch.cat([part[None], then[: SLOPE_STEPS - 1]]) for part, then in zip(before, trace, strict=True)]
-                now = now.float()
             x = torch.add(all_v[block], all_b[block], alpha=-network.adaptation.item(), out=buffer[: len(all_v[block])])
             slope = surrogate(x.sub_(network.baseline), out=x)
-            states = _numpy(*old), _numpy(all_v[block], all_b[block]), now.numpy(), _numpy(*by_state)
-            backwards(*_numpy(by_evidence[block], slope), *states, column, senders, by_drive[block].numpy(), _numpy(*totals))
-        return None, by_drive, *by_state, *totals
+            by_read = read[: len(x)].index_copy_(1, network.rows, readout.T @ by_evidence[block])
+            by_readout += torch.einsum("tcj,tkj->ck", by_evidence[block], all_s[block][:, network.rows].float())
+            states = _numpy(*old), _numpy(*(part[block] for part in trace)), _numpy(*by_state)
+            arrays = by_drive[block].numpy(), _numpy(by_weight, by_alpha, by_rho)
+            backwards(*_numpy(by_read, slope), *states, by_current, column, *arrays)
+        first_spikes = before[2].numpy(), (0, network.n_cells), column.later
+        collect(by_state[2].numpy(), by_weight.numpy(), by_current, *first_spikes, column)
+        totals[0] = torch.empty_like(weight).index_copy_(0, network.by_sender, by_weight)
+        return None, *(part[..., : ctx.n_trials] for part in (by_drive, *by_state)), *totals
 
 
 advance = _Advance.apply
 
 
-def _column(network, weight: Tensor, alpha: Tensor, rho: Tensor, readout: Tensor) -> Column:
-    scalars = (np.float32(network.baseline.item()), np.float32(network.adaptation.item()))
-    wired = _numpy(network.bounds, network.start, network.sender.int(), weight, alpha, rho)
-    return Column(*wired, *scalars, *_numpy(network.rows, readout))
+def filled(part: Tensor) -> Tensor:
+    """A copy of `part` with its last axis, the trials, filled up with zeros to a multiple of WIDTH."""
+    return torch.nn.functional.pad(part, (0, -part.shape[-1] % WIDTH)).clone(memory_format=torch.contiguous_format)
+
+
+def _column(network, weight: Tensor, alpha: Tensor, rho: Tensor) -> Column:
+    """The column as the loops want it, its synapses in the order of `by_sender`."""
+    number = np.result_type(np.uint16, np.min_scalar_type(network.n_cells))  # unsigned: negative ones count from the end
+    wired = _numpy(network.bounds, network.start, network.later), network.receiver[network.by_sender].numpy().astype(number)
+    scalars = np.float32(network.baseline.item()), np.float32(network.adaptation.item())
+    return Column(*wired[0], wired[1], *_numpy(weight[network.by_sender], alpha, rho), *scalars)
 
 
 def _numpy(*tensors: Tensor) -> tuple[np.ndarray, ...]:

@@ -2,7 +2,7 @@
 
 Within a step the populations are updated one after the other, and each sees the new spikes of those before it and the
 old spikes of itself and of those after it. Inside this file arrays of the recurrence are (step, cell, trial), because
-one synapse is then one vector operation over the trials of a batch.
+what a cell does is then one vector operation over the trials of a batch.
 """
 
 import math
@@ -56,15 +56,15 @@ class BarrelNetwork(nn.Module):
         self.classes = _dense(rng, params.HIDDEN, len(params.CLASSES), xavier=True)
 
     def wire(self, anatomy: Anatomy, synapses: Synapses) -> None:
-        """Number the synapses by receiver and sender; for the way back order them by receiving population and sender."""
+        """Number the synapses by receiver and sender; spikes go out by sender and receiver, an order of its own."""
         n, (receiver, sender) = anatomy.n_cells, np.nonzero(synapses)
-        key = anatomy.population[receiver] * n + sender
-        back = np.argsort(key, kind="stable")
+        by_sender = np.lexsort((receiver, sender))
+        next_population = anatomy.bounds[1:][anatomy.population]  # first cell of the population after the sender's
         kept = {"bounds": anatomy.bounds, "receiver": receiver, "sender": sender}
-        derived = {  # synapses of receiver k begin at start[k], those of sender k to population p at back_start[p, k]
-            "start": np.searchsorted(receiver, np.arange(n + 1)),
-            "back": back,
-            "back_start": np.searchsorted(key[back], np.arange(n * len(anatomy.sizes) + 1)),
+        derived = {  # synapses of sender k begin at start[k], those onto later populations at later[k]
+            "by_sender": by_sender,
+            "start": np.searchsorted(sender[by_sender], np.arange(n + 1)),
+            "later": np.searchsorted((sender * n + receiver)[by_sender], np.arange(n) * n + next_population),
         }
         for name, values in (kept | derived).items():
             self.register_buffer(name, torch.from_numpy(values), persistent=name in kept)
