@@ -313,7 +313,7 @@ class TestMeasures:
 
     def test_courses_and_their_components(self):
         shown = {"filtered": np.arange(24.0).reshape(3, 2, 4), "group": np.array(["b", "a", "b"])}
-        found = metrics.courses(shown)
+        found = conversion.courses(shown)
         np.testing.assert_array_equal(found, [shown["filtered"][1], shown["filtered"][[0, 2]].mean(0)])
         course = np.random.default_rng(0).standard_normal((3, 5, 6))
         value = self.values(metrics.of_components(self.origin, course, course))["variance in three components, LIF"]

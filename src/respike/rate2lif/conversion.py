@@ -119,6 +119,11 @@ def recordings(runs: Sequence[lif.Run], trials: Trials, options: Lif) -> dict[st
     return {"output": outputs(runs, options), "filtered": filtered, "group": np.array(trials.group[: len(runs)])}
 
 
+def courses(shown: dict[str, np.ndarray]) -> Float[np.ndarray, "group step cell"]:
+    """Mean filtered spikes of each kind of trial in `recordings`, kinds in the order of their names."""
+    return np.stack([shown["filtered"][shown["group"] == name].mean(0) for name in sorted(set(shown["group"].tolist()))])
+
+
 def at_scales(
     network: Network, trials: Trials, scales: Sequence[float], options: Lif, stream: Stream
 ) -> dict[str, np.ndarray]:

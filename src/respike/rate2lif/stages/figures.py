@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from scipy.stats import binomtest
 
 from respike.core import files, measures, spikes, statistics, style
-from respike.rate2lif import archives, fitted, tasks
+from respike.rate2lif import archives, conversion, fitted, tasks
 from respike.rate2lif.network import Network
 from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
 
@@ -63,8 +63,9 @@ def run(
     """Draw every figure into `folder`. Of the networks that are drawn by themselves the archives of all stages are given."""
     table, told = files.read_table(metrics, measures.COLUMNS), files.read_table(facts, measures.FACTS)
     case = opened(example)
-    for draw in (training, scales, evaluation, rates, components):
+    for draw in (training, scales, evaluation, rates):
         draw(case, folder)
+    components(case, table[table["variant"] == roles.example], folder)
     case = opened(contextual)
     for draw in (contexts, contextual_cells, targeted_axes):
         draw(case, folder)
@@ -204,19 +205,18 @@ def kinds(network: Network) -> list[tuple[str, np.ndarray, str]]:
 
 def mean_courses(case: Case) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
     """Kinds of trial, and their mean rates (kind, step, cell) in the rate model and in the LIF network."""
-    groups, shown = sorted(set(case.shown["group"].tolist())), case.shown
-    lif = np.stack([shown["filtered"][shown["group"] == name].mean(0) for name in groups])
-    return groups, (case.activity["course"][[case.activity["groups"].tolist().index(name) for name in groups]], lif)
+    groups, of_all = sorted(set(case.shown["group"].tolist())), case.activity["groups"].tolist()
+    return groups, (case.activity["course"][[of_all.index(name) for name in groups]], conversion.courses(case.shown))
 
 
-def components(case: Case, out: Path) -> None:
+def components(case: Case, table: pd.DataFrame, out: Path) -> None:
     """Fig. S2: mean courses of each kind of trial in the first two principal components of each network."""
     figure, (panels,) = style.panels(1, 2)
     groups, courses = mean_courses(case)
+    first = table[table["seed"] == table["seed"].min()].set_index("metric")["value"]  # of the replica that is shown
     for axes, name, course in zip(panels, ("rate model", "LIF network"), courses, strict=True):
-        flat = course.reshape(-1, course.shape[-1])
-        _, size, directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
-        share = 100 * (size**2)[:3].sum() / (size**2).sum()
+        flat, share = course.reshape(-1, course.shape[-1]), first[f"variance in three components, {name.split()[0]}"]
+        directions = np.linalg.svd(flat - flat.mean(0), full_matrices=False)[2]
         for color, group, path in zip(COLORS, groups, (course - flat.mean(0)) @ directions[:2].T, strict=False):
             axes.plot(*path.T, color=color, label=group)
             axes.plot(*path[0], "o", color=color)

@@ -81,7 +81,7 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
     yield from of_search(origin, files.read_table(folder / "search.parquet"), settings.activation)
     yield from of_trials(origin, files.read_table(folder / "trials.parquet"))
     yield from of_rates(origin, network, spikes.read(folder / "spikes.npz"), activity)
-    yield from of_components(origin, activity["course"], courses(shown))
+    yield from of_components(origin, activity["course"], conversion.courses(shown))
 
 
 def is_trained(history: pd.DataFrame, settings: Training) -> bool:
@@ -154,11 +154,6 @@ def of_rates(origin: Origin, network: Network, fired: spikes.Spikes, activity: d
     rate_model = activity["mean_rate"][: fired.n_trials].mean(0)
     agreement = np.corrcoef(rate_model, statistics.rate(fired))[0, 1]
     yield origin.measure("correlation of rates", agreement, "1", network.n_cells)
-
-
-def courses(shown: dict[str, np.ndarray]) -> np.ndarray:
-    """Mean filtered spikes (group, step, cell) of the recorded LIF trials."""
-    return np.stack([shown["filtered"][shown["group"] == label].mean(0) for label in sorted(set(shown["group"].tolist()))])
 
 
 def of_components(origin: Origin, rate_course: np.ndarray, lif_course: np.ndarray) -> Iterator[Measure]:
