@@ -319,6 +319,15 @@ def test_published_tables_are_judged_anew_after_an_edit_of_a_claim(docs, tmp_pat
     assert not list(docs.rglob(".made"))
 
 
+def test_the_tables_of_a_study_are_its_own_whatever_its_name(docs, tmp_path):
+    (docs / "results" / "modes").rename(docs / "results" / "low_rank")
+    facts = docs / "results" / "low_rank" / "facts.csv"
+    facts.write_text(facts.read_text().replace("modes", "low_rank"))
+    (tmp_path / "modes").rename(tmp_path / "low_rank")
+    stage.run(out=docs / "results", fill=[], claims=[tmp_path / "low_rank" / "claims.csv"])
+    assert cards.read(docs / "results" / "scorecard.csv")["verdict"].tolist() == ["reproduced"]
+
+
 def test_measures_give_mean_and_sd_over_seeds(docs):
     assert part(docs, "measures | modes | a_* | acc*").splitlines()[2] == (
         f"| a_P1 | accuracy | 0.88 | {np.std([0.86, 0.9], ddof=1):.4g} |  | 2 | digits |"

@@ -134,16 +134,16 @@ def judge(folder: Path, claims: list[Path]) -> None:
     for path in claims:
         study = path.parent.name
         names = [study, *sorted(run.parent.name for run in folder.glob(f"{study}_*/run.csv"))]
-        of_studies.append(verdicts.card(study, read(path), [_run(folder, name) for name in names]))
+        of_studies.append(verdicts.card(study, read(path), [_run(folder, study, name) for name in names]))
     card = pd.concat(of_studies)[list(cards.COLUMNS)]
     (folder / "scorecard.csv").write_text(card.to_csv(index=False), encoding="utf-8")
     (folder / "README.md").write_text(markdown.overview(folder), encoding="utf-8")
 
 
-def _run(folder: Path, name: str) -> verdicts.Run:
-    """A published run; one of which figures alone were kept has no facts."""
+def _run(folder: Path, study: str, name: str) -> verdicts.Run:
+    """A published run of a study; one of which figures alone were kept has no facts."""
     how = {"na_values": {"value": [""]}, "dtype": {"unit": str}}
-    measured = table(folder / name / "metrics.csv", measures.COLUMNS[1:], **how).assign(study=name.partition("_")[0])
+    measured = table(folder / name / "metrics.csv", measures.COLUMNS[1:], **how).assign(study=study)
     facts = table(folder / name / "facts.csv", measures.FACTS, dtype=str)
     return verdicts.Run(measured, facts, markdown.provenance(folder, name)["size"])
 
