@@ -142,6 +142,14 @@ def test_the_scorecard_leads_with_what_was_decided_and_can_be_filtered(card):
         assert f'<select id="{name}">' in text
 
 
+def test_columns_of_numbers_are_sorted_by_these_and_not_by_their_texts(card):
+    row = card.iloc[:1].assign(paper="≥ 5", paper_value=5.0, ours="3, 4", value=np.nan, low=-np.inf, high=2.0)
+    text = html.scorecard(row)
+    keys = dict(re.findall(r"<td class='(\w+)' data-label='[^']+' data-value='([^']+)'>", text))
+    assert keys == {"paper": "5.0", "interval": "-Infinity"}, "what has several numbers has none to sort by"
+    assert "dataset.value ?? row.cells[column].textContent" in text
+
+
 def test_a_measure_twice_is_refused():
     with pytest.raises(ValueError, match="measured twice"):
         measures.table("modes", [Measure("a", 0, "d", "m", 1.0, "", 1)] * 2)

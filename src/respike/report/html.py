@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from respike.core import files
@@ -30,6 +31,7 @@ HEADS = {  # of the table of claims, on both pages
     "source": "source",
     "note": "note",
 }
+VALUES = {"paper": "paper_value", "ours": "value", "interval": "low"}  # numbers by which a column of texts is sorted
 SIGNS = dict(zip(VERDICTS, "✓✗?–·", strict=True))  # so that colour is not all that tells them apart
 
 
@@ -125,9 +127,17 @@ def _sortable(row: pd.Series) -> str:
     texts = {name: escape(made.get(name, row.get(name, ""))) for name in HEADS}
     sign = f"<span aria-hidden='true'>{SIGNS[row['verdict']]}</span> "
     texts["verdict"] = f"<span class='pill'>{sign}{texts['verdict']}</span>"
-    cells = "".join(f"<td class='{name}' data-label='{HEADS[name]}'>{text}</td>" for name, text in texts.items())
+    cells = "".join(
+        f"<td class='{name}' data-label='{HEADS[name]}'{_key(row, name)}>{text}</td>" for name, text in texts.items()
+    )
     data = " ".join(f"data-{name}='{escape(row[name])}'" for name in ("verdict", "study", "whose"))
     return f"<tr class='{_class(row['verdict'])}' {data}>{cells}</tr>"
+
+
+def _key(row: pd.Series, name: str) -> str:
+    """The number that a cell is sorted by, as scripts read it; nothing where its text will do."""
+    number = row[VALUES[name]] if name in VALUES else np.nan
+    return "" if np.isnan(number) else f" data-value='{str(float(number)).replace('inf', 'Infinity')}'"
 
 
 def figures_of(study: str, figures: list[Picture]) -> str:
