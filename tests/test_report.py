@@ -11,7 +11,7 @@ import pytest
 
 from respike.core import files, measures
 from respike.core.measures import Measure
-from respike.report import cards, claims, html, markdown, performance, rulegraph, verdicts
+from respike.report import cards, claims, html, markdown, performance, records, rulegraph, verdicts
 from respike.report.claims import Claim
 from respike.report.stages import page, scorecard, tables, where
 
@@ -112,18 +112,31 @@ def test_stages_write_csv_and_html(tmp_path):
     path = tmp_path / "modes" / "claims.csv"
     listed = [CLAIM, CLAIM._replace(item="b", conditions="loss=x"), CLAIM._replace(item="c", metric="", note="-")]
     files.write_text(path, pd.DataFrame(listed).to_csv(index=False))
-    files.write_table(tmp_path / "a.parquet", MEASURED)
-    files.write_table(tmp_path / "b.parquet", MEASURED.assign(study="v1"))
-    files.write_table(tmp_path / "facts.parquet", measures.facts("modes", [("a", {"loss": "x"})]))
-    tables.run(tables=[tmp_path / "b.parquet", tmp_path / "a.parquet"], out=tmp_path / "all.parquet")
+    of, facts = (
+        {study: tmp_path / study / "metrics.parquet" for study in ("v1", "modes")},
+        tmp_path / "modes" / "facts.parquet",
+    )
+    for study, measured in of.items():
+        files.write_table(measured, MEASURED.assign(study=study))
+    files.write_table(facts, measures.facts("modes", [("a", {"loss": "x"})]))
+    tables.run(tables=list(of.values()), out=tmp_path / "all.parquet")
     assert files.read_table(tmp_path / "all.parquet")["study"].tolist() == ["v1", "v1", "modes", "modes"]
     places = {"metrics": tmp_path / "all.parquet", "claims": [path], "csv": tmp_path / "s.csv", "page": tmp_path / "s.html"}
-    for facts, second in (([tmp_path / "facts.parquet"], "reproduced"), ([], "not comparable")):
-        scorecard.run(facts=facts, size="quick", **places)
+    for told, second in (([facts], "reproduced"), ([], "not comparable")):
+        scorecard.run(facts=told, size="quick", **places)
         written = cards.read(tmp_path / "s.csv")
         assert written.to_dict("records")[0] == judged()
         assert written["verdict"].tolist() == ["reproduced", second, "not measured"]
         assert "{{" not in (tmp_path / "s.html").read_text()
+
+
+def test_rows_that_name_another_study_are_refused(tmp_path):
+    """A study that was copied from another would add its networks to those of the other."""
+    path = tmp_path / "copied" / "metrics.parquet"
+    files.write_table(path, MEASURED)
+    with pytest.raises(ValueError, match=r"copied.metrics.parquet: column study holds modes, expected copied alone; correct"):
+        tables.run(tables=[path], out=tmp_path / "all.parquet")
+    assert records.joined([], measures.FACTS).columns.tolist() == list(measures.FACTS)
 
 
 def test_the_scorecard_leads_with_what_was_decided_and_can_be_filtered(card):

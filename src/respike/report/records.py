@@ -1,6 +1,7 @@
 """What the records beside the files of a run tell: the cost of its jobs, and what made it."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,18 @@ from respike.core import files
 
 ENDS = ("metrics.parquet", "facts.parquet", "spikes.npz", "scorecard.csv", "activity.parquet")  # of a study; of them all
 COST = {"wall_s": "sum", "cpu_s": "sum", "memory_mb": "max"}  # of a job (see core.files), and how jobs are taken together
+
+
+def joined(paths: Iterable[Path], columns: Sequence[str]) -> pd.DataFrame:
+    """The tables of studies, results/<study>/<name>, as one with these columns; ValueError for rows that name another study."""
+    tables = {path: files.read_table(path, columns) for path in paths}
+    for path, table in tables.items():
+        if others := sorted(set(table["study"]) - {path.parent.name}):
+            study = path.parent.name
+            told = f"correct the name that {study}.metrics gives to measures.table and measures.facts"
+            raise ValueError(f"{path}: column study holds {', '.join(others)}, expected {study} alone; {told}")
+    none = pd.DataFrame(columns=list(columns), dtype=str)
+    return pd.concat(list(tables.values()) or [none], ignore_index=True)[list(columns)]
 
 
 def read(results: Path) -> list[dict[str, Any]]:

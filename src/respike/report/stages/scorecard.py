@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from respike.core import files, measures
-from respike.report import cards, html, verdicts
+from respike.report import cards, html, records, verdicts
 from respike.report.claims import read
 
 
@@ -14,9 +14,7 @@ def run(*, metrics: Path, facts: list[Path], claims: list[Path], size: str, csv:
 
     `facts` says of each study what ran (see `core.measures.facts`); `size` is the name of the size of the run.
     """
-    told = [files.read_table(path, measures.FACTS) for path in facts]
-    told = pd.concat(told) if told else pd.DataFrame(columns=list(measures.FACTS), dtype=str)
-    this = verdicts.Run(files.read_table(metrics, measures.COLUMNS), told, size)
+    this = verdicts.Run(files.read_table(metrics, measures.COLUMNS), records.joined(facts, measures.FACTS), size)
     card = pd.concat([verdicts.card(path.parent.name, read(path), [this]) for path in claims])[list(cards.COLUMNS)]
     files.write_text(csv, card.to_csv(index=False))
     files.write_text(page, html.scorecard(card))
