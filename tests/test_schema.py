@@ -1,6 +1,7 @@
 """The config check: unknown keys refused with the nearest valid one, ranges and types, defaults, coercion."""
 
 import dataclasses
+import importlib
 import json
 import re
 from pathlib import Path
@@ -8,14 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from respike.barrel import params as barrel
 from respike.core.config import ConfigError
-from respike.fsbi import params as fsbi
-from respike.modes import params as modes
-from respike.neulvm import params as neulvm
-from respike.rate2lif import params as rate2lif
 from respike.schema import check
-from respike.v1 import params as v1
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -224,9 +219,8 @@ def blocks(part, path: str = ""):
 
 def settings():
     """Dataclasses of settings of each study with the blocks of the schema whose keys are fields of theirs."""
-    for module in (v1, fsbi, neulvm, barrel, modes, rate2lif):
-        study = module.__name__.split(".")[1]
-        for kind in vars(module).values():
+    for study in sorted(set(SCHEMA["properties"]) - {"run"}):
+        for kind in vars(importlib.import_module(f"respike.{study}.params")).values():
             if isinstance(kind, type) and dataclasses.is_dataclass(kind):
                 fields = {field.name: field for field in dataclasses.fields(kind)}
                 for path, keys in blocks(SCHEMA):
