@@ -14,7 +14,7 @@ COST = {"wall_s": "sum", "cpu_s": "sum", "memory_mb": "max"}  # of a job (see co
 
 
 def joined(paths: Iterable[Path], columns: Sequence[str]) -> pd.DataFrame:
-    """The tables of studies, results/<study>/<name>, as one with these columns; ValueError for rows that name another study."""
+    """The tables of studies, results/<study>/<name>, as one with these columns; ValueError for rows of another study."""
     tables = {path: files.read_table(path, columns) for path in paths}
     for path, table in tables.items():
         if others := sorted(set(table["study"]) - {path.parent.name}):
