@@ -567,6 +567,9 @@ def test_claims_are_read_as_they_were_written(tmp_path):
         ({"statistic": "median"}, "statistic 'median', expected one of"),
         ({"direction": "within"}, "direction 'within', expected one of"),
         ({"conditions": "large"}, r"condition 'large', expected for instance batches>=3000"),
+        ({"conditions": "batches==3000"}, r"condition 'batches==3000', expected"),
+        ({"conditions": "batches=>3000"}, r"condition 'batches=>3000', expected"),
+        ({"value": "forty"}, r"claims.csv, line 3, 'b': value 'forty', expected a number, or nothing"),
         ({"source": ""}, "no item or no source"),
         ({"direction": ""}, "no direction, expected a note"),
         ({"metric": ""}, "no metric, expected a note"),
@@ -584,6 +587,23 @@ def test_a_claim_that_could_not_be_judged_as_it_stands_is_refused(tmp_path, chan
     write(tmp_path / "claims.csv", CLAIM, CLAIM._replace(**{"item": "b", **changes}))
     with pytest.raises(ValueError, match=message):
         claims.read(tmp_path / "claims.csv")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("paper,b,c,", "line 4: 4 cells, expected 17; a text with commas stands in quotes"),
+        (",".join("x" * 18), "line 4: 18 cells, expected 17"),
+        ('paper,"one" more', "line 4: .*mind quotes"),
+    ],
+)
+def test_a_row_with_cells_too_few_or_too_many_is_refused_with_its_line(tmp_path, row, message):
+    path = tmp_path / "claims.csv"
+    write(path, CLAIM)
+    files.record_path(path).unlink()  # it is edited by hand
+    path.write_text(f"{path.read_text()}\n{row}\n")
+    with pytest.raises(ValueError, match=f"claims.csv, {message}"):
+        claims.read(path)
 
 
 def test_a_wrong_column_is_refused(tmp_path):

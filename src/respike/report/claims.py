@@ -5,14 +5,14 @@ without a number that could be judged has no direction. A sentence with several 
 with the sentence itself under `group`: it holds when every part does.
 """
 
+import csv
 import operator
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import numpy as np
-import pandas as pd
 
 from respike.core import files
 
@@ -81,7 +81,7 @@ def conditions(text: str) -> list[Condition]:
     """
     found = []
     for part in filter(None, map(str.strip, text.split(";"))):
-        match = re.fullmatch(r"(\w+) *(>=|<=|=) *(.+)", part)
+        match = re.fullmatch(r"(\w+) *(>=|<=|=) *([^=<> ].*)", part)
         if not match:
             raise ValueError(f"condition {part!r}, expected for instance batches>=3000; replicas=3")
         found.append(Condition(*match.groups()))
@@ -94,24 +94,35 @@ CHOICES = {"whose": get_args(Whose), "statistic": get_args(Statistic), "directio
 
 def read(path: Path) -> list[Claim]:
     """Claims of a study in the order of its file; ValueError with the line of one that cannot be judged as it stands."""
-    table = pd.read_csv(
-        files.checked(path),
-        dtype={name: float if name in NUMBERS else str for name in Claim._fields},
-        keep_default_na=False,
-        na_values={name: [""] for name in NUMBERS},
-    )
-    if tuple(table.columns) != Claim._fields:
-        raise ValueError(f"{path}: columns {list(table.columns)}, expected {list(Claim._fields)}")
-    table["looks"] = table["looks"].fillna(Claim._field_defaults["looks"])
-    claims = [Claim(*row) for row in table.itertuples(index=False, name=None)]
-    for line, claim in enumerate(claims, 2):
-        wrong = fault(claim)
-        if wrong:
-            raise ValueError(f"{path}, line {line}, {claim.item!r}: {wrong}")
-    twice = table[table.duplicated(["group", "item"])]
-    if len(twice):
-        raise ValueError(f"{path}: {twice['item'].iloc[0]!r} stands there twice, expected a sentence for each claim")
+    with files.checked(path).open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        try:
+            if (columns := next(rows, [])) != list(Claim._fields):
+                raise ValueError(f"{path}: columns {columns}, expected {list(Claim._fields)}")
+            claims = [_claim(row, f"{path}, line {rows.line_num}") for row in rows if row]
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {rows.line_num}: {error}; mind quotes, twice in a text") from error
+    known: set[tuple[str, str]] = set()
+    for claim in claims:
+        if (claim.group, claim.item) in known:
+            raise ValueError(f"{path}: {claim.item!r} stands there twice, expected a sentence for each claim")
+        known.add((claim.group, claim.item))
     return claims
+
+
+def _claim(row: list[str], place: str) -> Claim:
+    """The claim in a row that stands at `place`; ValueError when it cannot be judged."""
+    if len(row) != len(Claim._fields):
+        raise ValueError(f"{place}: {len(row)} cells, expected {len(Claim._fields)}; a text with commas stands in quotes")
+    values: dict[str, Any] = dict(zip(Claim._fields, row, strict=True))
+    for name in NUMBERS:
+        try:
+            values[name] = float(values[name] or Claim._field_defaults.get(name, np.nan))
+        except ValueError:
+            raise ValueError(f"{place}, {values['item']!r}: {name} {values[name]!r}, expected a number, or nothing") from None
+    if wrong := fault(claim := Claim(**values)):
+        raise ValueError(f"{place}, {claim.item!r}: {wrong}")
+    return claim
 
 
 def fault(claim: Claim) -> str:
