@@ -175,8 +175,11 @@ def planned_size(request, tmp_path_factory):
 
 
 def test_a_job_is_told_of_every_file_that_it_reads_and_writes(planned_size):
-    """Only then can the record of what was made tell of it."""
-    untold = [(job.rule, file) for job in planned_size.jobs for file in (*job.inputs, *job.outputs) if not told(file, job)]
+    """Only then can the record tell of it; of an input by its name, or nobody would miss one that the config leaves out."""
+    untold = [(job.rule, file) for job in planned_size.jobs for file in job.outputs if not told(file, job)]
+    for job in planned_size.jobs:
+        words = {os.path.normpath(word) for word in job.arguments}
+        untold += [(job.rule, file) for file in job.inputs if os.path.normpath(file) not in words]
     assert untold == []
 
 
