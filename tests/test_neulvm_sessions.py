@@ -89,6 +89,14 @@ def test_a_session_reaches_to_the_end_of_the_window_but_for_a_few_intervals(tmp_
             assert len(recording.read(tmp_path / f"{name}.npz", (4, 4), Data(), WINDOW).spikes[0]) == 8000
 
 
+def test_a_spike_on_the_edge_of_a_step_falls_into_the_step_that_begins_there(tmp_path):
+    """Times of a clock of 1 ms, a day after its zero: cell 0 fires in every third step, cell 1 in every fourth."""
+    times = [(100_000_000 + np.arange(0, 8000, 3 + cell)) / 1000 for cell in range(2)]
+    spike_times.write(tmp_path / "a.npz", times)
+    spikes = recording.read(tmp_path / "a.npz", (9,), Data(start=100_000.0), WINDOW).spikes[0]
+    assert [np.flatnonzero(own).tolist() for own in spikes.T] == [list(range(0, 8000, 3 + cell)) for cell in range(2)]
+
+
 @pytest.mark.parametrize("seen", [(0.0, 3.0), (3.0, 40.0)])
 def test_time_in_which_a_unit_was_not_recorded_is_no_silence(tmp_path, times, seen):
     path = sessions.write(tmp_path / "a.nwb", times)

@@ -60,6 +60,16 @@ def test_units_may_be_unsorted_silent_or_fire_once_and_before_the_first_trial(tm
     assert found["spikes"].sum((0, 1)).tolist()[1:] == [0, 1, 0]
 
 
+@pytest.mark.parametrize("zero", [0.0, 5000.0])
+def test_a_spike_on_the_edge_of_a_bin_falls_into_the_bin_that_begins_there(tmp_path, movie, zero):
+    """Times of a clock of 10 ms, of which one in four is an edge: unit k fires in every bin, 10 k ms after its start."""
+    starts = STARTS + zero
+    times = [np.concatenate([start + np.arange(unit, 160, 4) / 100 for start in starts]) for unit in range(4)]
+    found = load(usual(tmp_path, times, movie, starts=starts, stops=starts + 1.6))
+    assert found["spikes"].all()
+    assert found["late"] == found["merged"] == 0
+
+
 def test_a_movie_at_another_rate_is_seen_frame_by_frame_in_the_middle_of_each_bin(tmp_path, rng, times):
     fast = sessions.film(rng, n=96, shape=(9, 9))
     found = load(usual(tmp_path, times, None, movies={"film": (fast, 0.0, 60.0)}))

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from respike.formats.movies import Movie
 
 LATE = 0.995  # share of all spikes that come after the last trial: more of them are not in seconds
+TICK = 1e-9  # s: times so near to each other are the same, by rounding of clocks
 MISSED = 20  # spikes that empty trials at the beginning or the end should hold: they were not recorded
 
 
@@ -47,6 +48,8 @@ class Session:
     def cut(self, seconds: float, slack: float) -> list[list[Float[np.ndarray, " spike"]]]:
         """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
 
+        They are a `TICK` late, so that a spike on the edge of a bin falls into the bin that begins there.
+
         ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock,
         when the first or the last trials were not recorded, and when a trial has a `gap`.
         """
@@ -55,7 +58,7 @@ class Session:
         stops = np.where(np.isfinite(self.stops), np.maximum(self.stops, self.starts + seconds), self.starts + seconds)
         cells = [
             [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
-            for start, stop in zip(self.starts, stops, strict=True)
+            for start, stop in zip(self.starts - TICK, stops - TICK, strict=True)
         ]
         counts = np.array([sum(map(len, units)) for units in cells])
         self._check_clock(np.flatnonzero(counts == 0), stops.max())

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from respike.core import files
 from respike.formats import arrays, nwb, pickles, spike_times
 from respike.formats.choice import Choice
-from respike.formats.session import Session, as_text
+from respike.formats.session import TICK, Session, as_text
 from respike.neulvm.params import Data, Window
 
 KEY = "neulvm.data"
@@ -126,7 +126,7 @@ def _of_session(session: Session, m: int, data: Data, window: Window) -> Recordi
     spikes = [np.zeros((n_steps, len(units)), dtype=bool) for units in chosen]
     for raster, units in zip(spikes, chosen, strict=True):
         for cell, unit in enumerate(units):
-            steps = np.floor((session.times[unit] - data.start) / window.fine * (1 + 1e-12))
+            steps = np.floor((session.times[unit] - data.start + TICK) / window.fine)
             raster[steps[(steps >= 0) & (steps < n_steps)].astype(np.int64), cell] = True
     return Recording(None, spikes, np.zeros((n_steps, m)), [session.rows[own].tolist() for own in chosen])
 
