@@ -64,7 +64,13 @@ def test_units_are_listed_by_their_numbers_in_the_file_whichever_are_chosen(tmp_
     np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned([times[3], times[1]], 0.0))
     assert read.units == [[3], [1]]
     assert recording.read(path, (1, 4), Data(column="kind", units={"quality": "good"}), WINDOW).units == [[2], [1, 3]]
-    refused(path, (1, 1), Data(groups=((0,), (1,)), units={"quality": "good"}), "{'quality': 'good'}", "0 to 3")
+    refused(path, (1, 1), Data(groups=((0,), (1,)), units={"quality": "good"}), "{'quality': 'good'}", "1 to 3")
+    with h5py.File(path, "r+") as file:
+        file["units/id"][:] = [31, 1, 7, 3]
+    read = recording.read(path, (100, 400), Data(groups=((3,), (1, 31))), WINDOW)
+    np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned([times[3], times[1], times[0]], 0.0))
+    assert read.units == [[3], [1, 31]]
+    refused(path, (1, 1), Data(groups=((0,), (1,))), "[[0], [1]]", "31, 1, 7, 3")
 
 
 def test_what_the_file_leaves_open_is_refused_with_the_choices(tmp_path, times):
