@@ -64,7 +64,13 @@ def test_units_are_listed_by_their_numbers_in_the_file_whichever_are_chosen(tmp_
     np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned([times[3], times[1]], 0.0))
     assert read.units == [[3], [1]]
     assert recording.read(path, (1, 4), Data(column="kind", units={"quality": "good"}), WINDOW).units == [[2], [1, 3]]
-    refused(path, (1, 1), Data(groups=((0,), (1,)), units={"quality": "good"}), "{'quality': 'good'}", "0 to 3")
+    refused(path, (1, 1), Data(groups=((0,), (1,)), units={"quality": "good"}), "{'quality': 'good'}", "1 to 3")
+    with h5py.File(path, "r+") as file:
+        file["units/id"][:] = [31, 1, 7, 3]
+    read = recording.read(path, (100, 400), Data(groups=((3,), (1, 31))), WINDOW)
+    np.testing.assert_array_equal(np.concatenate(read.spikes, 1), binned([times[3], times[1], times[0]], 0.0))
+    assert read.units == [[3], [1, 31]]
+    refused(path, (1, 1), Data(groups=((0,), (1,))), "[[0], [1]]", "31, 1, 7, 3")
 
 
 def test_what_the_file_leaves_open_is_refused_with_the_choices(tmp_path, times):
@@ -87,6 +93,14 @@ def test_a_session_reaches_to_the_end_of_the_window_but_for_a_few_intervals(tmp_
             refused(tmp_path / f"{name}.npz", (4, 4), Data(), says)
         else:
             assert len(recording.read(tmp_path / f"{name}.npz", (4, 4), Data(), WINDOW).spikes[0]) == 8000
+
+
+def test_a_spike_on_the_edge_of_a_step_falls_into_the_step_that_begins_there(tmp_path):
+    """Times of a clock of 1 ms, a day after its zero: cell 0 fires in every third step, cell 1 in every fourth."""
+    times = [(100_000_000 + np.arange(0, 8000, 3 + cell)) / 1000 for cell in range(2)]
+    spike_times.write(tmp_path / "a.npz", times)
+    spikes = recording.read(tmp_path / "a.npz", (9,), Data(start=100_000.0), WINDOW).spikes[0]
+    assert [np.flatnonzero(own).tolist() for own in spikes.T] == [list(range(0, 8000, 3 + cell)) for cell in range(2)]
 
 
 @pytest.mark.parametrize("seen", [(0.0, 3.0), (3.0, 40.0)])

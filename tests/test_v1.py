@@ -491,16 +491,17 @@ def test_a_recording_of_one_unit(raw, tmp_path):
     known = truth.read(raw / "ground_truth.npz")
     shown = shown_of(raw, tmp_path, (1,), known.spikes[8:12, 9:, 1:2], known.couplings[1:2, 1:2])
     files.write_arrays(tmp_path / "run.npz", **shown.simulations["copy"]._asdict())
-    made = {"runs": [tmp_path / "run.npz"], "names": ["copy_0"], "out": tmp_path / "metrics.parquet"}
+    made = {"runs": [tmp_path / "run.npz"], "names": ["mle_0"], "out": tmp_path / "metrics.parquet"}
     made |= {"also": [], "also_facts": [], "facts": tmp_path / "facts.parquet"}
     metrics.run(recording=tmp_path / "recording.npz", ground_truth=raw / "ground_truth.npz", **made)
-    found = pd.read_parquet(tmp_path / "metrics.parquet").query("variant == 'copy'").set_index("metric")
+    found = pd.read_parquet(tmp_path / "metrics.parquet").query("variant == 'mle'").set_index("metric")
     pairs = found.index.str.contains("correlation|coupling")
     assert (found.loc[pairs, "n"] == 0).all()
     assert found.loc[pairs, "value"].isna().all()
     assert found.loc[~pairs, "value"].notna().all()
-    for draw in (figures.correlation_matrices, figures.correlation_scatter, figures.couplings, figures.self_couplings):
-        style.save(draw(shown), tmp_path, draw.__name__, "stand-in")
+    shown = shown._replace(measures=pd.read_parquet(tmp_path / "metrics.parquet"))
+    for name in sorted(set(plan.FIGURES) - {"training"}):
+        style.save(getattr(figures, name)(shown), tmp_path, name, "stand-in")
 
 
 def test_forecast_on_another_movie(recording, tmp_path, rng):

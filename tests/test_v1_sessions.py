@@ -60,6 +60,16 @@ def test_units_may_be_unsorted_silent_or_fire_once_and_before_the_first_trial(tm
     assert found["spikes"].sum((0, 1)).tolist()[1:] == [0, 1, 0]
 
 
+@pytest.mark.parametrize("zero", [0.0, 5000.0])
+def test_a_spike_on_the_edge_of_a_bin_falls_into_the_bin_that_begins_there(tmp_path, movie, zero):
+    """Times of a clock of 10 ms, of which one in four is an edge: unit k fires in every bin, 10 k ms after its start."""
+    starts = STARTS + zero
+    times = [np.concatenate([start + np.arange(unit, 160, 4) / 100 for start in starts]) for unit in range(4)]
+    found = load(usual(tmp_path, times, movie, starts=starts, stops=starts + 1.6))
+    assert found["spikes"].all()
+    assert found["late"] == found["merged"] == 0
+
+
 def test_a_movie_at_another_rate_is_seen_frame_by_frame_in_the_middle_of_each_bin(tmp_path, rng, times):
     fast = sessions.film(rng, n=96, shape=(9, 9))
     found = load(usual(tmp_path, times, None, movies={"film": (fast, 0.0, 60.0)}))
@@ -139,6 +149,25 @@ def test_units_are_numbered_as_in_the_file_whichever_are_chosen(tmp_path, times,
     with h5py.File(path, "r+") as file:
         file["units/obs_intervals"][1] = 0.0, 9.0
     refused(path, "unit 1 was not recorded", units={"quality": "good"})
+
+
+def test_numbers_of_units_are_those_that_the_file_gives_them(tmp_path, times, movie):
+    """The column id, as sorters and labs number units; where two have one number, rows from 0."""
+    path = usual(tmp_path, times, movie)
+    with h5py.File(path, "r+") as file:
+        file["units/id"][:] = [102, 2, 1]
+    assert load(path)["units"].tolist() == [102, 2, 1]
+    found = load(path, units_kept=(1, 102))
+    np.testing.assert_array_equal(found["spikes"], sessions.binned([times[2], times[0]], STARTS, 40, 0.04))
+    assert found["units"].tolist() == [1, 102]
+    refused(path, "v1.data.units: [0] are not among 3 units: 102, 2, 1", units_kept=(0, 1))
+    with h5py.File(path, "r+") as file:
+        sessions.ragged(file["units"], "obs_intervals", [[[0.0, 60.0]], [[0.0, 9.0]], [[0.0, 60.0]]])
+    refused(path, "unit 2 was not recorded")
+    with h5py.File(path, "r+") as file:
+        file["units/id"][:] = 5
+        del file["units/obs_intervals"], file["units/obs_intervals_index"]
+    assert load(path, units_kept=(2,))["units"].tolist() == [2]
 
 
 def test_units_that_were_not_recorded_in_a_trial_are_not_taken_for_silent(tmp_path, times, movie):

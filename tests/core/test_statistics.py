@@ -111,6 +111,8 @@ def test_r2_of_mean_and_of_truth(rng):
     truth = rng.normal(size=100)
     assert statistics.r2(truth, truth) == 1
     assert statistics.r2(truth, np.full(100, truth.mean())) == pytest.approx(0)
+    assert np.isnan(statistics.r2(truth[:1], truth[1:2])), "of a single entry there is nothing to explain"
+    assert np.isnan(statistics.r2(truth[:0], truth[:0]))
 
 
 def test_spikes_refuse_milliseconds():

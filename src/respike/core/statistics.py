@@ -62,16 +62,16 @@ def noise_correlation(counts: Num[np.ndarray, "trial bin cell"]) -> Float[np.nda
 
 def autocovariance(counts: Num[np.ndarray, "*batch bin"], max_lag: int) -> Float[np.ndarray, "*batch lag"]:
     """Autocovariance of each row for lags 0..max_lag bins, each lag divided by the number of bins (biased estimate)."""
-    centred = counts - counts.mean(-1, keepdims=True)
-    n = centred.shape[-1]
+    centred, n = counts - counts.mean(-1, keepdims=True), counts.shape[-1]
     size = 2 ** int(np.ceil(np.log2(2 * n)))
     power = np.abs(np.fft.rfft(centred, size)) ** 2
     return np.fft.irfft(power, size)[..., : max_lag + 1] / n
 
 
 def r2(truth: Float[np.ndarray, "*shape"], estimate: Float[np.ndarray, "*shape"]) -> float:
-    """Share of the variance of all entries of `truth` that `estimate` explains; negative when worse than the mean."""
-    return float(1 - np.sum((truth - estimate) ** 2) / np.sum((truth - truth.mean()) ** 2))
+    """Share of the variance of `truth` that `estimate` explains: negative when worse than its mean, nan where it has none."""
+    spread = np.sum((truth - truth.mean()) ** 2) if truth.size else 0.0
+    return float(1 - np.sum((truth - estimate) ** 2) / spread) if spread > 0 else float("nan")
 
 
 def lower_triangle(matrix: Float[np.ndarray, "cell cell"]) -> Float[np.ndarray, " pair"]:

@@ -34,7 +34,9 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
         observed = _ragged(path, units, "obs_intervals", 2) if "obs_intervals" in units else None
         columns = _columns(path, units, n, UNIT_COLUMNS)
         none, invalid = np.empty(0), _invalid(path, file)
-        session = Session(path, times, np.arange(n), columns, none, none, observed=observed, invalid=invalid, key=key)
+        session = Session(
+            path, times, _numbers(path, units, n), columns, none, none, observed=observed, invalid=invalid, key=key
+        )
         session = session.chosen(choice.units, f"{key}.units")
         found = {}
         if trials:
@@ -60,6 +62,14 @@ def _ragged(path: Path, table: h5py.Group, name: str, ndim: int) -> list[np.ndar
             "entries; expected numbers that rise to that; the file was not written to its end"
         )
     return np.split(values, ends[:-1])
+
+
+def _numbers(path: Path, units: h5py.Group, n: int) -> np.ndarray:
+    """By which number the file calls each unit: its column id; where it does not tell them apart, the row."""
+    if not isinstance(units.get("id"), h5py.Dataset) or units["id"].shape != (n,):
+        return np.arange(n)
+    ids = hdf5.read(path, units, "id", kinds="iu").astype(np.int64)
+    return ids if len(np.unique(ids)) == n else np.arange(n)
 
 
 def _columns(path: Path, table: h5py.Group, n: int, but: set[str]) -> dict[str, np.ndarray]:

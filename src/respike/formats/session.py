@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from respike.formats.movies import Movie
 
 LATE = 0.995  # share of all spikes that come after the last trial: more of them are not in seconds
+TICK = 1e-9  # s: times so near to each other are the same, by rounding of clocks
 MISSED = 20  # spikes that empty trials at the beginning or the end should hold: they were not recorded
 
 
@@ -19,7 +20,7 @@ class Session:
 
     path: Path
     times: list[Float[np.ndarray, " spike"]]
-    rows: Int[np.ndarray, " unit"]  # number of each unit in the file, from 0
+    numbers: Int[np.ndarray, " unit"]  # by which the file calls each unit
     columns: Mapping[str, np.ndarray]  # by name, a value for each unit
     starts: Float[np.ndarray, " trial"]  # s
     stops: Float[np.ndarray, " trial"]  # s; infinite where unknown
@@ -37,7 +38,7 @@ class Session:
         """The session with these of its units, counted as they stand here."""
         times, observed = [self.times[unit] for unit in index], self.observed and [self.observed[unit] for unit in index]
         columns = {name: column[index] for name, column in self.columns.items()}
-        return replace(self, times=times, rows=self.rows[index], columns=columns, observed=observed)
+        return replace(self, times=times, numbers=self.numbers[index], columns=columns, observed=observed)
 
     def span(self) -> str:
         """From when to when there are spikes, for messages."""
@@ -47,6 +48,8 @@ class Session:
     def cut(self, seconds: float, slack: float) -> list[list[Float[np.ndarray, " spike"]]]:
         """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
 
+        They are a `TICK` late, so that a spike on the edge of a bin falls into the bin that begins there.
+
         ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock,
         when the first or the last trials were not recorded, and when a trial has a `gap`.
         """
@@ -55,7 +58,7 @@ class Session:
         stops = np.where(np.isfinite(self.stops), np.maximum(self.stops, self.starts + seconds), self.starts + seconds)
         cells = [
             [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
-            for start, stop in zip(self.starts, stops, strict=True)
+            for start, stop in zip(self.starts - TICK, stops - TICK, strict=True)
         ]
         counts = np.array([sum(map(len, units)) for units in cells])
         self._check_clock(np.flatnonzero(counts == 0), stops.max())
@@ -103,9 +106,9 @@ class Session:
     def gap(self, start: float, seconds: float, slack: float) -> str:
         """What tells that `seconds` from `start` (s) on were not recorded whole, `slack` at either end aside; or nothing."""
         first, last = start + slack, start + seconds - slack
-        for row, intervals in zip(self.rows, self.observed or [], strict=False):
+        for number, intervals in zip(self.numbers, self.observed or [], strict=False):
             if not np.any((intervals[:, 0] <= first) & (intervals[:, 1] >= last)):
-                return f"unit {row} was not recorded throughout (obs_intervals)"
+                return f"unit {number} was not recorded throughout (obs_intervals)"
         for begin, end in self.invalid:
             if begin < last and end > first:
                 return f"{begin:g} to {end:g} s are marked as invalid (intervals/invalid_times)"
@@ -120,6 +123,12 @@ class Session:
                 f"at {self.starts[bad[0]]:g} s: {gaps[bad[0]]}; expected trials that were: choose others by {self.key}.only, "
                 f"use less of each by {self.key}.seconds, or leave the unit out by {self.key}.units"
             )
+
+
+def listed(numbers: Int[np.ndarray, " unit"]) -> str:
+    """Numbers of units for messages: from the first to the last where none is left out."""
+    whole = len(numbers) > 1 and np.all(np.diff(numbers) == 1)
+    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers[:12])) + ", ..." * (len(numbers) > 12)
 
 
 def rising(path: Path, times: list[np.ndarray]) -> list[Float[np.ndarray, " spike"]]:

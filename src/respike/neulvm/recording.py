@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from respike.core import files
 from respike.formats import arrays, nwb, pickles, spike_times
 from respike.formats.choice import Choice
-from respike.formats.session import Session, as_text
+from respike.formats.session import TICK, Session, as_text, listed
 from respike.neulvm.params import Data, Window
 
 KEY = "neulvm.data"
@@ -126,9 +126,9 @@ def _of_session(session: Session, m: int, data: Data, window: Window) -> Recordi
     spikes = [np.zeros((n_steps, len(units)), dtype=bool) for units in chosen]
     for raster, units in zip(spikes, chosen, strict=True):
         for cell, unit in enumerate(units):
-            steps = np.floor((session.times[unit] - data.start) / window.fine * (1 + 1e-12))
+            steps = np.floor((session.times[unit] - data.start + TICK) / window.fine)
             raster[steps[(steps >= 0) & (steps < n_steps)].astype(np.int64), cell] = True
-    return Recording(None, spikes, np.zeros((n_steps, m)), [session.rows[own].tolist() for own in chosen])
+    return Recording(None, spikes, np.zeros((n_steps, m)), [session.numbers[own].tolist() for own in chosen])
 
 
 def populations(session: Session, m: int, data: Data) -> list[list[int]]:
@@ -136,16 +136,16 @@ def populations(session: Session, m: int, data: Data) -> list[list[int]]:
 
     ValueError that lists the choices when the file does not say which units are which.
     """
-    place, path = {row: unit for unit, row in enumerate(session.rows.tolist())}, session.path
+    place, path = {number: unit for unit, number in enumerate(session.numbers.tolist())}, session.path
     if data.groups:
-        listed = [row for group in data.groups for row in group]
-        if len(data.groups) != m or not all(data.groups) or len(set(listed)) < len(listed) or not set(listed) <= set(place):
+        given = [number for group in data.groups for number in group]
+        if len(data.groups) != m or not all(data.groups) or len(set(given)) < len(given) or not set(given) <= set(place):
             which = f" with {KEY}.units = {data.units}" if data.units else ""
             raise ValueError(
                 f"{path}: {KEY}.populations = {[list(group) for group in data.groups]}; expected {m} lists (as many as "
-                f"neulvm.circuit.sizes has) of units{which}, each once, by their numbers in the file, 0 to {max(place)}"
+                f"neulvm.circuit.sizes has) of units{which}, each once, by their numbers: {listed(session.numbers)}"
             )
-        return [[place[row] for row in group] for group in data.groups]
+        return [[place[number] for number in group] for group in data.groups]
     column = data.column or ("populations" if "populations" in session.columns else "")
     values = {name: [as_text(value) for value in column] for name, column in session.columns.items() if name != "id"}
     if m == 1 and not column:

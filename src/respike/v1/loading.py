@@ -40,11 +40,11 @@ def read_raw(folder: Path, preprocessing: Preprocessing, key: str) -> Parts:
 
 def _parts(
     path: Path, frames: Float[np.ndarray, "row column frame"], spikes: recording.SpikeTimes, preprocessing: Preprocessing,
-    rows: np.ndarray,
+    numbers: np.ndarray,
 ) -> Parts:  # fmt: skip
     split = recorded.split_trials(spikes.n_trials, preprocessing, path)
     counts = recorded.bin_spikes(spikes, frames.shape[2], preprocessing.bin_ms / 1000)
-    return frames.transpose(2, 0, 1), counts[: len(split)], split, rows
+    return frames.transpose(2, 0, 1), counts[: len(split)], split, numbers
 
 
 def read_published(folder: Path, preprocessing: Preprocessing) -> Parts:
@@ -80,4 +80,4 @@ def read_session(path: Path, preprocessing: Preprocessing) -> Parts:
     seen = movie.in_trials(path, read.starts, read.stops, choice.seconds, width, CHOICE)
     frames = movies.grey(path, movie.name, seen.transpose(1, 2, 0))
     spikes = recording.flat(path, field, read.cut(frames.shape[2] * width, width))
-    return _parts(path, movies.resize(frames, preprocessing.pixels), spikes, preprocessing, read.rows)
+    return _parts(path, movies.resize(frames, preprocessing.pixels), spikes, preprocessing, read.numbers)

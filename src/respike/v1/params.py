@@ -29,7 +29,7 @@ class Preprocessing:
     bin_ms: float = 40.0  # one bin per frame of the movie (25 Hz)
     last_frames: int = 0  # keep the end of the movie; 0 keeps all. The paper: 650 (from memory of it)
     most_active: int = 0  # keep that many units with the highest rate; 0 keeps all. The paper: 69 (which ones is unknown)
-    units: tuple[int, ...] = ()  # keep these units, counted from 0; empty keeps all
+    units: tuple[int, ...] = ()  # keep the units of these numbers in the file; empty keeps all
     train: int = 80  # the first trials; the following `test`, then the following `validation` trials
     test: int = 30
     validation: int = 10

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from respike.core import files
+from respike.formats.session import listed
 from respike.v1 import recording
 from respike.v1.params import Preprocessing
 
@@ -61,17 +62,16 @@ def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.
 
 
 def chosen_units(
-    spikes: Bool[np.ndarray, "trial bin unit"], rows: Int[np.ndarray, " unit"], preprocessing: Preprocessing, folder: Path
+    spikes: Bool[np.ndarray, "trial bin unit"], numbers: Int[np.ndarray, " unit"], preprocessing: Preprocessing, folder: Path
 ) -> Int[np.ndarray, " cell"]:
-    """Which units to keep, in their order; `rows` are their numbers in `folder`. ValueError when it has no such units."""
-    n_units = spikes.shape[2]
+    """Which units to keep, in their order; `numbers` are those of `folder`. ValueError when it has no such units."""
     if preprocessing.units:
-        wrong = [unit for unit in preprocessing.units if unit not in rows]
-        if wrong:
-            which = "" if rows[-1] == n_units - 1 else " that v1.data.session.units takes"
-            raise ValueError(f"v1.data.units: {wrong} are not among the {n_units} units of {folder}{which}, counted from 0")
-        return np.searchsorted(rows, preprocessing.units)
-    if preprocessing.most_active > n_units:
-        raise ValueError(f"{folder}: {n_units} units; v1.data.most_active asks for {preprocessing.most_active}")
+        place = {number: unit for unit, number in enumerate(numbers.tolist())}
+        if wrong := [unit for unit in preprocessing.units if unit not in place]:
+            which = " that v1.data.session.units takes" if preprocessing.session.units else ""
+            raise ValueError(f"{folder}: v1.data.units: {wrong} are not among {len(numbers)} units{which}: {listed(numbers)}")
+        return np.array([place[unit] for unit in preprocessing.units])
+    if preprocessing.most_active > len(numbers):
+        raise ValueError(f"{folder}: {len(numbers)} units; v1.data.most_active asks for {preprocessing.most_active}")
     by_rate = np.argsort(-spikes.mean((0, 1)), kind="stable")
-    return np.sort(by_rate[: preprocessing.most_active or n_units])
+    return np.sort(by_rate[: preprocessing.most_active or len(numbers)])

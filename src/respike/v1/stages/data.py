@@ -24,13 +24,13 @@ def run(
     `folder`, named by the config value `key`, holds the raw files of the data set or the arrays of the published program; or
     it is a session file, .nwb or .npz. `sources` are its files, wherever in it they stand: the record of `out` must know them.
     """
-    movie, counts, split, rows = loading.load(folder, preprocessing, key)
+    movie, counts, split, numbers = loading.load(folder, preprocessing, key)
     n_frames = preprocessing.last_frames or len(movie)
     if n_frames > len(movie):
         raise ValueError(f"{folder}: the movie has {len(movie)} frames; v1.data.last_frames asks for {n_frames}")
-    units = recorded.chosen_units(counts[:, :-1] > 0, rows, preprocessing, folder)
+    units = recorded.chosen_units(counts[:, :-1] > 0, numbers, preprocessing, folder)
     counts, late = counts[:, -1 - n_frames : -1, units], int(counts[:, -1, units].sum())
     spikes, frames = counts > 0, movie[-n_frames:].astype(np.float32)
     merged = int(counts.sum() - spikes.sum())
-    written = Recording(frames, spikes, split, rows[units], preprocessing.bin_ms, late, merged, dataset)
+    written = Recording(frames, spikes, split, numbers[units], preprocessing.bin_ms, late, merged, dataset)
     files.write_arrays(out, **written._asdict())

@@ -120,8 +120,8 @@ def rasters(shown: Shown) -> plt.Figure:
 def _raster(panel: Axes, trial: Bool[np.ndarray, "step cell"], bin_seconds: float, title: str) -> None:
     step, cell = np.nonzero(trial)
     style.raster(panel, step * bin_seconds, cell)
-    panel.set(title=title, xlabel="time in the run (s)")
-    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.set(title=title, xlabel="time in the run (s)", ylim=(-0.5, trial.shape[1] - 0.5))
+    panel.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def training(shown: Shown) -> plt.Figure:
@@ -145,7 +145,9 @@ def psth(shown: Shown) -> plt.Figure:
     test = shown.of("test")
     cells = np.argsort(-test.mean((0, 1)), kind="stable")[:8]
     rows = -(-len(cells) // 2)
-    figure, axes = style.panels(rows, 2, height=1.2, sharex=True)
+    figure, axes = style.panels(rows, min(2, len(cells)), height=max(1.2, 2.0 / rows), sharex=True)
+    for panel in list(axes.flat)[len(cells) :]:
+        panel.set_visible(False)
     time = np.arange(test.shape[1]) * shown.recording.bin_seconds
     for panel, cell in zip(axes.flat, cells, strict=False):
         panel.plot(time, test[:, :, cell].mean(0), color="0.7", linewidth=0.8, label="data (test)")
@@ -183,8 +185,7 @@ def correlation_scatter(shown: Shown) -> plt.Figure:
     for panel, (name, values) in zip(axes[0], pairs.items(), strict=True):
         panel.axline((0, 0), slope=1, color="0.8", linewidth=0.7)
         panel.plot(data, values, ".", markersize=3)
-        explained = statistics.r2(data, values) if len(data) else np.nan
-        panel.set(title=f"{name}\nR² {explained:.2f}", xlabel="data (test)")
+        panel.set(title=f"{name}\nR² {statistics.r2(data, values):.2f}", xlabel="data (test)")
     axes[0, 0].set(ylabel="noise correlation, model")
     return figure
 
@@ -266,7 +267,7 @@ def methods(shown: Shown) -> plt.Figure:
 
 def pareto(shown: Shown) -> plt.Figure:
     """Noise correlation against likelihood, over the weight of the noise correlation, and the rate that comes with it."""
-    table = shown.measures.pivot_table(index="variant", columns="metric", values="value", sort=False)
+    table = shown.measures.pivot_table(index="variant", columns="metric", values="value", sort=False, dropna=False)
     score, wide = f"noise correlation R2 ({shown.n_runs} trials)", table.index.to_series().str.split("@nc", expand=True)
     wide = wide.reindex(columns=[0, 1])
     swept = list(dict.fromkeys(wide.loc[wide[1].notna(), 0]))
@@ -284,7 +285,8 @@ def pareto(shown: Shown) -> plt.Figure:
     axes[0, 1].axhspan(0.9, 1.1, color="0.92", zorder=0)
     axes[0, 0].set(xlabel="test NLL (nat/bin/cell)", ylabel=f"noise correlation R² ({shown.n_runs} trials)")
     axes[0, 1].set(xlabel="test NLL (nat/bin/cell)", ylabel="rate / rate of the data")
-    axes[0, 0].legend()
+    if axes[0, 0].lines:
+        axes[0, 0].legend()
     return figure
 
 

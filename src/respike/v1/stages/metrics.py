@@ -116,9 +116,8 @@ def of_free_runs(test: Raster, model: Raster, label: str, measure: Callable[...,
     yield measure(f"psth R2 ({label})", statistics.r2(test.mean(0), model.mean(0)), "R2", test[0].size)
     of_model = agreement.correlations(model)
     for kind, data in agreement.correlations(test).items():
-        explained = statistics.r2(data, of_model[kind]) if len(data) else np.nan  # one unit has no pairs
         yield measure(f"{kind} correlation r ({label})", agreement.pearson(data, of_model[kind]), "r", len(data))
-        yield measure(f"{kind} correlation R2 ({label})", explained, "R2", len(data))
+        yield measure(f"{kind} correlation R2 ({label})", statistics.r2(data, of_model[kind]), "R2", len(data))
 
 
 def of_rates(test: Raster, model: Raster, measure: Callable[..., Measure]) -> Iterator[Measure]:
