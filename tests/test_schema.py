@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,25 @@ def every_key(schema: dict, path: str = ""):
 
 
 KEYS = [*every_key(SCHEMA), *(pair for name, part in SCHEMA.get("$defs", {}).items() for pair in every_key(part, f"{name}."))]
+
+
+@pytest.mark.parametrize(
+    ("key", "twice"),
+    [
+        ("rate2lif.variants.gonogo.conditions", ["standard", "standard"]),
+        ("rate2lif.search.scales", [20, 25, 20.0]),
+        ("rate2lif.figures.training_loss", ["gonogo", "gonogo"]),
+        ("fsbi.networks", ["poly", "poly"]),
+        ("fsbi.compare.sizes", [100, 100]),
+        ("neulvm.baselines.latents", [2, 2]),
+    ],
+)
+def test_what_would_be_counted_or_drawn_twice_is_refused(key, twice):
+    config = json.loads(json.dumps(CONFIG))
+    *parts, last = key.split(".")
+    reduce(dict.__getitem__, parts, config)[last] = twice
+    with pytest.raises(ConfigError, match=rf"{re.escape(key)} = .* has non-unique elements"):
+        check(config, SCHEMA)
 
 
 def test_every_path_has_to_be_there():
