@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from respike.barrel import params as barrel
-from respike.core.config import ConfigError
+from respike.core.config import ConfigError, build
 from respike.fsbi import params as fsbi
+from respike.fsbi.inference.targets import Target
 from respike.modes import params as modes
 from respike.neulvm import params as neulvm
 from respike.rate2lif import params as rate2lif
@@ -190,6 +191,13 @@ def test_bounds_the_wrong_way_round_are_refused(key):
     targets = {**CONFIG["fsbi"]["targets"], "rate": {"aim": [1, 30], key: [50, 1]}}
     with pytest.raises(ConfigError, match=rf"fsbi.targets.rate.{key} = \[50.0, 1.0\]: expected the lower bound first"):
         check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)
+
+
+def test_a_metric_of_the_shipped_config_can_be_made_no_condition():
+    targets = {**CONFIG["fsbi"]["targets"], "rate": {"aim": [1, 30], "plausible": None}}
+    checked = check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)["fsbi"]["targets"]
+    assert build(Target, checked["rate"]).plausible is None
+    assert set(checked["kl_isi"]) == {"aim"}, "settings of finished jobs stay as they are"
 
 
 def every_key(schema: dict, path: str = ""):
