@@ -402,6 +402,31 @@ def test_given_network_whose_file_does_not_say_how_long_it_was_trained(files_of,
     assert np.isnan({one.metric: one.value for one in metrics.of_training(origin, given.history, SMALL)}["trials to train"])
 
 
+@pytest.mark.parametrize("named", ["softplus", None], ids=["in the file", "in the config"])
+def test_given_network_has_the_activation_of_its_file_else_of_the_config(files_of, tmp_path, named):
+    """It ran as sigmoid where the config alone named another, and its search was judged by the grid of the config's."""
+    fields = {key: value for key, value in loadmat(files_of / "network.mat").items() if not key.startswith("__")}
+    fields = {**fields, "activation": "softplus"} if named else {k: v for k, v in fields.items() if k != "activation"}
+    savemat(tmp_path / "mine.mat", fields)
+    settings = SMALL if named else replace(SMALL, activation="softplus")
+    given = learning.adopt(tmp_path / "mine.mat", "small", settings, STREAM)
+    assert given.network.activation == "softplus"
+    folder = shutil.copytree(files_of, tmp_path / "files")
+    fitted.write(folder / "scaled.mat", given.network)
+    scales = [*metrics.UNBOUNDED_GRID, 30.0]  # half of the trials are right within the published grid, all beyond it
+    rows = [{"trial": trial, "scale": scale, "correct": scale == 30 or trial == 1} for scale in scales for trial in (0, 1)]
+    files.write_table(folder / "search.parquet", pd.DataFrame(rows))
+    found = {one.metric: one.value for one in metrics.of_network(archives.Name("small", 0), folder, SMALL)}
+    assert found["best accuracy in the search"] == 50
+
+
+def test_a_stimulation_after_the_end_of_the_trial_is_refused():
+    late = Condition("late", Lif(stimulate="exc", stimulated_cells=(0,), stimulus_begin=1.0, stimulus_end=2.0))
+    simulate.check([late], TASKS["mante"])
+    with pytest.raises(ValueError, match=r"conditions\.late\.stimulus_begin = 1 s: expected less than 1, .* of go-nogo"):
+        simulate.check([Condition("standard"), late], TASKS["go-nogo"])
+
+
 def test_given_network_of_another_task_is_refused(files_of, tmp_path):
     options = {"variant": "small", "first": 0, "last": 0, "settings": replace(SMALL, task="mante"), "seed": 0}
     with pytest.raises(
