@@ -245,7 +245,7 @@ def test_shares_converted_by_loss(tmp_path, monkeypatch):
     """Two like variants are counted together, bin by bin, with the limits that the beta distribution gives."""
     networks = {"short": [(0.45, 1), (0.5, 0), (0.7, 0), (3.0, 0)], "long": [(0.15, 1), (0.75, 1)], "other": [(0.25, 0)]}
     rows = []
-    for variant, each in {**networks, "given": [(5.0, 1)]}.items():
+    for variant, each in {**networks, "given": [(5.0, 1)], "another": [(6.0, 0)]}.items():
         for replica, (loss, converted) in enumerate(each):
             origin = metrics.Origin(variant, replica, "go-nogo")
             rows += [
@@ -258,20 +258,21 @@ def test_shares_converted_by_loss(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures.style, "save", lambda figure, *about: drawn.append((figure, about)))
     table, facts = measures.table("rate2lif", rows), measures.facts("rate2lif", told)
-    figures.training_loss(table, facts, ["short", "long", "other", "given"], tmp_path)
+    figures.training_loss(table, facts, ["short", "long", "other", "given", "another"], tmp_path)
     ((figure, (_, name, dataset)),) = drawn
     assert (name, dataset) == ("training_loss", "go-nogo")
     left, right = figure.axes
     found = [bars.lines[0].get_xydata().tolist() for bars in left.containers]
-    assert found == [[[5, 100]], [[0.15, 100], [0.6, 50], [3, 0]], [[0.25, 0]]]
-    (spans,) = left.containers[1].lines[2]
+    assert found == [[[6, 0]], [[5, 100]], [[0.15, 100], [0.6, 50], [3, 0]], [[0.25, 0]]]
+    (spans,) = left.containers[2].lines[2]
     low, high = stats.beta.ppf(0.025, 2, 3), stats.beta.ppf(0.975, 3, 2)  # 2 of 4
     expected = [(2.5, 100), (100 * low, 100 * high), (0, 97.5)]
     np.testing.assert_allclose([segment[:, 1] for segment in spans.get_segments()], expected)
     published = [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == "--"]
-    assert published == [pytest.approx(np.nan, nan_ok=True), 94, 55]
-    assert [line.get_label() for line in right.lines[:3]] == [
-        "?, ?, ?, ?: 1",
+    assert published == [*[pytest.approx(np.nan, nan_ok=True)] * 2, 94, 55]
+    assert [line.get_label() for line in right.lines[:4]] == [
+        "another: 1",
+        "given: 1",
         "sigmoid, 20, 50, 200: 6",
         "softplus, 20, 50, 200: 1",
     ]
