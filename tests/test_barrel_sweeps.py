@@ -114,6 +114,7 @@ def test_untouched_whiskers_rest_at_their_pre_stress():
         ({"time_step": 0.03}, "whole part of a frame"),
         ({"sweeps": 3}, "expected one of 1, 12"),
         ({"smallest_mm": 200.0}, "smallest_mm <= largest_mm"),
+        ({"test_share": 0.95, "objects_per_class": 5}, "test_share is 0.95, expected less: no object is left to train on"),
     ],
 )
 def test_impossible_sweeps_are_refused(change, message):

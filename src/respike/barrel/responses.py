@@ -52,10 +52,8 @@ def parts(network: model.BarrelNetwork) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def driven_rate(
-    tau_m: Float[Tensor, " cell"], tau_b: Float[Tensor, " cell"], steps: int = params.DRIVE_STEPS,
-    baseline: float = params.DRIVE_BASELINE, adaptation: float = params.ADAPTATION,
-) -> float:  # fmt: skip
+def driven_rate(tau_m: Float[Tensor, " cell"], tau_b: Float[Tensor, " cell"], steps: int = params.DRIVE_STEPS,
+                baseline: float = params.DRIVE_BASELINE, adaptation: float = params.ADAPTATION) -> float:  # fmt: skip
     """Spikes per step and cell under a current of 1 for 550 steps, from rest and without synapses.
 
     The published figure makes `steps` = 549, from its step 1 on, and divides by 550 all the same.
