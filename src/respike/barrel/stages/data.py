@@ -20,7 +20,8 @@ def run(*, train: Path, test: Path, form: params.Form, normalise: params.Normali
         raise ValueError(f"{train} holds {numbers[0]} sweeps per sample and {test} {numbers[1]}, expected the same number")
     n, again = len(parts[1].force), arrays.repeated(parts[1].force, parts[0].force)
     if 2 * again > n:
-        raise ValueError(f"{test}: {again} of {n} samples stand in {train} too, expected others in barrel.recording.test")
+        expected = "others in barrel.recording.test, or simulated objects (barrel.sweeps) large enough to touch whiskers"
+        raise ValueError(f"{test}: {again} of {n} samples stand in {train} too, expected {expected}")
     force, torque, label = (np.concatenate(both) for both in list(zip(*parts, strict=True))[:3])
     is_test = np.arange(len(label)) >= len(parts[0].label)
     dataset = " and ".join(dict.fromkeys(part.dataset for part in parts))
