@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from respike.core import style
+from respike.core import measures, style
+from respike.core.config import build
 from respike.fsbi import rules, summary
-from respike.fsbi.params import Protocol, Simulation, Wiring
+from respike.fsbi.params import Simulation
 from respike.fsbi.simulator.binary import Simulator
 
-settings = Simulation(
-    wiring=Wiring(p_recurrent=0.8), protocol=Protocol(settle=5, record=5, n_recorded_e=512, n_recorded_i=128)
-)
-simulator = Simulator(Path("results/fsbi/build/poly.json"), settings)
+(job, *_) = measures.ran(Path("results/fsbi/poly/round0/table.parquet"), "fsbi.simulate")  # what the run was told
+simulator = Simulator(Path("results/fsbi/build/poly.json"), build(Simulation, job["settings"]))
 rule = rules.read_checked([Path("results/fsbi/poly/example/rules_0-0.parquet")], "poly")[0]
 recording, seconds = simulator.record(rule)
 for name, value in summary.summarise(recording).items():

@@ -1,5 +1,6 @@
 """What is measured on barrel networks, by hand, by counting and against other libraries."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,20 @@ def test_parts_of_a_network():
         [responses.driven_rate(built.tau_membrane[k : k + 1], built.tau_adaptation[k : k + 1]) for k in range(low, high)]
     )
     assert found["driven_rate"][3] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("own", [{"baseline": 0.4}, {"adaptation": 0.0}], ids=["baseline", "adaptation"])
+def test_driven_rates_are_those_of_the_networks_own_threshold(own):
+    alpha, rho, count, v, b, s = np.exp(-1 / 10), np.exp(-1 / 5), 0, 0.0, own.get("baseline", 0.04), 0.0
+    for _ in range(550):
+        b = rho * b + (1 - rho) * s
+        threshold = own.get("baseline", 0.04) + own.get("adaptation", 1.8) * b
+        v = alpha * v + (1 - alpha) - threshold * s
+        s = float(v > threshold)
+        count += s
+    found = responses.parts(network(settings=replace(SMALL, **own)))["driven_rate"]
+    assert count != 92
+    np.testing.assert_allclose(found, count / 550)
 
 
 def test_the_published_count_of_a_driven_neuron_is_one_step_short():

@@ -114,6 +114,7 @@ def test_untouched_whiskers_rest_at_their_pre_stress():
         ({"time_step": 0.03}, "whole part of a frame"),
         ({"sweeps": 3}, "expected one of 1, 12"),
         ({"smallest_mm": 200.0}, "smallest_mm <= largest_mm"),
+        ({"test_share": 0.95, "objects_per_class": 5}, "test_share is 0.95, expected less: no object is left to train on"),
     ],
 )
 def test_impossible_sweeps_are_refused(change, message):
@@ -240,10 +241,18 @@ def test_sweeps_of_two_kinds_have_the_names_of_both(h5, tmp_path):
         assert str(files.read_arrays(tmp_path / "inputs.npz")["dataset"]) == name
 
 
-def test_the_objects_of_the_training_are_no_test(h5, tmp_path):
+@pytest.mark.parametrize("added", [0, 2, 3])
+def test_the_objects_of_the_training_are_no_test(h5, tmp_path, added):
+    """Nor are they in another order, in double precision, or with a few new ones."""
     train, test = h5(), tmp_path / "copy.h5"
-    test.write_bytes(train.read_bytes())
-    with pytest.raises(ValueError, match=r"copy.h5 holds the sweeps of .*user.h5, expected other objects"):
+    with h5py.File(train) as old, h5py.File(h5(seed=1)) as new, h5py.File(test, "w") as file:
+        for name in ("force", "torque", "label"):
+            file[name] = np.concatenate([new[name][:added], old[name][:][::-1]]).astype(float)
+        n = len(file["label"])
+    if added == n - added:
+        data.run(train=train, test=test, form="spiking", normalise=None, out=tmp_path / "inputs.npz")
+        return
+    with pytest.raises(ValueError, match=rf"copy.h5: {n - added} of {n} samples stand in .*user.h5 too, expected others"):
         data.run(train=train, test=test, form="spiking", normalise=None, out=tmp_path / "inputs.npz")
     assert not (tmp_path / "inputs.npz").exists()
 

@@ -131,6 +131,13 @@ def test_examples_are_short(study):
     assert len([line for line in code.splitlines() if line.strip()]) < 20
 
 
+@pytest.mark.parametrize("study", STUDIES)
+def test_examples_take_the_settings_of_the_run(study):
+    """Those of the quick size stood in two of them, and of any other run they showed something else."""
+    code = (ROOT / "examples" / f"{study}.py").read_text()
+    assert re.findall(r"\b(?:Encoding|Lif|Network|Protocol|Simulation|Training|Wiring)\(", code) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_commands_of_a_study_run(reproduced, study):

@@ -643,10 +643,10 @@ def test_labels_of_the_classifier():
 # -- longevity --------------------------------------------------------------------------------------------------------
 
 
-def survived(folder: Path, rules: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
+def survived(folder: Path, rules: pd.DataFrame, first: int, last: int, known=None) -> pd.DataFrame:
     """Numbers `first` to `last` of the survivors among `rules`."""
     rules.to_parquet(folder / "t.parquet")
-    settings = survivors.Survival("activity", bounds())
+    settings = survivors.Survival("activity", bounds() if known is None else known)
     survivors.run(
         tables=[folder / "t.parquet"],
         out=folder / "s.parquet",
@@ -666,6 +666,23 @@ def test_survivors_are_the_latest_with_new_seeds_and_none_is_no_error(tmp_path):
     assert chosen["index"].tolist() == alive["index"].tolist()[:-6:-1]
     assert not set(chosen["seed"]) & set(rules["seed"])
     assert len(survived(tmp_path, rules.assign(rate=0.0), 0, 4)) == 0
+
+
+def test_a_group_of_conditions_without_any_is_met_by_no_rule(tmp_path):
+    """Not by all, those that blew up among them."""
+    known = {**bounds(), "rate": Target((1.0, 30.0))}
+    del known["rate_i"]
+    shares = metrics.fractions(measured(30), "poly", known)
+    assert "activity" not in shares
+    assert "weights" in shares
+    with pytest.raises(ValueError, match=r"fsbi.longevity.condition = 'activity', .* fsbi.targets of one .* rate, rate_i"):
+        survived(tmp_path, measured(30), 0, 4, known)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(30.0, "3 rules after 30 s"), (None, "3 rules after a longer simulation")])
+def test_the_longevity_figure_tells_the_length_of_what_was_simulated_here_alone(seconds, told):
+    figure = figures.survival(measured(3), "poly", bounds(), seconds)
+    assert figure.axes[0].get_title(loc="left") == told
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.0], ids=["fewer", "none"])

@@ -152,6 +152,12 @@ def test_the_longevity_test_runs_longer_and_stops_on_a_blow_up_only():
     assert short["stop"] == "early"
 
 
+@pytest.mark.parametrize(("data", "seconds"), [("simulate", 200), ("released", None), ("surrogate", None)])
+def test_figures_know_how_long_the_longevity_test_was_where_it_is_ours(data, seconds):
+    asked = config(longevity={"condition": "activity", "settle": 190}, data=data)
+    assert plan.shown(asked, "mlp")["seconds"] == seconds
+
+
 def test_time_limits_grow_with_the_work_and_end_at_a_day():
     asked = config("poly", simulation={"protocol": {"settle": 60, "record": 10}}, network={"n_e": 4096, "n_i": 1024})
     assert plan.minutes(asked, "poly", "round0", 0, 29) == 10 + int(2 * 0.4 * 70 * 30 / 60)

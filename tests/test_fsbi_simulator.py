@@ -637,6 +637,13 @@ def same(a: Recording, b: Recording) -> bool:
     )
 
 
+@pytest.mark.slow
+def test_a_network_without_a_plastic_synapse_says_so(binaries, rng):
+    """It was a segmentation fault: weights of nothing were sampled."""
+    with pytest.raises(OSError, match=r"no EE synapse was drawn, raise fsbi\.<network>\.simulation\.wiring\.p_recurrent"):
+        simulated(binaries("poly", "fast"), rule_of("poly", rng), Wiring(p_recurrent=0.0))
+
+
 RULES = {
     "poly": [
         {},  # a prior draw

@@ -261,3 +261,10 @@ def test_fitted_lines_of_the_importance_are_named_by_network_and_ranks(rng):
     member = {"pin": rng.random((7, 20)), "pout": rng.random((7, 20)), "scores": rng.random(20)}
     labels = figures.importance({"task_spike_N7_P20": [member]}).axes[1].get_legend_handles_labels()[1]
     assert [label.partition(":")[0] for label in labels] == ["N = 7, ranks 1-9", "N = 7, ranks 10-19"]
+
+
+def test_outputs_of_trials_that_all_want_the_same_are_drawn():
+    target = np.repeat([[0.0], [0.0], [-1.0], [-1.0]], 3, axis=1)
+    axes = figures.outputs({"target": target, "output": target / 2}).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["label -1 (3 trials)"]
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), target[:, 0])

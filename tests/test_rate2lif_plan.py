@@ -127,9 +127,19 @@ def changed(config, key, value):
         (
             "conditions.unused",
             {"stimulate": "exc", "stimulated_cells": [0]},
-            r"conditions\.unused: stimulate = exc with .* stimulus_end = 0 s: expected cells, and an end after the begin",
+            r"conditions\.unused: stimulate = exc with .* stimulus_end = 0 s: expected exc or inh, cells, and an end",
         ),
-        ("conditions.unused", {"stimulate": "inh", "stimulus_end": 1.0}, r"unused: .*stimulated_cells = \[\].*expected cells"),
+        (
+            "conditions.unused",
+            {"stimulate": "inh", "stimulus_end": 1.0},
+            r"unused: .*stimulated_cells = \[\].*expected exc or inh, cells",
+        ),
+        (
+            "conditions.unused",
+            {"stimulated_cells": [0], "stimulus_end": 1.0},
+            r"unused: stimulate = none with .* expected exc",
+        ),
+        ("conditions.unused", {"reset": -30}, r"unused: reset = -30 mV: expected less than threshold = -40 mV"),
         ("variants.gonogo.training.trials", 3, r"gonogo\.training: trials = 3: expected at least batch = 4"),
     ],
 )

@@ -245,7 +245,7 @@ def test_shares_converted_by_loss(tmp_path, monkeypatch):
     """Two like variants are counted together, bin by bin, with the limits that the beta distribution gives."""
     networks = {"short": [(0.45, 1), (0.5, 0), (0.7, 0), (3.0, 0)], "long": [(0.15, 1), (0.75, 1)], "other": [(0.25, 0)]}
     rows = []
-    for variant, each in {**networks, "given": [(5.0, 1)]}.items():
+    for variant, each in {**networks, "given": [(5.0, 1)], "another": [(6.0, 0)]}.items():
         for replica, (loss, converted) in enumerate(each):
             origin = metrics.Origin(variant, replica, "go-nogo")
             rows += [
@@ -258,20 +258,21 @@ def test_shares_converted_by_loss(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures.style, "save", lambda figure, *about: drawn.append((figure, about)))
     table, facts = measures.table("rate2lif", rows), measures.facts("rate2lif", told)
-    figures.training_loss(table, facts, ["short", "long", "other", "given"], tmp_path)
+    figures.training_loss(table, facts, ["short", "long", "other", "given", "another"], tmp_path)
     ((figure, (_, name, dataset)),) = drawn
     assert (name, dataset) == ("training_loss", "go-nogo")
     left, right = figure.axes
     found = [bars.lines[0].get_xydata().tolist() for bars in left.containers]
-    assert found == [[[5, 100]], [[0.15, 100], [0.6, 50], [3, 0]], [[0.25, 0]]]
-    (spans,) = left.containers[1].lines[2]
+    assert found == [[[6, 0]], [[5, 100]], [[0.15, 100], [0.6, 50], [3, 0]], [[0.25, 0]]]
+    (spans,) = left.containers[2].lines[2]
     low, high = stats.beta.ppf(0.025, 2, 3), stats.beta.ppf(0.975, 3, 2)  # 2 of 4
     expected = [(2.5, 100), (100 * low, 100 * high), (0, 97.5)]
     np.testing.assert_allclose([segment[:, 1] for segment in spans.get_segments()], expected)
     published = [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == "--"]
-    assert published == [pytest.approx(np.nan, nan_ok=True), 94, 55]
-    assert [line.get_label() for line in right.lines[:3]] == [
-        "?, ?, ?, ?: 1",
+    assert published == [*[pytest.approx(np.nan, nan_ok=True)] * 2, 94, 55]
+    assert [line.get_label() for line in right.lines[:4]] == [
+        "another: 1",
+        "given: 1",
         "sigmoid, 20, 50, 200: 6",
         "softplus, 20, 50, 200: 1",
     ]
@@ -400,6 +401,31 @@ def test_given_network_whose_file_does_not_say_how_long_it_was_trained(files_of,
     given = learning.adopt(tmp_path / "mine.mat", "small", SMALL, STREAM)
     origin = metrics.Origin("small", 0, "mine.mat")
     assert np.isnan({one.metric: one.value for one in metrics.of_training(origin, given.history, SMALL)}["trials to train"])
+
+
+@pytest.mark.parametrize("named", ["softplus", None], ids=["in the file", "in the config"])
+def test_given_network_has_the_activation_of_its_file_else_of_the_config(files_of, tmp_path, named):
+    """It ran as sigmoid where the config alone named another, and its search was judged by the grid of the config's."""
+    fields = {key: value for key, value in loadmat(files_of / "network.mat").items() if not key.startswith("__")}
+    fields = {**fields, "activation": "softplus"} if named else {k: v for k, v in fields.items() if k != "activation"}
+    savemat(tmp_path / "mine.mat", fields)
+    settings = SMALL if named else replace(SMALL, activation="softplus")
+    given = learning.adopt(tmp_path / "mine.mat", "small", settings, STREAM)
+    assert given.network.activation == "softplus"
+    folder = shutil.copytree(files_of, tmp_path / "files")
+    fitted.write(folder / "scaled.mat", given.network)
+    scales = [*metrics.UNBOUNDED_GRID, 30.0]  # half of the trials are right within the published grid, all beyond it
+    rows = [{"trial": trial, "scale": scale, "correct": scale == 30 or trial == 1} for scale in scales for trial in (0, 1)]
+    files.write_table(folder / "search.parquet", pd.DataFrame(rows))
+    found = {one.metric: one.value for one in metrics.of_network(archives.Name("small", 0), folder, SMALL)}
+    assert found["best accuracy in the search"] == 50
+
+
+def test_a_stimulation_after_the_end_of_the_trial_is_refused():
+    late = Condition("late", Lif(stimulate="exc", stimulated_cells=(0,), stimulus_begin=1.0, stimulus_end=2.0))
+    simulate.check([late], TASKS["mante"])
+    with pytest.raises(ValueError, match=r"conditions\.late\.stimulus_begin = 1 s: expected less than 1, .* of go-nogo"):
+        simulate.check([Condition("standard"), late], TASKS["go-nogo"])
 
 
 def test_given_network_of_another_task_is_refused(files_of, tmp_path):

@@ -4,12 +4,14 @@ import dataclasses
 import importlib
 import json
 import re
+from functools import reduce
 from pathlib import Path
 
 import pytest
 import yaml
 
-from respike.core.config import ConfigError
+from respike.core.config import ConfigError, build
+from respike.fsbi.inference.targets import Target
 from respike.schema import check
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -186,6 +188,13 @@ def test_bounds_the_wrong_way_round_are_refused(key):
         check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)
 
 
+def test_a_metric_of_the_shipped_config_can_be_made_no_condition():
+    targets = {**CONFIG["fsbi"]["targets"], "rate": {"aim": [1, 30], "plausible": None}}
+    checked = check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)["fsbi"]["targets"]
+    assert build(Target, checked["rate"]).plausible is None
+    assert set(checked["kl_isi"]) == {"aim"}, "settings of finished jobs stay as they are"
+
+
 def every_key(schema: dict, path: str = ""):
     for key, part in schema.get("properties", {}).items():
         yield f"{path}{key}", part
@@ -194,6 +203,25 @@ def every_key(schema: dict, path: str = ""):
 
 
 KEYS = [*every_key(SCHEMA), *(pair for name, part in SCHEMA.get("$defs", {}).items() for pair in every_key(part, f"{name}."))]
+
+
+@pytest.mark.parametrize(
+    ("key", "twice"),
+    [
+        ("rate2lif.variants.gonogo.conditions", ["standard", "standard"]),
+        ("rate2lif.search.scales", [20, 25, 20.0]),
+        ("rate2lif.figures.training_loss", ["gonogo", "gonogo"]),
+        ("fsbi.networks", ["poly", "poly"]),
+        ("fsbi.compare.sizes", [100, 100]),
+        ("neulvm.baselines.latents", [2, 2]),
+    ],
+)
+def test_what_would_be_counted_or_drawn_twice_is_refused(key, twice):
+    config = json.loads(json.dumps(CONFIG))
+    *parts, last = key.split(".")
+    reduce(dict.__getitem__, parts, config)[last] = twice
+    with pytest.raises(ConfigError, match=rf"{re.escape(key)} = .* has non-unique elements"):
+        check(config, SCHEMA)
 
 
 def test_every_path_has_to_be_there():

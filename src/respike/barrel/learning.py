@@ -105,7 +105,7 @@ def fit(
     if validation.all():
         raise ValueError(
             f"no sample is left to train on: lower barrel.{samples.form}.training.validation_share, "
-            f"{settings.training.validation_share}, or barrel.sweeps.test_share"
+            f"{settings.training.validation_share}, or barrel.sweeps.test_share, or give more samples in a file of yours"
         )
     parts = rest.part(~validation), rest.part(validation), samples.part(is_test)
     trainer = Trainer(build(settings.network, samples.form, wiring, seed, device), settings.training, seed, parts)

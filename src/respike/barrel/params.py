@@ -64,6 +64,8 @@ class Sweeps:
             )
         if not 0 < self.smallest_mm <= self.largest_mm:
             raise ValueError(f"barrel.sweeps.smallest_mm and largest_mm are {sizes}, expected 0 < smallest_mm <= largest_mm")
+        if round(self.test_share * self.objects_per_class) >= self.objects_per_class:
+            raise ValueError(f"barrel.sweeps.test_share is {self.test_share}, expected less: no object is left to train on")
 
 
 @dataclass(frozen=True)

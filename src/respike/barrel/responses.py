@@ -37,6 +37,7 @@ def describe(network: model.BarrelNetwork, samples: Samples, seed: int) -> dict[
 @torch.no_grad()
 def parts(network: model.BarrelNetwork) -> dict[str, np.ndarray]:
     """Time constants, weighted degrees, and the rate of each population under a constant current."""
+    own = {"baseline": network.baseline.item(), "adaptation": network.adaptation.item()}
     cortex, sizes = slice(network.n_thalamic, None), network.bounds.diff().tolist()
     into, out = analysis.degrees(network.dense_weights().numpy()[cortex, cortex].T)
     tau_m, tau_b = network.tau_membrane, network.tau_adaptation
@@ -46,22 +47,21 @@ def parts(network: model.BarrelNetwork) -> dict[str, np.ndarray]:
         "out_degree": out,
         "tau_membrane": tau_m.numpy()[cortex],
         "tau_adaptation": tau_b.numpy()[cortex],
-        "driven_rate": np.array([driven_rate(*taus) for taus in populations[1:]]),
+        "driven_rate": np.array([driven_rate(*taus, **own) for taus in populations[1:]]),
     }
 
 
 @torch.no_grad()
-def driven_rate(tau_m: Float[Tensor, " cell"], tau_b: Float[Tensor, " cell"], steps: int = params.DRIVE_STEPS) -> float:
+def driven_rate(tau_m: Float[Tensor, " cell"], tau_b: Float[Tensor, " cell"], steps: int = params.DRIVE_STEPS,
+                baseline: float = params.DRIVE_BASELINE, adaptation: float = params.ADAPTATION) -> float:  # fmt: skip
     """Spikes per step and cell under a current of 1 for 550 steps, from rest and without synapses.
 
     The published figure makes `steps` = 549, from its step 1 on, and divides by 550 all the same.
     """
     alpha, rho = torch.exp(-1 / tau_m)[:, None], torch.exp(-1 / tau_b)[:, None]
-    v, s = torch.zeros_like(alpha), torch.zeros_like(alpha)
-    b = torch.full_like(alpha, params.DRIVE_BASELINE)
-    total = 0.0
+    (v, s), b, total = alpha.new_zeros(2, *alpha.shape), torch.full_like(alpha, baseline), 0.0
     for _ in range(steps):
-        v, b, s = model.step(torch.ones_like(v), v, b, s, alpha, rho, params.DRIVE_BASELINE, params.ADAPTATION)
+        v, b, s = model.step(torch.ones_like(v), v, b, s, alpha, rho, baseline, adaptation)
         total += s.sum().item()
     return total / (params.DRIVE_STEPS * len(alpha))
 

@@ -53,6 +53,12 @@ def read_npz(path: Path, needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     return found
 
 
+def repeated(rows: np.ndarray, among: np.ndarray) -> int:
+    """How many of `rows` are rows of another array too, byte by byte."""
+    known = {row.tobytes() for row in among}
+    return sum(row.tobytes() in known for row in rows.astype(among.dtype))
+
+
 def _array(path: Path, name: str, file: BinaryIO, size: int) -> np.ndarray:
     try:
         version = np.lib.format.read_magic(file)

@@ -259,5 +259,5 @@ def measured(config: Config) -> dict[str, Any]:
 def shown(config: Config, family: str) -> dict[str, Any]:
     """Settings of fsbi.figures."""
     longevity, simulation = config["longevity"], config[family]["simulation"]
-    seconds = longevity["settle"] + simulation["protocol"]["record"]
+    seconds = longevity["settle"] + simulation["protocol"]["record"] if config[family]["data"] == "simulate" else None
     return {"condition": longevity["condition"], "seconds": seconds, "targets": config["targets"], "simulation": simulation}

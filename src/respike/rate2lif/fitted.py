@@ -15,8 +15,8 @@ from respike.rate2lif.network import Network
 NEEDED = ("w", "w0", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus", "taus_gaus")
 
 
-def read(path: str | Path) -> Network:
-    """The network in a MATLAB v5 file.
+def read(path: str | Path, activation: str = "sigmoid") -> Network:
+    """The network in a MATLAB v5 file, with `activation` where the file names none.
 
     Raises ValueError that names file and field for a version 7.3 file, a missing or misshaped field, a number that is
     not finite, or decay constants in the wrong order.
@@ -41,7 +41,7 @@ def read(path: str | Path) -> Network:
         inhibitory=fields["inh"].ravel() != 0,
         taus=tuple(float(value) for value in fields["taus"].ravel()),
         taus_gaus=fields["taus_gaus"].ravel(),
-        activation=str(one(path, fields, "activation", "sigmoid")),
+        activation=str(one(path, fields, "activation", activation)),
         sst_cells=int(one(path, fields, "som_N", 0)),
         extra=other,
     )

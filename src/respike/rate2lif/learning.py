@@ -90,7 +90,7 @@ def adopt(source: Path, variant: str, settings: Training, stream: Stream) -> Eva
 
     ValueError when the network has another number of inputs than the task, or an activation that is not known here.
     """
-    network, task = fitted.read(source), TASKS[settings.task]
+    network, task = fitted.read(source, settings.activation), TASKS[settings.task]
     if network.w_in.shape[1] != task.n_inputs:
         raise ValueError(
             f"{source}: field w_in has {network.w_in.shape[1]} columns, but task {task.name} has {task.n_inputs} inputs;"

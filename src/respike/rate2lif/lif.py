@@ -64,8 +64,7 @@ def wire(network: Network, scale: float, options: Lif, rng: np.random.Generator 
     if options.lesion:
         weights = lesioned(weights, network.inhibitory, options, rng)
     tau = network.decay()
-    rise = options.rise or 1.0
-    jump = np.ascontiguousarray((weights / (rise * tau[:, None])).T)
+    jump = np.ascontiguousarray((weights / ((options.rise or 1.0) * tau[:, None])).T)
     return Wiring(jump, network.w_out / scale, network.b_out if options.output_bias else 0.0, tau)
 
 
@@ -121,8 +120,7 @@ def _push(drive: Drive, options: Lif, first: int, count: int) -> np.ndarray:
     if options.stimulate == "none":
         return np.zeros(count)
     dt = LIF_STEP * options.downsample
-    given = isinstance(drive.coins, np.ndarray)
-    coins = drive.coins[first : first + count] if given else drive.coins.random(count)
+    coins = drive.coins[first : first + count] if isinstance(drive.coins, np.ndarray) else drive.coins.random(count)
     step = np.arange(first, first + count)
     inside = (step >= round(options.stimulus_begin / dt)) & (step < round(options.stimulus_end / dt))
     size = options.stimulus_size if options.stimulate == "exc" else -options.stimulus_size
@@ -144,11 +142,9 @@ def _constants(options: Lif) -> kernel.Constants:
 
 def _cells(wiring: Wiring, columns: Float[np.ndarray, "column cell"], options: Lif) -> kernel.Cells:
     n_cells, tau = len(wiring.tau), wiring.tau
-    beyond = [cell for cell in options.stimulated_cells if cell >= n_cells]
-    if beyond:
+    if beyond := [cell for cell in options.stimulated_cells if cell >= n_cells]:
         raise ValueError(f"stimulated_cells {beyond}: the network has {n_cells} cells, counted from 0; correct config.yaml")
-    stimulated = np.zeros(n_cells)
-    stimulated[list(options.stimulated_cells)] = 1.0
+    stimulated = np.isin(np.arange(n_cells), options.stimulated_cells).astype(float)
     unit, fade = 1 / ((options.rise or 1.0) * tau), np.exp(-LIF_STEP * options.downsample / tau)
     return kernel.Cells(wiring.jump, unit, fade, wiring.w_out, columns, stimulated)
 

@@ -76,7 +76,7 @@ def scheduled(settings: Training) -> Training:
 class Lif:
     """The LIF network. Voltages in mV; the noise is per step, as published, whatever the step.
 
-    ValueError for a stimulation that would do nothing, of no cell or for no time.
+    ValueError for a stimulation that would do nothing, of no cell or for no time, and for a reset above the threshold.
     """
 
     tau_membrane: float = 0.010  # s
@@ -101,9 +101,13 @@ class Lif:
 
     def __post_init__(self) -> None:
         cells, begin, end = list(self.stimulated_cells), self.stimulus_begin, self.stimulus_end
-        if self.stimulate != "none" and not (cells and begin < end):
+        if (self.stimulate != "none") != bool(cells and begin < end):
             found = f"stimulated_cells = {cells}, stimulus_begin = {begin:g} and stimulus_end = {end:g} s"
-            raise ValueError(f"stimulate = {self.stimulate} with {found}: expected cells, and an end after the begin")
+            raise ValueError(
+                f"stimulate = {self.stimulate} with {found}: expected exc or inh, cells, and an end after the begin"
+            )
+        if self.neuron == "lif" and self.reset >= self.threshold:  # a cell would fire in every step
+            raise ValueError(f"reset = {self.reset:g} mV: expected less than threshold = {self.threshold:g} mV")
 
 
 @dataclass(frozen=True)

@@ -138,20 +138,17 @@ def leave(network: Network) -> None:
 
 def input_synapses(inputs: brian2.NeuronGroup, target: brian2.NeuronGroup, order: int) -> brian2.Synapses:
     """External input: all synapses of one fixed weight."""
-    synapses = brian2.Synapses(
-        inputs,
-        target,
-        "p : 1 (shared)\nw_input : 1 (shared)",
-        on_pre="g_ampa_post += w_input",
-        delay=DELAY,
-        name=f"inputs_{target.name}",
-    )
+    about = {"on_pre": "g_ampa_post += w_input", "delay": DELAY, "name": f"inputs_{target.name}"}
+    synapses = brian2.Synapses(inputs, target, "p : 1 (shared)\nw_input : 1 (shared)", **about)
     synapses.pre.order = order
     return synapses
 
 
 def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
-    """Samples of the weights of synapses that are equally spaced in the order of storage (presynaptic cell first)."""
+    """Samples of the weights of synapses that are equally spaced in the order of storage (presynaptic cell first).
+
+    Where no synapse was drawn, the binary says so and ends.
+    """
     name = f"weights_{synapses.name}"
     first = np.arange(N_SAMPLES)  # replaced when the binary knows how many synapses there are
     monitor = brian2.StateMonitor(
@@ -159,6 +156,8 @@ def sampler(synapses: brian2.Synapses) -> brian2.StateMonitor:
     )
     brian2.device.insert_code(
         "main",
+        f'if (!_array_{synapses.name}_N[0]) std::cout << "no {synapses.name} synapse was drawn, "'
+        ' "raise fsbi.<network>.simulation.wiring.p_recurrent or network.n_e, n_i", std::exit(1);\n'
         f"for (int _k = 0; _k < {N_SAMPLES}; _k++) _array_{name}__indices[_k] ="
         f" (int32_t)((int64_t)_k * _array_{synapses.name}_N[0] / {N_SAMPLES});",
     )

@@ -40,7 +40,7 @@ class Shown:
 
     targets: dict[str, Target]
     condition: str  # group of conditions of the correlations and the pair plot
-    seconds: float  # length of the longevity test
+    seconds: float | None  # length of the longevity test, where it was simulated here
     simulation: Simulation
 
 
@@ -99,7 +99,7 @@ def accumulation(rounds: list[pd.DataFrame], family: str, targets: Mapping[str, 
     counted = {"irregular": "irregular_with_std_cv", "plausible": "plausible_with_std_cv"} if family == "poly" else {}
     for number, (name, label) in enumerate(GROUP_LABELS.items()):
         conditions = plausible(targets, group(counted.get(name, name), family))
-        shares = [max(meets(table, conditions).mean(), CLIP) for table in rounds]
+        shares = [max(meets(table, conditions).mean(), CLIP) if conditions else np.nan for table in rounds]
         x = np.arange(len(rounds)) + 0.12 * (number - 1.5)  # side by side: equal shares stay visible
         axes.plot(x, shares, "--", linewidth=0.7, color=COLORS[name])
         axes.plot(x, shares, "_", markersize=9, markeredgewidth=2, color=COLORS[name], label=label)
@@ -283,13 +283,13 @@ def pairs(good: pd.DataFrame, chosen: str, family: str) -> Figure:
     return figure
 
 
-def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], seconds: float) -> Figure:
+def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], seconds: float | None) -> Figure:
     """What still holds after the long simulation (figure 5a), and where the stable rules lie (figures 5b and 5c)."""
     kinds = PLASTIC[family] if family == "poly" else ()
     figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9, dpi=200)  # laid out as it is saved: small letters are wider there
     stable = meets(table, plausible(targets, group("plausible", family)))
     survival_bars(axes[0, 0], table, family, targets)
-    axes[0, 0].set_title(f"{len(table)} rules after {seconds:.0f} s")
+    axes[0, 0].set_title(f"{len(table)} rules " + (f"after {seconds:.0f} s" if seconds else "after a longer simulation"))
     theta = parameters(table, family)
     if len(table) > 2:
         split_scatter(axes[0, 1], *(components(theta)[0][:2] @ (theta - theta.mean(0)).T), stable)
@@ -306,7 +306,7 @@ def survival_bars(axes: Axes, table: pd.DataFrame, family: str, targets: Mapping
     groups = {label: plausible(targets, group(name, family)) for name, label in GROUP_LABELS.items()}
     single = {name: {name: bounds} for name, bounds in plausible(targets, metrics_of(family)).items()}
     conditions = {"finite": {"rate": (0.0, np.inf)}, **single, **groups}
-    shares = [meets(table, bounds).mean() if len(table) else np.nan for bounds in conditions.values()]
+    shares = [meets(table, bounds).mean() if len(table) and bounds else np.nan for bounds in conditions.values()]
     axes.barh(range(len(shares)), shares, color="#56B4E9")
     axes.set_yticks(range(len(shares)), list(conditions), fontsize=5)
     axes.invert_yaxis()

@@ -95,8 +95,8 @@ def of_round(table: pd.DataFrame, prior: pd.DataFrame, settings: Measured, seed:
 
 
 def fractions(table: pd.DataFrame, family: str, targets: dict[str, Target]) -> dict[str, float]:
-    """Share of rules that meet each group of conditions, and each plausibility condition alone."""
-    groups = {name: plausible(targets, group(name, family)) for name in GROUPS}
+    """Share of rules that meet each group of conditions that has any, and each plausibility condition alone."""
+    groups = {name: conditions for name in GROUPS if (conditions := plausible(targets, group(name, family)))}
     single = {f"in_{name}": {name: target.plausible} for name, target in targets.items() if target.plausible and name in table}
     return {name: float(meets(table, conditions).mean()) for name, conditions in {**groups, **single}.items()}
 

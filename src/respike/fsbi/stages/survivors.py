@@ -22,10 +22,13 @@ class Survival:
 def run(*, tables: list[Path], out: Path, family: str, first: int, last: int, settings: Survival, seed: int) -> None:
     """Of the rules that meet the conditions, those numbered `first` to `last`; the latest is number 0.
 
-    The table is empty when fewer survive.
+    The table is empty when fewer survive. ValueError for a condition that rules out nothing.
     """
-    table = rules.read(tables)
-    alive = table[meets(table, plausible(settings.targets, group(settings.condition, family)))]
+    table, asked = rules.read(tables), group(settings.condition, family)
+    if not (conditions := plausible(settings.targets, asked)):
+        expected = f"expected `plausible` bounds in fsbi.targets of one at least of {', '.join(asked)}"
+        raise ValueError(f"config: fsbi.longevity.condition = {settings.condition!r}, of which every rule is: {expected}")
+    alive = table[meets(table, conditions)]
     alive = alive.iloc[::-1].iloc[first : last + 1]
     numbers = zip(alive["round"], alive["index"], strict=True)
     fresh = [seeds.of(seed, "fsbi", "longevity", round, index) for round, index in numbers]

@@ -215,6 +215,8 @@ def outputs(task: Trials) -> Figure:
     axes[0, 0].axvspan(begin * MS, end * MS, color="0.9")
     for color, sign in zip(COLORS, (1, -1), strict=False):
         chosen = task["target"][-1] == sign
+        if not chosen.any():  # of a few trials all may want the same
+            continue
         mean, spread = task["output"][:, chosen].mean(1), task["output"][:, chosen].std(1)
         axes[0, 0].plot(time, mean, color=color, label=f"label {sign:+d} ({chosen.sum()} trials)")
         axes[0, 0].fill_between(time, mean - spread, mean + spread, color=color, alpha=0.25, linewidth=0)

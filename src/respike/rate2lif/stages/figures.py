@@ -368,9 +368,9 @@ def conditions(table: pd.DataFrame, variant: str, out: Path) -> None:
 def training_loss(table: pd.DataFrame, told: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
     """Fig. 2E, 7: share of networks converted, and accuracy of each, against the loss after the training, by KIND."""
     figure, ((left, right),) = style.panels(1, 2, height=3.2)
-    told = told.pivot_table("value", "variant", "fact", "first").reindex(index=variants, columns=KIND).fillna("?")
+    told = told.pivot_table("value", "variant", "fact", "first").reindex(columns=KIND).dropna().agg(", ".join, axis=1)
     networks = table[table["variant"].isin(variants)].pivot(index=["variant", "seed"], columns="metric", values="value")
-    kinds = networks.index.get_level_values("variant").map(told.agg(", ".join, axis=1))
+    kinds = [told.get(variant, variant) for variant in networks.index.get_level_values("variant")]  # given: by themselves
     for number, (kind, rows) in enumerate(networks.groupby(kinds)):
         loss, bins, color = rows["final loss"], np.digitize(rows["final loss"], LOSSES), f"C{number}"
         counted = rows["converted in the search"].groupby(bins)

@@ -78,7 +78,7 @@ def of_network(name: archives.Name, folder: Path, training: Training) -> Iterato
     yield from of_training(origin, history, settings)
     yield from of_rate_model(origin, activity, settings)
     yield from of_cells(origin, network)
-    yield from of_search(origin, files.read_table(folder / "search.parquet"), settings.activation)
+    yield from of_search(origin, files.read_table(folder / "search.parquet"), network.activation)
     yield from of_trials(origin, files.read_table(folder / "trials.parquet"))
     yield from of_rates(origin, network, spikes.read(folder / "spikes.npz"), activity)
     yield from of_components(origin, activity["course"], conversion.courses(shown))
