@@ -294,7 +294,7 @@ def test_headlines_show_the_first_claim_of_a_study_and_the_most_important_that_f
     listed.write_text("study,question,says,item\nv1,How?,It goes,e\n")
     assert "|  |  | f | 1 s |" in part(shown, "headlines")  # failed, and not listed: by its own name
     listed.write_text("study,question,says,item\nmodes,Why?,In words,nothing\n")
-    with pytest.raises(ValueError, match=r"modes has no claim \['nothing'\]"):
+    with pytest.raises(ValueError, match=r"modes has no claim \['nothing'\] in .*scorecard.csv; take .*make verdicts"):
         part(shown, "headlines")
 
 

@@ -113,7 +113,8 @@ def headlines(published: Path) -> str:
         theirs = card[card["study"] == study].set_index("item")
         missing = set(listed["item"]) - set(theirs.index)
         if missing:
-            raise ValueError(f"{HEADLINES.name}: {study} has no claim {sorted(missing)} in its claims.csv")
+            wrong = f"{study} has no claim {sorted(missing)} in {published / 'scorecard.csv'}"
+            raise ValueError(f"{HEADLINES.name}: {wrong}; take an item of claims.csv, after an edit there `make verdicts`")
         ordered = pd.concat([theirs.loc[listed["item"]], theirs[theirs["whose"] == cards.WHOSE[0]]])
         failed = ordered[ordered["verdict"] == VERDICTS[1]].index[:1]
         questions = [f"[`{study}`](docs/{study}.md)", listed["question"].iloc[0]]
