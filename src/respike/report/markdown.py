@@ -114,7 +114,7 @@ def headlines(published: Path) -> str:
         missing = set(listed["item"]) - set(theirs.index)
         if missing:
             wrong = f"{study} has no claim {sorted(missing)} in {published / 'scorecard.csv'}"
-            raise ValueError(f"{HEADLINES.name}: {wrong}; take an item of its claims.csv, and `make verdicts` after an edit there")
+            raise ValueError(f"{HEADLINES.name}: {wrong}; take an item of claims.csv, after an edit there `make verdicts`")
         ordered = pd.concat([theirs.loc[listed["item"]], theirs[theirs["whose"] == cards.WHOSE[0]]])
         failed = ordered[ordered["verdict"] == VERDICTS[1]].index[:1]
         questions = [f"[`{study}`](docs/{study}.md)", listed["question"].iloc[0]]
