@@ -343,7 +343,7 @@ def test_couplings_of_the_stand_in_decay_over_one_to_three_bins(rng):
 
 
 @pytest.mark.parametrize(
-    ("n", "fits"), [(5, "ten trials"), (9, "ten trials"), (10, "7, 2, 1"), (20, "14, 4, 2"), (25, "18, 5, 2")]
+    ("n", "fits"), [(5, "ten trials"), (6, "2, 2, 2"), (10, "6, 2, 2"), (20, "14, 4, 2"), (25, "18, 5, 2")]
 )
 def test_too_few_trials_are_told_with_a_split_that_fits(n, fits, tmp_path):
     with pytest.raises(

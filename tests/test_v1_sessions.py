@@ -177,6 +177,17 @@ def test_units_that_were_not_recorded_in_a_trial_are_not_taken_for_silent(tmp_pa
     refused(path, "unit 2", "1 of 4 trials", "trial 3 at 30 s", "obs_intervals")
 
 
+def test_times_of_recording_may_touch(tmp_path, times, movie):
+    """A session that was stored in blocks, in any order; a trial lies over two of them."""
+    path = usual(tmp_path, times, movie)
+    with h5py.File(path, "r+") as file:
+        sessions.ragged(file["units"], "obs_intervals", [[[8.0, 60.0], [0.0, 8.0]]] * 3)
+    np.testing.assert_array_equal(load(path)["spikes"], sessions.binned(times, STARTS, 40, 0.04))
+    with h5py.File(path, "r+") as file:
+        file["units/obs_intervals"][0] = 8.2, 60.0
+    refused(path, "unit 0 was not recorded", "trial 1 at 7.25 s")
+
+
 def test_trials_in_times_that_the_file_calls_invalid_are_refused(tmp_path, times, movie):
     path = usual(tmp_path, times, movie, trial_columns={"good": np.array([True, False, True, True])})
     with h5py.File(path, "r+") as file:
@@ -241,6 +252,15 @@ def test_spikes_in_milliseconds_of_which_some_fall_into_trials(tmp_path, rng, mo
     each = np.concatenate([starts + 1.0, rng.uniform(60, 60_000, 4100)])
     path = usual(tmp_path, [each], movie, starts=starts, stops=starts + 1.6)
     refused(path, "no spike falls into 0 of 20 trials; 4100 of 4120 spikes come after the last", "milliseconds")
+
+
+def test_spikes_and_trials_both_in_milliseconds(tmp_path, rng, movie):
+    """Of many units some spikes fall into four milliseconds of each trial."""
+    times = [own * 1000 for own in sessions.spike_trains(rng, units=60, seconds=40.0, rate=25.0)]
+    path = usual(tmp_path, times, movie, starts=STARTS * 1000, stops=(STARTS + 1.6) * 1000)
+    refused(path, "0.0", "Hz each", "are spikes and trials in milliseconds?")
+    spike_times.write(tmp_path / "a.npz", times, onsets=STARTS * 1000, movie=movie.transpose(1, 2, 0), frame_rate=25.0)
+    refused(tmp_path / "a.npz", "4 trials", "Hz each", "are spikes and trials in milliseconds?")
 
 
 def test_a_recording_may_go_on_long_after_the_trials_but_not_miss_some_of_them(tmp_path, rng, movie):
@@ -310,6 +330,16 @@ def test_plain_spike_times(tmp_path, times, movie):
     found = load(path)
     np.testing.assert_array_equal(found["spikes"], sessions.binned(times, STARTS, 40, 0.04))
     np.testing.assert_allclose(found["movie"], movie / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("choice", [{"only": {"stimulus": "film"}}, {"trials": "gratings"}, {"movie": "film"}])
+def test_plain_spike_times_hold_no_choice(tmp_path, times, movie, choice):
+    """What is chosen by a name that such a file cannot have is not left aside."""
+    path = tmp_path / "mine.npz"
+    spike_times.write(path, times, onsets=STARTS, movie=movie.transpose(1, 2, 0), frame_rate=25.0)
+    ((name, value),) = choice.items()
+    refused(path, f"v1.data.session.{name} = {value!r}", "hold no choice", **choice)
+    refused(path, "trials have no end", "v1.data.session.seconds", seconds=20.0)
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,12 @@ class Movie(NamedTuple):
         film = np.inf if continuous else self.times[-1] - self.times[0] + self.period
         asked, longest = seconds or min(film, shortest), min(film, shortest)
         if asked > longest + width / 2 or (not seconds and np.isfinite(film) and asked < SHORT * film) or asked < width:
+            last = f"last {shortest:g} s (trial {int((stops - starts).argmin())}) to {(stops - starts).max():g} s"
+            last = last if np.isfinite(shortest) else "have no end"
             raise ValueError(
-                f"{path}: trials last {shortest:g} s (trial {int((stops - starts).argmin())}) to {(stops - starts).max():g} s "
-                f"and {self.name} has {len(self.frames)} frames of {self.period:g} s; expected trials as long as that: say "
-                f"in {key}.seconds how much of each trial to use, or choose trials by {key}.only"
+                f"{path}: trials {last} and {self.name} has {len(self.frames)} frames of {self.period:g} s; expected trials "
+                f"as long as that, and as a bin ({width:g} s): say in {key}.seconds how much of each trial to use, or choose "
+                f"trials by {key}.only"
             )
         if not np.isfinite(asked):
             raise ValueError(

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from respike.formats.movies import Movie
 
 LATE = 0.995  # share of all spikes that come after the last trial: more of them are not in seconds
-TICK = 1e-9  # s: times so near to each other are the same, by rounding of clocks
+SLOWEST = 0.05  # Hz, of all units together: slower ones are silent, or their times are not in seconds
+TICK = 1e-9  # s, what rounding of clocks may be; a spike so near to the edge of a bin belongs into the next one
 MISSED = 20  # spikes that empty trials at the beginning or the end should hold: they were not recorded
 
 
@@ -48,8 +49,6 @@ class Session:
     def cut(self, seconds: float, slack: float) -> list[list[Float[np.ndarray, " spike"]]]:
         """Spike times [trial][unit] from the start of each trial (s), up to its end; at least `seconds` of it are used.
 
-        They are a `TICK` late, so that a spike on the edge of a bin falls into the bin that begins there.
-
         ValueError when trials repeat or overlap by more than `slack` and 1 %, when spikes and trials are not on one clock,
         when the first or the last trials were not recorded, and when a trial has a `gap`.
         """
@@ -58,11 +57,18 @@ class Session:
         stops = np.where(np.isfinite(self.stops), np.maximum(self.stops, self.starts + seconds), self.starts + seconds)
         cells = [
             [times[slice(*np.searchsorted(times, (start, stop)))] - start for times in self.times]
-            for start, stop in zip(self.starts - TICK, stops - TICK, strict=True)
+            for start, stop in zip(self.starts, stops, strict=True)
         ]
         counts = np.array([sum(map(len, units)) for units in cells])
+        rate = counts.sum() / (np.sum(stops - self.starts) * len(self.times))
         self._check_clock(np.flatnonzero(counts == 0), stops.max())
         self._check_ends(counts)
+        if rate < SLOWEST:
+            raise ValueError(
+                f"{self.path}: {len(self.times)} units fire {counts.sum()} spikes in {len(cells)} trials, {rate:.2g} Hz each: "
+                f"{self.span()}, trials from {self.starts.min():g} to {stops.max():g} s; expected {SLOWEST:g} Hz or "
+                f"more, and seconds; are spikes and trials in milliseconds? Else choose units that fire by {self.key}.units"
+            )
         return cells
 
     def _check_starts(self, seconds: float, slack: float) -> None:
@@ -107,7 +113,10 @@ class Session:
         """What tells that `seconds` from `start` (s) on were not recorded whole, `slack` at either end aside; or nothing."""
         first, last = start + slack, start + seconds - slack
         for number, intervals in zip(self.numbers, self.observed or [], strict=False):
-            if not np.any((intervals[:, 0] <= first) & (intervals[:, 1] >= last)):
+            seen = first  # up to when it was recorded, from `first` on; an interval may begin where another ends
+            for begin, end in intervals[np.argsort(intervals[:, 0], kind="stable")]:
+                seen = max(seen, end) if begin <= seen + TICK else seen
+            if seen < last:
                 return f"unit {number} was not recorded throughout (obs_intervals)"
         for begin, end in self.invalid:
             if begin < last and end > first:

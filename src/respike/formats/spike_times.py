@@ -40,6 +40,13 @@ def write(
 def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool = True) -> Session:
     """The session in `path`; `key` is the config key of `choice`, for messages. ValueError that names file and array."""
     found = arrays.read_npz(path, ("times", "cells", *(("onsets",) if trials else ())))
+    for name, value, remedy in (
+        ("trials", choice.trials, "write the onsets of the trials that are meant"),
+        ("only", choice.only, "write the onsets of the trials that are meant"),
+        ("movie", choice.movie.removeprefix("movie"), "its array is called movie"),
+    ):
+        if value:
+            raise ValueError(f"{path}: {key}.{name} = {getattr(choice, name)!r}: plain spike times hold no choice; {remedy}")
     flat, cells = (_vector(path, found, name) for name in ("times", "cells"))
     n = int(_number(path, found, "n_cells", cells.max() + 1 if len(cells) else 0))
     if len(cells) != len(flat) or cells.dtype.kind not in "iu" or (len(cells) and not 0 <= cells.min() <= cells.max() < n):

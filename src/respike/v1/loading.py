@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from respike.formats import arrays, movies, nwb, sources, spike_times
+from respike.formats import arrays, movies, nwb, session, sources, spike_times
 from respike.v1 import recorded, recording
 from respike.v1.params import Preprocessing
 from respike.v1.recorded import SPLITS, Counts
@@ -80,4 +80,5 @@ def read_session(path: Path, preprocessing: Preprocessing) -> Parts:
     seen = movie.in_trials(path, read.starts, read.stops, choice.seconds, width, CHOICE)
     frames = movies.grey(path, movie.name, seen.transpose(1, 2, 0))
     spikes = recording.flat(path, field, read.cut(frames.shape[2] * width, width))
+    spikes = spikes._replace(times=spikes.times + session.TICK)
     return _parts(path, movies.resize(frames, preprocessing.pixels), spikes, preprocessing, read.numbers)

@@ -52,10 +52,10 @@ def bin_spikes(spikes: recording.SpikeTimes, n_bins: int, bin_seconds: float) ->
 
 def split_trials(n_trials: int, preprocessing: Preprocessing, path: Path) -> np.ndarray:
     """Name of the split of each trial; trials beyond the last split are left out."""
-    sizes = [getattr(preprocessing, name) for name in SPLITS]
+    sizes, test, validation = [getattr(preprocessing, name) for name in SPLITS], max(2, n_trials // 5), max(2, n_trials // 10)
     if sum(sizes) > n_trials:
         asked = " + ".join(f"v1.data.{name} {size}" for name, size in zip(SPLITS, sizes, strict=True))
-        fits = f"{n_trials - 3 * n_trials // 10}, {n_trials // 5}, {n_trials // 10}" if n_trials > 9 else "ten trials"
+        fits = f"{n_trials - test - validation}, {test}, {validation}" if n_trials > 5 else "ten trials"
         said = f"{n_trials} trials, fewer than the split asks for ({asked} = {sum(sizes)})"
         raise ValueError(f"{path}: {said}; expected for instance {fits}")
     return np.repeat(SPLITS, sizes)
