@@ -188,6 +188,23 @@ def test_bounds_the_wrong_way_round_are_refused(key):
         check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("rate2lif.conditions.mean output", {}, "'mean output' does not match"),  # measures of the standard are called so
+        ("fsbi.poly.simulation.protocol.n_recorded_i", 0, "less than the minimum of 1"),  # no rule has a rate_i then
+        ("fsbi.poly.simulation.wiring.p_recurrent", 0, "less than or equal to the minimum of 0"),  # nothing is plastic
+        ("fsbi.poly.network.n_e", 1, "less than the minimum of 2"),
+    ],
+)
+def test_what_ends_a_run_or_means_nothing_is_refused(key, value, told):
+    config = json.loads(json.dumps(CONFIG))
+    *parts, last = key.split(".")
+    reduce(dict.__getitem__, parts, config)[last] = value
+    with pytest.raises(ConfigError, match=told):
+        check(config, SCHEMA)
+
+
 def test_a_metric_of_the_shipped_config_can_be_made_no_condition():
     targets = {**CONFIG["fsbi"]["targets"], "rate": {"aim": [1, 30], "plausible": None}}
     checked = check({**CONFIG, "fsbi": {**CONFIG["fsbi"], "targets": targets}}, SCHEMA)["fsbi"]["targets"]
