@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,6 +21,12 @@ def told(error: ConfigError, paths: Sequence[str | Path]) -> str:
     """What is wrong with the config and where it comes from; Snakemake names the project's own file last of its `paths`."""
     *laid, own = paths
     return f"{error}\nThe last that names a key counts of: {', '.join(map(str, (own, *laid, '--config of Snakemake')))}"
+
+
+def says(path: Path, key: str) -> Any:
+    """What a file of this kind says of a key, None where nothing; ConfigError for one that cannot be read."""
+    _check(path)
+    return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.CSafeLoader).get(key)
 
 
 def _check(path: Path) -> None:

@@ -200,6 +200,21 @@ class TestRun:
         expected = ["--workflow-profile", "profiles/slurm", "--slurm-jobname-prefix", head.job_prefix()]
         assert run._profile("slurm") == expected
 
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [('executor: "slurm"', 1), ("executor:   slurm # ours", 1), ("# executor: slurm\njobs: 2", 0)],
+    )
+    def test_a_profile_that_runs_jobs_on_slurm_is_known_by_what_it_says(self, monkeypatch, text, found):
+        """Its jobs would have no names by which they are found again; and Slurm would be kept from it."""
+        Path("mine").mkdir()
+        Path("mine/config.yaml").write_text(text)
+        monkeypatch.setenv("PATH", "bin")
+        program("sbatch", "")
+        assert ("--slurm-jobname-prefix" in run._profile("mine")) == found
+        Path("mine/config.yaml").write_text(f"{text}\n  jobs: [")
+        with pytest.raises(ValueError, match=r"mine/config.yaml, line \d.*not YAML that can be read"):
+            run._profile("mine")
+
 
 class TestSlurm:
     @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from respike import overlay
 from respike.workflow import head, plan, scenarios, verify
 from respike.workflow.plan import SNAKEMAKE, Graph, Job
 from respike.workflow.verify import Fault
@@ -58,8 +59,7 @@ def stop(*_: object) -> None:
 
 def check_logs(graph: Graph) -> None:
     """ValueError when a job could not write its log: Snakemake would start it nevertheless and lose its message."""
-    for job in graph.jobs:
-        log = Path(job.log)
+    for job, log in ((job, Path(job.log)) for job in graph.jobs):
         if log.exists() and not (log.is_file() and os.access(log, os.W_OK)):
             raise ValueError(f"the log {log} of rule {job.rule} is not a file that can be written; remove it")
 
@@ -146,7 +146,7 @@ def _profile(name: str | None) -> list[str]:
     if name and not files:
         known = sorted(path.parent.name for path in Path("profiles").glob("*/config*.yaml"))
         raise ValueError(f"there is no profile {name!r}; profiles holds {', '.join(known)}; or name a folder")
-    if not any("executor: slurm" in path.read_text() for path in files):
+    if "slurm" not in [overlay.says(path, "executor") for path in files]:
         return ["--workflow-profile", str(folder)]
     if not shutil.which("sbatch"):
         raise ValueError("sbatch was not found; start this on a login node of the cluster, or leave out --profile")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 CLAIM = ["study", "item", "source", "paper_value", "unit"]  # columns of a scorecard that say what a claim is
+PAGE = "<!doctype html>\n<html lang='en'><meta charset='utf-8'><title>respike: scenarios</title>\n<body>\n{}\n</body></html>\n"
 FOUND = ["value", "size", "dataset", "verdict"]
 
 
@@ -24,4 +25,4 @@ def run(*, cards: list[Path], out: Path) -> None:
     columns = [f"{what}: {name}" for what in FOUND for name in names]
     card = pd.concat(tables, axis=1)[columns].reset_index().drop(columns="number")
     card.to_csv(out, index=False)
-    out.with_suffix(".html").write_text(card.to_html(index=False, na_rep=""), encoding="utf-8")
+    out.with_suffix(".html").write_text(PAGE.format(card.to_html(index=False, na_rep="")), encoding="utf-8")
