@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respike.core import files, spikes
+from respike.core import files, spikes, style
 from respike.neulvm import measurement, simulation, trials
 from respike.neulvm.fitted import Fitted
 from respike.neulvm.inference import box
@@ -276,6 +276,17 @@ def test_couplings_of_single_connections_are_drawn_over_their_true_values():
     assert len(search.names) == len(dots) == 16
     np.testing.assert_allclose([dots[:, 1], crosses], 1)
     assert figure.axes[0].get_xticklabels()[4].get_text() == "coupling of E1 to I"
+
+
+def test_a_single_start_of_a_single_population_is_drawn(tmp_path):
+    """Four parameters of one fit: a loss for each, no colour."""
+    one = dict.fromkeys(("mem_rate", "coupling", "rest", "threshold", "syn_rate", "typical_rates"), (9.0,))
+    circuit = Circuit(sizes=(9,), connectivity=((-1.0,),), **one)
+    search = box.build(circuit, Prior(coupling=((10.0, 50.0),)))
+    fit = Fitted(circuit, "exact", DT, 5, "d", {"loss": -3.0})
+    figure = figures.parameters([fit], {"chosen": fit}, circuit, search.names, ["population"])
+    style.save(figure, tmp_path, "parameters", "d")
+    np.testing.assert_allclose(figure.axes[0].collections[0].get_offsets(), [[k, 1.0] for k in range(4)])
 
 
 def test_the_first_iterations_of_a_short_fit_are_shown():

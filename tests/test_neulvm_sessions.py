@@ -132,6 +132,14 @@ def test_steps_of_another_length_than_the_config_says_are_refused(tmp_path, rng)
     content = {"sampled_spikes": np.stack(rasters(rng, (3, 3)))}
     np.savez(tmp_path / "a.npz", **content, ts_P=np.arange(800) * 0.001)
     assert recording.read(tmp_path / "a.npz", (1, 1), window=WINDOW)
+    gap = np.arange(800) * 0.001 + 50 * (np.arange(800) > 399)
+    np.savez(tmp_path / "gap.npz", **content, ts_P=gap)
+    with pytest.raises(
+        ValueError, match=r"gap.npz: ts_P has steps of 0.001 s, and 1 others, the first of 50.001 s after step 399"
+    ):
+        recording.read(tmp_path / "gap.npz", (1, 1), window=WINDOW)
+    np.savez(tmp_path / "single.npz", **content, ts_P=(np.arange(800) * 0.001 + 300).astype(np.float32))
+    assert recording.read(tmp_path / "single.npz", (1, 1), window=WINDOW)
     with pytest.raises(ValueError, match=r"ts_P has steps of 0.001 s; expected neulvm.window.fine = 0.0002 s"):
         recording.read(tmp_path / "a.npz", (1, 1))
 

@@ -68,7 +68,7 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
     if "populations" in found:
         if found["populations"].shape != (n,) or found["populations"].dtype.kind not in "iuUSb":
             state = f"{found['populations'].dtype} of shape {found['populations'].shape}"
-            raise ValueError(f"{path}: populations is {state}; expected a name or number for each of {n} cells")
+            raise ValueError(f"{path}: populations is {state}; expected a name or whole number for each of {n} cells")
         names = found["populations"]
         columns["populations"] = np.char.decode(names, "utf-8", "replace") if names.dtype.kind == "S" else names
     starts = _onsets(path, found) if trials else np.empty(0)

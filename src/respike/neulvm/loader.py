@@ -76,6 +76,6 @@ def _check_active(spikes: np.ndarray, names: list[str], path: Path) -> None:
     if len(silent):
         raise ValueError(
             f"{path}: cell {names[silent[0]]} (from 0) fires no spike in the fitted window, as {len(silent)} of {len(names)}; "
-            "the model has no silent neurons; choose other cells (neulvm.window.pick: active takes those with "
-            "most spikes, neulvm.data.populations lists them) or another window (neulvm.window.end, .length)"
+            "the model has no silent neurons; are the times in seconds? Else choose others (neulvm.window.pick: active takes "
+            "those with most spikes, neulvm.data.populations lists them) or another window (neulvm.window.end, .length)"
         )

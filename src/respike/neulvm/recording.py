@@ -59,10 +59,12 @@ def _published(path: Path, content: Mapping[str, Any], m: int, window: Window) -
     if "I_ext" not in content:
         logging.getLogger(__name__).warning("%s has no I_ext: the populations are taken to have no external drive", path)
     drive = _array(path, content, "I_ext", shape) if "I_ext" in content else np.zeros(shape)
-    step = np.median(np.diff(_array(path, content, "ts_P", shape[:1]))) if "ts_P" in content else window.fine
-    if not np.isclose(step, window.fine, rtol=0.01):
+    steps = np.diff(_array(path, content, "ts_P", shape[:1])) if "ts_P" in content else np.array([window.fine])
+    step, gaps = np.median(steps), np.flatnonzero(np.abs(steps - np.median(steps)) > window.fine / 2)
+    if len(gaps) or not np.isclose(step, window.fine, rtol=0.01):
+        gap = f", and {len(gaps)} others, the first of {steps[gaps[0]]:g} s after step {gaps[0]}" if len(gaps) else ""
         raise ValueError(
-            f"{path}: ts_P has steps of {step:g} s; expected neulvm.window.fine = {window.fine:g} s: set it to that"
+            f"{path}: ts_P has steps of {step:g} s{gap}; expected neulvm.window.fine = {window.fine:g} s, without a gap"
         )
     if rates is not None and (rates < 0).any():
         raise ValueError(f"{path}: A_t_pop holds {rates.min():g}; rates in Hz cannot be negative")
@@ -108,11 +110,8 @@ def _array(path: Path, content: Mapping[str, Any], name: str, shape: tuple[int, 
 
 def _of_session(session: Session, m: int, data: Data, window: Window) -> Recording:
     """The seconds of a session that `window` needs, from `data.start` on, without a drive; ValueError when they have gaps."""
-    seconds, pooled, chosen = (
-        window.end + window.held_out,
-        np.sort(np.concatenate(session.times)),
-        populations(session, m, data),
-    )
+    seconds = window.end + window.held_out
+    pooled, chosen = np.sort(np.concatenate(session.times)), populations(session, m, data)
     end, slack = data.start + seconds, SLACK * (pooled[-1] - pooled[0]) / len(pooled)
     gap = session.of(np.concatenate(chosen)).gap(data.start, seconds, window.dt)
     if session.observed is None and (pooled[0] - slack > data.start or pooled[-1] + slack < end):

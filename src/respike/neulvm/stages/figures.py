@@ -153,8 +153,8 @@ def parameters(
     unit = [value(truth, name) if truth else 1.0 for name in free]
     values = np.array([[value(model.circuit, name) for name in free] for model in (*fits, *others.values())]) / unit
     losses = np.array([fit.about["loss"] for fit in fits])
-    x, c = np.broadcast_arrays(np.arange(len(free)), losses[:, None])
-    dots = axis.scatter(x, values[: len(fits)], c=c, vmax=losses.max() + 1e-9, s=14, cmap="viridis_r", zorder=3)
+    x, y, c = (part.ravel() for part in np.broadcast_arrays(np.arange(len(free)), values[: len(fits)], losses[:, None]))
+    dots = axis.scatter(x, y, c=c, vmin=losses.min() - 1e-3, vmax=losses.max() + 1e-3, s=14, cmap="viridis_r", zorder=3)
     for name, share in zip(others, values[len(fits) :], strict=True):
         label, color = LOOK[name]
         axis.plot(np.arange(len(free)), share, "x", color=color, label=label, zorder=4)
@@ -265,7 +265,7 @@ def cluster_states(cases: dict[str, np.ndarray]):
 
 def pulses(simulated: dict[str, dict[str, np.ndarray]], names: list[str]):
     """(g) Mean response of each population to the pulses (grey: where one goes in); dotted: baselines."""
-    figure, axes = style.plt.subplots(1, len(names), figsize=(2.4 * len(names), 2.4), sharey=True, squeeze=False)
+    figure, axes = style.plt.subplots(1, len(names), figsize=(2.4 * max(2, len(names)), 2.4), sharey=True, squeeze=False)
     for name, arrays in simulated.items():
         dt = float(arrays["dt"])
         label, color = LOOK.get(name, (name, None))
