@@ -192,7 +192,6 @@ def test_bounds_the_wrong_way_round_are_refused(key):
     ("key", "value", "told"),
     [
         ("rate2lif.conditions.mean output", {}, "'mean output' does not match"),  # measures of the standard are called so
-        ("fsbi.poly.simulation.protocol.n_recorded_i", 0, "less than the minimum of 1"),  # no rule has a rate_i then
         ("fsbi.poly.simulation.wiring.p_recurrent", 0, "less than or equal to the minimum of 0"),  # nothing is plastic
         ("fsbi.poly.network.n_e", 1, "less than the minimum of 2"),
     ],
