@@ -84,14 +84,10 @@ def lif_case(case: Path) -> tuple[dict, dict, Lif]:
     parts = re.fullmatch(r"lif_output_(.+?)(?:_init([01])_(none|exc|inh)_ds(\d+))?", case.stem)
     name, initial, kind, downsample = parts[1], parts[2] or "0", parts[3] or "none", int(parts[4] or 1)
     given = dict(np.load(case.with_name(f"lif_input_{name}.npz")))
-    options = Lif(
-        initial_weights=initial == "1",
-        stimulate=kind,
-        stimulated_cells=STIMULATED,
-        stimulus_begin=999 * STEP * downsample,
-        stimulus_end=1999 * STEP * downsample,
-        downsample=downsample,
-    )
+    options = Lif(initial_weights=initial == "1", downsample=downsample)
+    if kind != "none":
+        begin, end = 999 * STEP * downsample, 1999 * STEP * downsample
+        options = replace(options, stimulate=kind, stimulated_cells=STIMULATED, stimulus_begin=begin, stimulus_end=end)
     return given, dict(np.load(case)), options
 
 
