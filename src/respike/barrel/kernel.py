@@ -18,7 +18,7 @@ from torch import Tensor
 from respike.barrel import params
 from respike.compiled import njit
 
-FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; infinities and not-a-number keep their meaning
+FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; not-a-number keeps its meaning, an infinite input becomes it
 WIDTH = 32  # trials are filled up to a multiple of it by silent ones: what is left over would be done one by one
 SLOPE_STEPS = 4  # for which the surrogate derivative is computed at once: few calls, and small enough for the cache
 

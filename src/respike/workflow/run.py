@@ -59,8 +59,8 @@ def stop(*_: object) -> None:
 
 def check_logs(graph: Graph) -> None:
     """ValueError when a job could not write its log: Snakemake would start it nevertheless and lose its message."""
-    for job, log in ((job, Path(job.log)) for job in graph.jobs):
-        if log.exists() and not (log.is_file() and os.access(log, os.W_OK)):
+    for job in graph.jobs:
+        if (log := Path(job.log)).exists() and not (log.is_file() and os.access(log, os.W_OK)):
             raise ValueError(f"the log {log} of rule {job.rule} is not a file that can be written; remove it")
 
 
