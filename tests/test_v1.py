@@ -51,6 +51,13 @@ def fit_one(recording, path, variant, optimiser):
     fit.run(recording=recording, **made, **given)
 
 
+def test_spikes_of_the_standin_lie_in_their_bins_however_short_these_are():
+    spikes = np.ones((3, 5, 2), dtype=bool)
+    for width in (0.0004, 0.0015, 0.04):
+        cells = standin.spike_times(np.random.default_rng(0), spikes, width)
+        assert (np.floor(np.array(cells) / width) == np.arange(5)).all()
+
+
 def test_all_stages(raw, recording, tmp_path):
     variants = {"mle": Variant(), "sm-h": Variant(SM, hidden=2)}
     for name, variant in variants.items():

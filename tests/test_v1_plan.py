@@ -59,6 +59,20 @@ def test_what_cannot_be_fitted_is_refused_before_any_job_runs():
         plan.variants(config_of(variants={"mle": single}, pareto={"mle": [50]}))
 
 
+def test_points_of_the_sweep_of_one_name_are_refused():
+    """Else one of them would be left out without a word."""
+    with pytest.raises(ValueError, match=r"v1.pareto.sm: two weights are called 1.23457e\+06; expected others"):
+        plan.variants(config_of(pareto={"sm": [1234567, 1234568]}))
+
+
+def test_frames_of_the_standin_last_as_long_as_bins():
+    """In bins of another length its spikes lie under other frames than those that caused them."""
+    with pytest.raises(ValueError, match=r"v1.standin.bin_ms = 33: expected 40, as v1.data.bin_ms"):
+        plan.variants(config_of(standin={"bin_ms": 33}))
+    assert plan.variants(config_of(standin={"bin_ms": 33}, data={"bin_ms": 33}))
+    assert plan.variants(config_of(data={"bin_ms": 33}, data_dir="/"))
+
+
 def test_study_of_hidden_cells_is_the_study_on_other_standins():
     config = config_of(seeds=3, pareto={"sm": [5]}, hidden_study={"hidden": [0, 30], "variants": ["sm", "mle"]})
     studies = plan.hidden_studies(config)

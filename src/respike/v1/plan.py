@@ -40,19 +40,20 @@ def variants(config: Config) -> dict[str, dict[str, Any]]:
     """
     given, study = config["variants"], config["hidden_study"]["variants"]
     for key, chosen in (("shown", config["shown"]), ("pareto", config["pareto"]), ("hidden_study.variants", study)):
-        unknown = sorted(set(chosen) - set(given))
-        if unknown:
+        if unknown := sorted(set(chosen) - set(given)):
             raise ValueError(f"config: v1.{key} = {unknown}: expected names among v1.variants, {sorted(given)}")
-    swept = {
-        f"{name}@nc{weight:g}": {**given[name], "objective": {**given[name]["objective"], "noise_correlation": weight}}
-        for name, weights in config["pareto"].items()
-        for weight in weights
-    }
-    for kind, key in ((Preprocessing, "data"), (Network, "network")):
-        configs.build(kind, config[key])
-    for variant in (*given.values(), *swept.values()):
-        configs.build(Variant, variant)
-    return {**given, **swept}
+    frame, width = (config[key]["bin_ms"] for key in ("standin", "data"))
+    if is_standin(config) and frame != width:  # spikes would lie under other frames than those that caused them
+        raise ValueError(f"config: v1.standin.bin_ms = {frame:g}: expected {width:g}, as v1.data.bin_ms")
+    every = dict(given)
+    for name, weight in ((name, weight) for name, weights in config["pareto"].items() for weight in weights):
+        if (point := f"{name}@nc{weight:g}") in every:
+            raise ValueError(f"config: v1.pareto.{name}: two weights are called {weight:g}; expected others, or one of them")
+        every[point] = {**given[name], "objective": {**given[name]["objective"], "noise_correlation": weight}}
+    built = (Preprocessing, config["data"]), (Network, config["network"]), *((Variant, each) for each in every.values())
+    for kind, values in built:
+        configs.build(kind, values)
+    return every
 
 
 def fits(config: Config) -> list[str]:

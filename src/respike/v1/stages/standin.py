@@ -10,7 +10,7 @@ from respike.formats import mat, matlab
 from respike.v1 import truth
 from respike.v1.params import Standin
 
-EDGE_SECONDS = 0.001  # spikes stay this far from the edges of their bin, clear of rounding
+EDGE_SECONDS = 0.001  # spikes stay this far from the edges of their bin, clear of rounding; a quarter of a short bin
 
 
 def run(*, movie: Path, events: Path, ground_truth: Path, standin: Standin, seed: int) -> None:
@@ -30,6 +30,7 @@ def spike_times(
     rng: np.random.Generator, spikes: Bool[np.ndarray, "trial bin unit"], width: float
 ) -> list[list[Float[np.ndarray, " spike"]]]:
     """Times in s of each unit in each trial, anywhere inside the bin but its edges."""
-    jitter = rng.uniform(EDGE_SECONDS, width - EDGE_SECONDS, spikes.shape)
+    edge = min(EDGE_SECONDS, width / 4)
+    jitter = rng.uniform(edge, width - edge, spikes.shape)
     times = np.arange(spikes.shape[1])[None, :, None] * width + jitter
     return [[times[r, spikes[r, :, u], u] for u in range(spikes.shape[2])] for r in range(len(spikes))]
