@@ -90,7 +90,6 @@ def test_networks_of_the_figures_are_the_first_of_their_variants(config, results
 
 def test_settings_of_a_variant(config):
     assert (plan.pattern(config, given=True), plan.pattern(config, given=False)) == ("mante", "gonogo")
-    assert plan.file(config, "mante") == "mine.mat"
     assert plan.training(config, "mante") == {"task": "mante"}
     assert plan.conditions(config, "gonogo") == [{"name": "standard", "lif": {}}, {"name": "no noise", "lif": {"noise": 0.0}}]
     assert plan.search(config, "gonogo") == CONFIG["search"]
@@ -140,6 +139,27 @@ def changed(config, key, value):
             r"unused: stimulate = none with .* expected exc",
         ),
         ("conditions.unused", {"reset": -30}, r"unused: reset = -30 mV: expected less than threshold = -40 mV"),
+        (
+            "conditions.no noise",
+            {"stimulate": "exc", "stimulated_cells": [0], "stimulus_begin": 1.0, "stimulus_end": 2.0},
+            r"conditions\.no noise\.stimulus_begin = 1 s: expected less than 1, a trial of gonogo",
+        ),
+        (
+            "conditions.no noise",
+            {"stimulate": "exc", "stimulated_cells": [199, 200], "stimulus_end": 1.0},
+            r"conditions\.no noise\.stimulated_cells = \[199, 200\]: expected less than 200, the cells of gonogo",
+        ),
+        ("conditions.unused", {"neuron": "qif", "reset": 30}, r"unused: reset = 30 mV: expected less than threshold = 30 mV"),
+        (
+            "conditions.unused",
+            {"tau_membrane": 4.9e-5},
+            r"tau_membrane = 4.9e-05 s: expected at least 5e-05, one step",
+        ),
+        (
+            "conditions.unused",
+            {"rise": 9e-4, "downsample": 20},
+            r"unused: rise = 0.0009 s: expected at least 0.001, one step \(downsample = 20\)",
+        ),
         ("variants.gonogo.training.trials", 3, r"gonogo\.training: trials = 3: expected at least batch = 4"),
     ],
 )
@@ -148,3 +168,13 @@ def test_what_cannot_be_is_refused(config, key, value, message):
     changed(config, key, value)
     with pytest.raises(ValueError, match=message):
         plan.check(config)
+
+
+def test_stimulations_that_can_be_and_time_constants_of_a_step_pass(config):
+    """The cells of a network in a file are counted when it is read."""
+    late = {"stimulate": "exc", "stimulated_cells": [999], "stimulus_begin": 2.4, "stimulus_end": 2.5}
+    config["conditions"]["late"] = late
+    config["variants"]["mante"]["conditions"] = ["standard", "late"]
+    config["conditions"]["short"] = {"tau_membrane": 5e-5, "rise": 5e-5}
+    config["conditions"]["single"] = {"rise": 0, "neuron": "qif", "reset": 29, "threshold": -70}
+    plan.check(config)

@@ -421,13 +421,6 @@ def test_given_network_has_the_activation_of_its_file_else_of_the_config(files_o
     assert found["best accuracy in the search"] == 50
 
 
-def test_a_stimulation_after_the_end_of_the_trial_is_refused():
-    late = Condition("late", Lif(stimulate="exc", stimulated_cells=(0,), stimulus_begin=1.0, stimulus_end=2.0))
-    simulate.check([late], TASKS["mante"])
-    with pytest.raises(ValueError, match=r"conditions\.late\.stimulus_begin = 1 s: expected less than 1, .* of go-nogo"):
-        simulate.check([Condition("standard"), late], TASKS["go-nogo"])
-
-
 def test_given_network_of_another_task_is_refused(files_of, tmp_path):
     options = {"variant": "small", "first": 0, "last": 0, "settings": replace(SMALL, task="mante"), "seed": 0}
     with pytest.raises(

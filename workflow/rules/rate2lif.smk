@@ -37,7 +37,7 @@ use rule stage as fit with:
 
 use rule fit as data with:
     input:
-        source=of(plan.file),
+        source=lambda wildcards: config["variants"][wildcards.variant]["file"],
     log:
         "<logs>/data_{variant}_{first}-{last}.txt",
     wildcard_constraints:

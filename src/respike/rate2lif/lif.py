@@ -13,10 +13,9 @@ from jaxtyping import Float, Int
 from respike.core import seeds
 from respike.rate2lif import kernel
 from respike.rate2lif.network import Network
-from respike.rate2lif.params import LIF_STEP, STEPS_PER_COLUMN, UNCOUNTED, Lif
+from respike.rate2lif.params import LIF_STEP, QIF, STEPS_PER_COLUMN, UNCOUNTED, Lif
 
 BLOCK = 500  # steps of noise drawn at once: small enough for the cache
-QIF = {"threshold": 30.0, "bias": 0.0}  # what the quadratic neuron changes
 
 
 class Wiring(NamedTuple):

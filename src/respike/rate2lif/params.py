@@ -17,6 +17,7 @@ CLIP = 20.0  # largest rate of the clipped ReLU and of the softplus (code)
 REACH, QUIET = 0.7, 0.3  # output that counts as a response, and as none (Methods)
 STANDARD = "standard"  # the condition as published, whose trials are kept in full
 CONVERTED = 0.95  # LIF accuracy from which a network counts as converted (Results)
+QIF = {"threshold": 30.0, "bias": 0.0}  # mV: what the quadratic neuron changes
 PUBLISHED_GRID = tuple(float(scale) for scale in range(20, 80, 5))  # 1 / lambda (code)
 
 
@@ -76,7 +77,7 @@ def scheduled(settings: Training) -> Training:
 class Lif:
     """The LIF network. Voltages in mV; the noise is per step, as published, whatever the step.
 
-    ValueError for a stimulation that would do nothing, of no cell or for no time, and for a reset above the threshold.
+    ValueError for a stimulation that would do nothing, a reset above the threshold, and time constants shorter than a step.
     """
 
     tau_membrane: float = 0.010  # s
@@ -106,8 +107,12 @@ class Lif:
             raise ValueError(
                 f"stimulate = {self.stimulate} with {found}: expected exc or inh, cells, and an end after the begin"
             )
-        if self.neuron == "lif" and self.reset >= self.threshold:  # a cell would fire in every step
-            raise ValueError(f"reset = {self.reset:g} mV: expected less than threshold = {self.threshold:g} mV")
+        threshold, step = QIF["threshold"] if self.neuron == "qif" else self.threshold, LIF_STEP * self.downsample
+        if self.reset >= threshold:  # a cell would fire in every step
+            raise ValueError(f"reset = {self.reset:g} mV: expected less than threshold = {threshold:g} mV")
+        for name, time in (("tau_membrane", self.tau_membrane), ("rise", self.rise or step)):
+            if time < step:  # such steps do not follow the equations
+                raise ValueError(f"{name} = {time:g} s: expected at least {step:g}, one step (downsample = {self.downsample})")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from functools import cache
 from typing import Any
 
 from respike.core import chunks
-from respike.rate2lif.params import Lif, Training
+from respike.rate2lif.params import RATE_STEP, Lif, Training
+from respike.rate2lif.tasks import TASKS
 
 KINDS = ("networks", "searches", "trials")  # folders of archives: of fit or data, of search, of simulate
+finished = cache(chunks.finished)  # what a run has made by and by does not change its plan
 EXAMPLES = ("example", "contextual", "motif")  # roles of networks that the figures show one by one
 FIGURES = {  # name of each figure, and what it answers
     "fig1_training": "Fig. 1B", "fig1_fig2_sizes": "Fig. 1C, 2C", "fig2_scale": "Fig. 2B", "fig2_tau": "Fig. 2D, 2E",
@@ -20,14 +22,19 @@ FIGURES = {  # name of each figure, and what it answers
 def check(config: Mapping[str, Any]) -> None:
     """ValueError with key, value and what was expected, when networks or figures are asked for that cannot be."""
     variants, figures = config["variants"], config["figures"]
-    for name, settings in config["conditions"].items():
-        _built(f"conditions.{name}", Lif, settings)
+    lifs = {name: _built(f"conditions.{name}", Lif, settings) for name, settings in config["conditions"].items()}
     for name, variant in variants.items():
         _known(f"variants.{name}.conditions", variant["conditions"], "conditions", config)
-        _built(f"variants.{name}.training", Training, variant["training"])
+        trained = _built(f"variants.{name}.training", Training, variant["training"])
         if variant["file"] and variant["replicas"] > 1:
             said = f"config: rate2lif.variants.{name}.replicas = {variant['replicas']}: {variant['file']} holds one network"
             raise ValueError(f"{said}, which would count as several; expected 1, or a variant for each file")
+        for each, lif in ((each, lifs[each]) for each in variant["conditions"]):
+            said, begin, cells = f"config: rate2lif.conditions.{each}", lif.stimulus_begin, list(lif.stimulated_cells)
+            if cells and begin >= (end := TASKS[trained.task].n_steps * RATE_STEP):
+                raise ValueError(f"{said}.stimulus_begin = {begin:g} s: expected less than {end:g}, a trial of {name}")
+            if not variant["file"] and max(cells, default=0) >= trained.cells:
+                raise ValueError(f"{said}.stimulated_cells = {cells}: expected less than {trained.cells}, the cells of {name}")
     for role, names in figures.items():
         _known(f"figures.{role}", [names] if isinstance(names, str) else names, "variants", config)
     for role, expected in {"example": "go-nogo", "contextual": "mante"}.items():
@@ -36,9 +43,9 @@ def check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: rate2lif.figures.{role} = {figures[role]!r}, whose task is {task}: expected {expected}")
 
 
-def _built(key: str, kind: type[Lif] | type[Training], settings: Mapping[str, Any]) -> None:
+def _built(key: str, kind: type[Lif] | type[Training], settings: Mapping[str, Any]) -> Any:
     try:
-        kind(**settings)
+        return kind(**settings)
     except ValueError as error:
         raise ValueError(f"config: rate2lif.{key}: {error}") from None
 
@@ -46,9 +53,8 @@ def _built(key: str, kind: type[Lif] | type[Training], settings: Mapping[str, An
 def _known(key: str, names: Iterable[str], part: str, config: Mapping[str, Any]) -> None:
     for name in names:
         if name not in config[part]:
-            raise ValueError(
-                f"config: rate2lif.{key} names {name!r}: expected one of rate2lif.{part}, {', '.join(config[part])}"
-            )
+            expected = f"expected one of rate2lif.{part}, {', '.join(config[part])}"
+            raise ValueError(f"config: rate2lif.{key} names {name!r}: {expected}")
 
 
 def pattern(config: Mapping[str, Any], given: bool) -> str:
@@ -73,19 +79,9 @@ def of_tasks(config: Mapping[str, Any], results: str) -> list[str]:
 
 def _of(variant: str, kind: str, config: Mapping[str, Any], results: str) -> list[str]:
     """Archives of a variant. Chunks whose networks are finished stay as they are."""
-    done = _finished(f"{results}/networks").get(variant, [])
+    done = finished(f"{results}/networks", "zip").get(variant, [])
     ranges = chunks.ranges(done, config["variants"][variant]["replicas"], config["chunk"])
     return [f"{results}/{kind}/{variant}_{first}-{last}.zip" for first, last in ranges]
-
-
-@cache  # what a run has made by and by does not change its plan
-def _finished(folder: str) -> dict[str, list[chunks.Range]]:
-    return chunks.finished(folder, "zip")
-
-
-def file(config: Mapping[str, Any], variant: str) -> str:
-    """File of a variant's network."""
-    return config["variants"][variant]["file"]
 
 
 def training(config: Mapping[str, Any], variant: str) -> dict[str, Any]:

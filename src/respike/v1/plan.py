@@ -38,14 +38,13 @@ def variants(config: Config) -> dict[str, dict[str, Any]]:
 
     ValueError for settings that no network can have, and for a name in another key that v1.variants lacks.
     """
-    given, study = config["variants"], config["hidden_study"]["variants"]
+    given, every, study = config["variants"], dict(config["variants"]), config["hidden_study"]["variants"]
     for key, chosen in (("shown", config["shown"]), ("pareto", config["pareto"]), ("hidden_study.variants", study)):
         if unknown := sorted(set(chosen) - set(given)):
             raise ValueError(f"config: v1.{key} = {unknown}: expected names among v1.variants, {sorted(given)}")
     frame, width = (config[key]["bin_ms"] for key in ("standin", "data"))
     if is_standin(config) and frame != width:  # spikes would lie under other frames than those that caused them
         raise ValueError(f"config: v1.standin.bin_ms = {frame:g}: expected {width:g}, as v1.data.bin_ms")
-    every = dict(given)
     for name, weight in ((name, weight) for name, weights in config["pareto"].items() for weight in weights):
         if (point := f"{name}@nc{weight:g}") in every:
             raise ValueError(f"config: v1.pareto.{name}: two weights are called {weight:g}; expected others, or one of them")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from respike.core import files, spikes
-from respike.rate2lif import activity, archives, conversion, fitted, tasks
-from respike.rate2lif.params import RATE_STEP, STANDARD, Condition, Simulation
+from respike.rate2lif import activity, archives, conversion, fitted
+from respike.rate2lif.params import STANDARD, Condition, Simulation
 
 
 def run(
@@ -29,7 +29,6 @@ def run(
         with sources.unpacked(name) as given:
             network, scale = fitted.read_scaled(given / "scaled.mat")
             task, trials = activity.read_trials(given / "activity.npz", settings.trials)
-        check(conditions, task)
         for condition in conditions:
             options, standard = condition.lif, condition.name == STANDARD
             runs = list(conversion.play(network, trials, [scale], options, stream, settings.recorded if standard else 0))
@@ -42,12 +41,3 @@ def run(
                 kept |= conversion.at_scales(network, trials, settings.shown_scales, options, stream)
                 files.write_arrays(folder / "shown.npz", **kept)
         files.write_table(folder / "trials.parquet", pd.concat(tables, ignore_index=True))
-
-
-def check(conditions: list[Condition], task: tasks.Task) -> None:
-    """ValueError for a stimulation that begins when the trials of the task are over."""
-    seconds = task.n_steps * RATE_STEP
-    for name, begin in ((one.name, one.lif.stimulus_begin) for one in conditions if one.lif.stimulate != "none"):
-        if begin >= seconds:
-            expected = f"expected less than {seconds:g}, the length of a trial of {task.name}"
-            raise ValueError(f"config: rate2lif.conditions.{name}.stimulus_begin = {begin:g} s: {expected}")
