@@ -8,7 +8,7 @@ import pytest
 
 from respike.__main__ import main
 from respike.barrel import encoding, params, plan, recording
-from respike.barrel.stages import data, generate
+from respike.barrel.stages import data, gather, generate
 from respike.barrel.sweeps import meshes, objects, shapes, simulation, whiskers
 from respike.core import files
 from respike.core.config import build
@@ -92,6 +92,17 @@ def test_sweeps_are_the_same_twice_and_do_not_depend_on_shards(tmp_path):
     assert np.isfinite(whole["force"]).all()
     c6 = whiskers.NAMES.index("C6")
     assert not whole["force"][..., c6, 2, :].any(), "C6 has two links"
+
+
+def test_more_shards_than_objects_change_nothing(tmp_path, rng):
+    settings, shape = params.Sweeps(objects_per_class=2), (6, 1, params.FRAMES, params.WHISKERS, params.UNITS, 3)
+    generate.run(meshes=[], out=tmp_path / "empty.npz", shard=6, shards=7, settings=settings, seed=3)
+    files.write_arrays(tmp_path / "all.npz", number=np.arange(6), force=rng.random(shape), torque=rng.random(shape))
+    for name, shards in (("with", ["empty", "all"]), ("without", ["all"])):
+        to = {kind: tmp_path / f"{name}_{kind}.h5" for kind in ("train", "test")}
+        gather.run(shards=[tmp_path / f"{shard}.npz" for shard in shards], settings=settings, seed=3, **to)
+    for kind in ("train", "test"):
+        assert (tmp_path / f"with_{kind}.h5").read_bytes() == (tmp_path / f"without_{kind}.h5").read_bytes()
 
 
 def test_half_the_time_step_gives_the_same_sweep():

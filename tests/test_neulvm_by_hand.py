@@ -108,7 +108,7 @@ def test_constants_of_what_is_measured_and_inferred():
     """What the pages state: 50 ms and 8 Hz tell states apart, 20 ms smooth correlations, Hann windows of 0.4 s, and so on."""
     check(states, WIDTH=0.05, MARGIN=8)
     check(measurement, SMOOTH=0.02)
-    check(clusters, WINDOW=0.4, HOP=0.1, PADDING=4, LOWEST=5, HIGHEST=120)
+    check(clusters, CLUSTER_WINDOW=0.4, HOP=0.1, PADDING=4, LOWEST=5, HIGHEST=120)
     check(embedded, TRIES=50, CLEAR=0.2)
     check(simulation, CELLS=3, SECONDS=20)
     check(ascent, RENEW=5, DIFFERENCE=1e-3, FLATTEST=1e-3, LONGEST=0.05)

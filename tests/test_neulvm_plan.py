@@ -100,6 +100,7 @@ class TestPlan:
             ),
             ({"data": {"sampled": 300}}, r"neulvm.data.sampled = 300 cells"),
             ({"data": {"seconds": 9}}, r"neulvm.data.seconds = 9 ends before neulvm.window.end = 11"),
+            ({"clusters": {"a": {"seconds": 0.39}}}, r"neulvm.clusters: seconds = 0.39; expected 0.4, a window, or more"),
             ({"clusters": {"a": {"delay": 0.0004}}}, r"delay = 0.0004 s; expected at least the step dt = 0.0005 s"),
             (
                 {"circuit": {"sizes": [100, 400], "connectivity": [-1, 1]}, "data": {"sampled": 3}},

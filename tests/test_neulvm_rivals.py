@@ -86,6 +86,10 @@ class TestHmm:
 
 
 class TestPlds:
+    def test_more_dimensions_than_cells_are_refused(self, rng):
+        with pytest.raises(ValueError, match=r"neulvm.baselines.latents = 4: expected at most 3, the recorded cells"):
+            plds.fit((rng.random((50, 3)) < 0.3).astype(int), 4, 1, 0.004)
+
     def test_posterior_by_dense_algebra(self, rng):
         spikes = (rng.random((12, 3)) < 0.3).astype(int)
         model_ = plds.Plds(0.9 * np.eye(2), 0.2 * np.eye(2), rng.normal(size=(3, 2)), -1 + rng.normal(size=3))

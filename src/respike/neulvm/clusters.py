@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from respike.neulvm import microscopic
-from respike.neulvm.params import Circuit, Cluster
+from respike.neulvm.params import CLUSTER_WINDOW, Circuit, Cluster
 
-WINDOW, HOP, PADDING = 0.4, 0.1, 4  # s, s, factor
+HOP, PADDING = 0.1, 4  # s, factor
 LOWEST, HIGHEST = 5.0, 120.0  # Hz: slower peaks are drift, faster ones are not shown
 
 
@@ -36,7 +36,7 @@ def number(activity: Float[np.ndarray, " step"], dt: float) -> dict[str, np.ndar
 
     K is the frequency of the highest peak over the mean rate, rounded.
     """
-    n, hop = round(WINDOW / dt), round(HOP / dt)
+    n, hop = round(CLUSTER_WINDOW / dt), round(HOP / dt)
     cut = np.lib.stride_tricks.sliding_window_view(activity, n)[::hop]
     mean = cut.mean(1)
     power = np.abs(np.fft.rfft((cut - mean[:, None]) * np.hanning(n), PADDING * n)) ** 2

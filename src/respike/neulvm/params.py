@@ -13,6 +13,7 @@ from jaxtyping import Float
 FINE = 0.0002  # s, step of the simulated network; published
 GROUPS = ("mem_rate", "coupling", "rest", "threshold")  # order of the parameters in a vector; published: amem, J, rp, ft
 
+CLUSTER_WINDOW = 0.4  # s, in which clusters are counted
 PUBLISHED_BOX = (0.4, 2.0)  # bounds of each parameter over its true value
 
 Scheme = Literal["exact", "compat"]
@@ -175,10 +176,8 @@ class Data:
                 f"neulvm.data.sampled = {self.sampled} cells, but neulvm.circuit.sizes = {list(circuit.sizes)}; record fewer"
             )
         if self.seconds < window.end:
-            raise ValueError(
-                f"neulvm.data.seconds = {self.seconds:g} ends before neulvm.window.end = {window.end:g}; "
-                "make the recording longer"
-            )
+            found = f"neulvm.data.seconds = {self.seconds:g} ends before neulvm.window.end = {window.end:g}"
+            raise ValueError(f"{found}; make the recording longer")
 
 
 @dataclass(frozen=True)
@@ -238,11 +237,10 @@ class Cluster:
     dt: float = 0.0005  # s
 
     def __post_init__(self) -> None:
-        if self.delay < self.dt:
-            raise ValueError(
-                f"neulvm.clusters: delay = {self.delay:g} s; expected at least the step dt = {self.dt:g} s, "
-                "which the spikes of a step take to arrive"
-            )
+        if self.delay < self.dt:  # which the spikes of a step take to arrive
+            raise ValueError(f"neulvm.clusters: delay = {self.delay:g} s; expected at least the step dt = {self.dt:g} s")
+        if self.seconds < CLUSTER_WINDOW:
+            raise ValueError(f"neulvm.clusters: seconds = {self.seconds:g}; expected {CLUSTER_WINDOW:g}, a window, or more")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from respike.core import files, seeds
 
 def run(*, shards: list[Path], settings: params.Sweeps, seed: int, train: Path, test: Path) -> None:
     """Both files, split at random with the same share of each class in both."""
-    parts = [files.read_arrays(path, "number", "force", "torque") for path in shards]
+    stored = [files.read_arrays(path, "number", "force", "torque") for path in shards]
+    parts = [part for part in stored if len(part["number"])]  # of more shards than objects some are empty
     order = np.argsort(np.concatenate([part["number"] for part in parts]))
     force, torque = (np.concatenate([part[name] for part in parts])[order] for name in ("force", "torque"))
     label = np.arange(len(order)) % len(params.CLASSES)

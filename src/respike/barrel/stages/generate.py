@@ -28,4 +28,4 @@ def run(*, meshes: list[Path], shard: int, shards: int, settings: params.Sweeps,
         if count % 10 == 0 or count == len(numbers):
             sys.stdout.write(f"object {count}/{len(numbers)} of shard {shard}\n")
             sys.stdout.flush()
-    files.write_arrays(out, number=numbers, force=np.stack(forces), torque=np.stack(torques))
+    files.write_arrays(out, number=numbers, force=np.array(forces), torque=np.array(torques))

@@ -66,7 +66,7 @@ def tried(
     spikes, n_bins = trials.joined(trial).astype(np.int64), round(choose.seconds / trial.dt)
     rng = seeds.generator(seed, *name, "baselines")
     rivals = {"hmm": hmm.free(hmm.fit(spikes, ROUNDS, trial.dt, rng), n_bins, rng)}
-    rivals["plds2"] = plds.free(plds.fit(spikes, 2, ROUNDS, trial.dt), n_bins, rng)
+    rivals["plds2"] = plds.free(plds.fit(spikes, min(2, spikes.shape[1]), ROUNDS, trial.dt), n_bins, rng)
     for kind, expected in rivals.items():
         rates = model.population_means(expected, trial.population) / trial.dt
         found[kind] = list(measurement.free_run(rates, trial.dt, circuit.has_rivals))

@@ -27,6 +27,8 @@ class Plds:
 
 def fit(spikes: Int[np.ndarray, "bin cell"], n_latent: int, iterations: int, dt: float) -> Plds:
     """Parameters after some iterations of EM, started from the principal components of the spikes smoothed over 0.1 s."""
+    if n_latent > (n_cells := spikes.shape[1]):
+        raise ValueError(f"neulvm.baselines.latents = {n_latent}: expected at most {n_cells}, the recorded cells in use")
     smoothed = smooth(spikes, max(1, round(0.1 / dt)), "ma", axis=0)
     centred = smoothed - smoothed.mean(0)
     _, _, parts = np.linalg.svd(centred, full_matrices=False)
