@@ -43,6 +43,14 @@ def test_a_side_without_a_spread_takes_the_other_ones():
     assert intervals.means(side([1.0, 1.0]), Side(1.0)) == intervals.UNKNOWN
 
 
+def test_a_spread_that_rounding_makes_is_not_one_of_networks():
+    """The same gain, an object of 54, from three starts: in doubles the three differ by 1e-16, and so would the limits."""
+    gains = [49 / 54 - 48 / 54, 27 / 54 - 26 / 54, 52 / 54 - 51 / 54]
+    assert len(set(gains)) > 1
+    assert intervals.means(side(gains), Side(0.0)) == intervals.UNKNOWN
+    assert intervals.means(side([1e6, 1e6 + 0.01, 1e6 + 0.02]), Side(1e6))[0] > -0.1  # small beside the values, and real
+
+
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (94, 100)])
 def test_a_share_has_the_exact_binomial_limits(k, n):
     low, high = intervals.binomial(Side(k / n, n))

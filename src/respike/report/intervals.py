@@ -12,6 +12,7 @@ from scipy import stats
 
 LEVEL = 0.95
 NOT_ALIKE = 0.99  # a spread above this quantile of F is not that of like networks
+ROUNDING = 1e-9  # of the largest value: by less, values do not differ
 
 Limits = tuple[float, float]
 UNKNOWN: Limits = (-np.inf, np.inf)
@@ -37,9 +38,13 @@ def upper(level: float) -> float:
 
 
 def sample(values: Sequence[float]) -> Side:
-    """Mean of several networks. A spread of 0 is not known: a measure at its ceiling, or too coarse to tell them apart."""
+    """Mean of several networks. A spread of 0 is not known: a measure at its ceiling, or too coarse to tell them apart.
+
+    So is one that rounding alone makes: of the gains 49/54 - 48/54 and 27/54 - 26/54, which are the same.
+    """
     found = np.asarray(values, float)
-    spread = float(found.std(ddof=1)) if len(found) > 1 and np.ptp(found) > 0 else np.nan
+    differ = len(found) > 1 and np.ptp(found) > ROUNDING * np.abs(found).max()
+    spread = float(found.std(ddof=1)) if differ else np.nan
     return Side(float(found.mean()), len(found), spread, len(found) - 1)
 
 
