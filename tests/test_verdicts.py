@@ -141,6 +141,16 @@ def test_a_mean_whose_number_of_networks_is_not_stated_rests_on_as_many_as_ours(
     assert (stated["low"], stated["high"]) == (unstated["low"], unstated["high"])
 
 
+def test_one_network_against_a_spread_of_networks_that_are_not_counted_takes_it_for_that_of_two():
+    """Also where a like claim is not measured at all: it lends its spread with one degree of freedom."""
+    half = stats.t.ppf(0.975, 1) * 0.02 * np.sqrt(1 + 1 / 2)
+    row = judged(rows([0.92]), spread=0.02)
+    assert (row["low"], row["high"]) == pytest.approx((0.02 - half, 0.02 + half))
+    grid = [CLAIM._replace(item=name, variant=name, spread=0.02, n=n, like="grid") for name, n in (("a", 3.0), ("b", NAN))]
+    half = stats.t.ppf(0.975, 3) * 0.02 * np.sqrt(1 + 1 / 3)
+    assert card(rows([0.92]), grid).iloc[0]["high"] == pytest.approx(0.02 + half)
+
+
 def test_shares_of_items_are_pooled_and_exact():
     made = rows([0.10, 0.20], n=50) + rows([0.30], n=100, first=2)
     row = judged(made, statistic="share", value=0.2, margin=0.2)
@@ -488,6 +498,9 @@ def test_a_surrogate_answers_the_claims_about_it_alone():
         (rows([0.9, NAN, 0.91]), {}, NOT_COMPARABLE, "1 of 3 values are not finite"),
         (rows([0.0, 0.1], n=0), {"statistic": "count"}, NOT_COMPARABLE, "nothing was counted, n is 0"),
         (rows([0.5], n=0), {"statistic": "share"}, NOT_COMPARABLE, "nothing was counted, n is 0"),
+        (rows([0.5, 12.0]), {"statistic": "share"}, NOT_COMPARABLE, "acc has values 12, needed 0 to 1"),
+        (rows([50.0, -1.0]), {"statistic": "share", "unit": "%"}, NOT_COMPARABLE, "acc has values -1, needed 0 to 100"),
+        (rows([-0.1]), {"statistic": "count"}, NOT_COMPARABLE, "acc has values -0.1, needed 0 to inf"),
         (rows([NAN], n=0), {"statistic": "share of networks"}, NOT_COMPARABLE, "1 of 1 values are not finite"),
     ],
 )
@@ -577,6 +590,11 @@ def test_claims_are_read_as_they_were_written(tmp_path):
         ({"margin": -1.0}, "a margin of 0 or more"),
         ({"looks": 0.0}, "1 look or more"),
         ({"statistic": "mean of pairs"}, "the two measures of each network"),
+        ({"statistic": "minimum", "variant": "a - b"}, "variant 'a - b', expected one kind of networks"),
+        ({"statistic": "share", "value": 14.5}, "value 14.5 in unit '', expected a share from 0 to 1"),
+        ({"statistic": "share of networks", "unit": "%", "value": -1.0}, "expected a share of networks from 0 to 100"),
+        ({"statistic": "share", "variant": "a - b", "value": -1.5}, "value -1.5 in unit '', expected a share from -1 to 1"),
+        ({"statistic": "count", "value": -1.0}, "value -1 in unit '', expected a count from 0 to inf"),
         ({"value": NAN}, "value nan, looks 1, margin"),
         ({"spread": 0.0, "n": 3.0}, "spread 0.0 of n = 3.0"),
         ({"spread": 0.1, "n": 1.0, "like": "grid"}, "spread 0.1 of n = 1.0"),

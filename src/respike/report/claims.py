@@ -19,6 +19,7 @@ from respike.core import files
 Whose = Literal["paper", "re-implementation", "goal"]
 Statistic = Literal["mean", "mean of pairs", "share of networks", "share", "count", "minimum", "exact"]
 Direction = Literal["equal", "at least", "at most", ""]
+SCALE = {"%": 100.0}  # of shares in that unit
 COMPARE = {"=": operator.eq, ">=": operator.ge, "<=": operator.le}
 
 
@@ -43,7 +44,7 @@ class Claim(NamedTuple):
     value: float  # what the paper reports
     spread: float  # its standard deviation between networks; empty: not stated
     n: float  # networks, items or units it rests on; 1: one example network; empty: a bound
-    #   with a spread: empty: as many as ours; 1: the spread is the value's own error, known from elsewhere
+    #   with a spread: empty: as many as ours, two at least; 1: the spread is the value's own error, known from elsewhere
     margin: float  # in the unit of the claim: a reader of the paper would call two values that differ by this the same
     conditions: str  # facts of what ran: dataset=MNIST; loss=reference; batches>=3000; replicas>=3 (see `core.measures.facts`)
     #   networks=trained   only networks whose measure of that name is not 0: the paper speaks of those alone
@@ -143,8 +144,26 @@ def fault(claim: Claim) -> str:
     if not np.isfinite([claim.value, claim.margin]).all() or claim.margin < 0 or claim.looks < 1:
         numbers = f"value {claim.value}, looks {claim.looks:g}, margin {claim.margin}"
         return f"{numbers}, expected a number, 1 look or more and a margin of 0 or more"
-    if claim.statistic == "mean of pairs" and " - " not in claim.variant:
+    return unlike_its_statistic(claim)
+
+
+def unlike_its_statistic(claim: Claim) -> str:
+    """What keeps the numbers of a claim from being such as its statistic is; empty when nothing does."""
+    two = " - " in claim.variant
+    if claim.statistic == "mean of pairs" and not two:
         return f"variant {claim.variant!r}, expected the two measures of each network, for instance 'trained - initial'"
+    if claim.statistic == "minimum" and two:
+        return f"variant {claim.variant!r}, expected one kind of networks: of two minima no difference is judged"
+    least, most = possible(claim)
+    least = -most if two else least
+    if not least <= claim.value <= most:
+        return f"value {claim.value:g} in unit {claim.unit!r}, expected a {claim.statistic} from {least:g} to {most:g}"
     if claim.spread <= 0 or claim.n < 1 or (claim.n < 2 and claim.spread > 0 and claim.like):
         return f"spread {claim.spread} of n = {claim.n}, expected a positive spread, of two or more among like ones, or none"
     return ""
+
+
+def possible(claim: Claim) -> tuple[float, float]:
+    """Least and largest number that a claim's statistic can be, in its unit."""
+    most = SCALE.get(claim.unit, 1.0) if claim.statistic in {"share", "share of networks"} else np.inf
+    return 0.0 if claim.statistic in {"share", "share of networks", "count"} else -np.inf, most

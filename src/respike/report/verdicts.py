@@ -22,12 +22,11 @@ import pandas as pd
 
 from respike.core.measures import SURROGATE
 from respike.report import intervals
-from respike.report.claims import Claim, Condition, conditions
+from respike.report.claims import SCALE, Claim, Condition, conditions, possible
 from respike.report.intervals import Limits, Side
 
 VERDICTS = ("reproduced", "not reproduced", "undecided", "not comparable", "not measured")
 REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_COMPARABLE, NOT_MEASURED = VERDICTS
-SCALE = {"%": 100.0}  # of shares in that unit
 LEFT_OPEN = "were our mean known exactly, the paper's own networks would still leave both answers open"
 ENDLESS = 1e9  # networks, whose mean is known exactly
 PAIRS = "mean of pairs"
@@ -98,16 +97,21 @@ def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
         pairs = rows[0].set_index("seed")["value"] - rows[1].set_index("seed")["value"]
         why_not += ["not every network is measured twice"] if pairs.isna().any() else []
         ours = [intervals.sample(pairs)]
-    n = ours[0].n if np.isnan(claim.n) and not np.isnan(claim.spread) else claim.n
+    unstated = np.isnan(claim.n) and not np.isnan(claim.spread)
+    n = np.fmax(ours[0].n, 2) if unstated else claim.n  # a spread is one of two networks at least
     paper = Side(claim.value, n, claim.spread, np.inf if has_error(claim) else n - 1)
     return Evidence(claim, runs[0].size, rows, why_not, ours, paper)
 
 
 def uncountable(claim: Claim, rows: pd.DataFrame) -> str:
     """Why the measures `rows` of one kind of networks are no counts such as a claim is about; empty where they are."""
-    wrong = sorted(set(rows["value"]) - {0.0, SCALE.get(claim.unit, 1.0)})
-    if claim.statistic == "share of networks" and wrong and np.isfinite(wrong).all():
-        return f"{claim.metric} has values {', '.join(f'{each:.4g}' for each in wrong)}, needed yes or no of each network"
+    least, most = possible(claim)
+    yes_or_no = claim.statistic == "share of networks"
+    right = rows["value"].isin((least, most)) if yes_or_no else rows["value"].between(least, most)
+    wrong = sorted(set(rows["value"][~right]))
+    if wrong and np.isfinite(wrong).all():
+        needed = "yes or no of each network" if yes_or_no else f"{least:g} to {most:g}"
+        return f"{claim.metric} has values {', '.join(f'{each:.4g}' for each in wrong)}, needed {needed}"
     return "nothing was counted, n is 0" if claim.statistic in {"share", "count"} and len(rows) and not rows["n"].sum() else ""
 
 
