@@ -226,6 +226,7 @@ def test_population_rate_counts_spikes_per_bin_and_hundred_cells():
 def test_interval_of_the_mean():
     low, high = metrics.interval(np.array([0.6, 0.7, 0.8]))
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, 0.7, 0.1 / np.sqrt(3)))
+    assert np.isnan(metrics.interval(np.full(5, 1 / 3))).all()  # all guess: nothing tells how far chance carries the next
 
 
 def course(**columns) -> pd.DataFrame:

@@ -78,6 +78,7 @@ def test_fano_is_elephants(poisson, trains):
 
 def test_fano_of_nothing_is_nan():
     assert np.isnan(statistics.fano(np.zeros((5, 1)))).all()
+    assert np.isnan(statistics.fano(np.full((1, 3), 7))).all()  # one window: its variance is 0 whatever fires
 
 
 def test_noise_correlation_without_stimulus_is_elephants(poisson, trains):

@@ -33,10 +33,10 @@ def isi_cv(spikes: Spikes, at_least: int = 3) -> Float[np.ndarray, " cell"]:
 
 
 def fano(counts: Num[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..."]:
-    """Fano factor along `axis`: variance / mean of the counts; nan where the mean is 0."""
+    """Fano factor along `axis`: variance / mean of the counts; nan where the mean is 0, or of one count, which has none."""
     mean = counts.mean(axis)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return counts.var(axis) / np.where(mean > 0, mean, np.nan)
+        return counts.var(axis) / np.where((mean > 0) & (counts.shape[axis] > 1), mean, np.nan)
 
 
 def covariances(

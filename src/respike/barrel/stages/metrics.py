@@ -121,8 +121,8 @@ def selected(history: pd.DataFrame) -> dict[str, float]:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % confidence interval of the mean (Student's t); nan for less than three values, where it says nothing."""
-    if len(values) < 3:
+    """95 % confidence interval of the mean (Student's t); nan for less than three values, or equal ones: it says nothing."""
+    if len(values) < 3 or np.ptp(values) == 0:
         return np.nan, np.nan
     half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return values.mean() - half, values.mean() + half
