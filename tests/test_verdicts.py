@@ -231,6 +231,10 @@ def test_networks_that_are_measured_twice_are_compared_pair_by_pair():
     ]
     row = verdicts.card("modes", [CLAIM._replace(**claim)], apart).iloc[0]
     assert row["verdict"] == NOT_MEASURED  # networks of two runs are others, though they have the same numbers
+    again = rows([0.5, 0.7], "trained", dataset="toy"), rows([0.31, 0.5], "initial", dataset="toy")
+    row = judged([*again[1], *made, *again[0]], **claim, conditions="dataset=*")  # so are those on two data sets
+    expected = stats.ttest_rel([*after, 0.5, 0.7], [*before, 0.31, 0.5]).confidence_interval(0.95)
+    assert (row["low"], row["high"]) == pytest.approx((*expected,))
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(60004.0, REPRODUCED), (60003.0, NOT_REPRODUCED)])

@@ -94,7 +94,8 @@ def evidence(claim: Claim, runs: Sequence[Run]) -> Evidence:
     why_not += [reason if of == variants else f"{of[0]}: {reason}" for reason, of in told.items()]
     ours = [intervals.sample(part["value"]) if len(part) else Side(np.nan) for part in rows]
     if claim.statistic == PAIRS and all(map(len, rows)):
-        pairs = rows[0].set_index("seed")["value"] - rows[1].set_index("seed")["value"]
+        first, second = (part.set_index(["dataset", "seed"])["value"] for part in rows)  # on each data set another network
+        pairs = first - second
         why_not += ["not every network is measured twice"] if pairs.isna().any() else []
         ours = [intervals.sample(pairs)]
     unstated = np.isnan(claim.n) and not np.isnan(claim.spread)
