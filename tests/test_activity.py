@@ -97,6 +97,16 @@ def test_the_networks_of_all_files_come_into_the_table_and_the_pictures_in_their
     }
 
 
+def test_the_lowest_raster_of_each_column_has_the_time_axis(tmp_path, monkeypatch):
+    networks = [Network("a", str(k), "c", False, Spikes(np.zeros(1), np.zeros(1, int), 2, 1.0), 0.001) for k in range(3)]
+    saved = []
+    monkeypatch.setattr(style, "save", lambda figure, *about: saved.append(figure))
+    activity_figures.rasters(networks, tmp_path, columns=2)
+    shown = [(axes.get_xlabel(), axes.xaxis.get_tick_params()["labelbottom"]) for axes in saved[0].axes[:3]]
+    assert [label for label, _ in shown] == ["", "time (s)", "time (s)"]
+    assert [ticks for _, ticks in shown][1:] == [True, True]
+
+
 def test_a_raster_shows_a_second_of_cells_from_all_over_the_network_trial_after_trial(tmp_path):
     n_cells, trial = (
         120,

@@ -190,6 +190,12 @@ def test_membrane_of_networks_of_few_cells(cells, panels):
     assert len(figures.membrane(trial).axes) == panels
 
 
+def test_rates_stand_beside_the_rows_of_their_cells():
+    trial = {"sample_spikes": np.eye(9, 7, k=2) > 0}  # the first two cells are silent
+    dots, bars, *_ = figures.raster(trial).axes
+    assert dots.get_ylim() == bars.get_ylim()
+
+
 PICTURES = {"2d": 3, "3d": 3, "2e": 4, "3e": 4}  # panels of the figures of one trial
 
 
@@ -238,6 +244,13 @@ def test_figures_of_spiking_networks_say_that_a_run_of_rate_networks_has_none(mo
     assert texts["fig2a"] == texts["fig3a"] == ["this run holds no network for this figure"]
     assert texts["fig2c"] == []
     assert saved["fig2c"].axes[0].lines
+
+
+def test_a_panel_without_its_network_says_so():
+    task = {"inputs": np.zeros((5, 1, 4)), "target": np.zeros((5, 1))}
+    digits, contextual = figures.stimuli(None, task).axes
+    assert [text.get_text() for text in digits.texts] == ["this run holds no network for this figure"]
+    assert (contextual.texts[:], bool(contextual.lines)) == ([], True)
 
 
 def test_a_file_that_holds_no_replicas_is_refused(tmp_path):

@@ -257,7 +257,7 @@ def test_every_file_is_held_against_what_measures_it(monkeypatch, tmp_path, embe
     ("name", "signs", "label"),
     [
         ("rest_0", (1, 1, -1), "rest potential of E1"),
-        ("mem_rate_2", (1, 1, -1), "mem rate of I"),
+        ("mem_rate_2", (1, 1, -1), "membrane rate of I"),
         ("coupling_0_2", (1, 1, -1), "coupling of E1 to I"),
         ("coupling_0_2", (1, -1, -1), "coupling of E to I2"),
         ("coupling_0", (-1,), "coupling of population"),
@@ -295,6 +295,21 @@ def test_the_first_iterations_of_a_short_fit_are_shown():
     figure = figures.losses([log.assign(loss_spikes=falls, loss_latent=falls)], 0)
     low, high = figure.axes[0].get_ylim()
     assert (low < 1, 3 < high < 5) == (True, True)
+
+
+def test_baselines_have_one_colour_in_all_figures_and_no_model_is_cut_off():
+    """The first one never switches: it has no curve of visits, and its colour all the same."""
+    switching = np.repeat([[20.0, 5.0, 9.0], [5.0, 20.0, 9.0]], 300, axis=0)
+    pulses = {"pulsed": np.full((2, 50, 3), 80.0), "pulse": np.zeros((50, 3)), "dt": 0.01}
+    runs = {"network": {"free": np.tile(switching, (4, 1)), **pulses}, "glm": {"free": np.ones((2400, 3)), **pulses}}
+    runs["hmm"] = runs["network"]
+    dwell, responses = figures.dwell(runs, True).axes[0], figures.pulses(runs, ["E1", "E2", "I"]).axes[0]
+    of_visits = {line.get_label().split()[0]: line.get_color() for line in dwell.lines}
+    assert [of_visits[name] for name in ("glm", "hmm")] == [
+        line.get_color() for line in responses.lines if line.get_label() in ("glm", "hmm")
+    ]
+    assert "glm (0)" in [line.get_label() for line in dwell.lines]
+    assert responses.get_ylim()[1] > 80
 
 
 def test_a_rate_beyond_the_axis_is_told():

@@ -451,6 +451,19 @@ def test_figures_show_true_couplings_of_the_cells_that_were_kept(raw, tmp_path):
             np.testing.assert_allclose(line.get_ydata(), true[cell, cell], rtol=1e-12)
 
 
+def test_a_way_of_fitting_has_one_colour_in_all_figures(raw, tmp_path):
+    known = truth.read(raw / "ground_truth.npz")
+    shown = shown_of(raw, tmp_path, (0, 1), known.spikes[8:12, 9:, :2], np.zeros((2, 2, 9)))
+    shown = shown._replace(simulations={"first": shown.simulations["copy"], **shown.simulations})
+    measured = {"nll": 0.3, "rate ratio": 1.0, f"noise correlation R2 ({shown.n_runs} trials)": 0.5, "coupling r": 0.5}
+    names = ("copy", "copy@nc500", "copy@hidden0")
+    rows = [Measure(name, 0, "d", *one, "1", 1) for name in names for one in measured.items()]
+    shown, colors = shown._replace(measures=pd.DataFrame(rows)), set()
+    for draw in (figures.psth, figures.self_couplings, figures.pareto, figures.hidden_cells):
+        colors |= {line.get_color() for line in draw(shown).axes[0].lines if line.get_label() == "copy"}
+    assert colors == {shown.color("copy")} != {shown.color("first")}
+
+
 def test_points_of_the_pareto_figure_are_named_by_their_weights(raw, tmp_path):
     """That of the config among them."""
     known = truth.read(raw / "ground_truth.npz")

@@ -33,16 +33,16 @@ def raster(axes: Axes, times: Float[np.ndarray, " spike"], cells: Int[np.ndarray
 
 
 def save(figure: Figure, folder: str | Path, name: str, dataset: str) -> None:
-    """Write folder/name.pdf and folder/name.png, the data set named in a strip at the bottom, and close the figure."""
+    """Write folder/name.pdf and .png, the data set in a strip at the bottom; a curve of one point becomes a visible dot."""
     strip = 0.16 / figure.get_figheight()
     figure.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the layout wavers in its last digits from run to run
         axes.set_position(np.round(axes.get_position(original=True).bounds, 4))
+        plt.setp([line for line in axes.lines if line.get_marker() == "None" and len(line.get_xdata()) == 1], marker="o")
     figure.text(0.995, 0.003, dataset, ha="right", va="bottom", fontsize=5, color="0.5")
     for suffix in ("pdf", "png"):
-        with files.whole(Path(folder) / f"{name}.{suffix}") as temporary:
-            # no date in the file: the same figure has the same bytes
+        with files.whole(Path(folder) / f"{name}.{suffix}") as temporary:  # no date in it: the same figure, the same bytes
             figure.savefig(temporary, metadata={"CreationDate": None} if suffix == "pdf" else {"Software": None})
     plt.close(figure)

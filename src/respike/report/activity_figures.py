@@ -25,7 +25,7 @@ NOTE = "open: recording, filled: model, dotted: Poisson process"
 def statistics(rows: pd.DataFrame, folder: Path) -> None:
     """activity.pdf and .png: a panel per statistic, a line per network, recordings with open marks."""
     names = rows[["study", "network", "recorded", "dataset"]].drop_duplicates().reset_index(drop=True)
-    figure, axes = style.panels(1, len(TITLES), height=0.55 + 0.17 * len(names), sharey=True, dpi=200)
+    figure, axes = style.panels(1, len(TITLES), height=0.55 + 0.17 * len(names), sharey=True)
     figure.set_figwidth(2.6 * style.WIDTH)
     colors = {study: f"C{number}" for number, study in enumerate(names["study"].unique())}
     for panel, statistic in zip(axes[0], TITLES, strict=True):
@@ -60,8 +60,9 @@ def rasters(networks: list[Network], folder: Path, columns: int = 4) -> None:
         panel.set_axis_off()
     for panel, network in zip(axes.flat, networks, strict=False):
         raster(panel, network)
-    for panel in axes[-1]:
+    for panel in axes.flat[max(0, len(networks) - columns) : len(networks)]:  # the lowest of each column
         panel.set_xlabel("time (s)")
+        panel.tick_params(labelbottom=True)
     style.save(figure, folder, "rasters", f"Data: {'; '.join(dict.fromkeys(network.dataset for network in networks))}")
 
 

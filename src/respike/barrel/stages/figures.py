@@ -80,7 +80,7 @@ def array(placed: list[objects.Object], time_step: float):
             for whisker in SHOWN:
                 modulus = np.linalg.norm(values[:, whisker, 0], axis=-1)
                 axes.plot(time, modulus + 1, label=NAMES[whisker], linewidth=0.9)
-            axes.set(ylabel=f"{label} (arbitrary unit)" if k == 0 else "", yscale="log", ylim=(1, 1e5))
+            axes.set(ylabel=f"{label} + 1 (arbitrary unit)" if k == 0 else "", yscale="log", ylim=(1, 1e5))
             axes.set_xlabel("time (s)" if row else "")
     figure.axes[1].legend(ncols=2, fontsize=6)
     return figure
@@ -94,7 +94,7 @@ def scene(axes: Axes, placed: objects.Object, time: float) -> None:
     for part in placed.shape:
         corners = offset + placed.rotation.apply(part.box().corners())
         axes.add_collection3d(Poly3DCollection([corners[list(face)] for face in FACES], alpha=0.35, color=style.INHIBITORY))
-    axes.set(xlim=(-50, 30), ylim=(-50, 30), zlim=(-75, 5))
+    axes.set(xlim=(-50, 30), ylim=(-50, 30), zlim=(-75, 5), xticks=(-40, -20, 0, 20), yticks=(-40, -20, 0, 20))
     axes.set_box_aspect(None, zoom=1.25)
     for name in ("x", "y", "z"):
         getattr(axes, f"set_{name}label")(f"{name} (mm)", fontsize=6, labelpad=-9)
@@ -125,11 +125,10 @@ def encoding_check(values: np.ndarray, seed: int, repeats: int):
         p = values[0, :, channel]
         drawn = encoding.draw(p[None, :, None].repeat(repeats, 1), np.array([0]), seed)
         time = np.arange(len(p)) / params.FRAME_RATE
-        axis.step(time, drawn.reshape(-1, repeats).mean(1), color=BEFORE, where="mid", label=f"of {repeats} draws")
+        axis.step(time, drawn.reshape(-1, repeats).mean(1), color=BEFORE, where="mid", label=f"share of {repeats} draws")
         axis.plot(time, p, color=AFTER, label="probability")
-        axis.set(
-            xlabel="time in the sweep (s)", ylabel="spikes per step", title=f"{kind}, whisker A0, link 1", ylim=(-0.03, 1.03)
-        )
+        title = f"{kind}, whisker A0, link 1"
+        axis.set(xlabel="time in the sweep (s)", ylabel="probability of a spike", title=title, ylim=(-0.03, 1.03))
     axes[0, 1].legend()
     return figure
 
@@ -242,7 +241,7 @@ def triangle(axis: Axes, result: analysis.Selectivity) -> None:
 
 
 def time_constants(response: dict[str, np.ndarray], shown: slice, n: int):
-    """Distribution of both time constants in each population after training; dashed at the mean and at the initial value."""
+    """Distribution of both time constants in each population after training; dashed: mean, dotted: initial value."""
     names, start = anatomy.load().names[1:], edges(response["sizes"])
     rows = -(-n // 4)
     figure, axes = style.panels(2 * rows, 4, 1.6, style.WIDTH / 2)
@@ -266,9 +265,10 @@ def time_constants(response: dict[str, np.ndarray], shown: slice, n: int):
 def density(axis: Axes, values: np.ndarray) -> None:
     """Kernel density of `values`, or ticks where they do not vary."""
     if len(values) > 2 and np.ptp(values) > 1e-6:
-        width = np.ptp(values)
-        grid = np.linspace(values.min() - 0.2 * width, values.max() + 0.2 * width, 200)
-        axis.fill_between(grid, stats.gaussian_kde(values)(grid), alpha=0.4)
+        kernel = stats.gaussian_kde(values)
+        reach = 3 * np.sqrt(kernel.covariance[0, 0])  # beyond it next to nothing is left
+        grid = np.linspace(values.min() - reach, values.max() + reach, 200)
+        axis.fill_between(grid, kernel(grid), alpha=0.4)
     axis.plot(values, np.zeros(len(values)), "|", color="black", markersize=3, markeredgewidth=0.4)
 
 
@@ -285,8 +285,9 @@ def driven_rates(response: dict[str, np.ndarray]):
         axes[0, 0].bar(positions + shift, analysis.scaled(rates), 0.4, label=label, color=color)
     r, p = stats.pearsonr(trained, reference) if np.ptp(trained) > 0 else (np.nan, np.nan)
     axes[0, 0].set_xticks(positions, names, rotation=40, ha="right")
-    axes[0, 0].set(ylabel="scaled rate (0.1 to 1)", title=f"constant current: r = {r:.2f}, p = {p:.2g}")
-    axes[0, 0].legend()
+    axes[0, 0].set(ylabel="scaled rate (0.1 to 1)", yticks=np.linspace(0, 1, 6), ylim=(0, 1.25))
+    axes[0, 0].set_title(f"constant current: r = {r:.2f}, p = {p:.2g}")
+    axes[0, 0].legend(loc="upper right", ncols=2)
     return figure
 
 
@@ -320,7 +321,7 @@ def deprived(table: pd.DataFrame):
         NAMES, single.sort_values("whiskers", key=lambda column: column.astype(int))["accuracy"], strict=True
     ):
         grid["ABCDE".index(name[0]), int(name[1])] = accuracy
-    image = axes[0, 1].imshow(grid, cmap="viridis")
+    image = axes[0, 1].imshow(grid, cmap="viridis", aspect="auto")
     axes[0, 1].set_yticks(range(5), list("ABCDE"))
     axes[0, 1].set(xlabel="whisker number", ylabel="row", title="without one whisker")
     figure.colorbar(image, ax=axes[0, 1], label="test accuracy")
@@ -340,5 +341,5 @@ def best_by_wiring(table: pd.DataFrame):
         axes[0, 0].plot([position - 0.2, position + 0.2], [values.mean()] * 2, color="black", linewidth=1)
     chance(axes[0, 0])
     axes[0, 0].set_xticks(range(len(names)), names)
-    axes[0, 0].set(ylabel="test accuracy, best epoch", ylim=(0, 1), title="rule of connection")
+    axes[0, 0].set(ylabel="test accuracy, best epoch", ylim=(0, 1), xlabel="rule of connection")
     return figure

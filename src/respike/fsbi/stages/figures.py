@@ -234,7 +234,7 @@ def mean_fields(rounds: list[pd.DataFrame]) -> Figure:
             dots = axes[row, number].scatter(x[order], y[order], 4, rate[order], vmin=RATE_RANGE[0], vmax=RATE_RANGE[1])
             axes[row, number].set(xlabel=labels[0], ylabel=labels[1] if number == 0 else "")
         axes[0, number].set_title(f"pi{number}, n = {len(finished)}")
-    figure.colorbar(dots, ax=axes[:, -1], shrink=0.4, label="rate of the receiving cells (Hz)")
+    figure.colorbar(dots, ax=axes[:, -1], shrink=0.4, label="rate of the receiving cells (Hz)", extend="max")
     return figure
 
 
@@ -286,7 +286,7 @@ def pairs(good: pd.DataFrame, chosen: str, family: str) -> Figure:
 def survival(table: pd.DataFrame, family: str, targets: Mapping[str, Target], seconds: float | None) -> Figure:
     """What still holds after the long simulation (figure 5a), and where the stable rules lie (figures 5b and 5c)."""
     kinds = PLASTIC[family] if family == "poly" else ()
-    figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9, dpi=200)  # laid out as it is saved: small letters are wider there
+    figure, axes = style.panels(1 + len(kinds) // 2, 2, 2.9)
     stable = meets(table, plausible(targets, group("plausible", family)))
     survival_bars(axes[0, 0], table, family, targets)
     axes[0, 0].set_title(f"{len(table)} rules " + (f"after {seconds:.0f} s" if seconds else "after a longer simulation"))

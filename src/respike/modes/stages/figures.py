@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from respike.core import files, measures, spikes, style
 from respike.core.tasks import OFFSET, windows
@@ -51,12 +52,12 @@ def run(*, simulations: list[Path], metrics: Path, folder: Path) -> None:
         style.save(draw() if datasets else absent(), folder, name, ", ".join(datasets))
 
 
-def absent() -> Figure:
-    """A figure without its networks."""
-    figure, axes = style.panels()
-    axes[0, 0].text(0.5, 0.5, "this run holds no network for this figure", ha="center", va="center")
-    axes[0, 0].set_axis_off()
-    return figure
+def absent(axes: Axes | None = None) -> Figure:
+    """A figure, or a panel of one, without its networks."""
+    axes = axes or style.panels()[1][0, 0]
+    axes.text(0.5, 0.5, "this run holds no network for this figure", ha="center", va="center", transform=axes.transAxes)
+    axes.set_axis_off()
+    return axes.figure
 
 
 def pick(networks: dict[str, Trials], task: str, modes: int, neurons: int = 100) -> Trials | None:
@@ -85,13 +86,13 @@ def by_modes(axes: Axes, rows: pd.DataFrame, metric: str, cells: tuple[str, ...]
     """Mean and range over replicas of `metric` against the number of modes, a line per (cell, neurons).
 
     As in the table, a replica without a value, such as one that never learned, leaves its number of modes without a point.
-    A colour for each number of neurons; rate cells dashed, with open squares. One legend above all panels, on no curve.
+    A colour for each number of neurons; rate cells dashed, in open squares that hide no dot. One legend above all panels.
     """
     lines = sorted(set(rows.loc[rows["cell"].isin(cells), ["cell", "neurons"]].itertuples(index=False)), reverse=True)
     sizes = list(dict.fromkeys(neurons for _, neurons in lines))
     rows = rows[rows["metric"] == metric]
     for cell, neurons in lines:
-        marks = {"linestyle": "-", "marker": "o"} if cell == "spike" else {"linestyle": "--", "marker": "s", "mfc": "white"}
+        marks = {"fmt": "o-"} if cell == "spike" else {"fmt": "s--", "mfc": "none", "markersize": 7}
         look = {"color": COLORS[sizes.index(neurons) % len(COLORS)], **marks}
         replicas = rows[(rows["cell"] == cell) & (rows["neurons"] == neurons)].groupby("modes")["value"]
         statistics = (pd.Series.min, pd.Series.mean, pd.Series.max)
@@ -135,7 +136,7 @@ def losses(networks: dict[str, Trials], task: str) -> Figure:
     figure, axes = style.panels()
     for color, (modes, curves) in zip(colormaps["viridis"](np.linspace(0, 0.9, len(shown))), shown.items(), strict=True):
         batches = 1 + np.arange(curves.shape[1])
-        axes[0, 0].plot(batches, curves.mean(0), color=color, label=f"{modes} modes ({len(curves)})")
+        axes[0, 0].plot(batches, curves.mean(0), color=color, label=f"P = {modes} ({len(curves)})")
         axes[0, 0].fill_between(batches, curves.min(0), curves.max(0), color=color, alpha=0.2, lw=0)
     axes[0, 0].set(xlabel="batch", ylabel="loss", title=f"N = {largest}: mean and range over replicas (number)")
     axes[0, 0].legend()
@@ -148,7 +149,7 @@ def errors_and_decisions(rows: pd.DataFrame) -> Figure:
     by_modes(axes[0, 0], rows, "mse", ("spike", "rate"))
     axes[0, 0].set(ylabel="mean squared error", yscale="log")
     by_modes(axes[0, 1], rows, "decision_accuracy", ("spike", "rate"), 100)
-    axes[0, 1].set(ylabel="correct decisions (%)")
+    axes[0, 1].set(ylabel="correct decisions (%)", ylim=(None, min(101, axes[0, 1].get_ylim()[1])))
     return figure
 
 
@@ -161,6 +162,9 @@ def stimuli(digits: Trials | None, task: Trials | None) -> Figure:
         figure.colorbar(shown, ax=axes[0, 0], label="spike probability per 2 ms step")
     if task:
         stimulus_panel(axes[0, 1], task, 0)
+    for panel, shown in zip(axes[0], (digits, task), strict=True):
+        if not shown:
+            absent(panel)
     return figure
 
 
@@ -194,15 +198,15 @@ def membrane(trials: Trials) -> Figure:
 
 def raster(trials: Trials) -> Figure:
     """Raster of one trial, population rate below, rate of each cell at the right (figures 2e, 3e)."""
-    figure, axes = style.panels(2, 2, height=1.6, width_ratios=(3, 1), height_ratios=(2, 1))
+    figure, axes = style.panels(2, 2, height=1.6, sharey="row", width_ratios=(3, 1), height_ratios=(2, 1))
     fired = trials["sample_spikes"]
     train = spikes.from_raster(fired[None], DT)
     axes[0, 0].plot(1000 * train.times, train.cells, ".", markersize=2, markeredgewidth=0, color="black")
     axes[0, 0].set(ylabel="cell", xlim=(0, 1000 * train.duration))
-    axes[1, 0].plot(np.arange(len(fired)) * MS, fired.mean(1) / DT, color="black", linewidth=0.8)
-    axes[1, 0].set(xlabel="time (ms)", ylabel="population rate (Hz)", xlim=(0, 1000 * train.duration))
+    axes[1, 0].plot((np.arange(len(fired)) + 0.5) * MS, fired.mean(1) / DT, color="black", linewidth=0.8)
+    axes[1, 0].set(xlabel="time (ms)", ylabel="population\nrate (Hz)", xlim=(0, 1000 * train.duration))
     axes[0, 1].barh(range(fired.shape[1]), fired.sum(0) / train.duration, height=1, color="0.5")
-    axes[0, 1].set(xlabel="rate (Hz)", yticks=[])
+    axes[0, 1].set(xlabel="rate (Hz)")
     axes[1, 1].set_axis_off()
     return figure
 
@@ -270,7 +274,7 @@ def trajectories(task: Trials) -> Figure:
             for trial in chosen[:6]:
                 axes.plot(*clouds[:, trial].T, color=color, linewidth=0.4, alpha=0.6)
             axes.plot(*clouds[-1, chosen].T, ".", color=color, label=f"context {condition}")
-        axes.legend(fontsize=6)
+        axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(-0.12, 1))
     return figure
 
 
@@ -286,7 +290,7 @@ def switches(switch: Trials, coordinates: str) -> Figure:
         axes.plot(*ends.T, ".", color=color, markersize=2, label=f"context {condition}")
         for trial in chosen[~plain[chosen]][:2]:
             axes.plot(*clouds[:, trial].T, color=color, linewidth=0.7)
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(-0.12, 1))
     return figure
 
 
@@ -304,6 +308,9 @@ def importance(variants: dict[str, list[Trials]]) -> Figure:
     axes[0, 0].set(xlabel="rank", ylabel="score |l|")
     axes[0, 0].legend()
     axes[0, 1].set(xlabel="rank", ylabel="importance $\\tau$")
+    axes[0, 1].yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))  # less than a decade has a label or none
+    axes[0, 1].yaxis.set_minor_locator(NullLocator())
+    axes[0, 1].yaxis.set_major_formatter("{x:g}")
     if axes[0, 1].get_legend_handles_labels()[0]:
         axes[0, 1].legend()
     return figure

@@ -60,7 +60,8 @@ def populations(circuit: Circuit) -> list[str]:
 
 def _parameter(name: str, names: list[str]) -> str:
     where = " to ".join(names[int(part)] for part in name.split("_") if part.isdigit())
-    return f"{name.rstrip('_0123456789').replace('_', ' ').replace('rest', 'rest potential')} of {where}"
+    kind = name.rstrip("_0123456789").replace("_", " ").replace("mem", "membrane").replace("rest", "rest potential")
+    return f"{kind} of {where}"
 
 
 def _say_without_states(axis, apart: bool) -> None:
@@ -72,17 +73,17 @@ def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray], names: list
     """(a) Recorded spikes, drive, and the population rates: truth, start and after EM (first batch)."""
     trial = recorded.trial
     n, time, smooth = trial.shape[2], (np.arange(trial.shape[1]) + 0.5) * trial.dt, 0.02 / trial.dt
-    figure, axes = style.plt.subplots(
-        2 + n, 1, figsize=(7.2, 1.6 + 1.25 * n), sharex=True, gridspec_kw={"height_ratios": [1.3, 0.5] + [1.2] * n}
-    )
+    heights = [1.3, 0.5] + [1.2] * n
+    figure, axes = style.plt.subplots(2 + n, 1, figsize=(7.2, 1.6 + 1.25 * n), sharex=True, height_ratios=heights)
     steps, cells = np.nonzero(trial.spikes[0, trial.history :])
     for m in range(n):
         mine = trial.population[cells] == m
         axes[0].plot(time[steps[mine]], cells[mine] + 1, "|", color=COLORS[m % len(COLORS)], markersize=4, markeredgewidth=0.7)
     axes[0].set(ylabel="neuron", title="recorded spikes, colour: population", ylim=(0, len(trial.population) + 1))
     axes[0].yaxis.get_major_locator().set_params(integer=True)
+    axes[1].set_prop_cycle(color=COLORS)
     axes[1].plot(time, trial.drive[0], linewidth=0.5)
-    axes[1].set(ylabel="drive (1/s)")
+    axes[1].set(ylabel="drive\n(1/s)", title="" if trial.drive[0].any() else "no external drive")
     for m, axis in enumerate(axes[2:]):
         if recorded.truth is not None:
             truth = gaussian_filter1d(recorded.rates[0, trial.history :, m], smooth)
@@ -90,7 +91,7 @@ def inferred(recorded: trials.Trials, latent: dict[str, np.ndarray], names: list
         axis.plot(time, latent["first"][0, trial.history :, m] / trial.dt, "--", color="black", linewidth=0.8, label="start")
         fitted_rate = gaussian_filter1d(latent["last"][0, trial.history :, m] / trial.dt, smooth)
         axis.plot(time, fitted_rate, color=COLORS[m % len(COLORS)], linewidth=0.8, label="after EM (20 ms)")
-        axis.set(ylabel=f"{names[m]} (Hz)", ylim=(0, 50))
+        axis.set(ylabel=f"{names[m]} (Hz)", ylim=(0, max(50, axis.get_ylim()[1])))
         axis.legend(ncols=3, loc="upper right")
     axes[-1].set(xlabel="time in the fitted window (s)", xlim=(0, time[-1]))
     return figure
@@ -115,8 +116,7 @@ def losses(logs: list[pd.DataFrame], best: int):
         axis.set_ylabel(f"loss, {name}\n(nats per bin\nand population)")
     axes[0, 0].set(title="all M- and E-steps")
     axes[0, 1].set(title="last E-step")
-    for axis in axes[2]:
-        axis.set(xlabel="iteration of the optimiser")
+    style.plt.setp(axes[2], xlabel="iteration of the optimiser")
     return figure
 
 
@@ -156,15 +156,15 @@ def parameters(
     x, y, c = (part.ravel() for part in np.broadcast_arrays(np.arange(len(free)), values[: len(fits)], losses[:, None]))
     dots = axis.scatter(x, y, c=c, vmin=losses.min() - 1e-3, vmax=losses.max() + 1e-3, s=14, cmap="viridis_r", zorder=3)
     for name, share in zip(others, values[len(fits) :], strict=True):
-        label, color = LOOK[name]
-        axis.plot(np.arange(len(free)), share, "x", color=color, label=label, zorder=4)
+        axis.plot(np.arange(len(free)), share, "x", color=LOOK[name][1], label=LOOK[name][0], zorder=4)
     axis.legend(loc="upper left")
     figure.colorbar(dots, ax=axis, label="loss (nats per bin and population)")
     axis.axhline(1, color="0.6", linewidth=0.7)
     axis.set_xticks(np.arange(len(free)), [_parameter(name, names) for name in free], rotation=90)
     axis.set(ylabel="fitted / true" if truth else "fitted", yscale="log")
-    axis.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
-    axis.minorticks_off()
+    if truth:
+        axis.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+        axis.minorticks_off()
     return figure
 
 
@@ -175,7 +175,7 @@ def posterior(samples: pd.DataFrame, fits: list[fitted.Fitted], truth: Circuit |
     pairs += [(couplings[0], couplings[1])] if len(couplings) > 1 else []
     figure, axes = style.plt.subplots(1, len(pairs), figsize=(2.3 * len(pairs), 2.5), squeeze=False)
     for axis, (x, y) in zip(axes[0], pairs, strict=True):
-        axis.plot(samples[x], samples[y], ".", markersize=2, color="0.7", zorder=1, label="posterior")
+        axis.plot(samples[x], samples[y], ".", markersize=3, color="0.6", zorder=1, label="posterior")
         _regions(axis, samples[[x, y]].to_numpy())
         for fit in fits:
             axis.plot(value(fit.circuit, x), value(fit.circuit, y), "x", color="#0072B2", label="EM")
@@ -208,6 +208,7 @@ def calibrated(found: dict[str, np.ndarray]):
     for axis, (title, lines) in zip(axes[0], curves, strict=True):
         ends, width = np.array([0.0, 1.0]), calibration.band(n)
         axis.fill_between(ends, ends - width, ends + width, color="0.9", zorder=0)
+        axis.plot(ends, ends, color="0.6", linewidth=0.7)
         for line in lines:
             axis.plot(line.credibility, line.coverage, color=LOOK["posterior"][1], linewidth=1)
         axis.set(title=title, xlabel="credibility", ylabel="coverage", xlim=(0, 1), ylim=(0, 1))
@@ -222,7 +223,7 @@ def combinations(found: dict[str, np.ndarray], names: list[str]):
     left.barh(rows, found["left"], color=LOOK["posterior"][1])
     left.axvline(1, color="0.6", linewidth=0.7)
     left.set(xlabel="sd, posterior / prior", ylabel="combination", ylim=(len(rows) - 0.5, -0.5))
-    image = weights.imshow(found["weights"], cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    image = weights.imshow(found["weights"], cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     weights.set_xticks(rows, [_parameter(str(name), names) for name in found["names"]], rotation=90)
     weights.set(title="weights of the parameters")
     figure.colorbar(image, ax=weights)
@@ -235,22 +236,19 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], apart: bool):
     curves = {LOOK.get(name, (name, None)): (arrays["free"], float(arrays["dt"])) for name, arrays in simulated.items()}
     for (label, color), (rates, dt) in curves.items():
         visits = np.sort(states.find(rates, dt, apart).dwell)
-        if len(visits) > 1:
-            look = {"color": color, "linewidth": 1, "linestyle": "-" if color else ":"}
-            longer = 1 - np.arange(len(visits)) / len(visits)
-            axes[0, 0].step(visits, longer, where="pre", label=f"{label} ({len(visits)})", **look)
+        look = {"color": color, "linewidth": 1, "linestyle": "-" if color else ":"}
+        longer = 1 - np.arange(len(visits)) / max(1, len(visits))
+        axes[0, 0].step(visits, longer, where="pre", label=f"{label} ({len(visits)})", **look)
     axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", yscale="log", xscale="log")
-    if axes[0, 0].get_lines():
-        axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
+    axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     _say_without_states(axes[0, 0], apart)
     return figure
 
 
 def cluster_states(cases: dict[str, np.ndarray]):
     """(f) Spectrogram of the activity and number of clusters, first 20 s of each case."""
-    names = list(cases["names"])
-    figure, axes = style.panels(2, len(names), height=1.7, sharex=True)
-    for column, name in enumerate(names):
+    figure, axes = style.panels(2, len(cases["names"]), height=1.7, sharex=True)
+    for column, name in enumerate(cases["names"]):
         show = cases[f"{name}.time"] < 20
         time, power = cases[f"{name}.time"][show], cases[f"{name}.power"][show]
         above, below = axes[:, column]
@@ -266,17 +264,19 @@ def cluster_states(cases: dict[str, np.ndarray]):
 def pulses(simulated: dict[str, dict[str, np.ndarray]], names: list[str]):
     """(g) Mean response of each population to the pulses (grey: where one goes in); dotted: baselines."""
     figure, axes = style.plt.subplots(1, len(names), figsize=(2.4 * max(2, len(names)), 2.4), sharey=True, squeeze=False)
+    top = 50.0
     for name, arrays in simulated.items():
         dt = float(arrays["dt"])
         label, color = LOOK.get(name, (name, None))
         means = gaussian_filter1d(arrays["pulsed"].mean(0).astype(float), 0.02 / dt, axis=0)
+        top = max(top, 1.05 * means.max()) if color else top
         for m, axis in enumerate(axes[0]):
             axis.plot(np.arange(len(means)) * dt, means[:, m], "-" if color else ":", color=color, linewidth=1, label=label)
     for m, axis in enumerate(axes[0]):
         on = np.flatnonzero(arrays["pulse"][:, m])
         if len(on):
             axis.axvspan(on[0] * dt, (on[-1] + 1) * dt, color="0.9", zorder=0)
-        axis.set(xlabel="time in the trial (s)", title=names[m], ylim=(0, 50))  # a GLM can run away
+        axis.set(xlabel="time in the trial (s)", title=names[m], ylim=(0, top))  # a GLM can run away
     axes[0, 0].set(ylabel="mean rate over trials (Hz)")
     axes[0, -1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure

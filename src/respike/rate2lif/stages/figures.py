@@ -1,7 +1,4 @@
-"""Draw the figures: networks by themselves, and variants side by side.
-
-Which variant plays which part is the config block `rate2lif.figures`. Each function names the paper's figure it answers.
-"""
+"""Draw the figures: networks by themselves, and variants side by side in the roles that the config (figures) gives them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +18,7 @@ from respike.rate2lif.params import CONVERTED, RATE_STEP, STANDARD
 OUTPUT_STEP = 0.001  # s between two kept samples of a LIF output
 BEST = "best accuracy in the search"  # on the trials that chose the scale, as published
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of kinds of trial
+LOOKS = ({"fmt": "o-"}, {"fmt": "s--", "mfc": "none", "markersize": 7})  # of two curves: where they meet, both are seen
 LOSSES = 0.1 * 2.0 ** np.arange(7)  # between which losses networks are counted together
 KIND = ("activation", "smallest_tau", "largest_tau", "cells")  # facts that like networks have in common
 PUBLISHED = {"sigmoid, 20, 50, 200": 94, "sigmoid, 20, 20, 200": 65, "softplus, 20, 50, 200": 55}  # of 100 (Fig. 2E and 7)
@@ -167,7 +165,7 @@ def evaluation(case: Case, out: Path) -> None:
 
 def raster(axes: Axes, case: Case, trial: int) -> None:
     """Raster of one trial, inhibitory cells below, excitatory above."""
-    axes.set_title(f"{case.shown['group'][trial]}: excitatory red, inhibitory blue")
+    axes.set_title(f"{case.shown['group'][trial]}: excitatory orange, inhibitory blue")
     height = np.argsort(np.argsort(~case.network.inhibitory, kind="stable"))
     for cells, color in ((~case.network.inhibitory, style.EXCITATORY), (case.network.inhibitory, style.INHIBITORY)):
         kind = (case.fired.trial == trial) & cells[case.fired.cells]
@@ -298,23 +296,23 @@ def interval(met: np.ndarray) -> np.ndarray:
 
 def spread(axes: Axes, table: pd.DataFrame, variants: Sequence[str], of: str, metrics: dict, bars=np.std, **labels) -> None:
     """Mean over replicas and `bars` of the metrics, given with their labels, against the metric `of`, a point per variant."""
-    for metric, label in metrics.items():
+    for (metric, label), look in zip(metrics.items(), LOOKS, strict=False):
         rows = [(values(table, variant, of).mean(), values(table, variant, metric)) for variant in variants]
         x, y = [row[0] for row in rows], [row[1].mean() for row in rows]
-        axes.errorbar(x, y, np.transpose([bars(row[1]) for row in rows]), fmt="o-", capsize=2, label=label)
+        axes.errorbar(x, y, np.transpose([bars(row[1]) for row in rows]), capsize=2, label=label, **look)
     axes.set(xlabel=of.replace("largest tau", "largest decay constant (ms)"), **labels)
 
 
 def sizes(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
     """Fig. 1C and 2C: training and conversion against the number of cells."""
     figure, ((left, middle, right),) = style.panels(1, 3)
-    labels = {"ylabel": "correct trials (%)", "ylim": (-3, 103), "title": "accuracy, mean ± sd over networks"}
+    labels = {"ylabel": "correct trials (%)", "ylim": (-3, 125), "yticks": range(0, 101, 20), "title": "mean ± sd of networks"}
     spread(left, table, variants, "cells", {"rate accuracy": "rate model", "LIF accuracy": "LIF network"}, **labels)
     left.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
-    left.legend()
+    left.legend(ncols=2, loc="upper center")
     labels |= {"ylabel": "networks (%)", "title": f"{replicas(table, variants)} per size, 95% intervals"}
     spread(middle, table, variants, "cells", {"trained": "trained", "converted": "converted (≥ 95%)"}, interval, **labels)
-    middle.legend()
+    middle.legend(ncols=2, loc="upper center")
     spread(right, table, variants, "cells", {"trials to train": ""}, ylabel="trials to train")
     style.save(figure, out, "fig1_fig2_sizes", dataset(table, variants))
 
@@ -322,8 +320,8 @@ def sizes(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
 def largest_taus(table: pd.DataFrame, variants: Sequence[str], out: Path) -> None:
     """Fig. 2D, 2E: decay constants and conversion against the largest decay constant allowed."""
     figure, ((left, right),) = style.panels(1, 2)
-    labels = {"ylabel": "mean decay constant (ms)", "title": f"{replicas(table, variants)} per point"}
-    spread(left, table, variants, "largest tau", {"mean tau": ""}, **labels)
+    title = f"{replicas(table, variants)} per point"
+    spread(left, table, variants, "largest tau", {"mean tau": ""}, ylabel="mean decay constant (ms)", title=title)
     labels = {"ylabel": "LIF accuracy in the search (%)", "ylim": (-3, 103), "title": "mean ± sd over networks"}
     spread(right, table, variants, "largest tau", {BEST: ""}, **labels)
     right.axhline(100 * CONVERTED, color="0.6", linewidth=0.6, linestyle=":")
@@ -343,7 +341,7 @@ def bars(table: pd.DataFrame, variants: Sequence[str], name: str, title: str, ou
     names = [f"{(names or {}).get(one, one)}\n{at}".replace("_", " ") for one, at in zip(variants, scales, strict=True)]
     axes.set_xticks(range(len(variants)), names)
     axes.set(ylabel="correct trials (%)", yticks=range(0, 101, 20), ylim=(0, 125))
-    axes.set_title(f"{title}, {replicas(table, variants)}")
+    axes.set_title(f"{title}, {replicas(table, variants)} each")
     axes.legend(ncols=2, loc="upper center")
     style.save(figure, out, name, dataset(table, variants))
 

@@ -32,6 +32,11 @@ class Shown(NamedTuple):
     truth: Truth | None
     weights: dict[str, float]  # of the noise correlation in the variants of the config
 
+    def color(self, name: str) -> str:
+        """Colour of a way of fitting, the same in every figure."""
+        order = list(dict.fromkeys([*self.simulations, *self.weights]))
+        return COLORS[order.index(name) % len(COLORS)]
+
     @property
     def n_cells(self) -> int:
         """Recorded cells."""
@@ -151,11 +156,12 @@ def psth(shown: Shown) -> plt.Figure:
     time = np.arange(test.shape[1]) * shown.recording.bin_seconds
     for panel, cell in zip(axes.flat, cells, strict=False):
         panel.plot(time, test[:, :, cell].mean(0), color="0.7", linewidth=0.8, label="data (test)")
-        for color, name in zip(COLORS, shown.simulations, strict=False):
-            panel.plot(time, shown.runs(name)[:, :, cell].mean(0), color=color, linewidth=0.8, label=name)
+        for name in shown.simulations:
+            panel.plot(time, shown.runs(name)[:, :, cell].mean(0), color=shown.color(name), linewidth=0.8, label=name)
         panel.set(title=f"cell {cell}", ylim=(0, None))
-    for panel in axes[-1]:
+    for panel in axes.flat[max(0, len(cells) - axes.shape[1]) : len(cells)]:  # the lowest of each column
         panel.set(xlabel="time in the run (s)")
+        panel.tick_params(labelbottom=True)
     figure.supylabel("spike probability per bin", fontsize=8)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(shown.simulations) + 1)
     return figure
@@ -172,7 +178,7 @@ def correlation_matrices(shown: Shown) -> plt.Figure:
         image = panel.imshow(below, cmap="RdBu_r", vmin=-limit, vmax=limit)
         panel.set(title=name, xlabel="cell")
     axes[0, 0].set(ylabel="cell")
-    figure.colorbar(image, ax=axes[0], label="noise correlation", shrink=0.8)
+    figure.colorbar(image, ax=axes[0], label="noise correlation", shrink=0.8, extend="both")
     return figure
 
 
@@ -186,7 +192,7 @@ def correlation_scatter(shown: Shown) -> plt.Figure:
         panel.axline((0, 0), slope=1, color="0.8", linewidth=0.7)
         panel.plot(data, values, ".", markersize=3)
         panel.set(title=f"{name}\nR² {statistics.r2(data, values):.2f}", xlabel="data (test)")
-    axes[0, 0].set(ylabel="noise correlation, model")
+    axes[0, 0].set(ylabel="noise correlation")
     return figure
 
 
@@ -208,7 +214,7 @@ def couplings(shown: Shown) -> plt.Figure:
         panel.set(title=name, xlabel="from cell")
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         panel.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        figure.colorbar(image, ax=panel, shrink=0.8, label="logit")
+        figure.colorbar(image, ax=panel, shrink=0.8, label="logit", extend="both")
     axes[0, 0].set(ylabel="to cell")
     return figure
 
@@ -226,11 +232,13 @@ def self_couplings(shown: Shown) -> plt.Figure:
         if shown.truth is not None:
             true = shown.true_couplings()[cell, cell]
             panel.plot(np.arange(1, len(true) + 1), true, color=DATA_COLOR, linewidth=0.9, label="truth")
-        for color, (name, simulation) in zip(COLORS, shown.simulations.items(), strict=False):
+        for name, simulation in shown.simulations.items():
             fitted = simulation.logit_couplings[cell, cell]
-            panel.plot(np.arange(1, len(fitted) + 1), fitted, color=color, linewidth=0.8, label=name)
+            panel.plot(np.arange(1, len(fitted) + 1), fitted, color=shown.color(name), linewidth=0.8, label=name)
             panel.set_xticks([1, len(fitted)])
         panel.set_title(f"cell {cell}", fontsize=6)
+    for panel in axes.flat[max(0, len(cells) - columns) : len(cells)]:  # the lowest of each column
+        panel.tick_params(labelbottom=True)
     figure.supxlabel("lag (bins)", fontsize=8)
     figure.supylabel("self-coupling (logit)", fontsize=8)
     handles = axes[0, 0].get_legend_handles_labels()
@@ -260,8 +268,11 @@ def methods(shown: Shown) -> plt.Figure:
         if metric != "nll":
             panel.axvline(0, color="0.5", linewidth=0.8, zorder=0)  # correlations count from there
     axes[0, 0].set(yticks=range(len(order)), yticklabels=order, ylim=(len(order) - 0.4, -0.6))
-    nll = table.loc[table["metric"] == "nll", "value"]
-    axes[0, 0].set_xlim(0.95 * nll.min(), min(1.02 * nll.max(), 1.5 * nll.median()))
+    nll = table[table["metric"] == "nll"]
+    end = min(1.02 * nll["value"].max(), 1.5 * nll["value"].median())
+    beyond = [order.index(variant) for variant in nll.loc[nll["value"] > end, "variant"].unique()]
+    axes[0, 0].plot([end] * len(beyond), beyond, ">", color="black", markersize=5, clip_on=False)
+    axes[0, 0].set_xlim(0.95 * nll["value"].min(), end)
     return figure
 
 
@@ -272,7 +283,8 @@ def pareto(shown: Shown) -> plt.Figure:
     wide = wide.reindex(columns=[0, 1])
     swept = list(dict.fromkeys(wide.loc[wide[1].notna(), 0]))
     figure, axes = style.panels(1, 2, height=2.6)
-    for color, family in zip(COLORS, swept, strict=False):
+    for family in swept:
+        color = shown.color(family)
         points = table[wide[0] == family].sort_values(score)
         axes[0, 0].plot(points["nll"], points[score], ".-", color=color, label=family)
         axes[0, 1].plot(points["nll"], points["rate ratio"], ".-", color=color)
@@ -302,7 +314,8 @@ def hidden_cells(shown: Shown) -> plt.Figure:
     wanted = {"coupling r": "coupling r", f"noise correlation R2 ({shown.n_runs} trials)": "noise correlation R²"}
     figure, axes = style.panels(1, 2, height=2.4)
     for panel, (metric, label) in zip(axes[0], wanted.items(), strict=True):
-        for color, family in zip(COLORS, dict.fromkeys(table["family"]), strict=False):
+        for family in dict.fromkeys(table["family"]):
+            color = shown.color(family)
             points = table[(table["metric"] == metric) & (table["family"] == family)]
             panel.plot(points["hidden"], points["value"], "o", color=color)
             means = points.groupby("hidden")["value"].mean()
