@@ -45,10 +45,11 @@ def variants(config: Config) -> dict[str, dict[str, Any]]:
     frame, width = (config[key]["bin_ms"] for key in ("standin", "data"))
     if is_standin(config) and frame != width:  # spikes would lie under other frames than those that caused them
         raise ValueError(f"config: v1.standin.bin_ms = {frame:g}: expected {width:g}, as v1.data.bin_ms")
-    for name, weight in ((name, weight) for name, weights in config["pareto"].items() for weight in weights):
-        if (point := f"{name}@nc{weight:g}") in every:
-            raise ValueError(f"config: v1.pareto.{name}: two weights are called {weight:g}; expected others, or one of them")
-        every[point] = {**given[name], "objective": {**given[name]["objective"], "noise_correlation": weight}}
+    for name, weights in config["pareto"].items():
+        for weight in weights:
+            if (point := f"{name}@nc{weight:g}") in every:
+                raise ValueError(f"config: v1.pareto.{name}: two weights are called {weight:g}; expected others")
+            every[point] = {**given[name], "objective": {**given[name]["objective"], "noise_correlation": weight}}
     built = (Preprocessing, config["data"]), (Network, config["network"]), *((Variant, each) for each in every.values())
     for kind, values in built:
         configs.build(kind, values)
@@ -57,8 +58,7 @@ def variants(config: Config) -> dict[str, dict[str, Any]]:
 
 def fits(config: Config) -> list[str]:
     """Names of all fits, variant_replicate: each variant as often as v1.seeds says, each point of v1.pareto once."""
-    every = variants(config)
-    return [f"{name}_{k}" for name in every for k in range(config["seeds"] if name in config["variants"] else 1)]
+    return [f"{name}_{k}" for name in variants(config) for k in range(config["seeds"] if name in config["variants"] else 1)]
 
 
 def hidden_studies(config: Config) -> dict[int, Config]:
