@@ -80,3 +80,13 @@ def test_an_observation_unlike_all_predictions_is_unexpected(rng):
 def test_outside_by_hand():
     predicted = np.tile(np.linspace(0, 1, 101)[:, None], (1, 4))
     assert calibration.outside(np.array([0.5, 0.01, 0.99, 0.03]), predicted) == 0.5
+    assert calibration.outside(np.array([0.5, np.nan, 0.99, 0.03]), predicted) == 0.5, "nan lies in no interval"
+
+
+def test_what_is_no_number_is_neither_expected_nor_ranked(rng):
+    truth, draws = rng.normal(size=(20, 2)), rng.normal(size=(10, 20, 2))
+    assert np.isnan(calibration.unexpected(np.full(3, np.nan), rng.normal(size=(50, 3)), 1))
+    for rank in (calibration.ranks, calibration.joint_ranks):
+        for given in ((np.where(truth > 1, np.nan, truth), draws), (truth, draws[:, :1, :1]), (truth[:, :1], draws[..., 0])):
+            with pytest.raises(ValueError, match=r"draws \(10.* of truth \(20.*: expected finite ones, \(draw, case"):
+                rank(*given)

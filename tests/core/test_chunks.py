@@ -42,3 +42,13 @@ def test_with_beyond_every_finished_chunk_stays_whatever_is_wanted(rng):
         assert found[-1][0] < total <= len(held)
         assert {one for one in done if one[0] < total} <= set(found)
         done = sorted({*done, *found})
+
+
+@pytest.mark.parametrize("chunk", [0, -1])
+def test_chunks_of_nothing_are_refused(chunk):
+    with pytest.raises(ValueError, match=f"chunk = {chunk}: expected 1 item or more"):
+        chunks.ranges([], 5, chunk)
+
+
+def test_a_file_that_ends_before_it_begins_is_no_chunk():
+    assert chunks.ranges([(3, 1)], 5, 3) == [(0, 2), (3, 4)]

@@ -37,3 +37,9 @@ def test_build_makes_dataclasses_from_plain_values():
 def test_build_says_what_is_wrong(values, message):
     with pytest.raises(ConfigError, match=message):
         build(Settings, values)
+
+
+def test_build_says_where_the_values_come_from():
+    for values, message in (({}, "--settings: Settings needs a value"), ({"rate": "x"}, r"--settings: Settings\.rate = 'x'")):
+        with pytest.raises(ConfigError, match=message):
+            build(Settings, values, "--settings")

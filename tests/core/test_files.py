@@ -180,3 +180,10 @@ def test_results_are_readable_by_colleagues(tmp_path):
     finally:
         os.umask(mask)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("content", [b"some text", np.ones(3).tobytes()])
+def test_a_file_that_holds_no_arrays_is_named(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npz is not a whole \.npz file; expected the arrays x, y"):
+        files.read_arrays(tmp_path / "a.npz", "x", "y")

@@ -3,12 +3,13 @@
 import elephant.statistics as elephant_statistics
 import neo
 import numpy as np
+import pandas as pd
 import pytest
 import quantities as pq
 from elephant.conversion import BinnedSpikeTrain
 from elephant.spike_train_correlation import correlation_coefficient
 
-from respike.core import statistics
+from respike.core import spikes, statistics
 from respike.core.spikes import Spikes, bin_counts
 
 DURATION, WIDTH = 20.0, 0.05
@@ -124,3 +125,60 @@ def test_spikes_refuse_milliseconds():
 def test_spikes_refuse_unknown_cells():
     with pytest.raises(ValueError, match="from 0 to 0"):
         Spikes(np.array([0.5]), np.array([3]), 1, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint32", "uint64", "float64", "bool", list, pd.Series])
+def test_numbers_of_cells_and_trials_are_the_same_in_any_form(kind, rng):
+    times, cells, trials = (
+        rng.uniform(0, 1, 60),
+        rng.integers(0, 2, 60),
+        rng.integers(0, 2, 60) * (1 if kind == "bool" else 99),
+    )
+    counts = np.zeros((100, 50, 2), dtype=int)
+    np.add.at(counts, (trials, (times * 50).astype(int), cells), 1)
+    as_given = kind if callable(kind) else lambda numbers: numbers.astype(kind)
+    index = rng.permutation(60)
+    if kind is pd.Series:  # rows in an order of their own
+        times, as_given = pd.Series(times, index), lambda numbers: pd.Series(numbers, index)
+    own = Spikes(times, as_given(cells), 2, 1.0, as_given(trials), 100)
+    np.testing.assert_array_equal(spikes.bin_counts(own, 0.02), counts)
+    np.testing.assert_allclose(statistics.rate(own), counts.sum((0, 1)) / 100)
+    assert len(statistics.intervals(own)[0]) == 60 - (counts.sum(1) > 0).sum()
+
+
+def test_numbers_that_are_not_whole_are_refused():
+    with pytest.raises(ValueError, match=r"cells are 1 numbers from 0.5 to 0.5, expected 1 from 0 to 1, whole ones"):
+        Spikes(np.array([0.5]), np.array([0.5]), 2, 1.0)
+
+
+def test_times_in_float32_fall_into_the_bin_that_begins_with_them():
+    times = (np.arange(3000) * 0.001).astype(np.float32)
+    assert (spikes.bin_counts(Spikes(times, np.zeros(3000, int), 1, 3.0), 0.001) == 1).all()
+
+
+@pytest.mark.parametrize("raster", [*(np.full((1, 3, 2), odd) for odd in (0.2, 2, np.nan)), np.ones((3, 2))])
+def test_what_is_no_raster_of_spikes_is_refused(raster):
+    with pytest.raises(ValueError, match="expected trial x step x cell of 0 and 1"):
+        spikes.from_raster(raster, 0.1)
+
+
+def test_a_single_trial_has_no_noise(rng):
+    for counts in (rng.poisson(2, (1, 50, 3)), rng.poisson(2, (50, 3))):
+        with pytest.raises(ValueError, match=r"expected \(trial, bin, cell\) and two trials or more"):
+            statistics.noise_correlation(counts)
+
+
+def test_lags_beyond_the_counts_hold_nothing(rng):
+    x = rng.normal(size=(2, 10))
+    found = statistics.autocovariance(x, 40)
+    assert found.shape == (2, 41)
+    np.testing.assert_allclose(found[:, 9], (x[:, 0] - x.mean(1)) * (x[:, 9] - x.mean(1)) / 10)
+    np.testing.assert_allclose(found[:, 10:], 0, atol=1e-12)
+
+
+def test_r2_of_bytes_and_of_other_axes(rng):
+    truth, estimate = rng.integers(0, 255, (2, 50)).astype(np.uint8)
+    by_hand = 1 - sum((int(a) - int(b)) ** 2 for a, b in zip(truth, estimate, strict=True)) / (50 * np.var(truth))
+    assert statistics.r2(truth, estimate) == pytest.approx(by_hand)
+    with pytest.raises(ValueError, match=r"truth has shape \(50,\) and estimate \(50, 1\), expected the same"):
+        statistics.r2(truth, estimate[:, None])

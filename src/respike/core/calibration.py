@@ -8,7 +8,8 @@ sbi asks for some hundred cases and draws. It is imported late, because that tak
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -26,17 +27,15 @@ class Coverage(NamedTuple):
     coverage: Float[np.ndarray, " level"]
 
 
-class _Stored(NamedTuple):
-    """What sbi takes for a posterior: the draws are there already."""
-
-    draws: Any
-
-    def sample_batched(self, shape: tuple, **_: Any):
-        return self.draws
+def _check(truth: Truth, draws: Draws) -> None:
+    """ValueError for other axes, and for what is no number: it lies below no draw and above none."""
+    if np.shape(draws)[1:] != np.shape(truth) or not (np.isfinite(truth).all() and np.isfinite(draws).all()):
+        raise ValueError(f"draws {np.shape(draws)} of truth {np.shape(truth)}: expected finite ones, (draw, case, parameter)")
 
 
 def ranks(truth: Truth, draws: Draws) -> Float[np.ndarray, "case parameter"]:
     """Share of the draws below the truth, parameter by parameter: blind to how the parameters go together."""
+    _check(truth, draws)
     return (draws < truth).mean(0, dtype=np.float32)
 
 
@@ -48,6 +47,7 @@ def joint_ranks(
     `log_density(theta, case)`, up to a constant; without it that of the Gaussian with mean and covariance of every other draw,
     and the rank is that among the rest (those that it is fitted to lie nearer to it than the truth).
     """
+    _check(truth, draws)
     if log_density is None:
         fitted, draws = draws[::2], draws[1::2]
         means = fitted.mean(0)
@@ -68,10 +68,11 @@ def tarp(truth: Truth, draws: Draws, rng: np.random.Generator) -> Coverage:
 
     points, known, drawn = map(torch.as_tensor, (rng.uniform(truth.min(0), truth.max(0), truth.shape), truth, draws))
     cases = torch.arange(len(truth), dtype=torch.float64)[:, None]  # as observations
+    stored = SimpleNamespace(sample_batched=lambda *_, **__: drawn)  # what sbi takes for a posterior
     options = {"show_progress_bar": False, "num_bins": max(5, len(truth) // 10), "z_score_theta": True}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Number of")  # small runs are labelled so elsewhere
-        coverage, credibility = run_tarp(known, cases, _Stored(drawn), points, len(draws), **options)
+        coverage, credibility = run_tarp(known, cases, stored, points, len(draws), **options)
     return Coverage(credibility.numpy().astype(float), coverage.numpy().astype(float))
 
 
@@ -92,7 +93,7 @@ def band(n_cases: int, level: float = 0.95) -> float:
 
 
 def unexpected(observed: Float[np.ndarray, " feature"], predicted: Float[np.ndarray, "case feature"], seed: int) -> float:
-    """p-value of an observation among what the prior predicts, by its distance (MMD); small: no simulation is like it."""
+    """p-value of an observation among what the prior predicts, by its distance (MMD); small: none is like it; nan for nan."""
     import torch  # noqa: PLC0415
     from sbi.diagnostics import calc_misspecification_mmd  # noqa: PLC0415
 
@@ -101,7 +102,8 @@ def unexpected(observed: Float[np.ndarray, " feature"], predicted: Float[np.ndar
     one, many = (torch.as_tensor((x - centre) / spread) for x in (observed[None], predicted[rows]))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return float(calc_misspecification_mmd(one, many, n_shuffle=NEAREST)[0])
+        p = float(calc_misspecification_mmd(one, many, n_shuffle=NEAREST)[0])
+    return p if one.isfinite().all() and many.isfinite().all() else float("nan")
 
 
 def outside(
@@ -109,4 +111,4 @@ def outside(
 ) -> float:
     """Share of the features that lie outside the central interval of what the posterior predicts; 1 - level by chance."""
     low, high = np.quantile(predicted, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return float(np.mean((observed < low) | (observed > high)))
+    return float(np.mean(~((low <= observed) & (observed <= high))))  # nan lies in no interval

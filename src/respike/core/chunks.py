@@ -12,8 +12,7 @@ def finished(folder: Path, ending: str) -> dict[str, list[Range]]:
     """Chunks in `folder` of each numbering, by the names of their files: <numbering>_<first>-<last>.<ending>."""
     chunks: dict[str, list[Range]] = defaultdict(list)
     for path in Path(folder).glob(f"*.{ending}"):
-        name = re.fullmatch(r"(.+)_(\d+)-(\d+)", path.name.removesuffix(f".{ending}"))
-        if name:
+        if name := re.fullmatch(r"(.+)_(\d+)-(\d+)", path.name.removesuffix(f".{ending}")):
             chunks[name[1]].append((int(name[2]), int(name[3])))
     return chunks
 
@@ -28,7 +27,9 @@ def ranges(done: Iterable[Range], total: int, chunk: int, beyond: bool = False) 
     >>> ranges([(0, 1), (2, 3), (4, 4)], 12, 4)
     [(0, 1), (2, 3), (4, 4), (5, 8), (9, 11)]
     """
-    longest = {first: last for first, last in sorted(done) if last < total or beyond}
+    if chunk < 1:
+        raise ValueError(f"chunk = {chunk}: expected 1 item or more")
+    longest = {first: last for first, last in sorted(done) if first <= last and (last < total or beyond)}
     chunks: list[Range] = []
     number = 0
     while number < total:

@@ -13,24 +13,20 @@ class ConfigError(ValueError):
     """A config value cannot be used; the message names the key, the value and what was expected."""
 
 
-def build(kind: type[T], values: Mapping[str, Any]) -> T:
+def build(kind: type[T], values: Mapping[str, Any], name: str = "") -> T:
     """Instance of the frozen dataclass `kind` from plain values; lists become tuples, whole numbers floats where declared.
 
-    Raises ConfigError for a field that does not exist, is missing or has another type.
+    Raises ConfigError for a field that does not exist, is missing or has another type; `name` is what gives the values.
     """
+    name = f"{name}: {kind.__name__}" if name else kind.__name__
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
-    unknown = set(values) - set(fields)
-    if unknown:
-        raise ConfigError(f"{kind.__name__} has no field {sorted(unknown)}; it has {sorted(fields)}")
-    needed = {name for name, field in fields.items() if _is_required(field)} - set(values)
-    if needed:
-        raise ConfigError(f"{kind.__name__} needs a value for {sorted(needed)}")
-    return kind(**{name: convert(value, hints[name], f"{kind.__name__}.{name}") for name, value in values.items()})
-
-
-def _is_required(field: dataclasses.Field) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    if unknown := set(values) - set(fields):
+        raise ConfigError(f"{name} has no field {sorted(unknown)}; it has {sorted(fields)}")
+    needed = {key for key, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING}
+    if needed := needed - set(values):
+        raise ConfigError(f"{name} needs a value for {sorted(needed)}")
+    return kind(**{key: convert(value, hints[key], f"{name}.{key}") for key, value in values.items()})
 
 
 def convert(value: Any, hint: Any, name: str) -> Any:
@@ -40,7 +36,7 @@ def convert(value: Any, hint: Any, name: str) -> Any:
     if container and not isinstance(value, container):
         raise ConfigError(f"{name} = {value!r}: expected {'a list' if origin is tuple else 'keys and values'}")
     if dataclasses.is_dataclass(hint):
-        return build(hint, value)
+        return build(hint, value, name)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else convert(value, next(a for a in typing.get_args(hint) if a is not type(None)), name)
     if origin is typing.Literal:

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,26 +152,25 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> "pd.Da
     import pandas as pd  # noqa: PLC0415
 
     table = pd.read_parquet(checked(path))
-    missing = set(columns or ()) - set(table.columns)
-    if missing:
+    if missing := set(columns or ()) - set(table.columns):
         raise ValueError(f"{path} has no column {sorted(missing)}; it has {list(table.columns)}")
     return table
 
 
 def write_arrays(path: str | Path, **arrays: Any) -> None:
     """Compressed npz file of the named arrays. Arrays of objects are refused."""
-    objects = [name for name, array in arrays.items() if np.asarray(array).dtype == object]
-    if objects:
+    if objects := [name for name, array in arrays.items() if np.asarray(array).dtype == object]:
         raise ValueError(f"{path}: {objects} are arrays of objects; write plain numbers or text")
     with whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
 def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
-    """Arrays in the npz file `path`; ValueError when one of `names` is missing."""
-    with np.load(checked(path), allow_pickle=False) as stored:
-        missing = set(names) - set(stored.files)
-        if missing:
+    """Arrays in the npz file `path`; ValueError when it is none, and when one of `names` is missing."""
+    if not zipfile.is_zipfile(checked(path)):
+        raise ValueError(f"{path} is not a whole .npz file; expected the arrays {', '.join(names) or 'that a stage wrote'}")
+    with np.load(path, allow_pickle=False) as stored:
+        if missing := set(names) - set(stored.files):
             raise ValueError(f"{path} has no array {sorted(missing)}; it has {stored.files}")
         return {name: stored[name] for name in stored.files}
 

@@ -29,9 +29,8 @@ class Measure(NamedTuple):
 
 def table(study: str, measures: Iterable[Measure]) -> pd.DataFrame:
     """Table with the columns of COLUMNS; ValueError when a measure stands in it twice."""
-    rows = pd.DataFrame(list(measures), columns=list(COLUMNS[1:]))
+    rows = pd.DataFrame(list(measures), columns=list(COLUMNS[1:])).astype({"seed": "int64", "value": "float64", "n": "int64"})
     rows.insert(0, "study", study)
-    rows = rows.astype({"seed": "int64", "value": "float64", "n": "int64"})
     twice = rows[rows.duplicated(["variant", "seed", "dataset", "metric"])]
     if len(twice):
         raise ValueError(f"{study}: measured twice: {twice[['variant', 'seed', 'metric']].head(3).to_dict('records')}")

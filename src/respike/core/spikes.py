@@ -25,18 +25,22 @@ class Spikes:
     n_trials: int = 1
 
     def __post_init__(self) -> None:
-        if odd := int(np.sum(~np.isfinite(self.times))):
-            raise ValueError(f"{odd} of {len(self.times)} times are not finite, expected seconds from 0 to {self.duration:g}")
-        late = int(np.sum((self.times < 0) | (self.times > self.duration)))
-        if late:
+        times = np.ravel(self.times)
+        object.__setattr__(self, "times", times := times if times.dtype.kind == "f" else times.astype(float))
+        if odd := int(np.sum(~np.isfinite(times))):
+            raise ValueError(f"{odd} of {len(times)} times are not finite, expected seconds from 0 to {self.duration:g}")
+        if late := int(np.sum(~((times >= 0) & (times <= float(self.duration))))):
             raise ValueError(
-                f"{late} spikes fall outside the recording (last {np.max(self.times):.3f} s, duration {self.duration:.3f} s); "
+                f"{late} spikes fall outside the recording (last {np.max(times):.3f} s, duration {self.duration:.3f} s); "
                 "are the times in milliseconds?"
             )
-        for name, numbers, n in (("cells", self.cells, self.n_cells), ("trials", self.trial, self.n_trials)):
-            if len(numbers) != len(self.times) or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < n):
-                found = f"{len(numbers)} numbers from {min(numbers, default='-')} to {max(numbers, default='-')}"
-                raise ValueError(f"{name} are {found}, expected {len(self.times)} from 0 to {n - 1}")
+        for name, given, n in (("cells", np.ravel(self.cells), self.n_cells), ("trials", np.ravel(self.trial), self.n_trials)):
+            numbers = given.astype(np.int64)
+            odd = len(numbers) != len(times) or np.any(numbers != given)
+            if odd or numbers.min(initial=0) < 0 or numbers.max(initial=-1) >= n:
+                found = f"{len(given)} numbers from {min(given, default='-')} to {max(given, default='-')}"
+                raise ValueError(f"{name} are {found}, expected {len(times)} from 0 to {n - 1}, whole ones")
+            object.__setattr__(self, name, numbers)
 
     @property
     def trial(self) -> Int[np.ndarray, " spike"]:
@@ -57,16 +61,19 @@ class Network:
 
 
 def from_raster(raster: Bool[np.ndarray, "trial step cell"] | Int[np.ndarray, "trial step cell"], dt: float) -> Spikes:
-    """Spikes of a raster with steps of `dt` seconds; each spike stands in the middle of its step."""
+    """Spikes of a raster of 0 and 1 with steps of `dt` seconds; each spike stands in the middle of its step."""
+    if np.ndim(raster) != 3 or not np.isin(raster, (0, 1)).all():
+        raise ValueError(f"the raster is {np.shape(raster)} with {np.max(raster)}, expected trial x step x cell of 0 and 1")
     trials, steps, cells = np.nonzero(raster)
-    n_trials, n_steps, n_cells = raster.shape
+    n_trials, n_steps, n_cells = np.shape(raster)
     return Spikes((steps + 0.5) * dt, cells, n_cells, n_steps * dt, trials, n_trials)
 
 
 def bin_counts(spikes: Spikes, width: float) -> Int[np.ndarray, "trial bin cell"]:
     """Spike counts in bins of `width` seconds; a last bin that would be cut short is left out."""
     n_bins = int(np.floor(spikes.duration / width * (1 + 1e-12)))
-    index = np.floor(spikes.times / width * (1 + 1e-12)).astype(np.int64)
+    slack = max(1e-12, np.finfo(spikes.times.dtype).eps)  # as far as times are known: an edge in float32 may lie below itself
+    index = np.floor(spikes.times.astype(float) / width * (1 + slack)).astype(np.int64)
     inside = index < n_bins
     flat = (spikes.trial[inside] * n_bins + index[inside]) * spikes.n_cells + spikes.cells[inside]
     counts = np.bincount(flat, minlength=spikes.n_trials * n_bins * spikes.n_cells)
@@ -92,22 +99,14 @@ def read(path: str | Path) -> Spikes:
 
 
 def _spikes(stored: Mapping[str, np.ndarray]) -> Spikes:
-    return Spikes(
-        times=stored["times"],
-        cells=stored["cells"].astype(np.int64),
-        n_cells=int(stored["n_cells"]),
-        duration=float(stored["duration"]),
-        trials=stored["trials"].astype(np.int64),
-        n_trials=int(stored["n_trials"]),
-    )
+    return Spikes(**{name: stored[name] if stored[name].ndim else stored[name].item() for name in FIELDS})
 
 
 def write_networks(path: str | Path, networks: Iterable[Network]) -> None:
     """npz file of several networks in their order: what every study hands to reports and exports."""
     arrays = {}
     for number, network in enumerate(networks):
-        facts = {"study": network.study, "name": network.name, "dataset": network.dataset}
-        facts |= {"recorded": network.recorded, "step": network.step, **_arrays(network.spikes)}
+        facts = {key: fact for key, fact in vars(network).items() if key != "spikes"} | _arrays(network.spikes)
         arrays |= {f"{number}_{key}": value for key, value in facts.items()}
     files.write_arrays(path, **arrays)
 

@@ -54,6 +54,8 @@ def covariances(
 
 def noise_correlation(counts: Num[np.ndarray, "trial bin cell"]) -> Float[np.ndarray, "cell cell"]:
     """Noise covariance divided by the total standard deviations; nan for a cell whose count never changes."""
+    if np.ndim(counts) != 3 or len(counts) < 2:
+        raise ValueError(f"counts have shape {np.shape(counts)}, expected (trial, bin, cell) and two trials or more")
     noise, locked = covariances(counts)
     deviation = np.sqrt(np.diag(noise + locked))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -63,15 +65,17 @@ def noise_correlation(counts: Num[np.ndarray, "trial bin cell"]) -> Float[np.nda
 def autocovariance(counts: Num[np.ndarray, "*batch bin"], max_lag: int) -> Float[np.ndarray, "*batch lag"]:
     """Autocovariance of each row for lags 0..max_lag bins, each lag divided by the number of bins (biased estimate)."""
     centred, n = counts - counts.mean(-1, keepdims=True), counts.shape[-1]
-    size = 2 ** int(np.ceil(np.log2(2 * n)))
+    size = 2 ** int(np.ceil(np.log2(n + max(n, max_lag + 1))))  # lags of n bins and more hold nothing
     power = np.abs(np.fft.rfft(centred, size)) ** 2
     return np.fft.irfft(power, size)[..., : max_lag + 1] / n
 
 
 def r2(truth: Float[np.ndarray, "*shape"], estimate: Float[np.ndarray, "*shape"]) -> float:
     """Share of the variance of `truth` that `estimate` explains: negative when worse than its mean, nan where it has none."""
-    spread = np.sum((truth - truth.mean()) ** 2) if truth.size else 0.0
-    return float(1 - np.sum((truth - estimate) ** 2) / spread) if spread > 0 else float("nan")
+    if np.shape(truth) != np.shape(estimate):
+        raise ValueError(f"truth has shape {np.shape(truth)} and estimate {np.shape(estimate)}, expected the same")
+    spread = np.sum((truth - np.mean(truth)) ** 2) if np.size(truth) else 0.0
+    return float(1 - np.sum(np.subtract(truth, estimate, dtype=float) ** 2) / spread) if spread > 0 else float("nan")
 
 
 def lower_triangle(matrix: Float[np.ndarray, "cell cell"]) -> Float[np.ndarray, " pair"]:

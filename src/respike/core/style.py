@@ -22,8 +22,7 @@ plt.style.use(Path(__file__).with_name("respike.mplstyle"))
 
 def panels(rows: int = 1, columns: int = 1, height: float = 2.7, width: float = WIDTH, **options) -> tuple[Figure, np.ndarray]:
     """Figure of rows x columns panels, each `width` inches wide and `height` high, and the array of axes."""
-    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **options)
-    return figure, axes
+    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **options)
 
 
 def raster(axes: Axes, times: Float[np.ndarray, " spike"], cells: Int[np.ndarray, " spike"], color: str = "black") -> None:
