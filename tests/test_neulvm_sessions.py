@@ -5,6 +5,7 @@ import pickletools
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from respike.formats import spike_times
@@ -224,3 +225,25 @@ def test_there_are_no_states_where_no_population_can_win(rng, n):
     assert not len(found.dwell)
     assert [Circuit().has_rivals, Circuit(*[v[:1] for v in ((9,), ((1,),), (1.0,), (1.0,), (1.0,), (1.0,), (1.0,))],
                                           typical_rates=(1.0,)).has_rivals] == [True, False]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [pd.Series, pd.Categorical, lambda names: np.array(names, dtype=object), tuple])
+def test_a_column_of_a_table_names_the_populations(tmp_path, times, form):
+    spike_times.write(tmp_path / "a.npz", pd.Series(times), populations=form(["E", "E", "I", "I"]))
+    read = recording.read(tmp_path / "a.npz", (2, 2), Data(order=("E", "I")), WINDOW)
+    assert read.units == [[0, 1], [2, 3]]
+    np.testing.assert_array_equal(np.hstack(read.spikes), binned(times, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"times": np.ones(3)}, r"times of cell 0 have shape \(\); expected an array of seconds for each cell"),
+        ({"times": [np.ones((2, 1))]}, r"times of cell 0 have shape \(2, 1\); expected an array of seconds"),
+        ({"populations": ["E", None]}, "populations are object values, .* expected numbers or names"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, given, message):
+    with pytest.raises(ValueError, match=rf"a\.npz: {message}"):
+        spike_times.write(tmp_path / "a.npz", **{"times": [np.ones(1), np.ones(2)], **given})
+    assert not (tmp_path / "a.npz").exists()

@@ -162,14 +162,14 @@ def test_a_rule_of_a_stage_that_is_not_there_is_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"count": "three"}, "--count 'three' is not JSON"),
+        ({"count": "three"}, "--count 'three' is not JSON .*; expected int"),
         ({"count": 2.5}, "--count = 2.5: expected int, found float"),
         ({"flag": 1}, "--flag = 1: expected bool, found int"),
         ({"kind": "spikes"}, "--kind = 'spikes': expected one of 'spike', 'rate'"),
-        ({"limit": "x"}, "--limit 'x' is not JSON"),
+        ({"limit": "x"}, "--limit 'x' is not JSON .*; expected int"),
         ({"values": [1.0, None]}, "--values = None: expected float, found NoneType"),
         ({"settings": [1]}, r"--settings = 1: expected keys and values"),
-        ({"settings": {"rate": 1, "sort": "a"}}, r"Settings has no field \['sort'\]"),
+        ({"settings": {"rate": 1, "sort": "a"}}, r"--settings: Settings has no field \['sort'\]"),
         ({"many": [{"rate": 1}, {"rate": "fast"}]}, "Settings.rate = 'fast': expected float, found str"),
     ],
 )
@@ -207,8 +207,10 @@ def test_the_help_of_a_stage_says_what_it_takes(capsys):
     said = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert stopped.value.code == 0
     assert "Example of a stage." in said
-    for part in ("--kind spike|rate", "--settings JSON rate, kind, sizes, note", "--parts [Path ...]", "[--device str]"):
+    what = f"rate, [kind], [sizes], [note]: Settings in {__name__}"
+    for part in ("--kind spike|rate", f"--settings JSON {what}", "--parts [Path ...]", "[--device str]", "default cpu"):
         assert part in said
+    assert ("--flag true|false" in said, "--table JSON" in said) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def parse(name: str, run: Callable[..., None], arguments: list[str]) -> dict[str
     hints = typing.get_type_hints(run)
     for option, parameter in inspect.signature(run).parameters.items():
         required = parameter.default is inspect.Parameter.empty
-        about = {"metavar": _metavar(hints[option]), "help": _help(hints[option])}
+        about = {"metavar": _metavar(hints[option]), "help": _help(hints[option], parameter.default)}
         parser.add_argument(
             _flag(option), dest=option, required=required, default=argparse.SUPPRESS, **_words_taken(hints[option]), **about
         )
@@ -73,13 +73,21 @@ def _item(hint: Any) -> Any:
 
 def _metavar(hint: Any) -> str:
     item = _item(hint)
-    choices = typing.get_args(item) if typing.get_origin(item) is typing.Literal else ()
-    return "|".join(choices) or ("JSON" if _help(hint) else getattr(item, "__name__", str(item)))
+    choices = typing.get_args(item) if typing.get_origin(item) is typing.Literal else ("true", "false") if item is bool else ()
+    is_json = dataclasses.is_dataclass(item) or typing.get_origin(item) is dict
+    return "|".join(choices) or ("JSON" if is_json else getattr(item, "__name__", str(item)))
 
 
-def _help(hint: Any) -> str | None:
-    item = _item(hint)
-    return ", ".join(field.name for field in dataclasses.fields(item)) if dataclasses.is_dataclass(item) else None
+def _help(hint: Any, default: Any) -> str | None:
+    """Fields of what is given as JSON, those that may be left out in brackets, and where they are explained; the default."""
+    item, parts = _item(hint), []
+    if dataclasses.is_dataclass(item):
+        needed = {each.name: each.default is each.default_factory is dataclasses.MISSING for each in dataclasses.fields(item)}
+        told = ", ".join(name if is_needed else f"[{name}]" for name, is_needed in needed.items())
+        parts = [f"{told}: {item.__name__} in {item.__module__}"]
+    if default not in (inspect.Parameter.empty, None, "", (), []):
+        parts.append(f"default {' '.join(_words(default))}")
+    return "; ".join(parts).replace("%", "%%") or None
 
 
 def _value(text: str | list[str] | None, hint: Any, option: str) -> Any:
@@ -95,7 +103,7 @@ def _value(text: str | list[str] | None, hint: Any, option: str) -> Any:
     try:
         plain = json.loads(text)
     except json.JSONDecodeError as error:
-        raise config.ConfigError(f"{_flag(option)} {text!r} is not JSON ({error})") from error
+        raise config.ConfigError(f"{_flag(option)} {text!r} is not JSON ({error}); expected {_metavar(hint)}") from error
     return config.convert(plain, kind, _flag(option))
 
 

@@ -170,8 +170,10 @@ def test_forget_removes_the_unfinished_state(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_told():
-    with pytest.raises(ValueError, match="no usable GPU"):
+    with pytest.raises(ValueError, match="run.device = 'cuda': no usable GPU"):
         training.device("cuda")
+    with pytest.raises(ValueError, match="run.device = 'gpu': .* expected cuda with one, or auto, or cpu"):
+        training.device("gpu")
     assert training.device("auto").type == "cpu"
 
 

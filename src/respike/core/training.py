@@ -65,11 +65,11 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 def device(name: str) -> torch.device:
     """Where to train: "cpu", "cuda", or "auto" for a GPU when there is one. One CPU thread in any case.
 
-    Records of files say from here on which it is. Raises ValueError for "cuda" on a machine without a usable GPU.
+    Records of files say from here on which it is. Raises ValueError for "cuda" without a usable GPU, and another name.
     """
     torch.set_num_threads(1)
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("run.device = 'cuda': no usable GPU was found; expected one, or run.device: auto in the config")
+    if name not in {"auto", "cpu"} and not (name == "cuda" and torch.cuda.is_available()):
+        raise ValueError(f"run.device = {name!r}: no usable GPU was found; expected cuda with one, or auto, or cpu")
     files.maker["device"] = "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
     return torch.device(files.maker["device"])
 

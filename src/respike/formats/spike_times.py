@@ -29,12 +29,22 @@ def write(
     frame_rate: float | None = None,
     populations: Sequence[str] | Sequence[int] | None = None,
 ) -> None:
-    """Write spike times (s), one array for each cell, and what else is given, so that v1 and neulvm read it."""
-    given = {"onsets": onsets, "movie": movie, "frame_rate": frame_rate, "populations": populations}
-    cells = np.repeat(np.arange(len(times)), [len(own) for own in times])
-    flat = np.concatenate([np.asarray(own, dtype=float) for own in times]) if len(times) else np.empty(0)
-    more = {name: np.asarray(value) for name, value in given.items() if value is not None}
-    arrays.write_npz(path, {"times": flat, "cells": cells, "n_cells": np.asarray(len(times)), **more})
+    """Write spike times (s), one array for each cell, and what else is given, so that v1 and neulvm read it.
+
+    Columns of a table do as well as lists. ValueError that names file and argument for what could not be read again.
+    """
+    trains = [np.asarray(own, dtype=float) for own in times]
+    if wrong := [(cell, own.shape) for cell, own in enumerate(trains) if own.ndim != 1]:
+        cell, shape = wrong[0]
+        raise ValueError(f"{path}: times of cell {cell} have shape {shape}; expected an array of seconds for each cell")
+    cells, flat = np.repeat(np.arange(len(trains)), [len(own) for own in trains]), np.concatenate([*trains, np.empty(0)])
+    given = {"onsets": onsets, "populations": populations}  # a column of texts is one of objects, which nobody reads
+    more = {name: np.asarray(list(value)) for name, value in given.items() if value is not None}
+    more |= {name: np.asarray(value) for name, value in (("movie", movie), ("frame_rate", frame_rate)) if value is not None}
+    for name, array in more.items():
+        if array.dtype.kind not in "biufUS":
+            raise ValueError(f"{path}: {name} are {array.dtype} values, {array.ravel()[:3]} ...; expected numbers or names")
+    arrays.write_npz(path, {"times": flat, "cells": cells, "n_cells": np.asarray(len(trains)), **more})
 
 
 def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool = True) -> Session:
