@@ -197,7 +197,7 @@ def _regions(axis, points: np.ndarray) -> None:
 
 
 def calibrated(found: dict[str, np.ndarray]):
-    """(k) Coverage near the recording: each parameter, all jointly, TARP; grey: 95 % of what chance gives."""
+    """(k) Coverage near the recording: each parameter, all jointly, TARP; grey: where chance keeps all of a panel in 95 %."""
     figure, axes = style.panels(1, 3, height=2.5)
     n = len(found["joint"])
     curves = [
@@ -206,7 +206,7 @@ def calibrated(found: dict[str, np.ndarray]):
         ("TARP", [calibration.Coverage(*found["tarp"])]),
     ]
     for axis, (title, lines) in zip(axes[0], curves, strict=True):
-        ends, width = np.array([0.0, 1.0]), calibration.band(n)
+        ends, width = np.array([0.0, 1.0]), calibration.band(n, 1 - 0.05 / len(lines))  # Bonferroni
         axis.fill_between(ends, ends - width, ends + width, color="0.9", zorder=0)
         axis.plot(ends, ends, color="0.6", linewidth=0.7)
         for line in lines:

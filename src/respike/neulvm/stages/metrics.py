@@ -195,11 +195,11 @@ def recovered(table: pd.DataFrame, truth: Circuit):
 
 
 def diagnosed(found: dict[str, np.ndarray]):
-    """Posterior: distance of each curve from the diagonal (`band`: what chance stays within in 95 %), and what it predicts.
+    """Posterior: distance of curves from the diagonal (`ranks`: of the farthest parameter), and what it predicts.
 
-    `unexpected`: p-value of the recording among what the prior predicts; `outside`: share of its summaries outside the 95 %
-    interval of what the posterior predicts (0.05 by chance); `left`: standard deviation of the best and of the worst known
-    combination of parameters, over that under the prior.
+    `band`: where chance keeps one curve in 95 %, the farthest of several less often. `unexpected`: p-value of the recording
+    among what the prior predicts; `outside`: share of its summaries outside the 95 % interval of what the posterior predicts
+    (0.05 by chance); `left`: sd of the best and of the worst known combination of parameters, over that under the prior.
     """
     n = len(found["joint"])
     worst = max(calibration.deviation(calibration.coverage(column)) for column in found["ranks"].T)
