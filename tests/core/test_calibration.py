@@ -77,6 +77,14 @@ def test_an_observation_unlike_all_predictions_is_unexpected(rng):
     assert np.mean(inside > 0.05) >= 0.7
 
 
+def test_as_many_lie_outside_as_chance_gives_however_few_draws_there_are(rng):
+    observed, predicted = rng.normal(size=40_000), rng.normal(size=(100, 40_000))
+    assert calibration.outside(observed, predicted) == pytest.approx(0.05, abs=0.004)
+    assert calibration.outside(observed, predicted[:39], 0.9) == pytest.approx(
+        0.1, abs=0.006
+    )  # the second and the last but one
+
+
 def test_outside_by_hand():
     predicted = np.tile(np.linspace(0, 1, 101)[:, None], (1, 4))
     assert calibration.outside(np.array([0.5, 0.01, 0.99, 0.03]), predicted) == 0.5
