@@ -225,6 +225,13 @@ def test_an_unknown_stage_is_answered_with_those_there_are(capsys, name, expecte
     assert ("barrel" in said) == (name == "nonsense"), "stages of other studies only where the study is unknown"
 
 
+@pytest.mark.parametrize("name", [name for name, _ in stage.names()])
+def test_every_stage_has_its_help(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert (stopped.value.code, name in capsys.readouterr().out) == (0, True)
+
+
 def test_help_lists_the_stages_that_lie_in_the_folders(tmp_path, monkeypatch, capsys):
     for name, code in {
         "beta/stages/fit.py": '"""Train β.\n\nMore."""',

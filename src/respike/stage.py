@@ -79,15 +79,15 @@ def _metavar(hint: Any) -> str:
 
 
 def _help(hint: Any, default: Any) -> str | None:
-    """Fields of what is given as JSON, those that may be left out in brackets, and where they are explained; the default."""
-    item, parts = _item(hint), []
+    """Fields of what is given as JSON, those that may be left out in brackets, and where they are explained; or a default."""
+    item, told = _item(hint), ""
     if dataclasses.is_dataclass(item):
         needed = {each.name: each.default is each.default_factory is dataclasses.MISSING for each in dataclasses.fields(item)}
-        told = ", ".join(name if is_needed else f"[{name}]" for name, is_needed in needed.items())
-        parts = [f"{told}: {item.__name__} in {item.__module__}"]
-    if default not in (inspect.Parameter.empty, None, "", (), []):
-        parts.append(f"default {' '.join(_words(default))}")
-    return "; ".join(parts).replace("%", "%%") or None
+        named = ", ".join(name if is_needed else f"[{name}]" for name, is_needed in needed.items())
+        told = f"{named}: {item.__name__} in {item.__module__}"
+    elif default not in (inspect.Parameter.empty, None, "", (), []):
+        told = f"default {' '.join(_words(default))}"
+    return told.replace("%", "%%") or None
 
 
 def _value(text: str | list[str] | None, hint: Any, option: str) -> Any:
