@@ -309,6 +309,7 @@ def test_baselines_have_one_colour_in_all_figures_and_no_model_is_cut_off():
         line.get_color() for line in responses.lines if line.get_label() in ("glm", "hmm")
     ]
     assert "glm (0)" in [line.get_label() for line in dwell.lines]
+    figures.dwell({"glm": runs["glm"]}, True).draw_without_rendering()  # no visit at all: nothing has a logarithm
     assert responses.get_ylim()[1] > 80
 
 
