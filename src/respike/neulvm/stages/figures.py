@@ -238,8 +238,8 @@ def dwell(simulated: dict[str, dict[str, np.ndarray]], apart: bool):
         visits = np.sort(states.find(rates, dt, apart).dwell)
         look = {"color": color, "linewidth": 1, "linestyle": "-" if color else ":"}
         axes[0, 0].step(visits, 1 - np.arange(len(visits)) / max(1, len(visits)), label=f"{label} ({len(visits)})", **look)
-    scale = "log" if any(len(line.get_xdata()) for line in axes[0, 0].lines) else "linear"
-    axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", yscale=scale, xscale=scale)
+    limits = {} if any(len(line.get_xdata()) for line in axes[0, 0].lines) else {"xlim": (0.1, 100), "ylim": (0.01, 1)}
+    axes[0, 0].set(xlabel="dwell time (s)", ylabel="share of visits that last longer", xscale="log", yscale="log", **limits)
     axes[0, 0].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.02, 1))
     _say_without_states(axes[0, 0], apart)
     return figure
