@@ -270,6 +270,18 @@ def test_a_round_is_conditioned_on_metrics_with_an_aim():
         plan.check(asked)
 
 
+def test_a_round_thinned_by_plausibility_has_bounds_to_judge_by():
+    asked = config()
+    asked["mlp"]["schedule"][1]["thin"] = "plausible"
+    plan.check(asked)
+    for bounds in asked["targets"].values():
+        bounds["plausible"] = None
+    with pytest.raises(
+        ValueError, match=r"fsbi.mlp.schedule\[1\].thin = 'plausible': no metric in fsbi.targets has plausible"
+    ):
+        plan.check(asked)
+
+
 @pytest.mark.parametrize(("block", "part"), [("targets", None), ("examine", "condition")])
 def test_a_metric_that_does_not_exist_is_refused(block, part):
     asked = config()

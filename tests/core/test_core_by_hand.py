@@ -262,7 +262,7 @@ class TestTraining:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         assert [training.device(name).type for name in ("cpu", "auto")] == ["cpu", "cpu"]
         assert files.maker["device"] == "cpu"
-        with pytest.raises(ValueError, match="no usable GPU"):
+        with pytest.raises(ValueError, match="needs a usable GPU"):
             training.device("cuda")
 
     def test_best_before_any_score_and_after(self):

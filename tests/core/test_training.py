@@ -170,9 +170,9 @@ def test_forget_removes_the_unfinished_state(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_told():
-    with pytest.raises(ValueError, match="run.device = 'cuda': no usable GPU"):
+    with pytest.raises(ValueError, match="run.device = 'cuda': expected auto, cpu, or cuda, which needs a usable GPU"):
         training.device("cuda")
-    with pytest.raises(ValueError, match="run.device = 'gpu': .* expected cuda with one, or auto, or cpu"):
+    with pytest.raises(ValueError, match="run.device = 'gpu': expected auto, cpu, or cuda"):
         training.device("gpu")
     assert training.device("auto").type == "cpu"
 

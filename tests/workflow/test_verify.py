@@ -60,7 +60,7 @@ def test_a_file_in_results_that_no_job_makes_is_told(project):
     bed.configure(project, source="results/raw.txt")
     done = bed.respike(project, "verify", "mini")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "No rule to produce results/raw.txt" in done.stderr
+    assert done.stderr == "respike verify: No rule to produce results/raw.txt\n"
 
 
 def test_one_flipped_byte_in_each_file_is_found_and_mended(project):

@@ -69,7 +69,7 @@ def device(name: str) -> torch.device:
     """
     torch.set_num_threads(1)
     if name not in {"auto", "cpu"} and not (name == "cuda" and torch.cuda.is_available()):
-        raise ValueError(f"run.device = {name!r}: no usable GPU was found; expected cuda with one, or auto, or cpu")
+        raise ValueError(f"run.device = {name!r}: expected auto, cpu, or cuda, which needs a usable GPU")
     files.maker["device"] = "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
     return torch.device(files.maker["device"])
 

@@ -39,8 +39,7 @@ def check(config: Config) -> None:
         if space["hidden_file"] and family == "poly":
             _refuse("poly.hidden_file", space["hidden_file"], "only mlp rules have hidden layers; null")
         if space["data"] == "released" and len(space["released"]) < space["rounds"]:
-            expected = f"expected {space['rounds']} .npy files of the authors, one per round"
-            _refuse(f"{family}.released", space["released"], expected)
+            _refuse(f"{family}.released", space["released"], f"expected {space['rounds']} .npy files, one per round")
         if space["data"] == "released" and not space["released_longevity"]:
             _refuse(f"{family}.released_longevity", "", "expected the .npy file of the 20 minute simulations")
 
@@ -58,6 +57,8 @@ def _check_round(family: str, first: bool, key: str, entry: Config, targets: Con
     for kind, nothing in FIRST.items():
         if entry[kind] != nothing and (first or (kind == "filter" and not entry["metrics"])):
             _refuse(f"{key}.{kind}", entry[kind], f"the first round and any without metrics have the prior; {nothing}")
+    if entry["thin"] == "plausible" and not any(targets.get(name, {}).get("plausible") for name in metrics_of(family)):
+        _refuse(f"{key}.thin", "plausible", "no metric in fsbi.targets has plausible bounds; expected aim, finite or none")
     if entry["thin"] == "aim" and not entry["metrics"]:
         _refuse(f"{key}.thin", "aim", "a round without metrics has no aim; expected metrics, or plausible, finite or none")
 

@@ -17,7 +17,7 @@ from respike import fingerprint, links, overlay
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
 # What Snakemake says of the places in our files at which it found what is wrong with the config or a target
-PLACES = re.compile(r'^WorkflowError in file .*:\n| in file ".*", line \d+(?=:$)|\nTraceback:$|\n  File ".*', re.MULTILINE)
+PLACES = r'(?m)^WorkflowError in file .*:\n| in file ".*", line \d+(?=:$)|\nTraceback:$|\n  File ".*|^MissingR.*\n| \(if you.*'
 PROGRAM, REDIRECTED = 3, 3  # words at the begin and the end of a job's command: python -m respike ... > LOG 2>&1
 
 
@@ -64,7 +64,7 @@ def graph(parsed: argparse.Namespace) -> Graph:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode:
         complaints = [event["message"] for event in events if event["event"] == "error"]
-        raise ValueError(PLACES.sub("", "\n".join(complaints)).strip() or done.stderr.strip())
+        raise ValueError(re.sub(PLACES, "", "\n".join(complaints)).strip() or done.stderr.strip())
     told = [event for event in events if event["event"] == "job_info"]  # those of a target alone have no command
     planned = Graph(_job(event) for event in told if event["shellcmd"])
     read = {file for event in told for file in event["input"] if file.startswith("results/")}

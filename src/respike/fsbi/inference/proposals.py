@@ -90,6 +90,6 @@ def chosen(
             return gathered[rng.choice(len(gathered), p=np.array(weights) / sum(weights))], drawn, len(gathered)
     why = "the estimator leaks out of the prior box" if not gathered else "the classifier refuses what lies inside"
     raise ValueError(
-        f"{about}: none of {drawn} candidates was accepted ({len(gathered)} inside the prior box): {why}; use more rules, "
-        f"widen the filter or set thin: none in fsbi.<network>.schedule"
+        f"{about}: none of {drawn} candidates was accepted ({len(gathered)} inside the prior box): {why}; use more rules "
+        f"(fsbi.compare: rules), widen the filter or set thin: none in fsbi.<network>.schedule"
     )
