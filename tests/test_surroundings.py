@@ -1,10 +1,13 @@
 """Jobs do not see what a user's shell and home folder prefer."""
 
+import math
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from respike import surroundings
@@ -27,12 +30,14 @@ PREFERENCES = {
     "LC_ALL": "de_DE.ISO-8859-1",
 }
 SHELL = {"BASH_ENV": "/home/someone/.bashenv", "SHELLOPTS": "noclobber", "PYTHONWARNINGS": "error", "PYTHONSTARTUP": "/x.py"}
-SETTLED = {  # one thread of each library, no window, UTF-8, English, one order of sets, no modules of the folder, large pages
+SETTLED = {  # one thread of each library, functions that all processors have, no window, UTF-8, English, one order of sets,
+    # no modules of the folder, large pages
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "VECLIB_MAXIMUM_THREADS": "1",
+    "NPY_DISABLE_CPU_FEATURES": "AVX512F X86_V4",
     "MPLBACKEND": "agg",
     "MUJOCO_GL": "disable",
     "PYTHONUTF8": "1",
@@ -114,6 +119,13 @@ def test_figures_and_tables_are_the_same_bytes_whatever_the_user_prefers(tmp_pat
     assert figure_and_table(tmp_path / "own", **preferred) == plain
     dated = {"MPLCONFIGDIR": str(latin), "SOURCE_DATE_EPOCH": "1000000000"}
     assert figure_and_table(tmp_path / "other", **dated) == plain
+
+
+@pytest.mark.skipif((sys.platform, platform.machine()) != ("linux", "x86_64"), reason="other processors have other functions")
+@pytest.mark.parametrize("name", ["exp", "log", "tan", "log1p", "expm1", "sinh", "cbrt"])
+def test_functions_round_as_those_of_the_c_library_whatever_the_processor(rng, name):
+    values = rng.uniform(0.01, 5, 10_000)
+    assert getattr(np, name)(values).tolist() == [getattr(math, name)(value) for value in values.tolist()]
 
 
 @pytest.mark.parametrize("stage", ["barrel.generate", "v1.figures", "fsbi.build"])
