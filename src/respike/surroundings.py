@@ -15,8 +15,8 @@ FIXED = {
     # One thread per job: on small networks two threads cost many times the CPU time; parallel jobs are faster.
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
     "VECLIB_MAXIMUM_THREADS": "1",  # of Apple's library
-    # What NumPy has for AVX-512 alone rounds otherwise than what it runs on all other processors: exp, log, tan and more.
-    # Where a whisker meets an object, the last digit decides what follows. The second name is that of NumPy 2.4 and later.
+    # What NumPy has for AVX-512 alone rounds otherwise than what it runs on other x86 processors: exp, log, tan and
+    # more; simulated whiskers that meet an object make that grow. The second name is that of NumPy 2.4 and later.
     "NPY_DISABLE_CPU_FEATURES": "AVX512F X86_V4",
     # No window: figures go to files, and MuJoCo computes forces without drawing.
     "MPLBACKEND": "agg",

@@ -16,7 +16,7 @@ from respike import fingerprint, links, overlay
 
 # Profiles of the user (SNAKEMAKE_PROFILE, ~/.config/snakemake) are for other workflows.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "respike", "--profile", "none"]
-# What Snakemake says of the places in our files at which it found what is wrong with the config or a target
+# What Snakemake says of the places in our files at which it found what is wrong, and its advice to authors of rules
 PLACES = r'(?m)^WorkflowError in file .*:\n| in file ".*", line \d+(?=:$)|\nTraceback:$|\n  File ".*|^MissingR.*\n| \(if you.*'
 PROGRAM, REDIRECTED = 3, 3  # words at the begin and the end of a job's command: python -m respike ... > LOG 2>&1
 
