@@ -272,10 +272,10 @@ def overview(published: Path) -> str:
             "margin written down before the run, or the claim's direction holds all over it (less the margin, where a "
             "bound has one); *not reproduced*: it lies outside; *undecided*: it lies partly inside and partly outside. An "
             "interval misses once in twenty; nothing is corrected for the number of claims. Where more networks were "
-            "trained after a look at the first ones, each look has its share of that twentieth: two looks, two intervals "
-            "of 97.5 % (the scorecard tells how many); going on to the paper's own number of networks, as planned from "
-            "the start, is no look. Where replicas are few, spreads are pooled over like networks (one task, one kind and "
-            "number of cells), the paper's and ours apart. "
+            "trained, or rules drawn, after a look at the first ones, each look has its share of that twentieth: two "
+            "looks, two intervals of 97.5 % (the scorecard tells how many); going on to the paper's own number of "
+            "networks, as planned from the start, is no look. Where replicas are few, spreads are pooled over like networks "
+            "(one task, one kind and number of cells), the paper's and ours apart. "
             "*−∞ to ∞*: one number on either side, and nothing tells how far chance carries it. CPU hours leave out what a "
             "job had used before it was killed and went on from what it had saved.",
             runs(published),
