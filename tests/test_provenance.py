@@ -5,10 +5,11 @@ import platform
 import time
 
 import numpy as np
+import pytest
 
 from respike import fingerprint, provenance
 from respike.__main__ import main
-from respike.core import files
+from respike.core import files, partial
 
 
 def sha256(path) -> str:
@@ -61,6 +62,20 @@ def test_the_cost_grows_with_the_work_and_the_time():
     after = provenance.cost()
     assert after["wall_s"] >= busy["wall_s"] + 0.08, "time passes without work too; each is rounded to 0.01 s"
     assert after["memory_mb"] >= before["memory_mb"]
+
+
+def test_the_cost_of_a_job_that_was_cut_off_counts_what_it_goes_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "maker", {"cost": provenance.cost})
+    out = tmp_path / "fit.pt"
+    partial.save(out, {}, {"rows": [1]})
+    cut_off = provenance.cost()  # as if this process ended here, and began anew
+    partial.resume(out, {})
+    files.write_text(out, "trained")
+    record = files.read_record(out)
+    for unit in ("cpu_s", "wall_s"):
+        assert record["cost"][unit] == pytest.approx(2 * cut_off[unit], rel=0.1, abs=1)
+        assert record["cost_before"][unit] <= cut_off[unit]
+    assert record["cost"]["memory_mb"] == pytest.approx(cut_off["memory_mb"], rel=0.1), "the largest, not the sum"
 
 
 def test_large_inputs_are_known_by_size_and_time(tmp_path, monkeypatch):

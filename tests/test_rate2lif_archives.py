@@ -16,6 +16,8 @@ def command(monkeypatch):
     facts = {"stage": "rate2lif.fit", "code": "abc", "arguments": ["--seed", "0"], "inputs": {"mine.mat": "123"}}
     for name, value in facts.items():
         monkeypatch.setitem(files.maker, name, value)
+    for name in ("cost", "cost_before"):  # back to what they were, whatever the test makes of them
+        monkeypatch.setitem(files.maker, name, {})
     return files.maker
 
 
@@ -55,6 +57,18 @@ def test_killed_job_goes_on_and_gives_the_same_bytes(tmp_path, command):
     assert made(archive) == [2, 3]
     made(undisturbed)
     assert archive.read_bytes() == undisturbed.read_bytes()
+
+
+def test_the_cost_of_a_killed_job_is_in_that_of_the_archive(tmp_path, command):
+    archive, used = tmp_path / "a_0-3.zip", iter(range(10, 100, 10))
+    command["cost"] = lambda: {"cpu_s": next(used) + command.get("cost_before", {}).get("cpu_s", 0)}
+    with pytest.raises(InterruptedError):
+        made(archive, killed_at=2)
+    spent = max(files.read_record(path)["cost"]["cpu_s"] for path in (tmp_path / ".partial").glob("a_0-3.zip.*"))
+    made(archive)
+    record = files.read_record(archive)
+    assert record["cost_before"] == {"cpu_s": spent}
+    assert record["cost"]["cpu_s"] > spent
 
 
 @pytest.mark.parametrize(

@@ -93,14 +93,16 @@ def _user() -> str:
 
 
 def cost() -> dict[str, float]:
-    """What this process and its children have used since its start: wall and CPU time in s, memory of the largest in MB."""
+    """What the job has used: wall and CPU time in s, memory of the largest process in MB; of this process and its children
+    since its start and, where it goes on with work that was cut off, of those that did that work."""
+    before = files.maker.get("cost_before", {})
     process, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024  # bytes in which ru_maxrss counts
     largest = max(_peak() or process.ru_maxrss * unit, children.ru_maxrss * unit)
     return {
-        "wall_s": round(time.time() - psutil.Process().create_time(), 2),
-        "cpu_s": round(process.ru_utime + process.ru_stime + children.ru_utime + children.ru_stime, 2),
-        "memory_mb": round(largest / 1e6, 1),
+        "wall_s": round(before.get("wall_s", 0) + time.time() - psutil.Process().create_time(), 2),
+        "cpu_s": round(before.get("cpu_s", 0) + sum(used.ru_utime + used.ru_stime for used in (process, children)), 2),
+        "memory_mb": round(max(before.get("memory_mb", 0), largest / 1e6), 1),
     }
 
 

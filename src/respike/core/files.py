@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # most of a second to import, and rules and arrays do not nee
     import pandas as pd
 
 # What is running: stage, code, arguments, inputs, versions, and the cost so far as a function; set by the command line.
-# `training.device` adds where it trains.
+# `training.device` adds where it trains, `partial` what this very job had cost before it was cut off.
 maker: dict[str, Any] = {}
 
 

@@ -40,14 +40,13 @@ def save(output: Path, settings: Mapping[str, Any], state: State, form: Form = J
 
 
 def resume(output: Path, settings: Mapping[str, Any], form: Form = JSON) -> State | None:
-    """The state with the most rows; None when there is none. Those that cannot be used are removed, aloud."""
+    """The state with the most rows, whose cost is now part of ours; None without any. Unusable ones are removed, aloud."""
     states = {path: _usable(path, _key(output, settings), form) for path in paths(output) if path.exists()}
     usable = {path: state for path, state in states.items() if state is not None}
-    for path in states.keys() - usable.keys():
-        discard(path)
     if not usable:
         return None
     path = max(usable, key=lambda path: len(usable[path]["rows"]))
+    files.maker["cost_before"] = (files.read_record(path) or {}).get("cost", {})
     print(f"going on after step {len(usable[path]['rows'])} from {path}", flush=True)
     return usable[path]
 
@@ -81,5 +80,6 @@ def _usable(path: Path, key: str, form: Form) -> State | None:
             raise files.CorruptFile(f"{path} was made with other settings, code or inputs")
     except files.CorruptFile as error:
         print(f"unfinished work discarded: {error}", flush=True)
+        discard(path)
         return None
     return state

@@ -65,7 +65,8 @@ class Job(NamedTuple):
     @property
     def end(self) -> datetime:
         """When it had written its last file."""
-        return self.start + timedelta(seconds=self.record["cost"]["wall_s"])
+        before = self.record.get("cost_before", {}).get("wall_s", 0)  # of the work that was cut off, before this start
+        return self.start + timedelta(seconds=self.record["cost"]["wall_s"] - before)
 
     @property
     def program(self) -> str:

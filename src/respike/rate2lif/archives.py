@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from respike.core import files
+from respike.core import files, partial
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # time of every file in an archive: equal content gives equal bytes
 COMMAND = ("stage", "code", "arguments", "inputs")  # facts of a record that say what made a file
@@ -37,19 +37,19 @@ def replicas(variant: str, first: int, last: int) -> list[Name]:
 def fill(archive: Path, names: Iterable[Name]) -> Iterator[tuple[Name, Path]]:
     """Yield each network and a folder for its files; write `archive` after the last one.
 
-    Left out are networks that the same command (code, settings, inputs) had finished when it was killed.
+    Left out are networks that the same command (code, settings, inputs) had finished when it was killed, not what they cost.
     """
     finished = {name: archive.parent / ".partial" / f"{archive.name}.{name}" for name in names}
     for name, path in finished.items():
-        if not _is_made_by_this_command(path, archive):
-            with TemporaryDirectory(prefix="rate2lif-") as folder:
-                yield name, Path(folder)
-                made = sorted(file for file in Path(folder).iterdir() if file.is_file())
-                _write(path, ((f"{name}/{file.name}", file.read_bytes()) for file in made))
+        if _is_made_by_this_command(path, archive):
+            files.maker["cost_before"] = (files.read_record(path) or {}).get("cost", {})
+            continue
+        with TemporaryDirectory(prefix="rate2lif-") as folder:
+            yield name, Path(folder)
+            _write(path, ((f"{name}/{file.name}", file.read_bytes()) for file in sorted(Path(folder).glob("[!.]*"))))
     _write(archive, (entry for path in finished.values() for entry in _read(path)))
     for path in finished.values():
-        path.unlink()
-        files.record_path(path).unlink()
+        partial.discard(path)
 
 
 def _is_made_by_this_command(path: Path, archive: Path) -> bool:
