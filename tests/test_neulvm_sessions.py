@@ -104,6 +104,12 @@ def test_a_spike_on_the_edge_of_a_step_falls_into_the_step_that_begins_there(tmp
     assert [np.flatnonzero(own).tolist() for own in spikes.T] == [list(range(0, 8000, 3 + cell)) for cell in range(2)]
 
 
+def test_a_spike_on_the_edge_of_a_step_in_float32(tmp_path):
+    times = np.arange(1_000_000, 1_008_000) / 1000
+    np.savez(tmp_path / "a.npz", times=np.tile(times, 2).astype(np.float32), cells=np.repeat([0, 1], len(times)))
+    assert recording.read(tmp_path / "a.npz", (9,), Data(start=1000.0), WINDOW).spikes[0].all()
+
+
 @pytest.mark.parametrize("seen", [(0.0, 3.0), (3.0, 40.0)])
 def test_time_in_which_a_unit_was_not_recorded_is_no_silence(tmp_path, times, seen):
     path = sessions.write(tmp_path / "a.nwb", times)

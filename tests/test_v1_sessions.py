@@ -66,6 +66,23 @@ def test_a_spike_on_the_edge_of_a_bin_falls_into_the_bin_that_begins_there(tmp_p
     starts = STARTS + zero
     times = [np.concatenate([start + np.arange(unit, 160, 4) / 100 for start in starts]) for unit in range(4)]
     found = load(usual(tmp_path, times, movie, starts=starts, stops=starts + 1.6))
+    assert found["spikes"].shape == (4, 40, 4)
+    assert found["spikes"].all()
+    assert found["late"] == found["merged"] == 0
+
+
+@pytest.mark.parametrize("zero", np.arange(0, 1000, 77.7))
+def test_a_spike_on_the_edge_of_a_bin_in_float32(tmp_path, movie, zero):
+    starts = STARTS + zero + 0.1  # most edges lie above their nearest number in float32
+    times = [np.concatenate([start + np.arange(unit, 160, 4) / 100 for start in starts]) for unit in range(4)]
+    path = usual(tmp_path, times, movie, starts=starts, stops=starts + 1.6)
+    with h5py.File(path, "a") as file:
+        for name in ("units/spike_times", "intervals/trials/start_time", "intervals/trials/stop_time"):
+            coarse = file[name][()].astype(np.float32)
+            del file[name]
+            file[name] = coarse
+    found = load(path)
+    assert found["spikes"].shape == (4, 40, 4)
     assert found["spikes"].all()
     assert found["late"] == found["merged"] == 0
 

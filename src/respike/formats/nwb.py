@@ -12,7 +12,7 @@ from jaxtyping import Float
 from respike.formats import hdf5
 from respike.formats.choice import Choice
 from respike.formats.movies import Movie
-from respike.formats.session import Session, matching, rising
+from respike.formats.session import Session, matching, not_early, rising
 
 STIMULI = ("stimulus/presentation", "stimulus/templates")
 UNIT_COLUMNS = {"spike_times", "spike_times_index", "obs_intervals", "obs_intervals_index"}
@@ -31,7 +31,8 @@ def read(path: Path, choice: Choice, key: str, trials: bool = True, movie: bool 
         units = file["units"]
         times = rising(path, _ragged(path, units, "spike_times", 1))
         n = len(times)
-        observed = _ragged(path, units, "obs_intervals", 2) if "obs_intervals" in units else None
+        seen = _ragged(path, units, "obs_intervals", 2) if "obs_intervals" in units else None
+        observed = None if seen is None else [intervals.astype(float) for intervals in seen]
         columns = _columns(path, units, n, UNIT_COLUMNS)
         none, invalid = np.empty(0), _invalid(path, file)
         session = Session(
@@ -54,7 +55,7 @@ def _ragged(path: Path, table: h5py.Group, name: str, ndim: int) -> list[np.ndar
     if table[name].shape is None or not table[name].size:
         ids = table.get("id")
         return [np.empty((0, 2)[:ndim])] * (len(ids) if isinstance(ids, h5py.Dataset) and ids.shape else 0)
-    values = hdf5.read(path, table, name, ndim=(ndim,)).astype(float)
+    values = hdf5.read(path, table, name, ndim=(ndim,))
     ends = hdf5.read(path, table, f"{name}_index", kinds="iu", ndim=(1,)).astype(np.int64)
     if np.any(np.diff(ends, prepend=0) < 0) or (len(ends) and ends[-1] != len(values)) or not len(ends):
         raise ValueError(
@@ -109,10 +110,10 @@ def _trials(path: Path, file: h5py.File, choice: Choice, key: str) -> tuple[str,
 
 def _from_to(path: Path, table: h5py.Group, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Start and stop of each row of a table of intervals (s)."""
-    starts, stops = (hdf5.read(path, table, name, ndim=(1,)).astype(float) for name in ("start_time", "stop_time"))
+    starts, stops = (hdf5.read(path, table, name, ndim=(1,)) for name in ("start_time", "stop_time"))
     if len(starts) != len(stops):
         raise ValueError(f"{path}: {where} has {len(starts)} start times and {len(stops)} stop times; expected as many")
-    return starts, stops
+    return starts.astype(float), not_early(stops)
 
 
 def _invalid(path: Path, file: h5py.File) -> list[tuple[float, float]]:

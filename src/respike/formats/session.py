@@ -151,7 +151,15 @@ def rising(path: Path, times: list[np.ndarray]) -> list[Float[np.ndarray, " spik
             )
     if not any(len(own) for own in times):
         raise ValueError(f"{path}: none of its {len(times)} units has a spike; expected spike times in seconds")
-    return [np.sort(np.asarray(own, dtype=float)) for own in times]
+    return [np.sort(not_early(own)) for own in times]
+
+
+def not_early(times: np.ndarray) -> Float[np.ndarray, "..."]:
+    """Times (s) in double precision; single ones, which may be rounded down, moved up by a unit of their last digit.
+
+    So what fell on an edge, or lasted to it, does not fall short of it, though what it is counted from be rounded up.
+    """
+    return times.astype(float) + (np.spacing(times) if times.dtype in (np.float16, np.float32) else 0.0)
 
 
 def matching(
