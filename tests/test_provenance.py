@@ -73,8 +73,9 @@ def test_the_cost_of_a_job_that_was_cut_off_counts_what_it_goes_on_with(tmp_path
     files.write_text(out, "trained")
     record = files.read_record(out)
     for unit in ("cpu_s", "wall_s"):
-        assert record["cost"][unit] == pytest.approx(2 * cut_off[unit], rel=0.1, abs=1)
-        assert record["cost_before"][unit] <= cut_off[unit]
+        assert 0 < record["cost_before"][unit] <= cut_off[unit]
+        assert record["cost"][unit] >= record["cost_before"][unit] + cut_off[unit], "this process goes on using more"
+        assert record["cost"][unit] == pytest.approx(2 * cut_off[unit], rel=0.5)
     assert record["cost"]["memory_mb"] == pytest.approx(cut_off["memory_mb"], rel=0.1), "the largest, not the sum"
 
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from respike.formats import spike_times
+from respike.formats import session, spike_times
 from respike.formats.choice import Choice
 from respike.v1.params import Preprocessing
 from respike.v1.stages import data
@@ -69,6 +69,15 @@ def test_a_spike_on_the_edge_of_a_bin_falls_into_the_bin_that_begins_there(tmp_p
     assert found["spikes"].shape == (4, 40, 4)
     assert found["spikes"].all()
     assert found["late"] == found["merged"] == 0
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f2"])
+def test_times_in_fewer_digits_are_never_too_early(kind):
+    exact = np.arange(-2000, 2000) / 7
+    found, digit = session.not_early(exact.astype(kind)), np.abs(np.spacing(exact.astype(kind))).astype(float)
+    assert (found >= exact).all()
+    assert (found <= exact + 2 * digit).all()
+    assert session.not_early(np.array([np.inf], kind)) == np.inf, "a trial without an end"
 
 
 @pytest.mark.parametrize("zero", np.arange(0, 1000, 77.7))

@@ -155,11 +155,12 @@ def rising(path: Path, times: list[np.ndarray]) -> list[Float[np.ndarray, " spik
 
 
 def not_early(times: np.ndarray) -> Float[np.ndarray, "..."]:
-    """Times (s) in double precision; single ones, which may be rounded down, moved up by a unit of their last digit.
+    """Times (s) in double precision; coarser ones, which may be rounded down, moved up by a unit of their last digit.
 
     So what fell on an edge, or lasted to it, does not fall short of it, though what it is counted from be rounded up.
     """
-    return times.astype(float) + (np.spacing(times) if times.dtype in (np.float16, np.float32) else 0.0)
+    coarse = times.dtype.kind == "f" and times.dtype.itemsize < 8  # bytes
+    return (np.nextafter(times, np.inf) if coarse else times).astype(float)
 
 
 def matching(
