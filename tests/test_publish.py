@@ -270,7 +270,7 @@ def test_claims_with_a_verdict_are_shown_and_the_others_fold_into_a_line(shown):
 
 def test_the_overview_leads_with_what_was_decided_and_folds_the_rest_by_reason(shown):
     text = (shown / "results" / "README.md").read_text()
-    assert text.index("CPU hours leave out") < text.index("| CPU hours |")
+    assert text.index("CPU hours of commits before") < text.index("| CPU hours |")
     assert text.index("## Claims with a verdict") < text.index("## Cost") < text.index("## Claims without a verdict")
     folded = text[text.index("### `modes`: claims without a verdict") :]
     assert "<details><summary>3 claims</summary>" in folded

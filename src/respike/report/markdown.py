@@ -276,8 +276,8 @@ def overview(published: Path) -> str:
             "looks, two intervals of 97.5 % (the scorecard tells how many); going on to the paper's own number of "
             "networks, as planned from the start, is no look. Where replicas are few, spreads are pooled over like networks "
             "(one task, one kind and number of cells), the paper's and ours apart. "
-            "*−∞ to ∞*: one number on either side, and nothing tells how far chance carries it. CPU hours leave out what a "
-            "job had used before it was killed and went on from what it had saved.",
+            "*−∞ to ∞*: one number on either side, and nothing tells how far chance carries it. CPU hours of commits "
+            "before d603c80 leave out what a job had used before it was killed and went on from what it had saved.",
             runs(published),
             f"## Verdicts\n\n{verdicts(published)}",
             "## Claims with a verdict",
