@@ -12,7 +12,7 @@ from respike.__main__ import main
 from respike.barrel import anatomy, fitted, learning, model, params, responses
 from respike.barrel.samples import held_out, in_fold
 from respike.barrel.stages import fit
-from respike.core import files, partial, training
+from respike.core import files, partial, seeds, training
 from respike.core.config import build
 from respike.stage import command_line
 from tests.barrel_small import CODING, SMALL, kept, network, samples
@@ -95,7 +95,7 @@ def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkey
     again = learning.Trainer(network(), QUICK.training, 0, (some, some.part([]), some))
     seen = []
     monkeypatch.setattr(again.schedule, "step", lambda: None)
-    monkeypatch.setattr(again, "_update", lambda x, part: (seen.append((x, part)), (1.0, 0))[1])
+    monkeypatch.setattr(again, "_update", lambda x, part: (seen.append((x, part)), (1.0, 0, 0.0))[1])
     for number in range(3):
         again.epoch(number)
     orders = [np.concatenate([part.number for _, part in seen[k : k + 3]]).tolist() for k in (0, 3, 6)]
@@ -107,16 +107,46 @@ def test_every_epoch_has_each_training_sample_once_in_an_order_of_its_own(monkey
         assert np.array_equal(x, part.inputs(0)), "the input of a sample goes with its label"
 
 
+def test_the_course_tells_the_steepest_gradient_of_an_epoch(monkeypatch, rng):
+    """Before the update, over all parameters, of the batch that has the largest."""
+    some = samples(rng, 9)
+    trainer = learning.Trainer(network(), params.Training(batch=9, learning_rate=1e-9), 0, (some, some.part([]), some))
+    built = trainer.network
+    found = trainer.epoch(0)["gradient"]
+
+    order = seeds.generator(0, "barrel", "batch", 0).permutation(9)
+    part = some.part(order)
+    output = built(part.inputs(0), built.initial_state(0, part.number))
+    value = learning.loss(output, torch.from_numpy(part.label), "reference")
+    slopes = torch.autograd.grad(value, list(built.parameters()))
+    assert found == pytest.approx(np.linalg.norm(np.concatenate([slope.numpy().ravel() for slope in slopes])), rel=1e-4)
+
+    norms = iter([1.0, 3.0, 2.0])
+    several = learning.Trainer(network(), params.Training(batch=3), 0, (some, some.part([]), some))
+    monkeypatch.setattr(several.schedule, "step", lambda: None)
+    monkeypatch.setattr(several, "_update", lambda x, part: (1.0, 0, next(norms)))
+    assert several.epoch(0)["gradient"] == 3
+
+
 @pytest.mark.parametrize("redraw", [False, True])
 def test_input_spikes_are_drawn_anew_in_each_epoch_only_if_asked_for(monkeypatch, rng, redraw):
     some = samples(rng, 3)
     trainer = learning.Trainer(network(), params.Training(redraw=redraw), 0, (some, some.part([]), some))
     drawn = []
     monkeypatch.setattr(trainer.schedule, "step", lambda: None)
-    monkeypatch.setattr(trainer, "_update", lambda x, part: (drawn.append(x[np.argsort(part.number)]), (1.0, 0))[1])
+    monkeypatch.setattr(trainer, "_update", lambda x, part: (drawn.append(x[np.argsort(part.number)]), (1.0, 0, 0.0))[1])
     for number in range(2):
         trainer.epoch(number)
     assert np.array_equal(*drawn) is not redraw
+
+
+@pytest.mark.parametrize("form", ["spiking", "real"])
+def test_a_loss_that_is_no_number_names_the_step_size_of_its_form(rng, form):
+    some = samples(rng, 6, form)
+    trainer = learning.Trainer(network(form), params.Training(), 0, (some, some.part([]), some))
+    torch.nn.init.constant_(trainer.network.classes.bias, np.nan)
+    with pytest.raises(ValueError, match=rf"the loss is nan; lower barrel\.{form}\.training\.learning_rate in config.yaml"):
+        trainer.epoch(0)
 
 
 def test_weights_and_time_constants_are_brought_back_into_their_range_after_each_update(rng):

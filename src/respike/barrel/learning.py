@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from respike.barrel import anatomy, model, params
@@ -56,29 +56,29 @@ class Trainer:
         """Go through the training samples once, in an order that depends on the epoch's number alone."""
         order = seeds.generator(self.seed, "barrel", "batch", number).permutation(len(self.train))
         inputs = self.inputs if self.inputs is not None else self.train.inputs(self.seed, number + 1)
-        losses, correct = [], 0
-        for batch in np.array_split(order, np.ceil(len(order) / self.settings.batch)):
-            value, right = self._update(inputs[batch], self.train.part(batch))
-            losses.append(value * len(batch))
-            correct += right
+        batches = np.array_split(order, np.ceil(len(order) / self.settings.batch))
+        losses, right, norms = np.array([self._update(inputs[batch], self.train.part(batch)) for batch in batches]).T
         self.schedule.step()
-        row = {"loss": float(np.sum(losses)) / len(order), "train": correct / len(order)}
+        mean = np.average(losses, weights=[len(batch) for batch in batches])
+        row = {"loss": float(mean), "train": float(right.sum()) / len(order), "gradient": float(norms.max())}
         row["test"] = accuracy(self.network, self.test, self.seed)
         row["validation"] = accuracy(self.network, self.validation, self.seed) if len(self.validation) else np.nan
         self.best.offer(row["validation"] if len(self.validation) else number, number)
         return row
 
-    def _update(self, x: np.ndarray, samples: Samples) -> tuple[float, int]:
+    def _update(self, x: np.ndarray, samples: Samples) -> tuple[float, int, float]:
+        """One step of the optimiser: loss, number of right answers and norm of the gradient before it."""
         label = torch.from_numpy(samples.label).to(self.network.weight.device)
         self.optimiser.zero_grad()
         output = self.network(x, self.network.initial_state(self.seed, samples.number), self.settings.checkpoint_steps)
         value = loss(output, label, self.settings.loss)
         value.backward()
+        norm = nn.utils.get_total_norm([part.grad for part in self.network.parameters()]).item()
         self.optimiser.step()
         self.network.project(self.settings.smallest_tau)
         if not np.isfinite(value.item()):
-            raise ValueError(f"the loss became {value.item()}; lower barrel.training.learning_rate in config.yaml")
-        return value.item(), int((output.votes.argmax(1) == label).sum())
+            raise ValueError(f"the loss is {value.item()}; lower barrel.{samples.form}.training.learning_rate in config.yaml")
+        return value.item(), int((output.votes.argmax(1) == label).sum()), norm
 
 
 def replicate_seed(root: int, replicate: int) -> int:

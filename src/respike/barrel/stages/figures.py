@@ -163,18 +163,20 @@ def chance(axes: Axes) -> None:
 
 
 def training(table: pd.DataFrame):
-    """Accuracy and loss over epochs; every seed of a form in the same colour."""
-    figure, axes = style.panels(1, 2)
+    """Accuracy, loss and steepest gradient over epochs; every seed of a form in the same colour."""
+    figure, axes = style.panels(1, 3)
     for color, (form, part) in zip((style.INHIBITORY, style.EXCITATORY), table.groupby("form"), strict=False):
         for k, (_, one) in enumerate(part.groupby("replicate")):
             axes[0, 0].plot(one["step"] + 1, one["test"], color=color, label=f"{form}, test" if k == 0 else None)
             train = f"{form}, training" if k == 0 else None
             axes[0, 0].plot(one["step"] + 1, one["train"], color=color, linestyle=":", linewidth=0.8, label=train)
             axes[0, 1].plot(one["step"] + 1, one["loss"], color=color)
+            axes[0, 2].plot(one["step"] + 1, one["gradient"], color=color)
     chance(axes[0, 0])
     axes[0, 0].set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
     axes[0, 0].legend()
     axes[0, 1].set(xlabel="epoch", ylabel="loss")
+    axes[0, 2].set(xlabel="epoch", ylabel="largest norm of the gradient", yscale="log")
     return figure
 
 
